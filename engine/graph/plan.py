@@ -1,0 +1,368 @@
+"""`plan`: template and request → this run's graph, its order, inputs, parameters and changes. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from engine.agent import AgentTemplate
+from engine.errors import Fault, RequestError, pointer
+from engine.graph.bind import InputBinding, bind_inputs, input_faults
+from engine.graph.lint import lint
+from engine.graph.load import UnknownTiles, check_params, edge_problem, load_agent
+from engine.graph.model import Tile, build_graph, copy_graph
+from engine.graph.rewrite import MAX_REWIRED, TooManyEdges, ignore_nodes, runnable_nodes, sources, update_params
+from engine.nearest import suggestion
+from engine.node import Catalogue
+from engine.notice import Notice
+from engine.request import Outline, RunRequest, read_request
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["Change", "Changes", "Plan", "Rewire", "plan"]
+
+MAX_ITEMS = 10_000
+"""The greatest number of items that may reach one tile, unless the settings say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A parameter that the request overrides: what it was, where that came from, and what it is."""
+
+    node: str
+    parameter: str
+    old: Any
+    new: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"agent_node_id": self.node, "parameter": self.parameter, "old": self.old, "new": self.new}
+
+
+@dataclass(frozen=True, slots=True)
+class Rewire:
+    """A connection that the template does not have, and the removed tiles that it leads past."""
+
+    source: str
+    target: str
+    via: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"source": self.source, "target": self.target, "via": list(self.via)}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs from the template in this run."""
+
+    removed: tuple[str, ...] = ()
+    rewired: tuple[Rewire, ...] = ()
+    overridden: tuple[Change, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.rewired or self.overridden)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "removed": list(self.removed),
+            "rewired": [edge.to_dict() for edge in self.rewired],
+            "overridden": [change.to_dict() for change in self.overridden],
+            "skipped": list(self.skipped),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that a run will do, decided before it does anything.
+
+    Attributes
+    ----------
+    graph
+        A `networkx.DiGraph` of exactly the tiles that run. Node attribute `node`: a `Tile`; edge attribute `via`.
+    order
+        A topological order of it: of the tiles that could come next, always the first in the template's order.
+    inputs
+        The sources of each Video Input.
+    changes
+        What differs from the template.
+    warnings
+        Advice and what was skipped.
+    request
+        The request as it was given.
+    """
+
+    graph: nx.DiGraph
+    order: tuple[str, ...]
+    inputs: tuple[InputBinding, ...]
+    changes: Changes
+    warnings: tuple[Notice, ...]
+    request: RunRequest = field(default_factory=RunRequest)
+    agent_id: str | None = None
+    agent_name: str | None = None
+
+    def tile(self, node: str) -> Tile:
+        """The tile with this id.
+
+        Raises
+        ------
+        KeyError
+            No such tile runs.
+        """
+        tile: Tile = self.graph.nodes[node]["node"]
+        return tile
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plan) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.order, self.inputs))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON values; `Plan.from_dict` reads it back without loss."""
+        tiles = []
+        for node in self.order:
+            tile = self.tile(node)
+            tiles.append(
+                {
+                    "agent_node_id": node,
+                    "node_type_id": tile.type.type_id,
+                    "node_type_name": tile.type.name,
+                    "opaque": tile.type.__name__ == "Opaque",
+                    "parameters": tile.parameters(),
+                    "index": tile.index,
+                    "loc": tile.loc,
+                }
+            )
+        place = {node: index for index, node in enumerate(self.order)}
+        edges = sorted(self.graph.edges(data="via"), key=lambda edge: (place[edge[0]], place[edge[1]]))
+        return {
+            "agent": {"id": self.agent_id, "name": self.agent_name},
+            "tiles": tiles,
+            "edges": [{"source": source, "target": target, "via": list(via)} for source, target, via in edges],
+            "order": list(self.order),
+            "inputs": [binding.to_dict() for binding in self.inputs],
+            "changes": self.changes.to_dict(),
+            "warnings": [notice.to_dict() for notice in self.warnings],
+            "request": self.request.to_dict(),
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_dict(cls, value: Any, *, catalogue: Catalogue | None = None) -> Plan:
+        """Read a plan back.
+
+        Raises
+        ------
+        RequestError
+            The document is not a plan.
+        """
+        from engine.graph.plan_json import read_plan
+
+        return read_plan(value, catalogue)
+
+
+def plan(
+    agent: Any,
+    request: Any = None,
+    *,
+    catalogue: Catalogue | None = None,
+    unknown_tiles: UnknownTiles = "error",
+) -> Plan:
+    """Decide what a run of `agent` with `request` does. No network, no media, no clock.
+
+    Parameters
+    ----------
+    agent
+        What `load_agent` takes.
+    request
+        A `RunRequest`, a dict, JSON text or a path; None is an empty request.
+
+    Raises
+    ------
+    RequestError
+        Every fault of the template, or every fault of the request: of its shape and against the graph.
+    """
+    if catalogue is None:
+        from engine.settings import default_catalogue
+
+        catalogue = default_catalogue()
+    model, outline, faults = read_request(request)
+    try:
+        template = load_agent(agent, catalogue=catalogue, unknown_tiles=unknown_tiles)
+    except RequestError as error:
+        raise RequestError([*error.errors, *faults]) from None
+    planner = _Planner(template, outline, faults)
+    planner.rewrite()
+    if faults or model is None:
+        raise RequestError(faults)
+    return planner.plan(model)
+
+
+class _Planner:
+    """Rewrites one template by one request; collects the request's faults."""
+
+    def __init__(self, template: AgentTemplate, outline: Outline, faults: list[Fault]) -> None:
+        self.template, self.outline, self.faults = template, outline, faults
+        self.whole = build_graph(template)
+        self.notices: list[Notice] = list(template.warnings)
+        self.by_id: dict[str, Tile] = {
+            node.lower(): tile for node, tile in self.whole.nodes(data="node")
+        }
+        self.overridden: list[Change] = []
+        self.graph = self.whole
+        self.kept: set[str] = set()
+
+    def _fault(self, message: str, *at: str | int) -> None:
+        self.faults.append(Fault(pointer(*at), "request", message))
+
+    def rewrite(self) -> None:
+        ignored = self._ignored()
+        if ignored:
+            try:
+                self.graph = ignore_nodes(self.whole, ignored)
+            except TooManyEdges as error:
+                self._fault(str(error), "ignore_nodes")
+                return
+        self._start(ignored)
+        self._overrides(ignored)
+        self.faults.extend(input_faults(self.outline, self.graph, self.by_id))
+        self._rewired_kinds(ignored)
+
+    def _ignored(self) -> set[str]:
+        ignored = set()
+        for index, node in self.outline.ignored:
+            tile = self.by_id.get(node.lower())
+            if tile is None:
+                self._fault(f"unknown node {node}{suggestion(node, self.whole)}", "ignore_nodes", index)
+            else:
+                ignored.add(tile.id)
+        return ignored
+
+    def _start(self, ignored: set[str]) -> None:
+        """Cut the graph down to what runs; warn of what does not."""
+        rewritten = self.graph
+        self.kept = runnable_nodes(rewritten)
+        if not self.kept:
+            if ignored:
+                self._fault("no tile is left to run: all that could are ignored", "ignore_nodes")
+            else:
+                what = "nothing in this agent can run: it has no Video Input, trigger or unconnected generator"
+                self.faults.append(Fault("", "template", what))
+        if len(self.kept) < len(rewritten):
+            starts = set(sources(rewritten))
+            for node, tile in rewritten.nodes(data="node"):
+                if node not in self.kept:
+                    beside = tile.type.is_trigger() and node not in starts
+                    why = "a trigger does not run beside a Video Input" if beside else "nothing that runs leads to it"
+                    what = f"{tile.name} {node} is skipped: {why}"
+                    self.notices.append(Notice("skipped_tile", what, tile.loc))
+            self.graph = copy_graph(rewritten, self.kept)
+
+    def _overrides(self, ignored: set[str]) -> None:
+        checked = {}
+        for node, values in self.outline.overrides.items():
+            tile = self.by_id.get(node.lower())
+            refused = self._refused(node, tile, ignored)
+            if refused or tile is None:
+                self._fault(refused or "", "update_params", node)
+                continue
+            merged = {**tile.explicit, **values}
+            base = ("update_params", node)
+            params, unknown, found, notices = check_params(tile.type, merged, "request", base, tile.id)
+            for path, fault in found:
+                within = path and path[0] in values
+                self.faults.append(fault if within else Fault(pointer(*base), "request", fault.message))
+            self.notices += [one for one in notices if one.loc.rpartition("/")[2] in values]
+            if params is not None and values:
+                checked[tile.id] = (dict(values), params, unknown)
+                self._record(tile, values)
+        if checked:
+            self.graph = update_params(self.graph, checked)
+
+    def _refused(self, node: str, tile: Tile | None, ignored: set[str]) -> str | None:
+        """Why a tile's parameters may not be overridden, or None where they may."""
+        if tile is None:
+            return f"unknown node {node}{suggestion(node, self.whole)}"
+        if tile.type.protected():
+            return f"{tile.name} {node} is protected: its parameters cannot be overridden"
+        if tile.id in ignored:
+            return f"{tile.name} {node} is ignored in this run: its parameters cannot be overridden"
+        if tile.id not in self.kept:
+            return f"{tile.name} {node} does not run: its parameters cannot be overridden"
+        return None
+
+    def _record(self, tile: Tile, values: Mapping[str, Any]) -> None:
+        before = tile.values()
+        for name, new in values.items():
+            old = before.get(name)
+            if name in before and type(old) is type(new) and old == new:
+                what = f"{tile.name} {tile.id}: {name!r} is overridden with the value that it has"
+                self.notices.append(
+                    Notice("needless_override", what, pointer("update_params", tile.id, name), "request")
+                )
+            self.overridden.append(Change(tile.id, name, old, new))
+
+    def _rewired_kinds(self, ignored: set[str]) -> None:
+        if not ignored:
+            return
+        for source, target, via in self.graph.edges(data="via"):
+            if not via:
+                continue
+            ends = [self.graph.nodes[node]["node"] for node in (source, target)]
+            problem = edge_problem(ends[0].type, ends[1].type)
+            if problem is None:
+                continue
+            what = f"{source} → {target} via {', '.join(via)}: {problem[0]}"
+            at = next(index for index, node in self.outline.ignored if node.lower() == via[0].lower())
+            if problem[1]:
+                self._fault(what, "ignore_nodes", at)
+            else:
+                self.notices.append(Notice("kinds_do_not_fit", what, pointer("ignore_nodes", at), "request"))
+
+    def plan(self, request: RunRequest) -> Plan:
+        order = topological_order(self.graph)
+        gone = [node for node in self.whole if node not in self.graph]
+        ignored = {self.by_id[node.lower()].id for _index, node in self.outline.ignored}
+        rewired = sorted(
+            (Rewire(*edge) for edge in self.graph.edges(data="via") if edge[2]),
+            key=lambda edge: (self.by_id[edge.source.lower()].index, self.by_id[edge.target.lower()].index),
+        )
+        return Plan(
+            graph=self.graph,
+            order=order,
+            inputs=bind_inputs(request, self.graph),
+            changes=Changes(
+                removed=tuple(node for node in gone if node in ignored),
+                rewired=tuple(rewired),
+                overridden=tuple(self.overridden),
+                skipped=tuple(node for node in gone if node not in ignored),
+            ),
+            warnings=(*self.notices, *lint(self.graph, order)),
+            request=request,
+            agent_id=self.template.id,
+            agent_name=self.template.name,
+        )
+
+
+def topological_order(graph: nx.DiGraph) -> tuple[str, ...]:
+    """A stable topological order: of the tiles that could come next, the first in the template's order."""
+    import networkx as nx
+
+    place = {node: tile.index for node, tile in graph.nodes(data="node")}
+    return tuple(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+
+
+def static_items(plan: Plan) -> Iterable[tuple[str, int]]:
+    """The least number of items that will reach each tile, in topological order."""
+    made: dict[str, int] = {}
+    bound = {binding.node: len(binding.sources) for binding in plan.inputs}
+    for node in plan.order:
+        tile = plan.tile(node)
+        incoming = sum(made[before] for before in plan.graph.pred[node])
+        yield node, incoming
+        made[node] = bound[node] if node in bound else tile.type.least_made(incoming)

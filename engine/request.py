@@ -1,0 +1,298 @@
+"""The run request: one model of the whole body, every source form, both clip styles (contract, section 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from engine.agent import read_json
+from engine.errors import Fault, RequestError, pointer
+from engine.nearest import suggestion
+from engine.shape import faults_of
+
+__all__ = [
+    "SOURCE_FIELDS",
+    "IdInput",
+    "MimirAsset",
+    "Outline",
+    "RunRequest",
+    "SourceForm",
+    "SourceRef",
+    "UrlInput",
+    "VideoInput",
+    "read_request",
+]
+
+SourceForm = Literal["video_id", "node_render_id", "video_url", "youtube_url", "signed_url", "mimir"]
+
+
+def _checked_url(text: str) -> str:
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError("must be an http or https URL, without spaces or control characters")
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"must be an http or https URL: {error}") from None
+    if parts.scheme.lower() not in ("http", "https"):
+        raise ValueError(f"must be an http or https URL, not {parts.scheme or 'one without a scheme'}")
+    if not host:
+        raise ValueError("must be an http or https URL with a host")
+    return text
+
+
+Url = Annotated[str, AfterValidator(_checked_url)]
+SourceId = Annotated[str, Field(min_length=1)]
+Milliseconds = Annotated[int, Field(ge=0, strict=True)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Clipped(_Body):
+    """A range of the source, in ms from its first video frame; start alone runs to the end, end alone from 0."""
+
+    input_clip_start_ms: Milliseconds | None = None
+    input_clip_end_ms: Milliseconds | None = None
+
+
+class IdInput(_Clipped):
+    """A stored video or an earlier render, whole or clipped."""
+
+    id: SourceId
+
+
+class UrlInput(_Clipped):
+    """A URL, whole or clipped."""
+
+    url: Url
+
+
+class MimirAsset(_Clipped):
+    """An item of a connected Mimir archive."""
+
+    id: SourceId
+    artifact: Literal["highres", "proxy", "auto"] = "highres"
+
+
+class _Sources(_Clipped):
+    """Sources in any mixture of forms, and the range of every one that has none of its own."""
+
+    video_ids: list[SourceId] | None = None
+    node_render_ids: list[SourceId] | None = None
+    video_urls: list[Url] | None = None
+    youtube_urls: list[Url] | None = None
+    signed_urls: list[Url] | None = None
+    video_id_inputs: list[IdInput] | None = None
+    node_render_inputs: list[IdInput] | None = None
+    video_url_inputs: list[UrlInput] | None = None
+    youtube_url_inputs: list[UrlInput] | None = None
+    mimir_assets: list[MimirAsset] | None = None
+
+    def refs(self, *base: str | int) -> Iterator[SourceRef]:
+        """The sources in canonical form, in the order of `SOURCE_FIELDS`."""
+        shared = (self.input_clip_start_ms, self.input_clip_end_ms)
+        for field, form in SOURCE_FIELDS.items():
+            for index, item in enumerate(getattr(self, field) or ()):
+                loc = pointer(*base, field, index)
+                if isinstance(item, str):
+                    yield SourceRef(form, item, *shared, loc=loc)
+                    continue
+                own = (item.input_clip_start_ms, item.input_clip_end_ms)
+                clip = shared if own == (None, None) else own
+                key = item.url if isinstance(item, UrlInput) else item.id
+                artifact = item.artifact if isinstance(item, MimirAsset) else None
+                yield SourceRef(form, key, *clip, artifact=artifact, loc=loc)
+
+
+SOURCE_FIELDS: Mapping[str, SourceForm] = {
+    "video_ids": "video_id",
+    "node_render_ids": "node_render_id",
+    "video_urls": "video_url",
+    "youtube_urls": "youtube_url",
+    "signed_urls": "signed_url",
+    "video_id_inputs": "video_id",
+    "node_render_inputs": "node_render_id",
+    "video_url_inputs": "video_url",
+    "youtube_url_inputs": "youtube_url",
+    "mimir_assets": "mimir",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """One source of one Video Input: what it is, which range of it (ms; None is open), and where it was asked for."""
+
+    form: SourceForm
+    key: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    artifact: Literal["highres", "proxy", "auto"] | None = None
+    loc: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "form": self.form,
+            "key": self.key,
+            "input_clip_start_ms": self.start_ms,
+            "input_clip_end_ms": self.end_ms,
+            "artifact": self.artifact,
+            "loc": self.loc,
+        }
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> SourceRef:
+        return cls(
+            value["form"],
+            value["key"],
+            value["input_clip_start_ms"],
+            value["input_clip_end_ms"],
+            value["artifact"],
+            value["loc"],
+        )
+
+
+class VideoInput(_Sources):
+    """The sources of one Video Input."""
+
+    agent_node_id: str
+
+
+class RunRequest(_Sources):
+    """The whole body of a run request."""
+
+    video_inputs: list[VideoInput] | None = None
+    callback_url: Url | None = None
+    update_params: dict[str, dict[str, Any]] | None = None
+    ignore_nodes: list[str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The request as JSON, without what was not given."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the rules of the graph need to know of a request, read leniently, so that they apply to a faulty one too.
+
+    Attributes
+    ----------
+    fields
+        The non-empty source arrays at top level.
+    entries
+        Of each entry of `video_inputs`: its index, its node id (None if unreadable), whether it has sources.
+    overrides, ignored
+        `update_params` and `ignore_nodes`, as far as they can be read.
+    clip
+        The clip members at top level.
+    """
+
+    fields: tuple[str, ...]
+    entries: tuple[tuple[int, str | None, bool], ...]
+    overrides: Mapping[str, Mapping[str, Any]]
+    ignored: tuple[tuple[int, str], ...]
+    clip: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Outline:
+        entries = raw.get("video_inputs")
+        overrides = raw.get("update_params")
+        ignored = raw.get("ignore_nodes")
+        return cls(
+            fields=tuple(_filled(raw)),
+            entries=tuple(
+                (index, node if isinstance(node, str) else None, True)
+                if not isinstance(entry, Mapping)
+                else (index, node if isinstance(node, str) else None, any(True for _ in _filled(entry)))
+                for index, entry in enumerate(entries if isinstance(entries, list) else ())
+                for node in [entry.get("agent_node_id") if isinstance(entry, Mapping) else None]
+            ),
+            overrides={
+                node: values
+                for node, values in (overrides.items() if isinstance(overrides, Mapping) else ())
+                if isinstance(node, str) and isinstance(values, Mapping)
+            },
+            ignored=tuple(
+                (index, node)
+                for index, node in enumerate(ignored if isinstance(ignored, list) else ())
+                if isinstance(node, str)
+            ),
+            clip=tuple(name for name in _Clipped.model_fields if raw.get(name) is not None),
+        )
+
+
+def _filled(sources: Mapping[str, Any]) -> Iterator[str]:
+    """The source fields that hold something (a wrong value counts: it is a fault of its own)."""
+    for field in SOURCE_FIELDS:
+        value = sources.get(field)
+        if value is not None and value != []:
+            yield field
+
+
+def read_request(request: Any) -> tuple[RunRequest | None, Outline, list[Fault]]:
+    """A request from a model, a dict, JSON text or a path; None is an empty one.
+
+    Returns the request (None where its shape is wrong), what can be read of it all the same, and every fault
+    of its shape.
+    """
+    if isinstance(request, RunRequest):
+        return request, Outline.of(request.to_dict()), []
+    try:
+        raw = {} if request is None else read_json(request, "request")
+    except RequestError as error:
+        return None, Outline.of({}), list(error.errors)
+    if not isinstance(raw, Mapping):
+        return None, Outline.of({}), [Fault("", "request", "a run request is an object")]
+    faults: list[Fault] = []
+    model: RunRequest | None = None
+    try:
+        model = RunRequest.model_validate(raw)
+    except ValidationError as error:
+        for path, fault in faults_of(error, raw, "request", known=tuple(RunRequest.model_fields)):
+            faults.append(_with_suggestion(path, fault))
+    faults += _clip_faults(raw)
+    return (None if faults else model), Outline.of(raw), faults
+
+
+def _with_suggestion(path: tuple[str | int, ...], fault: Fault) -> Fault:
+    """Name the nearest field inside an entry or item as well."""
+    if len(path) < 2 or not fault.message.startswith("unknown field") or not isinstance(path[-1], str):
+        return fault
+    model: type[BaseModel] = VideoInput
+    if len(path) in (3, 5) and isinstance(path[-2], int) and path[-3] != "video_inputs":
+        field = str(path[-3])
+        model = MimirAsset if field == "mimir_assets" else UrlInput if "url" in field else IdInput
+    return Fault(fault.loc, fault.document, f"unknown field {path[-1]!r}{suggestion(path[-1], model.model_fields)}")
+
+
+def _clip_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Every range, at whatever level, whose end is not after its start."""
+    holders: list[tuple[tuple[str | int, ...], Any]] = [((), raw)]
+    entries = raw.get("video_inputs")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        holders.append((("video_inputs", index), entry))
+    for path, holder in holders:
+        if not isinstance(holder, Mapping):
+            continue
+        yield from _range_fault(path, holder)
+        for field in SOURCE_FIELDS:
+            items = holder.get(field)
+            for index, item in enumerate(items if isinstance(items, list) else ()):
+                if isinstance(item, Mapping):
+                    yield from _range_fault((*path, field, index), item)
+
+
+def _range_fault(path: tuple[str | int, ...], holder: Mapping[str, Any]) -> Iterator[Fault]:
+    start, end = holder.get("input_clip_start_ms"), holder.get("input_clip_end_ms")
+    if type(start) is int and type(end) is int and start >= 0 and end >= 0 and end <= start:
+        what = f"a clip's end must be after its start: it ends at {end} ms and starts at {start} ms"
+        yield Fault(pointer(*path, "input_clip_end_ms"), "request", what)
+    elif start is None and type(end) is int and end == 0:
+        what = "a clip's end must be after its start: it ends at 0 ms and starts at 0 ms"
+        yield Fault(pointer(*path, "input_clip_end_ms"), "request", what)

@@ -1,0 +1,32 @@
+"""Audio Generation: a voiceover or music from text."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from engine import node
+from engine.node import REFS, Kind
+
+__all__ = ["AudioGeneration"]
+
+
+class AudioGeneration(node.NodeType):
+    type_id = "14687f30-5fd0-468f-8239-2784d83df95b"
+    name = "Audio Generation"
+    category = "generate"
+    summary = "Generates a voiceover or music from text and whatever is connected into it."
+    accepts = REFS
+    optional_input = True
+    produces = Kind.AUDIO
+
+    class Params(node.Params):
+        mode: Literal["voiceover", "music"] = Field("voiceover", description="Speech or music")
+        model: str = Field("auto", description="Audio model; auto lets the provider choose")
+        script: str = Field("", description="What to say in voiceover mode")
+        voice_id: str | None = Field(None, description="Voice of the provider; null lets it choose")
+        use_upstream_voice_reference: bool = Field(False, description="Speak in the voice heard upstream")
+        selected_context: Any = Field(None, description="What upstream media the text refers to, any JSON")
+        music_prompt: str = Field("", description="What the music should sound like in music mode")
+        music_length_ms: int = Field(30_000, gt=0, description="Length of the music in milliseconds")

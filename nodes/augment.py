@@ -1,0 +1,15 @@
+"""AI Augment: met in exports, not described by the hosted product."""
+
+from __future__ import annotations
+
+from engine.node import NodeType, ours_id
+
+__all__ = ["Augment"]
+
+
+class Augment(NodeType):
+    name = "AI Augment"
+    type_id = ours_id(name)
+    category = "generate"
+    summary = "Adds generated material to the video."
+    source = "ours"

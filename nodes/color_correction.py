@@ -1,0 +1,28 @@
+"""Color Correction: a look, by preset, reference image or LUT."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine import node
+from engine.node import NodeId, ours
+
+__all__ = ["ColorCorrection"]
+
+
+class ColorCorrection(node.NodeType):
+    type_id = "8254e1f8-dfea-42f9-90d8-aa91ec859bec"
+    name = "Color Correction"
+    category = "style"
+    summary = "Grades the colours by a preset, a reference image or a LUT."
+
+    class Params(node.Params):
+        preset: Literal["Golden Hour", "Filmic", "Vibrant", "Cool Tones", "Neutral Clean"] = ours(
+            "Neutral Clean", description="Look to apply where neither an image nor a LUT is given"
+        )
+        reference_image_id: NodeId | None = ours(
+            None, description="Uploaded image whose colours to match; goes before the preset"
+        )
+        lut_id: NodeId | None = ours(
+            None, description="Uploaded .cube LUT to apply; goes before image and preset"
+        )

@@ -1,0 +1,24 @@
+"""Destination: where the finished videos of a run come out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine import node
+from engine.node import ours, ours_id
+
+__all__ = ["Destination"]
+
+
+class Destination(node.NodeType):
+    name = "Destination"
+    type_id = ours_id(name)
+    category = "output"
+    summary = "Hands the finished videos over."
+    source = "ours"
+    produces = None
+
+    class Params(node.Params):
+        mode: Literal["review", "publish", "export"] = ours(
+            "review", description="What becomes of the videos"
+        )

@@ -1,0 +1,26 @@
+"""Montage: many videos cut to music."""
+
+from __future__ import annotations
+
+from engine import node
+from engine.node import NodeId, ours, ours_id
+
+__all__ = ["Montage"]
+
+
+class Montage(node.NodeType):
+    name = "Montage"
+    type_id = ours_id(name)
+    category = "edit"
+    summary = "Joins moments of all incoming videos into one, cut on the beat of the music."
+    source = "ours"
+    combines = True
+
+    class Params(node.Params):
+        prompt: str = ours("", description="Which moments to use and in what mood")
+        audio_id: NodeId | None = ours(
+            None, description="Uploaded music to cut to; null keeps the videos' own sound"
+        )
+        target_bpm: float | None = ours(
+            None, ge=20, le=300, description="Tempo of the cuts in beats per minute; null follows the music"
+        )

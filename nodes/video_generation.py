@@ -1,0 +1,38 @@
+"""Video Generation: a video from a prompt and references."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from engine import node
+from engine.node import REFS
+
+__all__ = ["VideoGeneration"]
+
+
+def _positive(seconds: str) -> str:
+    if not float(seconds):
+        raise ValueError(f"must be more than 0 seconds, not {seconds!r}")
+    return seconds
+
+
+class VideoGeneration(node.NodeType):
+    type_id = "a2eb3ec2-da7a-4f97-94d2-a9a537548522"
+    name = "Video Generation"
+    category = "generate"
+    summary = "Generates a video from a prompt and whatever is connected into it."
+    accepts = REFS
+    optional_input = True
+
+    class Params(node.Params):
+        prompt: str = Field("", description="What the video should show")
+        model: str = Field("auto", description="Video model; auto lets the provider choose")
+        resolution: str = Field("720p", description="Lines of the picture, such as 720p")
+        duration: Annotated[str, AfterValidator(_positive)] = Field(
+            "8", pattern=r"^[0-9]+(?:\.[0-9]+)?$", description="Length in seconds, a string such as 8 or 7.5"
+        )
+        aspect_ratio: str = Field("16:9", description="Width to height, such as 16:9")
+        generate_audio: bool = Field(True, description="Generate sound too")
+        selected_context: Any = Field(None, description="What upstream media the prompt refers to, any JSON")

@@ -1,0 +1,28 @@
+"""Voice: the speech in another language."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from engine import node
+from engine.node import ours
+
+__all__ = ["Voice"]
+
+
+class Voice(node.NodeType):
+    type_id = "14abd0c1-402c-40b8-8ec8-defd951efe01"
+    name = "Voice"
+    category = "sound"
+    summary = "Dubs the speech into another language in the speakers' voices."
+
+    class Params(node.Params):
+        target_language: str = Field("", description="Language to dub into; empty leaves the speech as it is")
+        preserve_background_audio: bool = ours(
+            True, description="Keep music and noises beneath the new speech"
+        )
+        lip_sync: bool = ours(False, description="Move the lips to the new speech")
+        safewords: list[str] = ours([], description="Words that are not translated")
+        translation_dictionary: dict[str, str] = ours(
+            {}, description="Words to translate one's own way: spoken word to translation"
+        )

@@ -1,0 +1,25 @@
+"""AI Voiceover: a spoken commentary."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine import node
+from engine.node import ours
+
+__all__ = ["Voiceover"]
+
+
+class Voiceover(node.NodeType):
+    type_id = "9570c960-b32b-4e4d-8871-5775d886f7cb"
+    name = "AI Voiceover"
+    category = "sound"
+    summary = "Speaks a commentary over the video."
+
+    class Params(node.Params):
+        voice_id: str | None = ours(None, description="Voice of the provider; null lets it choose")
+        script_mode: Literal["auto", "custom"] = ours(
+            "auto", description="Write the script or take one's own"
+        )
+        script: str = ours("", description="What to say when script_mode is custom")
+        align_to_moments: bool = ours(True, description="Place each sentence at the moment it is about")
