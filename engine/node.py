@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from engine.context import Context, Made
-    from engine.media.item import Item
+    from engine.context import Context
+    from engine.media.item import Item, Made
 
 __all__ = [
     "Catalogue",
@@ -105,6 +105,9 @@ class NodeType:
         True where all incoming items become one; else the tile works on each incoming item.
     version
         Raised whenever the same inputs and parameters may give another result; part of the cache key.
+    painters
+        The functions that draw this tile's `Image.drawn` leaves, by name: called with width, height and the
+        leaf's arguments, each gives a Pillow image of that size.
     """
 
     type_id: ClassVar[str]
@@ -118,6 +121,7 @@ class NodeType:
     produces: ClassVar[Kind | None] = Kind.VIDEO
     combines: ClassVar[bool] = False
     version: ClassVar[int] = 1
+    painters: ClassVar[Mapping[str, Callable[..., Any]]] = {}
 
     class Params(Params):
         """No parameters."""
@@ -129,6 +133,16 @@ class NodeType:
         and of the answers that `ctx` gave.
         """
         raise NotImplementedError
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        """What a simulation takes this tile to make while it cannot be run: here, its inputs handed on.
+
+        A generator overrides this with what its parameters state.
+        """
+        from engine.media.item import Made
+
+        for item in inputs:
+            yield Made(item.value, (item,), f"{self.name} hands its input on", "described")
 
     # What follows is derived; a tile does not override it.
 

@@ -1,0 +1,172 @@
+"""The ffmpeg binary: which one it is, and how it is run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from engine.errors import Cancelled, RenderError
+
+__all__ = ["Finished", "ffmpeg_path", "ffmpeg_version", "run_ffmpeg"]
+
+_STDERR_LINES = 400
+_POLL_S = 0.05
+
+
+@cache
+def ffmpeg_path() -> str:
+    """`TESSERA_FFMPEG`, else the binary that the imageio-ffmpeg wheel ships.
+
+    Raises
+    ------
+    RenderError
+        Neither is there.
+    """
+    named = os.environ.get("TESSERA_FFMPEG")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise RenderError(f"TESSERA_FFMPEG names {named!r}, which is not a program that can be run")
+        return found
+    import imageio_ffmpeg
+
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError as error:
+        raise RenderError(f"no ffmpeg: {error}; set TESSERA_FFMPEG to one") from None
+
+
+@cache
+def ffmpeg_version() -> str:
+    """The version that the binary says it is; part of a render's cache key."""
+    out = subprocess.run([ffmpeg_path(), "-version"], capture_output=True, text=True, check=False).stdout
+    return out.split(" ", 3)[2] if out.count(" ") > 2 else "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a finished ffmpeg process left: its command and all that it wrote to stderr (the last lines of it)."""
+
+    command: tuple[str, ...]
+    stderr: str
+
+
+def run_ffmpeg(
+    args: Sequence[str],
+    *,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    timeout_s: float | None = None,
+    cwd: Path | None = None,
+) -> Finished:
+    """Run ffmpeg to its end, in a process group of its own.
+
+    Parameters
+    ----------
+    args
+        Without the program's name.
+    progress
+        Called with the seconds of output written so far.
+    cancelled
+        Asked about 20 times a second; once it is true the process group is killed.
+
+    Raises
+    ------
+    RenderError
+        It could not be started, failed, or took longer than `timeout_s`.
+    Cancelled
+        `cancelled()` became true.
+    """
+    command = (ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", *args)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise RenderError(f"ffmpeg could not be started: {error.strerror or error}") from None
+    stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+    readers = [
+        threading.Thread(target=_read_stderr, args=(process, stderr), daemon=True),
+        threading.Thread(target=_read_progress, args=(process, progress), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        _wait(process, cancelled, timeout_s)
+    finally:
+        _kill(process)
+        for reader in readers:
+            reader.join(timeout=5)
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+    text = "".join(stderr)
+    if process.returncode != 0:
+        raise RenderError(f"ffmpeg failed ({_status(process.returncode)}): {_last_useful(text)}")
+    return Finished(command, text)
+
+
+def _wait(process: subprocess.Popen[str], cancelled: Callable[[], bool], timeout_s: float | None) -> None:
+    waited = 0.0
+    while True:
+        try:
+            process.wait(timeout=_POLL_S)
+            return
+        except subprocess.TimeoutExpired:
+            waited += _POLL_S
+        if cancelled():
+            raise Cancelled("the run was cancelled")
+        if timeout_s is not None and waited >= timeout_s:
+            raise RenderError(f"ffmpeg took longer than {timeout_s:g} s and was stopped")
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _read_stderr(process: subprocess.Popen[str], into: deque[str]) -> None:
+    with contextlib.suppress(ValueError):
+        for line in process.stderr or ():
+            into.append(line)
+
+
+def _read_progress(process: subprocess.Popen[str], progress: Callable[[float], None] | None) -> None:
+    with contextlib.suppress(ValueError):
+        for line in process.stdout or ():
+            name, _, value = line.strip().partition("=")
+            if progress is not None and name == "out_time_us" and value.lstrip("-").isdecimal():
+                progress(max(int(value), 0) / 1_000_000)
+
+
+def _status(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+_NOISE = ("Conversion failed!", "Error opening output file", "Terminating thread", "Task finished with error", "frame=")
+
+
+def _last_useful(stderr: str) -> str:
+    """The last line that says what went wrong rather than that something did."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    useful = [line for line in lines if not any(noise in line for noise in _NOISE)]
+    return (useful or lines or ["it wrote nothing"])[-1]

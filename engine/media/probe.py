@@ -1,0 +1,342 @@
+"""Probing with PyAV: what a file is, told from its bytes alone, without reaching any other file or the network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import MediaError
+from engine.media.expr import even
+from engine.media.info import MediaInfo, PictureInfo, SoundInfo
+from engine.media.time import parse_rate
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["DEMUXERS", "PROTOCOLS", "open_media", "probe"]
+
+DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,mpegts,mpeg,flv"
+"""The demuxers that users' files may meet. Those that name other files (playlists, concat scripts) are not here."""
+
+PROTOCOLS = "file,pipe"
+_IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+_MAX_PIXELS = 100_000_000
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """A container opened for reading, by the allowed demuxers and protocols only.
+
+    Raises
+    ------
+    MediaError
+        The file is not media, or is broken.
+    """
+    import av
+
+    logging.getLogger("libav").setLevel(logging.CRITICAL)
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+    try:
+        container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise MediaError(f"{path.name} is not a media file that can be read: {_why(path, error)}") from None
+    try:
+        yield container
+    except (av.error.FFmpegError, EOFError) as error:
+        raise MediaError(f"{path.name} is broken: {_reason(error)}") from None
+    finally:
+        container.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _why(path: Path, error: Exception) -> str:
+    """The reason in a user's words, from the first bytes of the file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as problem:
+        return _reason(problem)
+    if not head:
+        return "it is empty (0 bytes)"
+    if head.lstrip()[:10].startswith(_PLAYLISTS):
+        return "it is a playlist or a description of other files, not media"
+    if head[4:8] == b"ftyp" or b"moov" in head:
+        return "its index (moov) is missing; the file is truncated or was not closed"
+    if b"\0" not in head:
+        return "it is text"
+    return _reason(error)
+
+
+def probe(path: Path) -> MediaInfo:
+    """What a file is, from its content.
+
+    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the variable rate
+    and the exact end are known.
+
+    Raises
+    ------
+    MediaError
+        The file is missing, empty, truncated, or neither video, audio nor image.
+    """
+    if not path.is_file():
+        raise MediaError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
+    image = _image(path)
+    if image is not None:
+        return image
+    with open_media(path) as container:
+        video, audio = _choose(container)
+        if video is None and audio is None:
+            raise MediaError(f"{path.name} has neither a picture nor sound")
+        scans = _scan(container, [stream for stream in (video, audio) if stream is not None])
+        for stream in (video, audio):
+            if stream is not None:
+                _whole(path, stream, scans[stream.index])
+        frame = _first_frame(path, video) if video is not None else None
+        picture = _picture(path, video, scans[video.index], frame) if video is not None else None
+        sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
+        return MediaInfo(
+            kind="video" if picture else "audio",
+            container=container.format.name,
+            picture=picture,
+            sound=sound,
+            notes=tuple(_notes(container, video, audio, picture)),
+        )
+
+
+def _image(path: Path) -> MediaInfo | None:
+    """The file as a still image, or None where it is none."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) and not (
+        head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    ):
+        return None
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=_IMAGE_FORMATS) as image:
+            width, height = image.size
+            if width * height > _MAX_PIXELS:
+                raise MediaError(f"{path.name} is {width}×{height}: at most {_MAX_PIXELS:,} pixels are read")
+            image.load()
+            info = PictureInfo(
+                index=0,
+                codec=str(image.format).lower(),
+                width=width,
+                height=height,
+                coded_width=width,
+                coded_height=height,
+                rate=Fraction(1),
+                frames=1,
+                time_base=Fraction(1),
+                duration=Fraction(0),
+                pixel_format=image.mode,
+            )
+            return MediaInfo(kind="image", container=str(image.format).lower(), picture=info)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise MediaError(f"{path.name} is a broken image: {error}") from None
+
+
+def _choose(container: InputContainer) -> tuple[Any, Any]:
+    """The video stream (not an attached picture) and the audio stream to use: the default ones, else the first."""
+    from av.stream import Disposition
+
+    def best(streams: Any) -> Any:
+        usable = [one for one in streams if not one.disposition & Disposition.attached_pic and one.codec_context]
+        default = [one for one in usable if one.disposition & Disposition.default]
+        return (default or usable or [None])[0]
+
+    return best(container.streams.video), best(container.streams.audio)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What the packets of one stream say. Times in ticks of the stream."""
+
+    times: list[int] = field(default_factory=list)
+    end: int | None = None
+    packets: int = 0
+    corrupt: bool = False
+
+
+def _scan(container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
+    import av
+
+    scans = {stream.index: _Scan() for stream in streams}
+    pictures = {stream.index for stream in streams if stream.type == "video"}
+    try:
+        for packet in container.demux(streams):
+            if packet.size == 0:
+                continue
+            scan = scans[packet.stream.index]
+            scan.packets += 1
+            scan.corrupt = scan.corrupt or packet.is_corrupt
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None or packet.is_discard:
+                continue
+            if packet.stream.index in pictures:
+                scan.times.append(time)
+            elif not scan.times:
+                scan.times.append(time)
+            end = time + (packet.duration or 0)
+            if scan.end is None or end > scan.end:
+                scan.end = end
+    except av.error.FFmpegError:
+        for scan in scans.values():
+            scan.corrupt = True
+    for scan in scans.values():
+        scan.times.sort()
+    return scans
+
+
+def _whole(path: Path, stream: Any, scan: _Scan) -> None:
+    """Refuse a stream that ends before its index says."""
+    if not scan.times:
+        raise MediaError(f"{path.name} holds no {stream.type} data that can be read")
+    if scan.corrupt or (stream.frames and scan.packets < stream.frames):
+        of = f"{scan.packets} of {stream.frames}" if stream.frames else "not all"
+        raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
+
+
+def _first_frame(path: Path, stream: Any) -> Any:
+    stream.container.seek(int(stream.start_time or 0), stream=stream, backward=True)
+    for count, packet in enumerate(stream.container.demux(stream)):
+        for frame in packet.decode():
+            return frame
+        if count > 300:
+            break
+    raise MediaError(f"{path.name}: no frame of its video can be decoded")
+
+
+def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
+    context = stream.codec_context
+    base = Fraction(stream.time_base)
+    rate, variable = _rate(stream, scan.times, base)
+    last = scan.times[-1]
+    end = max(scan.end or last, last + 1)
+    if scan.end is None or scan.end <= last:
+        end = last + max(int(1 / (rate * base)), 1)
+    sar = Fraction(stream.sample_aspect_ratio or frame_sar(frame) or 1) or Fraction(1)
+    rotation = int(round(frame.rotation / 90) * 90) % 360
+    width, height = int(frame.width * sar + Fraction(1, 2)), frame.height
+    if rotation in (90, 270):
+        width, height = height, width
+    if min(even(width), even(height)) < 2:
+        raise MediaError(f"{path.name} is {width}×{height}: a video must be at least 2×2 pixels")
+    layout = frame.format
+    return PictureInfo(
+        index=stream.index,
+        codec=context.name,
+        width=width,
+        height=height,
+        coded_width=frame.width,
+        coded_height=frame.height,
+        sar=sar,
+        rotation=rotation,
+        rate=rate,
+        variable=variable,
+        frames=len(scan.times),
+        time_base=base,
+        start=scan.times[0],
+        duration=(end - scan.times[0]) * base,
+        pixel_format=layout.name,
+        depth=max(component.bits for component in layout.components),
+        color_range=_RANGES.get(int(frame.color_range)),
+        color_primaries=_PRIMARIES.get(int(context.color_primaries)),
+        color_transfer=_TRANSFERS.get(int(context.color_trc)),
+        color_matrix=_MATRICES.get(int(context.colorspace)),
+    )
+
+
+def frame_sar(frame: Any) -> Fraction | None:
+    """The pixel aspect ratio that a decoded frame carries, where PyAV tells it."""
+    return getattr(frame, "sample_aspect_ratio", None)
+
+
+def _rate(stream: Any, times: list[int], base: Fraction) -> tuple[Fraction, bool]:
+    """The frame rate, and whether it is variable.
+
+    Constant means that no gap differs from the commonest by more than the rounding of the time base (one tick
+    either side).
+    """
+    if len(times) < 2:
+        return parse_rate(Fraction(stream.average_rate or stream.guessed_rate or 25)), False
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    mean = Fraction(len(gaps)) / ((times[-1] - times[0]) * base) if times[-1] > times[0] else Fraction(25)
+    variable = max(gaps) - min(gaps) > 2 or (max(gaps) - min(gaps) > 1 and max(gaps) < 4)
+    for known in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if known and abs(Fraction(known) / mean - 1) < Fraction(1, 500 if variable else 1000):
+            return parse_rate(Fraction(known).limit_denominator(1_000_000)), variable
+    return parse_rate(_tidy(mean)), variable
+
+
+def _tidy(rate: Fraction) -> Fraction:
+    """The simplest rate within 0.1 %."""
+    for denominator in (1, 2, 1001):
+        near = Fraction(round(rate * denominator), denominator)
+        if near and abs(near / rate - 1) < Fraction(1, 1000):
+            return near
+    return rate.limit_denominator(1001)
+
+
+def _sound(path: Path, stream: Any, scan: _Scan) -> SoundInfo:
+    context = stream.codec_context
+    base = Fraction(stream.time_base)
+    if not context.sample_rate or not context.layout.nb_channels:
+        raise MediaError(f"{path.name}: its audio stream has no sample rate or channels")
+    start = scan.times[0] * base
+    stream.container.seek(0, backward=True)
+    for packet in stream.container.demux(stream):
+        frames = packet.decode()
+        if frames and frames[0].pts is not None:
+            start = frames[0].pts * Fraction(frames[0].time_base)
+            break
+    return SoundInfo(
+        index=stream.index,
+        codec=context.name,
+        rate=context.sample_rate,
+        channels=context.layout.nb_channels,
+        layout=context.layout.name,
+        start=start,
+        duration=max((scan.end or 0) * base - start, base),
+    )
+
+
+def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureInfo | None) -> Iterator[str]:
+    """What a user may want to know of what was chosen or left out."""
+    if len(container.streams.audio) > 1:
+        yield f"has {len(container.streams.audio)} audio streams; number {audio.index} is used"
+    others = [stream for stream in container.streams.video if video is None or stream.index != video.index]
+    if others:
+        yield f"has {len(others)} more picture stream(s) (cover art or another angle), not used"
+    if picture is not None and picture.variable:
+        yield f"has a variable frame rate, {float(picture.rate):.3f} frames/s on average"
+    if picture is not None and picture.color_transfer in ("smpte2084", "arib-std-b67"):
+        yield "is HDR; its colours are not tone-mapped"
+
+
+_RANGES = {1: "tv", 2: "pc"}
+_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020", 12: "smpte432"}
+_TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    18: "arib-std-b67",
+}
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}

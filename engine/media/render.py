@@ -1,0 +1,292 @@
+"""Rendering: an expression into a file, under a temporary name until it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import RenderError
+from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_measure, compile_render
+from engine.media.expr import Expr, Image, Picture, Sound, walk
+from engine.media.ffmpeg import Finished, run_ffmpeg
+from engine.media.item import Audio, Project, Value, Video
+from engine.media.optimise import optimise
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = ["Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
+
+Painter = Callable[..., "PillowImage"]
+_TRUE_PEAK_MARGIN = 0.1
+_QUIET_LUFS = -69.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a render left: the file, the ffmpeg commands that made it, and what was measured on the way."""
+
+    path: Path
+    commands: tuple[tuple[str, ...], ...] = ()
+    measured: dict[str, Any] = field(default_factory=dict)
+
+
+def suffix_of(value: Value) -> str:
+    """The file name extension of a value's own format, with the dot."""
+    match value:
+        case Video():
+            return ".mp4"
+        case Audio():
+            return ".m4a"
+        case Image():
+            return {"jpeg": ".jpeg", "webp": ".webp"}.get(image_format(value), ".png")
+        case Project():
+            return ".xml"
+
+
+def media_type(value: Value) -> str:
+    """The media type of a value's own format."""
+    return {
+        ".mp4": "video/mp4",
+        ".m4a": "audio/mp4",
+        ".png": "image/png",
+        ".jpeg": "image/jpeg",
+        ".webp": "image/webp",
+        ".xml": "application/xml",
+    }[suffix_of(value)]
+
+
+def image_format(image: Image) -> str:
+    """`png`, `jpeg` or `webp`: what the tile that drew it asked for, else png."""
+    if image.op != "drawn":
+        return "png"
+    return str(dict(image.arg("values")).get("output_format", "png"))
+
+
+@dataclass
+class Renderer:
+    """Renders values.
+
+    Attributes
+    ----------
+    locate
+        Finds the file and the probe of an asset by its id.
+    paint
+        Draws a drawn leaf: (type id, painter name, width, height, arguments) → a picture.
+    cancelled, progress
+        As in `run_ffmpeg`; progress is a fraction of the whole, 0–1.
+    timeout_s
+        For each ffmpeg process.
+    """
+
+    locate: Callable[[str], Located]
+    paint: Callable[[Image], PillowImage]
+    cancelled: Callable[[], bool] = lambda: False
+    progress: Callable[[float], None] = lambda _fraction: None
+    timeout_s: float | None = None
+    target: Target = field(default_factory=Target)
+
+    def render(self, value: Value, output: Path) -> Rendered:
+        """Render a value into `output`. The file appears whole or not at all.
+
+        Raises
+        ------
+        RenderError
+            ffmpeg failed, or the file cannot be written.
+        Cancelled
+            The run was cancelled.
+        """
+        match value:
+            case Video(picture, sound):
+                return self._timed(picture, sound, output)
+            case Audio(sound):
+                return self._timed(None, sound, output)
+            case Image():
+                return self._image(value, output)
+            case Project():
+                raise RenderError("projects cannot be written yet")
+
+    def _timed(self, picture: Picture | None, sound: Sound | None, output: Path) -> Rendered:
+        better_picture = optimise(picture) if picture else None
+        better_sound = optimise(sound) if sound else None
+        roots = [one for one in (better_picture, better_sound) if one is not None]
+        with tempfile.TemporaryDirectory(prefix="tessera-") as folder:
+            resolve = _Leaves(self, Path(folder)).resolve
+            gains: dict[str, Gain] = {}
+            measured: dict[str, Any] = {}
+            commands: list[tuple[str, ...]] = []
+            for node in walk(*roots):
+                if node.medium == "sound" and node.op == "loudness":
+                    self._measure(node, resolve, gains, measured, commands, Path(folder))
+            with _temporary(output) as partial:
+                command = compile_render(
+                    _picture(better_picture), _sound(better_sound), partial, resolve, gains, self.target
+                )
+                seconds = float((picture or sound).duration)  # type: ignore[union-attr]
+                finished = self._run(
+                    command, Path(folder), lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
+                )
+                final = tuple(str(output) if arg == str(partial) else arg for arg in finished.command)
+                commands.append(final)
+        return Rendered(output, tuple(commands), measured)
+
+    def _run(
+        self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
+    ) -> Finished:
+        for name, text in command.scripts:
+            (folder / name).write_text(text, "utf-8")
+        return run_ffmpeg(
+            command.args, progress=progress, cancelled=self.cancelled, timeout_s=self.timeout_s, cwd=folder
+        )
+
+    def _measure(
+        self,
+        node: Expr,
+        resolve: Resolver,
+        gains: dict[str, Gain],
+        measured: dict[str, Any],
+        commands: list[tuple[str, ...]],
+        folder: Path,
+    ) -> None:
+        """Find the gain of a `loudness` node: measure, and where a limiter must act, measure with it once more."""
+
+        def levels(sound: Expr) -> tuple[float, float]:
+            finished = self._run(compile_measure(_must_sound(sound), resolve, gains), folder)
+            commands.append(finished.command)
+            return read_levels(finished.stderr)
+
+        wanted, ceiling = float(node.arg("lufs")), float(node.arg("peak"))
+        loudness, peak = levels(node.inputs[0])
+        if loudness <= _QUIET_LUFS:
+            gains[node.digest] = Gain(0.0, False)
+            measured[node.digest] = {"loudness_lufs": None, "true_peak_dbtp": None, "gain_db": 0.0}
+            return
+        gain = wanted - loudness
+        limit = peak + gain > ceiling - _TRUE_PEAK_MARGIN
+        gains[node.digest] = Gain(gain, limit)
+        if limit:
+            limited, _peak = levels(node)
+            gain += min(wanted - limited, 6.0)
+            gains[node.digest] = Gain(gain, True)
+        measured[node.digest] = {"loudness_lufs": loudness, "true_peak_dbtp": peak, "gain_db": round(gain, 2)}
+
+    def _image(self, image: Image, output: Path) -> Rendered:
+        picture = self.raster(image)
+        kind = image_format(image)
+        with _temporary(output) as partial:
+            if kind == "jpeg":
+                picture.convert("RGB").save(partial, "JPEG", quality=92)
+            else:
+                picture.save(partial, kind.upper())
+        return Rendered(output)
+
+    def raster(self, image: Image) -> PillowImage:
+        """An image expression as pixels."""
+        from PIL import Image as Pillow
+
+        made: dict[Expr, PillowImage] = {}
+        for node in walk(image):
+            assert isinstance(node, Image)
+            if node.op == "drawn":
+                made[node] = self.paint(node)
+            elif node.op == "source":
+                with Pillow.open(self.locate(node.arg("asset")).path) as opened:
+                    made[node] = opened.convert("RGBA")
+            else:
+                made[node] = made[node.inputs[0]].resize((node.width, node.height), Pillow.Resampling.LANCZOS)
+        return made[image]
+
+
+def _picture(node: Expr | None) -> Picture | None:
+    assert node is None or isinstance(node, Picture)
+    return node
+
+
+def _sound(node: Expr | None) -> Sound | None:
+    assert node is None or isinstance(node, Sound)
+    return node
+
+
+def _must_sound(node: Expr) -> Sound:
+    assert isinstance(node, Sound)
+    return node
+
+
+class _Leaves:
+    """The files of an expression's leaves; images become PNG files of our own writing, whatever they were."""
+
+    def __init__(self, renderer: Renderer, folder: Path) -> None:
+        self.renderer, self.folder = renderer, folder
+        self.known: dict[str, Located] = {}
+
+    def resolve(self, node: Expr) -> Located:
+        if not isinstance(node, Image):
+            return self.renderer.locate(node.arg("asset"))
+        if node.digest not in self.known:
+            from engine.media.probe import probe
+
+            path = self.folder / f"{node.digest}.png"
+            self.renderer.raster(node).save(path, "PNG")
+            self.known[node.digest] = Located(path, probe(path))
+        return self.known[node.digest]
+
+
+@contextlib.contextmanager
+def _temporary(output: Path) -> Iterator[Path]:
+    """A name beside `output` to write to, moved into place at the end; nothing stays after a failure."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=output.suffix, dir=output.parent)
+    except OSError as error:
+        raise RenderError(f"cannot write to {output.parent}: {error.strerror}") from None
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        partial.replace(output)
+    except OSError as error:
+        raise RenderError(f"cannot write {output}: {error.strerror or error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+_LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTILINE)
+
+
+def read_levels(stderr: str) -> tuple[float, float]:
+    """Integrated loudness (LUFS) and true peak (dBTP) from what ebur128 printed at its end."""
+    found = {name: value for name, value in _LEVEL.findall(stderr)}
+    try:
+        return float(found["I"]), float(found["Peak"])
+    except KeyError:
+        raise RenderError("the loudness could not be measured: ffmpeg printed no summary") from None
+
+
+def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:
+    """A JPEG of a keyframe near the fraction `at` of a video, or of an image, at most `width` pixels wide."""
+    from PIL import Image as Pillow
+
+    from engine.media.probe import open_media
+
+    if media.suffix in (".png", ".jpeg", ".webp"):
+        with Pillow.open(media) as opened:
+            picture = opened.convert("RGB")
+    else:
+        with open_media(media) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.skip_frame = "NONKEY"
+            if container.duration:
+                container.seek(int(container.duration * at), backward=True)
+            frame = next(container.decode(stream))
+            picture = frame.to_image()
+    picture.thumbnail((width, width * 4))
+    with _temporary(output) as partial:
+        picture.save(partial, "JPEG", quality=85)

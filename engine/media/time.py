@@ -1,0 +1,53 @@
+"""Exact time. Instants and durations are `Fraction` seconds; no float enters the algebra (law 2)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+__all__ = ["Range", "ms", "parse_rate", "rate_text", "seconds_text", "to_ms"]
+
+Range = tuple[Fraction, Fraction]
+"""A half-open range [start, end) in seconds."""
+
+
+def ms(milliseconds: int) -> Fraction:
+    """Whole milliseconds as exact seconds."""
+    return Fraction(milliseconds, 1000)
+
+
+def to_ms(seconds: Fraction) -> int:
+    """Seconds as the nearest whole number of milliseconds (halves up)."""
+    return int((seconds * 1000 + Fraction(1, 2)) // 1)
+
+
+def parse_rate(text: str | int | float | Fraction) -> Fraction:
+    """A rate such as `"30000/1001"`, `"25"`, `25` or `23.976` as an exact fraction of 1/s.
+
+    A decimal within 0.02 % of an NTSC rate (n·1000/1001) means that rate.
+
+    Raises
+    ------
+    ValueError
+        Not a positive number below 1,000,000.
+    """
+    try:
+        rate = Fraction(str(text)) if isinstance(text, float) else Fraction(text)
+    except (ZeroDivisionError, ValueError, TypeError):
+        raise ValueError(f"{text!r} is not a rate: give a number or a fraction such as 30000/1001") from None
+    if not 0 < rate < 1_000_000:
+        raise ValueError(f"{text!r} is not a rate: it must be more than 0")
+    if rate.denominator != 1 and rate.denominator != 1001:
+        nominal = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
+        if nominal and abs(nominal / rate - 1) < Fraction(2, 10_000):
+            return nominal
+    return rate
+
+
+def rate_text(rate: Fraction) -> str:
+    """`30000/1001`, or `25` for a whole rate."""
+    return str(rate)
+
+
+def seconds_text(seconds: Fraction) -> str:
+    """Seconds for a person: up to three decimals, no trailing zeros."""
+    return f"{float(seconds):.3f}".rstrip("0").rstrip(".")
