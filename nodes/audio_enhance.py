@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import NodeType
+from nodes._each import each_video
 
 __all__ = ["AudioEnhance"]
+
+LOUDNESS_LUFS = Fraction(-16)
+PEAK_DBTP = Fraction(-3, 2)
+"""What streaming services ask of stereo speech (AES TD1008: −16 LUFS; true peaks at most −1 dBTP after coding)."""
 
 
 class AudioEnhance(NodeType):
@@ -12,3 +23,11 @@ class AudioEnhance(NodeType):
     name = "Audio Enhance"
     category = "sound"
     summary = "Takes noise out of the sound and evens its loudness."
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        for item, video in each_video(inputs):
+            if video.sound is None:
+                yield Made(video, (item,), "has no sound to enhance")
+                continue
+            sound = video.sound.denoise().loudness(LOUDNESS_LUFS, PEAK_DBTP)
+            yield Made(video.with_sound(sound), (item,), f"noise reduced, loudness brought to {LOUDNESS_LUFS} LUFS")

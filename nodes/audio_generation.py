@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
 from engine import node
+from engine.context import Context
+from engine.media.expr import Sound
+from engine.media.item import Audio, Item, Made
+from engine.media.time import ms
 from engine.node import REFS, Kind
+from nodes._described import spoken_seconds
 
 __all__ = ["AudioGeneration"]
 
@@ -30,3 +36,10 @@ class AudioGeneration(node.NodeType):
         selected_context: Any = Field(None, description="What upstream media the text refers to, any JSON")
         music_prompt: str = Field("", description="What the music should sound like in music mode")
         music_length_ms: int = Field(30_000, gt=0, description="Length of the music in milliseconds")
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        if params.mode == "music":
+            seconds, why = ms(params.music_length_ms), f"{params.music_length_ms} ms of music"
+        else:
+            seconds, why = spoken_seconds(params.script), "the script at 150 words a minute"
+        yield Made(Audio(Sound.silence(seconds)), tuple(inputs), why, "described")

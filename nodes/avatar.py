@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from pydantic import Field
 
 from engine import node
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import NOTHING, NodeId
+from nodes._described import blank_video, spoken_seconds
 
 __all__ = ["Avatar"]
 
@@ -22,3 +27,7 @@ class Avatar(node.NodeType):
         video_model: str = Field("seedance-2-fast", description="Video model")
         single_take: bool = Field(False, description="One shot without cuts")
         script: str = Field("", description="What the avatar says")
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        video = blank_video(1280, 720, spoken_seconds(params.script), has_sound=True)
+        yield Made(video, tuple(inputs), "the script at 150 words a minute", "described")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
 from pydantic import Field
 
 from engine import node
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import NOTHING
+from nodes._described import blank_video
 
 __all__ = ["ContentGeneration"]
+
+_SECONDS = Fraction(8)
 
 
 class ContentGeneration(node.NodeType):
@@ -19,3 +27,7 @@ class ContentGeneration(node.NodeType):
 
     class Params(node.Params):
         prompt: str = Field("", description="What the video should show")
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        video = blank_video(1280, 720, _SECONDS, has_sound=True)
+        yield Made(video, tuple(inputs), f"{_SECONDS} s of 1280×720, the length that was usual", "described")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from engine import node
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import ours, ours_id
 
 __all__ = ["Destination"]
@@ -22,3 +25,7 @@ class Destination(node.NodeType):
         mode: Literal["review", "publish", "export"] = ours(
             "review", description="What becomes of the videos"
         )
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        """Nothing is made here: what reaches an output tile is what the run delivers."""
+        return ()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from engine import node
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import NodeId, ours, ours_id
+from nodes._described import joined
 
 __all__ = ["Montage"]
 
@@ -24,3 +29,6 @@ class Montage(node.NodeType):
         target_bpm: float | None = ours(
             None, ge=20, le=300, description="Tempo of the cuts in beats per minute; null follows the music"
         )
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        yield from joined(inputs)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from engine.context import Context
+from engine.media.item import Item, Made, Project
 from engine.node import Kind, NodeType, ours_id
+from nodes._each import each_video
 
 __all__ = ["PremiereExport"]
 
@@ -16,3 +22,7 @@ class PremiereExport(NodeType):
     source = "ours"
     produces = Kind.PROJECT
     combines = True
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        sequences = tuple(video for _item, video in each_video(inputs))
+        yield Made(Project(sequences), tuple(inputs), f"a project of {len(sequences)} sequences", "described")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from pydantic import Field
 
 from engine import node
+from engine.context import Context
+from engine.media.item import Item, Made
+from nodes._described import joined
 from nodes._fields import ModelTier
 
 __all__ = ["RoughCut"]
@@ -23,3 +28,6 @@ class RoughCut(node.NodeType):
         combine_input_renders: bool = Field(
             False, description="Cut all incoming videos into one edit rather than each into its own"
         )
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        yield from joined(inputs) if params.combine_input_renders else super().described(ctx, inputs, params)

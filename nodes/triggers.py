@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import NOTHING, NodeType, ours_id
+from nodes.video_input import requested
 
 __all__ = ["GoogleDriveTrigger", "S3Trigger", "ScheduleTrigger", "YouTubeTrigger"]
 
@@ -11,6 +17,9 @@ class _Trigger(NodeType):
     category = "trigger"
     source = "ours"
     accepts = NOTHING
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        return requested(ctx)
 
 
 class YouTubeTrigger(_Trigger):

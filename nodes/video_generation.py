@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from engine import node
+from engine.context import Context
+from engine.media.item import Item, Made
 from engine.node import REFS
+from nodes._described import blank_video, size_of
 
 __all__ = ["VideoGeneration"]
 
@@ -36,3 +41,9 @@ class VideoGeneration(node.NodeType):
         aspect_ratio: str = Field("16:9", description="Width to height, such as 16:9")
         generate_audio: bool = Field(True, description="Generate sound too")
         selected_context: Any = Field(None, description="What upstream media the prompt refers to, any JSON")
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        width, height = size_of(params.resolution, params.aspect_ratio)
+        video = blank_video(width, height, Fraction(params.duration), has_sound=params.generate_audio)
+        why = f"{params.duration} s of {width}×{height}, as its parameters state"
+        yield Made(video, tuple(inputs), why, "described")

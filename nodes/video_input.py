@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from engine.context import Context
+from engine.media.item import Item, Made
+from engine.media.time import seconds_text
 from engine.node import NOTHING, NodeType
 
-__all__ = ["VideoInput"]
+__all__ = ["VideoInput", "requested"]
+
+
+def requested(ctx: Context) -> Iterable[Made]:
+    """The sources that the request gave to this tile, each cut to its range."""
+    for source in ctx.sources():
+        if source.clip is None:
+            yield Made(source.video, (), f"{source.name}, whole")
+        else:
+            start, end = source.clip
+            why = f"{source.name}, from {seconds_text(start)} s to {seconds_text(end)} s"
+            yield Made(source.video.keep([source.clip]), (), why)
 
 
 class VideoInput(NodeType):
@@ -13,3 +30,6 @@ class VideoInput(NodeType):
     category = "input"
     summary = "Brings the videos of the run request into the agent."
     accepts = NOTHING
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        return requested(ctx)

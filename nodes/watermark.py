@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from engine import node
+from engine.context import Context
+from engine.errors import TileError
+from engine.media.item import Image, Item, Made
 from engine.node import NodeId
+from nodes._each import each_video
 from nodes._fields import MosaicOrCustom, require_with_custom
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
 __all__ = ["Watermark"]
+
+_TAG = "watermark"
+_LEAST_SIDE = 8
+"""Pixels; a smaller logo would only be a smear of colour."""
+
+
+def paint_mark(width: int, height: int) -> PillowImage:
+    """The stock mark: a mosaic of four tiles and the product's name, white with a soft shadow."""
+    from PIL import Image as Pillow
+    from PIL import ImageDraw, ImageFilter, ImageFont
+
+    mask = Pillow.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(mask)
+    side, gap = height * 3 // 4, max(height // 16, 1)
+    top = (height - side) // 2
+    half = (side - gap) // 2
+    for row in range(2):
+        for column in range(2):
+            x, y = top + column * (half + gap), top + row * (half + gap)
+            shade = 255 if (row, column) != (1, 1) else 150
+            draw.rounded_rectangle((x, y, x + half, y + half), radius=max(half // 5, 1), fill=shade)
+    font = ImageFont.load_default(size=side * 0.72)
+    draw.text((top * 2 + side + gap, height // 2), "tessera", fill=255, font=font, anchor="lm")
+    shadow = mask.filter(ImageFilter.GaussianBlur(max(height / 24, 1))).point(lambda value: value * 3 // 5)
+    mark = Pillow.new("RGBA", (width, height), (0, 0, 0, 0))
+    mark.putalpha(shadow)
+    face = Pillow.new("RGBA", (width, height), (255, 255, 255, 255))
+    face.putalpha(mask)
+    return Pillow.alpha_composite(mark, face)
 
 
 class Watermark(node.NodeType):
@@ -18,6 +56,7 @@ class Watermark(node.NodeType):
     name = "Watermark"
     category = "style"
     summary = "Lays a logo over a corner of the picture; replaces an earlier watermark."
+    painters: ClassVar[Mapping[str, Callable[..., Any]]] = {"mark": paint_mark}
 
     class Params(node.Params):
         use_custom_logo: MosaicOrCustom = Field("mosaic", description="The stock logo or one's own")
@@ -36,3 +75,37 @@ class Watermark(node.NodeType):
         def _custom_needs_image(self) -> Self:
             require_with_custom(self, "use_custom_logo", "image_id")
             return self
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        custom = params.use_custom_logo == "custom"
+        logo = ctx.image(params.image_id or "") if custom else None
+        if logo is not None and min(logo.width, logo.height) < _LEAST_SIDE:
+            raise TileError(
+                f"the logo, image {params.image_id}, is {logo.width}×{logo.height} pixels;"
+                f" each side must have at least {_LEAST_SIDE}"
+            )
+        for item, video in each_video(inputs):
+            clean = video.picture.without(_TAG)
+            width = max(round(clean.width * Fraction(str(params.logo_size)) / 100), 1)
+            shape = Fraction(logo.height, logo.width) if logo else _MARK_SHAPE
+            height = max(round(width * shape), 1)
+            if height > clean.height:
+                width, height = max(round(clean.height / shape), 1), clean.height
+            mark = logo.scale(width, height) if logo else self._mark(width, height)
+            right, low = clean.width - width - params.logo_margin_x, clean.height - height - params.logo_margin_y
+            vertical, horizontal = params.logo_position.split("-")
+            x = params.logo_margin_x if horizontal == "left" else right
+            y = params.logo_margin_y if vertical == "top" else low
+            opacity = Fraction(str(params.logo_opacity)) / 100
+            marked = clean.overlay(mark, x, y, opacity=opacity, tag=_TAG)
+            what = "custom logo" if custom else "stock mark"
+            again = ", in place of an earlier one" if clean is not video.picture else ""
+            why = f"{what} {width}×{height} at the {vertical} {horizontal}{again}"
+            yield Made(video.with_picture(marked), (item,), why)
+
+    @classmethod
+    def _mark(cls, width: int, height: int) -> Image:
+        return Image.drawn(cls.type_id, "mark", width=width, height=height)
+
+
+_MARK_SHAPE = Fraction(1, 4)

@@ -135,7 +135,6 @@ class _Lowering:
     def __init__(self, resolve: Resolver, measured: Measured, roots: Sequence[Expr]) -> None:
         self.resolve, self.measured, self.roots = resolve, measured, roots
         self.nodes = list(walk(*roots))
-        self.needed = _demand(self.nodes, roots)
         self.sources = {node: resolve(node) for node in self.nodes if not node.inputs and node.op != "silence"}
         self.uses = _uses(self.nodes, roots)
         self.inputs: dict[Any, Any] = {}
@@ -153,12 +152,17 @@ class _Lowering:
 
     def lower(self, root: Expr) -> Any:
         """The stream of an expression. Inputs come first, so nothing recurses."""
-        for node in walk(root, prune=self.made.__contains__):
+        for node in walk(root, prune=self._is_ready):
             if node in self.made:
                 continue
-            stream = getattr(self, f"_{node.medium}_{node.op}")(node, [self._take(one) for one in node.inputs])
+            inputs = [] if _is_cut_source(node) else [self._take(one) for one in node.inputs]
+            stream = getattr(self, f"_{node.medium}_{node.op}")(node, inputs)
             self.made[node] = self._shared(node, stream)
         return self._take(root)
+
+    def _is_ready(self, node: Expr) -> bool:
+        """Whether nothing below this node need be lowered for it."""
+        return node in self.made or _is_cut_source(node)
 
     def _take(self, node: Expr) -> Any:
         return self.made[node].pop()
@@ -172,8 +176,8 @@ class _Lowering:
 
     # sources
 
-    def _open(self, node: Expr) -> tuple[Any, MediaInfo, Fraction]:
-        """The input of a source, opened near what is needed of it; its info; and the time of its first frame.
+    def _open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
+        """The input of a source, opened well before its time `low`; its info; and the time of its first frame.
 
         The picture and the sound of an asset share one input where they begin near each other.
         """
@@ -183,7 +187,6 @@ class _Lowering:
         info = located.info
         picture, sound = info.picture, info.sound
         zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
-        low, _high = self.needed[node]
         options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
         begin = zero + low - _SEEK_MARGIN
         if low > 2 * _SEEK_MARGIN:
@@ -194,11 +197,12 @@ class _Lowering:
             self.inputs[key] = ffmpeg.input(f"file:{located.path}", **options)
         return self.inputs[key], info, zero
 
-    def _picture_source(self, node: Picture, _inputs: list[Any], ranges: Sequence[Range] | None = None) -> Any:
-        opened, info, zero = self._open(node)
+    def _picture_source(self, node: Picture, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
+        ranges = ranges or [(Fraction(0), node.duration)]
+        opened, info, zero = self._open(node, min(start for start, _end in ranges))
         assert info.picture is not None
         stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}")
-        stream = self._cut_picture(stream, zero, ranges or [(Fraction(0), node.duration)])
+        stream = self._cut_picture(stream, zero, ranges)
         scale: dict[str, Any] = {}
         if info.picture.sar != 1 or (node.width, node.height) != (info.picture.width, info.picture.height):
             scale |= {"w": node.width, "h": node.height}
@@ -208,15 +212,16 @@ class _Lowering:
             stream = stream.filter("scale", **scale).filter("setsar", 1)
         return stream
 
-    def _sound_source(self, node: Sound, _inputs: list[Any], ranges: Sequence[Range] | None = None) -> Any:
-        opened, info, zero = self._open(node)
+    def _sound_source(self, node: Sound, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
+        ranges = ranges or [(Fraction(0), node.duration)]
+        opened, info, zero = self._open(node, min(start for start, _end in ranges))
         assert info.sound is not None
         layout = LAYOUTS[node.channels]
         stream = opened[str(info.sound.index)].filter(
             "aformat", sample_fmts="fltp", sample_rates=node.rate, channel_layouts=layout
         )
         stream = stream.filter("asettb", f"1/{node.rate}")
-        return self._cut_sound(stream, zero, ranges or [(Fraction(0), node.duration)], node.rate, gaps=True)
+        return self._cut_sound(stream, zero, ranges, node.rate, gaps=True)
 
     def _sound_silence(self, node: Sound, _inputs: list[Any]) -> Any:
         import ffmpeg
@@ -239,9 +244,15 @@ class _Lowering:
     # cuts
 
     def _picture_keep(self, node: Picture, inputs: list[Any]) -> Any:
+        source = node.inputs[0]
+        if _is_cut_source(node) and isinstance(source, Picture):
+            return self._picture_source(source, [], node.arg("ranges"))
         return self._cut_picture(inputs[0], Fraction(0), node.arg("ranges"))
 
     def _sound_keep(self, node: Sound, inputs: list[Any]) -> Any:
+        source = node.inputs[0]
+        if _is_cut_source(node) and isinstance(source, Sound):
+            return self._sound_source(source, [], node.arg("ranges"))
         return self._cut_sound(inputs[0], Fraction(0), node.arg("ranges"), node.rate, gaps=False)
 
     def _cut_picture(self, stream: Any, zero: Fraction, ranges: Sequence[Range]) -> Any:
@@ -441,34 +452,15 @@ def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
     return level[0][1]
 
 
-def _demand(nodes: Sequence[Expr], roots: Iterable[Expr]) -> dict[Expr, Range]:
-    """What part of each node's timeline is needed: the hull of what all its users need."""
-    needed: dict[Expr, Range] = {}
-
-    def ask(node: Expr, low: Fraction, high: Fraction) -> None:
-        known = needed.get(node)
-        needed[node] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
-
-    for root in roots:
-        ask(root, Fraction(0), getattr(root, "duration", Fraction(0)))
-    for node in reversed(nodes):
-        low, high = needed[node]
-        if node.op == "keep":
-            ranges = node.arg("ranges")
-            ask(node.inputs[0], min(start for start, _end in ranges), max(end for _start, end in ranges))
-        elif node.op == "concat" or node.medium == "sound":
-            for one in node.inputs:
-                ask(one, Fraction(0), one.duration)  # type: ignore[attr-defined]
-        else:
-            for one in node.inputs:
-                ask(one, low, high)
-    return needed
+def _is_cut_source(node: Expr) -> bool:
+    """Whether this is a cut made straight from a file: it seeks for itself, wherever else the file is used."""
+    return node.op == "keep" and node.inputs[0].op == "source"
 
 
 def _uses(nodes: Sequence[Expr], roots: Iterable[Expr]) -> dict[Expr, int]:
     uses = dict.fromkeys(nodes, 0)
     for node in nodes:
-        for one in node.inputs:
+        for one in () if _is_cut_source(node) else node.inputs:
             uses[one] += 1
     for root in roots:
         uses[root] += 1

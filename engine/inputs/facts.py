@@ -1,0 +1,83 @@
+"""Facts of media that is not there: what a simulation is told instead of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from engine.agent import read_json
+from engine.errors import Fault, RequestError, pointer
+from engine.media.info import Exact
+from engine.media.time import ms, parse_rate
+from engine.shape import faults_of
+
+__all__ = ["Facts", "MediaFacts", "read_facts"]
+
+Facts = Mapping[str, "MediaFacts"]
+"""Facts by asset id or URL; `"*"` stands for every other one."""
+
+
+def _rate(value: Any) -> Fraction:
+    return parse_rate(value)
+
+
+class MediaFacts(BaseModel):
+    """What is stated of one input or asset. `duration` (exact seconds) wins over `duration_ms`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    duration_ms: Annotated[int, Field(gt=0, strict=True)] | None = None
+    duration: Exact | None = None
+    width: Annotated[int, Field(ge=1, strict=True)] | None = None
+    height: Annotated[int, Field(ge=1, strict=True)] | None = None
+    fps: Annotated[Fraction, BeforeValidator(_rate)] | None = None
+    has_audio: bool = True
+    sample_rate: Annotated[int, Field(ge=1, strict=True)] = 48_000
+    channels: Annotated[int, Field(ge=1, le=64, strict=True)] = 2
+    speech: tuple[tuple[int, int], ...] | None = None
+    levels_dbfs: tuple[float, ...] | None = None
+
+    @property
+    def seconds(self) -> Fraction | None:
+        """The duration as exact seconds, where one is stated."""
+        if self.duration is not None:
+            return self.duration
+        return ms(self.duration_ms) if self.duration_ms is not None else None
+
+
+def read_facts(source: Any) -> dict[str, MediaFacts]:
+    """Facts from a path, JSON text, or a dict of dicts or `MediaFacts`; None gives none.
+
+    Raises
+    ------
+    RequestError
+        Every fault, each with a JSON pointer into the facts.
+    """
+    if source is None:
+        return {}
+    raw = read_json(source, "request")
+    if not isinstance(raw, Mapping):
+        raise RequestError([Fault("", "request", "facts are an object: an id, a URL or '*' → what is known of it")])
+    found: dict[str, MediaFacts] = {}
+    faults: list[Fault] = []
+    for key, value in raw.items():
+        if isinstance(value, MediaFacts):
+            found[key.lower()] = value
+            continue
+        try:
+            facts = MediaFacts.model_validate(value)
+        except ValidationError as error:
+            known = tuple(MediaFacts.model_fields)
+            faults += [fault for _path, fault in faults_of(error, value, "request", base=(key,), known=known)]
+            continue
+        for index, (start, end) in enumerate(facts.speech or ()):
+            if not 0 <= start < end:
+                what = f"a range of speech is [start_ms, end_ms] with 0 ≤ start < end, not [{start}, {end}]"
+                faults.append(Fault(pointer(key, "speech", index), "request", what))
+        found[key.lower()] = facts
+    if faults:
+        raise RequestError([Fault(f.loc, f.document, f"facts: {f.message}") for f in faults])
+    return found

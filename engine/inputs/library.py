@@ -1,0 +1,289 @@
+"""The media that a workspace holds, by content; and local files that are only looked at."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
+from engine.errors import MediaError, WorkspaceError
+from engine.media.info import MediaInfo
+from engine.media.probe import probe
+
+__all__ = ["Asset", "Library", "asset_id", "default_workspace", "write_atomically"]
+
+_CONTENT = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
+_CHUNK = 1 << 20
+LIMITS = {"video": (5 * 10**9, 5 * 3600), "audio": (100 * 10**6, 3600), "image": (50 * 10**6, None)}
+"""Bytes and seconds that an asset of a kind may have (contract, section 6)."""
+
+
+def default_workspace() -> Path:
+    """`TESSERA_WORKSPACE`, else `.tessera` in the current directory."""
+    return Path(os.environ.get("TESSERA_WORKSPACE") or ".tessera")
+
+
+def asset_id(sha256: str) -> str:
+    """The id of the media with this content: a UUIDv5 of its SHA-256."""
+    return str(uuid.uuid5(_CONTENT, sha256))
+
+
+class Asset(BaseModel):
+    """A media file that is known by its content."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    sha256: str
+    name: str
+    size: int
+    path: Path
+    info: MediaInfo
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file whole or not at all.
+
+    Raises
+    ------
+    WorkspaceError
+        It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+class Library:
+    """Assets of a workspace, found by id.
+
+    Parameters
+    ----------
+    workspace
+        The folder; it is made when something is first stored. None keeps nothing.
+    """
+
+    def __init__(self, workspace: Path | None) -> None:
+        self.workspace = workspace
+        self._attached: dict[str, Asset] = {}
+        self._facts: dict[str, SoundFacts] = {}
+
+    # finding
+
+    def get(self, wanted: str) -> Asset | None:
+        """The asset with this id (compared case-insensitively), or None."""
+        key = wanted.lower()
+        if key in self._attached:
+            return self._attached[key]
+        if self.workspace is None or os.sep in key or key.startswith("."):
+            return None
+        folder = self.workspace / "assets" / key
+        try:
+            raw = json.loads((folder / "asset.json").read_text("utf-8"))
+            asset = Asset.model_validate({**raw, "path": folder / raw["path"]})
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError, KeyError, ValidationError) as error:
+            raise WorkspaceError(f"asset {wanted} cannot be read: {error}") from None
+        self._attached[key] = asset
+        return asset
+
+    # adding
+
+    def attach(self, path: Path) -> Asset:
+        """Know a local file where it lies, without storing it.
+
+        Raises
+        ------
+        MediaError
+            It is not media that can be used.
+        """
+        known = self._known(path)
+        if known is not None:
+            return known
+        with _reading(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found = self.get(asset_id(digest))
+        if found is None:
+            found = _asset(path, digest, path)
+            self._attached[found.id] = found
+        self._remember(path, found)
+        return found
+
+    def add(self, path: Path) -> Asset:
+        """Store a local file in the workspace; the same bytes are stored once.
+
+        Raises
+        ------
+        MediaError
+            It is not media that can be used, or is over a limit of its kind.
+        WorkspaceError
+            The workspace cannot be written.
+        """
+        if self.workspace is None:
+            return self.attach(path)
+        known = self._known(path)
+        if known is not None and self._stored(known):
+            return known
+        with self._folder() as folder:
+            copy = folder / f"media{path.suffix.lower()}"
+            digest = _copy(path, copy)
+            asset = self._keep(folder, copy, digest, path)
+        self._remember(path, asset)
+        return asset
+
+    def take(self, path: Path, name: str) -> Asset:
+        """Store a file of our own making by moving it into the workspace."""
+        with self._folder() as folder:
+            moved = folder / f"media{path.suffix}"
+            with _reading(path) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            _io(lambda: path.replace(moved), moved)
+            return self._keep(folder, moved, digest, Path(name))
+
+    def _stored(self, asset: Asset) -> bool:
+        return self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
+
+    def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
+        assert self.workspace is not None
+        found = self.get(asset_id(digest))
+        if found is not None and self._stored(found):
+            return found
+        asset = _asset(media, digest, origin)
+        raw = {**asset.model_dump(mode="json"), "path": media.name}
+        write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
+        home = self.workspace / "assets" / asset.id
+        try:
+            folder.rename(home)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
+        asset = asset.model_copy(update={"path": home / media.name})
+        self._attached[asset.id] = asset
+        return asset
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """A folder of the workspace to work in; what is left of it at the end is removed."""
+        if self.workspace is None:
+            raise WorkspaceError("there is no workspace to store into")
+        parent = self.workspace / "assets"
+        _io(lambda: parent.mkdir(parents=True, exist_ok=True), parent)
+        folder = Path(_io(lambda: tempfile.mkdtemp(prefix=".part-", dir=parent), parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    # files that were seen before
+
+    def _note(self, path: Path) -> Path | None:
+        if self.workspace is None:
+            return None
+        return self.workspace / "known" / f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()}.json"
+
+    def _known(self, path: Path) -> Asset | None:
+        """The asset of a file that has not changed since it was last read."""
+        note = self._note(path)
+        if note is None:
+            return None
+        try:
+            stat, seen = path.stat(), json.loads(note.read_text("utf-8"))
+            if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != seen["stamp"]:
+                return None
+            return self.get(seen["id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _remember(self, path: Path, asset: Asset) -> None:
+        note = self._note(path)
+        if note is None or not self._stored(asset):
+            return
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        write_atomically(note, json.dumps({"path": str(path.absolute()), "stamp": stamp, "id": asset.id}))
+
+    # analysis
+
+    def sound_facts(self, asset: Asset, cancelled: Callable[[], bool] = lambda: False) -> SoundFacts:
+        """Speech and levels of an asset's sound, analysed once per content.
+
+        Raises
+        ------
+        MediaError
+            The sound cannot be decoded.
+        """
+        known = self._facts.get(asset.id)
+        if known is not None:
+            return known
+        path = None
+        if self._stored(asset) and self.workspace is not None:
+            path = self.workspace / "analysis" / asset.id / f"{ANALYSER.replace('/', '-')}.json"
+            with contextlib.suppress(OSError, ValidationError):
+                self._facts[asset.id] = SoundFacts.model_validate_json(path.read_text("utf-8"))
+                return self._facts[asset.id]
+        facts = analyse_sound(asset.path, asset.info, cancelled=cancelled)
+        if path is not None:
+            write_atomically(path, facts.model_dump_json())
+        self._facts[asset.id] = facts
+        return facts
+
+
+def _asset(media: Path, digest: str, origin: Path) -> Asset:
+    """Probe a file and check it against the limits of its kind; messages name `origin`."""
+    try:
+        info = probe(media)
+    except MediaError as error:
+        raise MediaError(str(error).replace(media.name, str(origin))) from None
+    size = media.stat().st_size
+    most_bytes, most_seconds = LIMITS[info.kind]
+    if size > most_bytes:
+        raise MediaError(f"{origin} has {size:,} bytes; {info.kind} may have at most {most_bytes:,}")
+    if most_seconds is not None and info.duration > most_seconds:
+        what = f"{origin} lasts {float(info.duration):.0f} s; {info.kind} may last at most {most_seconds} s"
+        raise MediaError(what)
+    return Asset(id=asset_id(digest), sha256=digest, name=origin.name, size=size, path=media, info=info)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except (OSError, ValueError) as error:
+        raise MediaError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy a file and give the SHA-256 of what was copied."""
+    digest = hashlib.sha256()
+    with _reading(source) as file:
+        with contextlib.ExitStack() as stack:
+            out = _io(lambda: stack.enter_context(target.open("wb")), target)
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                _io(lambda data=chunk: out.write(data), target)
+    return digest.hexdigest()
+
+
+def _io(work: Callable[[], Any], path: Path) -> Any:
+    try:
+        return work()
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,167 @@
+"""Local files and URLs given beside a request, as on the command line, made part of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from engine.agent import AgentTemplate, TemplateNode, read_json
+from engine.errors import Fault, RequestError, TesseraError
+from engine.nearest import suggestion
+from engine.request import RunRequest
+
+__all__ = ["LocalInput", "find_node", "local_inputs", "parse_clip", "with_local_inputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalInput:
+    """A path or an http(s) URL, the Video Input that it is for (None: the only one), and the range of it in ms."""
+
+    place: str
+    node: str | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    @property
+    def is_url(self) -> bool:
+        return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", self.place) is not None
+
+    def clip(self) -> dict[str, int]:
+        """The range as the members of a request."""
+        members = {"input_clip_start_ms": self.start_ms, "input_clip_end_ms": self.end_ms}
+        return {name: value for name, value in members.items() if value is not None}
+
+
+def parse_clip(text: str) -> tuple[int | None, int | None]:
+    """`START:END` in decimal seconds, either side may be empty: `1.5:4` → (1500, 4000), `:10` → (None, 10000).
+
+    Raises
+    ------
+    ValueError
+        Not of that form, or finer than a millisecond.
+    """
+    parts = text.split(":")
+    if len(parts) != 2 or not any(part.strip() for part in parts):
+        raise ValueError(f"{text!r} is not a clip: give START:END in seconds, as in 1.5:4 or :10")
+    return _milliseconds(parts[0], text), _milliseconds(parts[1], text)
+
+
+def _milliseconds(part: str, whole: str) -> int | None:
+    if not part.strip():
+        return None
+    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", part.strip()):
+        raise ValueError(f"{whole!r} is not a clip: {part!r} is not a number of seconds")
+    exact = Fraction(part.strip()) * 1000
+    if exact.denominator != 1:
+        raise ValueError(f"{whole!r}: a clip is given to the millisecond at the finest")
+    return int(exact)
+
+
+def find_node(template: AgentTemplate, text: str) -> TemplateNode:
+    """The node that an id, a unique beginning of one, or a unique tile name (case and spaces ignored) means.
+
+    Raises
+    ------
+    RequestError
+        None, or more than one.
+    """
+    exact = template.get(text)
+    if exact is not None:
+        return exact
+    wanted = re.sub(r"[\s_-]+", "", text).casefold()
+    named = [node for node in template if re.sub(r"[\s_-]+", "", node.name).casefold() == wanted]
+    found = named or [node for node in template if node.id.lower().startswith(text.lower())] if text else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(f"{node.name} {node.id}" for node in found[:6])
+        raise RequestError([Fault("", "request", f"{text!r} could mean {len(found)} nodes: {listed}; give an id")])
+    known = [node.name for node in template] + [node.id for node in template]
+    what = f"no node {text!r} in this agent{suggestion(text, known)}; it has {', '.join(sorted({n.name for n in template}))}"
+    raise RequestError([Fault("", "request", what)])
+
+
+def with_local_inputs(
+    template: AgentTemplate, request: Any, inputs: Sequence[LocalInput], store: Callable[[Path], Any]
+) -> dict[str, Any]:
+    """The request with local files and URLs added to it.
+
+    Parameters
+    ----------
+    store
+        Makes an asset of a file; its `id` is what the request names.
+
+    Raises
+    ------
+    RequestError
+        A node is unknown, or a file cannot be used: the message names both.
+    """
+    raw: Any = request.to_dict() if isinstance(request, RunRequest) else read_json(request or {}, "request")
+    if not isinstance(raw, dict):
+        raise RequestError([Fault("", "request", "a run request is an object")])
+    raw = dict(raw)
+    faults: list[Fault] = []
+    for one in inputs:
+        try:
+            node = find_node(template, one.node) if one.node is not None else None
+            key = one.place if one.is_url else store(Path(one.place)).id
+        except RequestError as error:
+            faults.extend(error.errors)
+            continue
+        except TesseraError as error:
+            faults.append(Fault("", "request", f"{_whom(template, one)}: {error}"))
+            continue
+        field = "video_url_inputs" if one.is_url else "video_id_inputs"
+        item = {"url" if one.is_url else "id": key, **one.clip()}
+        _add(raw, node.id if node else None, field, item)
+    if faults:
+        raise RequestError(faults)
+    return raw
+
+
+def _whom(template: AgentTemplate, one: LocalInput) -> str:
+    """The tile that an input is for, as a message names it."""
+    if one.node is not None:
+        node = find_node(template, one.node)
+        return f"{node.name} {node.id}"
+    inputs = [node for node in template if node.type.is_input()]
+    return " or ".join(f"{node.name} {node.id}" for node in inputs[:4]) or "input"
+
+
+def _add(raw: dict[str, Any], node: str | None, field: str, item: dict[str, Any]) -> None:
+    """Add a source at top level, or to the entry of a node."""
+    holder = raw
+    if node is not None:
+        entries = list(raw.get("video_inputs") or [])
+        raw["video_inputs"] = entries
+        at = next((i for i, entry in enumerate(entries) if _is_for(entry, node)), None)
+        if at is None:
+            entries.append({"agent_node_id": node})
+            at = len(entries) - 1
+        holder = entries[at] = dict(entries[at])
+    holder[field] = [*(holder.get(field) or []), item]
+
+
+def _is_for(entry: Any, node: str) -> bool:
+    return isinstance(entry, dict) and str(entry.get("agent_node_id", "")).lower() == node.lower()
+
+
+def local_inputs(places: Iterable[str], clip: str | None) -> list[LocalInput]:
+    """Inputs as the command line gives them: `[NODE=]PATH_OR_URL`, and one clip for all.
+
+    Raises
+    ------
+    ValueError
+        The clip is not of the form START:END.
+    """
+    start, end = parse_clip(clip) if clip is not None else (None, None)
+    found = []
+    for text in places:
+        node, equals, place = text.partition("=")
+        named = equals and "/" not in node and "\\" not in node and "?" not in node and not Path(text).exists()
+        found.append(LocalInput(place, node, start, end) if named else LocalInput(text, None, start, end))
+    return found

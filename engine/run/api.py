@@ -1,0 +1,357 @@
+"""`simulate` and `run`: a plan's inputs resolved, its tiles taken through their lives, and the record of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Fault, RequestError, TesseraError, WorkspaceError
+from engine.graph.load import UnknownTiles
+from engine.graph.plan import Plan, plan, static_items
+from engine.inputs.facts import read_facts
+from engine.inputs.library import Library, default_workspace
+from engine.inputs.local import LocalInput, with_local_inputs
+from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
+from engine.media.item import Item, describe
+from engine.node import Catalogue
+from engine.run.answers import Answers
+from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
+from engine.run.deliver import RunDelivery, output_record
+from engine.run.events import Event, RunStarted
+from engine.run.record import RunRecord
+from engine.run.store import RunStore
+from engine.settings import default_catalogue, settings
+
+__all__ = ["run", "simulate"]
+
+_RUNS = uuid.UUID("7e55e4a0-0000-5000-8000-72756e73696d")
+_EPOCH = "2000-01-01T00:00:00.000000Z"
+"""Where the clock of a simulation stands."""
+
+
+def simulate(
+    agent: Any,
+    request: Any = None,
+    *,
+    facts: Any = None,
+    inputs: Iterable[LocalInput | str | Path] = (),
+    workspace: str | Path | None = None,
+    catalogue: Catalogue | None = None,
+    unknown_tiles: UnknownTiles = "error",
+    max_items: int | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> RunRecord:
+    """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing stored.
+
+    Parameters
+    ----------
+    agent
+        What `load_agent` takes, or a `Plan`.
+    request
+        What `plan` takes; not with a `Plan`.
+    facts
+        What is known of media that is not there: `{id, URL or "*": {"duration_ms", "width", "height", "fps",
+        "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local files.
+    inputs
+        Local files, as inputs beside those of the request.
+    workspace
+        Where `video_ids` are looked up; by default `TESSERA_WORKSPACE`, else `.tessera`.
+    max_items
+        The greatest number of items that may reach one tile (10,000, or the setting).
+
+    Raises
+    ------
+    RequestError
+        The template, the request or the facts are wrong, an input is unknown or does not fit.
+    """
+    home = Path(workspace) if workspace is not None else default_workspace()
+    library = Library(home if home.is_dir() else None)
+    known = read_facts(facts)
+    decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
+    most = _check_items(decided, max_items)
+    resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
+    record = _Recorder(on_event)
+    run_id = _simulated_id(decided)
+    record.emit(_started(decided, resolved, run_id, "simulate", _EPOCH))
+    Coordinator(
+        decided,
+        by_node(resolved.inputs),
+        Answers(library, known, lambda: False),
+        _describing(run_id),
+        record.emit,
+        now=lambda: _EPOCH,
+        executor=InlineExecutor(),
+        cancelled=lambda: False,
+        max_items=most,
+        clock=lambda: 0.0,
+    ).run()
+    return record.finished()
+
+
+def run(
+    agent: Any,
+    request: Any = None,
+    *,
+    inputs: Iterable[LocalInput | str | Path] = (),
+    workspace: str | Path | None = None,
+    out: str | Path | None = None,
+    catalogue: Catalogue | None = None,
+    max_items: int | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    executor: Executor | None = None,
+    render_timeout_s: float | None = None,
+) -> RunRecord:
+    """Run an agent on real media.
+
+    Parameters
+    ----------
+    agent, request, inputs, max_items
+        As in `simulate`; local files are stored in the workspace.
+    workspace
+        Where assets, renders and records are kept; by default `TESSERA_WORKSPACE`, else `.tessera`.
+    out
+        A folder that receives one file per output, and a `.jpg` thumbnail each.
+    on_event
+        Called with every event, in order.
+    cancelled
+        Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
+    executor
+        Where tiles and renders run; by default a thread pool.
+    render_timeout_s
+        The longest that one ffmpeg process may take.
+
+    Raises
+    ------
+    RequestError
+        The template or the request is wrong, a tile cannot be run yet, an input is unknown or does not fit:
+        nothing has been started.
+    WorkspaceError
+        The workspace cannot be written.
+    """
+    home = Path(workspace) if workspace is not None else default_workspace()
+    library, store = Library(home), RunStore(home)
+    decided = _plan(agent, request, inputs, library.add, catalogue, "error")
+    _check_executable(decided)
+    most = _check_items(decided, max_items)
+    resolved = resolve_inputs(decided, library, renders=store.render_asset)
+    answers = Answers(library, None, cancelled)
+    _check_assets(decided, answers)
+    target = _writable(out)
+    run_id = str(uuid.uuid4())
+    log = store.open_log(run_id)
+    record = _Recorder(on_event, log.append)
+    record.emit(_started(decided, resolved, run_id, "run", _now()))
+    delivery = RunDelivery(decided, library, store, run_id, target, cancelled, render_timeout_s, _now)
+    pool = executor or ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="tile")
+    try:
+        Coordinator(
+            decided,
+            by_node(resolved.inputs),
+            answers,
+            delivery.deliver,
+            record.emit,
+            now=_now,
+            executor=pool,
+            cancelled=cancelled,
+            max_items=most,
+        ).run()
+    finally:
+        if executor is None:
+            pool.shutdown(wait=True, cancel_futures=True)
+        log.close()
+        delivery.close()
+    finished = record.finished()
+    store.save(finished)
+    return finished
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _plan(
+    agent: Any,
+    request: Any,
+    inputs: Iterable[LocalInput | str | Path],
+    store: Callable[[Path], Any],
+    catalogue: Catalogue | None,
+    unknown_tiles: UnknownTiles,
+) -> Plan:
+    given = [one if isinstance(one, LocalInput) else LocalInput(str(one)) for one in inputs]
+    if isinstance(agent, Plan):
+        if request is not None or given:
+            raise RequestError([Fault("", "request", "a plan holds its request: give no other, and no inputs")])
+        return agent
+    known = catalogue or default_catalogue()
+    if given:
+        from engine.graph.load import load_agent
+
+        agent = load_agent(agent, catalogue=known, unknown_tiles=unknown_tiles)
+        request = with_local_inputs(agent, request, given, store)
+    return plan(agent, request, catalogue=known, unknown_tiles=unknown_tiles)
+
+
+def _check_executable(decided: Plan) -> None:
+    """Refuse a plan with tiles that cannot be run yet, by name."""
+    faults = []
+    for node in decided.order:
+        tile = decided.tile(node)
+        if not tile.type.executable():
+            what = f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
+            faults.append(Fault(tile.loc, "template", what))
+    if faults:
+        raise RequestError(faults)
+
+
+def _check_items(decided: Plan, limit: int | None) -> int:
+    """Refuse a plan in which more items than `limit` are sure to reach a tile; give the limit in force."""
+    most = limit if limit is not None else settings().max_items
+    for node, count in static_items(decided):
+        if count > most:
+            tile = decided.tile(node)
+            what = f"at least {count:,} items would reach {tile.name} {node}: every path to it brings its own"
+            raise RequestError([Fault(tile.loc, "template", f"{what}; at most {most:,} may")])
+    return most
+
+
+def _check_assets(decided: Plan, answers: Answers) -> None:
+    """Refuse parameters that name an image which the workspace does not hold."""
+    faults = []
+    for node in decided.order:
+        tile = decided.tile(node)
+        for name, value in tile.values().items():
+            if name != "image_id" or not value or tile.values().get("use_custom_logo") == "mosaic":
+                continue
+            try:
+                answers.image(value)
+            except TesseraError as error:
+                overridden = tile.origin(name) == "override"
+                loc = f"/update_params/{node}/{name}" if overridden else f"{tile.loc}/params_used/{name}"
+                document = "request" if overridden else "template"
+                faults.append(Fault(loc, document, f"{tile.name} {node}: {error}"))  # type: ignore[arg-type]
+    if faults:
+        raise RequestError(faults)
+
+
+def _writable(out: str | Path | None) -> Path | None:
+    """The folder for outputs, made where it is not there.
+
+    Raises
+    ------
+    WorkspaceError
+        It cannot be made or written.
+    """
+    if out is None:
+        return None
+    path = Path(out)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write to {path}: {error.strerror or error}") from None
+    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free == 0:
+        raise WorkspaceError(f"cannot write to {path}")
+    return path
+
+
+class _Recorder:
+    """Keeps events, folds them into the record, and passes them on."""
+
+    def __init__(
+        self, on_event: Callable[[Event], None] | None, append: Callable[[Event], None] | None = None
+    ) -> None:
+        self._on_event, self._append = on_event, append
+        self._record: RunRecord | None = None
+
+    def emit(self, event: Event) -> None:
+        if self._append is not None:
+            self._append(event)
+        if self._record is None:
+            assert isinstance(event, RunStarted)
+            self._record = RunRecord.begin(event)
+        else:
+            self._record.apply(event)
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def finished(self) -> RunRecord:
+        assert self._record is not None
+        return self._record
+
+
+def _simulated_id(decided: Plan) -> str:
+    """The same plan has the same id in every simulation."""
+    digest = blake2b(digest_size=16)
+    for node in decided.order:
+        digest.update(node.encode())
+    digest.update(decided.request.model_dump_json(exclude_unset=True).encode())
+    return str(uuid.uuid5(_RUNS, digest.hexdigest()))
+
+
+def _started(decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str) -> RunStarted:
+    prefix = uuid.UUID(run_id)
+    nodes: list[dict[str, Any]] = []
+    for node in decided.order:
+        kind = decided.tile(node).type
+        of_type = {
+            "node_type_id": kind.type_id,
+            "node_type_name": kind.name,
+            "docs_url": None,
+            "params_docs_url": None,
+        }
+        nodes.append(
+            {
+                "agent_node_id": str(uuid.uuid5(prefix, node)),
+                "original_node_id": node,
+                "node_type": of_type,
+                "node_type_id": kind.type_id,
+                "node_type_name": kind.name,
+            }
+        )
+    return RunStarted.model_construct(
+        at=at,
+        run_id=run_id,
+        mode=mode,
+        agent={"id": decided.agent_id, "name": decided.agent_name},
+        nodes=tuple(nodes),
+        inputs=tuple(_input_record(one) for one in resolved.inputs),
+        warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
+        changes=decided.changes.to_dict(),
+        request=decided.request.to_dict(),
+        triggered_by=None,
+    )
+
+
+def _input_record(one: ResolvedInput) -> dict[str, Any]:
+    clip = one.media.clip
+    return {
+        "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
+        "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
+        "thumbnail_url": None,
+        "agent_node_id": one.node,
+        "form": one.ref.form,
+        "key": one.ref.key,
+        "name": one.media.name,
+        "origin": one.origin,
+        "metered_ms": one.metered_ms,
+        "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
+        **describe(one.media.video),
+    }
+
+
+def _describing(run_id: str) -> Deliver:
+    """Delivers descriptions: what a simulation has for outputs."""
+    prefix = uuid.UUID(run_id)
+
+    def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
+        render_id = str(uuid.uuid5(prefix, f"{item.node}/{item.index}"))
+        return Delivered(output_record(item, render_id, _EPOCH))
+
+    return deliver

@@ -1,0 +1,351 @@
+"""The coordinator: takes the tiles of a plan through their lives, in topological order, on any executor.
+
+It is the only writer of events. Workers send it messages; it decides, emits, and submits what has become ready.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Any
+
+from engine.context import InputMedia
+from engine.errors import Cancelled, TesseraError, TileError
+from engine.graph.model import Tile
+from engine.graph.plan import Plan
+from engine.media.expr import NO_SOURCE
+from engine.media.item import Item, describe, kept_of, kind_of
+from engine.run.answers import Answers, TileContext
+from engine.run.events import (
+    Event,
+    ItemMade,
+    NodeChanged,
+    NodeLog,
+    OutputFailed,
+    OutputMade,
+    Progress,
+    RunFinished,
+)
+from engine.run.status import FINAL, NodeStatus, run_status
+
+__all__ = ["Coordinator", "Delivered", "InlineExecutor", "item_record", "run_tile"]
+
+
+class InlineExecutor(Executor):
+    """Runs what it is given at once, in the caller's thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An output that is there: its record."""
+
+    output: dict[str, Any]
+
+
+Deliver = Callable[[Item, str, Callable[[float], None]], Delivered]
+"""Makes an output of an item: (item, the delivering tile, progress) → its record."""
+
+
+def item_record(item: Item) -> dict[str, Any]:
+    """What a record says of an item: its id, its lineage, and what it is."""
+    return {
+        "agent_node_id": item.node,
+        "index": item.index,
+        "parents": [{"agent_node_id": node, "index": index} for node, index in item.parents],
+        "sources": [piece.to_dict() for piece in kept_of(item.value) if piece[0] != NO_SOURCE],
+        "why": item.why,
+        "fidelity": item.fidelity,
+        **describe(item.value),
+    }
+
+
+def run_tile(tile: Tile, context: TileContext, inputs: Sequence[Item], *, max_items: int) -> tuple[Item, ...]:
+    """Run one tile: check what reaches it, let it work, number what it makes.
+
+    Raises
+    ------
+    TileError
+        Something reaches it that it does not take, too much reaches it, or it fails.
+    """
+    kind = tile.type
+    if len(inputs) > max_items:
+        raise TileError(f"{len(inputs):,} items reach {tile.name} {tile.id}; at most {max_items:,} may")
+    if kind.produces is not None:
+        for item in inputs:
+            if kind_of(item.value) not in kind.accepts:
+                takes = " or ".join(sorted(kind.accepts)) or "nothing"
+                raise TileError(f"{tile.name} takes {takes}; it was given {kind_of(item.value)} by {item.node}")
+    work = kind().run if kind.executable() else kind().described
+    return tuple(
+        Item(tile.id, index, made.value, tuple(parent.ref for parent in made.parents), made.why, made.fidelity)
+        for index, made in enumerate(work(context, inputs, tile.params))
+    )
+
+
+class Coordinator:
+    """Takes one plan from its first tile to its last event.
+
+    Parameters
+    ----------
+    sources
+        What each Video Input was given.
+    deliver
+        Makes an output of an item.
+    emit
+        Takes each event, in order, before anything acts on it.
+    now
+        The time of an event.
+    executor
+        Where tiles and renders run.
+    cancelled
+        Asked between steps; once it is true nothing new is started.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        sources: Mapping[str, Sequence[InputMedia]],
+        answers: Answers,
+        deliver: Deliver,
+        emit: Callable[[Event], None],
+        *,
+        now: Callable[[], str],
+        executor: Executor,
+        cancelled: Callable[[], bool],
+        max_items: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan, self.sources, self.answers, self.deliver = plan, sources, answers, deliver
+        self.emit, self.now, self.executor, self.cancelled = emit, now, executor, cancelled
+        self.max_items, self.clock = max_items, clock
+        self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
+        self.items: dict[str, tuple[Item, ...]] = {}
+        self.messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self.sorter: TopologicalSorter[str] = TopologicalSorter()
+        self.place = {node: tile.index for node, tile in plan.graph.nodes(data="node")}
+        self.started: dict[str, float] = {}
+        self.awaited: dict[str, int] = {}
+        self.failed_outputs: dict[str, list[str]] = {}
+        self.outputs: dict[tuple[str, int], str] = {}
+        self.made_outputs = 0
+        self.under_way = 0
+
+    def run(self) -> None:
+        """Run to the end. The last event is `RunFinished`."""
+        for node in self.plan.order:
+            self.sorter.add(node, *self.plan.graph.pred[node])
+        self.sorter.prepare()
+        self._advance()
+        while self.under_way:
+            try:
+                message = self.messages.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            self._take(*message)
+        if self.sorter.is_active():
+            self._cancel_rest()
+        status = run_status(self.status.values(), self.made_outputs)
+        self.emit(RunFinished(at=self.now(), status=status, message=self._summary()))
+
+    def _summary(self) -> str | None:
+        """The run's status message: what failed first, and how many tiles did."""
+        failed = [node for node in self.plan.order if self.status[node] is NodeStatus.FAILED]
+        partial = [node for node in self.plan.order if self.status[node] is NodeStatus.PARTIAL_COMPLETE]
+        if not failed and not partial:
+            return None
+        first = (failed or partial)[0]
+        others = len(failed) + len(partial) - 1
+        more = f", and {others} more tile{'s' if others > 1 else ''}" if others else ""
+        return f"{self.plan.tile(first).name} {first} failed{more}"
+
+    # tiles
+
+    def _advance(self) -> None:
+        """Submit every tile that has become ready; block those that wait for one that failed."""
+        while self.sorter.is_active() and not self.cancelled():
+            ready = sorted(self.sorter.get_ready(), key=self.place.__getitem__)
+            if not ready:
+                return
+            for node in ready:
+                self._submit(node)
+
+    def _submit(self, node: str) -> None:
+        graph = self.plan.graph
+        broken = [
+            before
+            for before in graph.pred[node]
+            if self.status[before] in (NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED)
+        ]
+        if broken:
+            cause = min(broken, key=self.place.__getitem__)
+            cancelled = self.status[cause] is NodeStatus.CANCELLED
+            message = f"waits for {self.plan.tile(cause).name} {cause}, which was {self.status[cause].value}"
+            self._change(node, NodeStatus.CANCELLED if cancelled else NodeStatus.BLOCKED, message)
+            self.sorter.done(node)
+            return
+        before = sorted(graph.pred[node], key=self.place.__getitem__)
+        inputs = [item for parent in before for item in self.items[parent]]
+        self._change(node, NodeStatus.QUEUED)
+        self.under_way += 1
+        self.executor.submit(self._work, node, inputs)
+
+    def _work(self, node: str, inputs: Sequence[Item]) -> None:
+        """In a worker: one tile."""
+        put = self.messages.put
+        put(("started", node))
+        try:
+            if self.cancelled():
+                raise Cancelled("the run was cancelled")
+            context = TileContext(
+                self.plan.tile(node),
+                self.answers,
+                self.sources.get(node, ()),
+                lambda message: put(("log", node, message)),
+                lambda fraction: put(("progress", node, fraction)),
+            )
+            items = run_tile(self.plan.tile(node), context, inputs, max_items=self.max_items)
+        except Cancelled:
+            put(("cancelled", node))
+        except TesseraError as error:
+            put(("failed", node, str(error)))
+        except Exception as error:  # a tile's own fault must not end the run
+            put(("log", node, traceback.format_exc()))
+            put(("failed", node, f"{type(error).__name__}: {error}"))
+        else:
+            put(("worked", node, items, inputs))
+
+    # outputs
+
+    def _outputs_of(self, node: str, items: Sequence[Item], inputs: Sequence[Item]) -> list[Item]:
+        """What this tile delivers: what reaches it if it is an output tile, what it made if it is a leaf."""
+        tile = self.plan.tile(node)
+        if tile.type.is_output():
+            wanted = inputs
+        elif not self.plan.graph.succ[node]:
+            wanted = items
+        else:
+            return []
+        mine = [item for item in wanted if item.ref not in self.outputs]
+        self.outputs.update((item.ref, node) for item in mine)
+        return mine
+
+    def _render(self, node: str, item: Item) -> None:
+        """In a worker: one output."""
+        put = self.messages.put
+        begun = self.clock()
+        try:
+            if self.cancelled():
+                raise Cancelled("the run was cancelled")
+            made = self.deliver(item, node, lambda fraction: put(("progress", node, fraction)))
+        except Cancelled:
+            put(("output_cancelled", node))
+        except TesseraError as error:
+            put(("output_failed", node, item, str(error)))
+        except Exception as error:  # as above
+            put(("log", node, traceback.format_exc()))
+            put(("output_failed", node, item, f"{type(error).__name__}: {error}"))
+        else:
+            put(("output", node, made, self.clock() - begun))
+
+    # messages from workers
+
+    def _take(self, what: str, node: str, *rest: Any) -> None:
+        getattr(self, f"_on_{what}")(node, *rest)
+
+    def _on_started(self, node: str) -> None:
+        self.started[node] = self.clock()
+        self._change(node, NodeStatus.RUNNING)
+
+    def _on_log(self, node: str, message: str) -> None:
+        self.emit(NodeLog(at=self.now(), node=node, message=message))
+
+    def _on_progress(self, node: str, fraction: float) -> None:
+        self.emit(Progress(at=self.now(), node=node, fraction=fraction))
+
+    def _on_worked(self, node: str, items: tuple[Item, ...], inputs: Sequence[Item]) -> None:
+        self.items[node] = items
+        for item in items:
+            self.emit(ItemMade(at=self.now(), node=node, item=item_record(item)))
+        outputs = self._outputs_of(node, items, inputs)
+        if not outputs:
+            self._end(node, NodeStatus.COMPLETED)
+            return
+        self.awaited[node] = len(outputs)
+        self.failed_outputs[node] = []
+        self.under_way += len(outputs) - 1
+        for item in outputs:
+            self.executor.submit(self._render, node, item)
+
+    def _on_failed(self, node: str, message: str) -> None:
+        self._end(node, NodeStatus.FAILED, message, (message,))
+
+    def _on_cancelled(self, node: str) -> None:
+        self._end(node, NodeStatus.CANCELLED, "the run was cancelled")
+
+    def _on_output(self, node: str, made: Delivered, seconds: float) -> None:
+        self.made_outputs += 1
+        self.emit(OutputMade(at=self.now(), by=node, output=made.output, seconds=seconds))
+        self._output_ended(node)
+
+    def _on_output_failed(self, node: str, item: Item, message: str) -> None:
+        self.emit(OutputFailed(at=self.now(), by=node, node=item.node, index=item.index, message=message))
+        self.failed_outputs[node].append(f"output {item.index + 1} of {item.node}: {message}")
+        self._output_ended(node)
+
+    def _on_output_cancelled(self, node: str) -> None:
+        self._output_ended(node)
+
+    def _output_ended(self, node: str) -> None:
+        self.awaited[node] -= 1
+        if self.awaited[node]:
+            self.under_way -= 1
+            return
+        failed = self.failed_outputs[node]
+        whole = sum(1 for by in self.outputs.values() if by == node) if failed else 0
+        if self.cancelled():
+            self._end(node, NodeStatus.CANCELLED, "the run was cancelled")
+        elif not failed:
+            self._end(node, NodeStatus.COMPLETED)
+        else:
+            status = NodeStatus.FAILED if len(failed) == whole else NodeStatus.PARTIAL_COMPLETE
+            self._end(node, status, failed[0], tuple(failed))
+
+    # statuses
+
+    def _change(
+        self,
+        node: str,
+        status: NodeStatus,
+        message: str | None = None,
+        errors: tuple[str, ...] = (),
+        seconds: float | None = None,
+    ) -> None:
+        self.emit(
+            NodeChanged(
+                at=self.now(), node=node, status=status, message=message, errors=errors, seconds=seconds
+            )
+        )
+        self.status[node] = status
+
+    def _end(
+        self, node: str, status: NodeStatus, message: str | None = None, errors: tuple[str, ...] = ()
+    ) -> None:
+        self.under_way -= 1
+        self._change(node, status, message, errors, round(self.clock() - self.started[node], 3))
+        self.sorter.done(node)
+        self._advance()
+
+    def _cancel_rest(self) -> None:
+        for node in self.plan.order:
+            if self.status[node] not in FINAL:
+                self._change(node, NodeStatus.CANCELLED, "the run was cancelled")

@@ -1,0 +1,170 @@
+"""Delivery in a run: an item rendered, stored as an asset, and put where the user wants it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import MediaError, RenderError, WorkspaceError
+from engine.graph.plan import Plan
+from engine.inputs.library import Library
+from engine.media.compile import Located
+from engine.media.expr import NO_SOURCE, Image
+from engine.media.item import Audio, Item, describe, digest_of, kept_of
+from engine.media.render import Renderer, media_type, suffix_of, write_thumbnail
+from engine.run.coordinator import Delivered
+from engine.run.store import RunStore
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = ["RunDelivery", "output_record"]
+
+
+def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -> dict[str, Any]:
+    """An output as the contract gives it, with what it is and how it came about."""
+    return {
+        "id": render_id,
+        "video_url": None,
+        "thumbnail_url": None,
+        "premiere_prproj_url": None,
+        "sources": [piece.to_dict() for piece in kept_of(item.value) if piece[0] != NO_SOURCE],
+        "completed_at": completed_at,
+        "original_node_id": item.node,
+        "index": item.index,
+        "path": None,
+        "thumbnail_path": None,
+        "media_type": media_type(item.value),
+        "why": item.why,
+        "fidelity": item.fidelity,
+        "digest": digest_of(item.value),
+        **describe(item.value),
+        **where,
+    }
+
+
+class RunDelivery:
+    """Renders the outputs of one run.
+
+    Parameters
+    ----------
+    out
+        A folder that receives a copy of every output and its thumbnail, or None.
+    now
+        The time, for `completed_at`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        library: Library,
+        store: RunStore,
+        run_id: str,
+        out: Path | None,
+        cancelled: Callable[[], bool],
+        timeout_s: float | None,
+        now: Callable[[], str],
+    ) -> None:
+        self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
+        self.out, self.cancelled, self.timeout_s, self.now = out, cancelled, timeout_s, now
+        self._painters = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+        self._scratch = tempfile.TemporaryDirectory(prefix="tessera-run-")
+
+    def close(self) -> None:
+        self._scratch.cleanup()
+
+    def deliver(self, item: Item, _by: str, progress: Callable[[float], None]) -> Delivered:
+        """Render an item, store it, copy it out.
+
+        Raises
+        ------
+        TesseraError
+            It could not be rendered or written. Nothing half-written stays.
+        """
+        render_id = str(uuid.uuid5(uuid.UUID(self.run_id), f"{item.node}/{item.index}"))
+        renderer = Renderer(
+            self._locate, self._paint, cancelled=self.cancelled, progress=progress, timeout_s=self.timeout_s
+        )
+        name = self._name(item)
+        made = renderer.render(item.value, Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}")
+        thumbnail: Path | None = None
+        if not isinstance(item.value, Audio):
+            thumbnail = made.path.with_suffix(".thumb.jpg")
+            write_thumbnail(made.path, thumbnail)
+        asset = self.library.take(made.path, f"{name}{suffix_of(item.value)}")
+        path, picture = self._place(name, asset.path, thumbnail)
+        self.store.save_render(render_id, asset.id, self.run_id)
+        return Delivered(
+            output_record(
+                item,
+                render_id,
+                self.now(),
+                video_url=path.absolute().as_uri(),
+                thumbnail_url=picture.absolute().as_uri() if picture else None,
+                path=str(path),
+                thumbnail_path=str(picture) if picture else None,
+                asset_id=asset.id,
+                commands=[list(command) for command in made.commands],
+                measured=made.measured,
+            )
+        )
+
+    def _locate(self, asset_id: str) -> Located:
+        asset = self.library.get(asset_id)
+        if asset is None:
+            raise WorkspaceError(f"asset {asset_id} is no longer in the workspace")
+        return Located(asset.path, asset.info)
+
+    def _paint(self, leaf: Image) -> PillowImage:
+        kind = self._painters[leaf.arg("type_id")]
+        picture: PillowImage = kind.painters[leaf.arg("painter")](
+            leaf.width, leaf.height, **dict(leaf.arg("values"))
+        )
+        if picture.size != (leaf.width, leaf.height):
+            raise RenderError(f"{kind.name} drew {picture.size}, not {leaf.width}×{leaf.height}")
+        return picture
+
+    def _name(self, item: Item) -> str:
+        """A file name, unique in this run: the tile's name, and a number where it makes more than one."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.plan.tile(item.node).name.lower()).strip("-") or "output"
+        with self._lock:
+            name, count = f"{slug}-{item.index + 1}", 1
+            while name in self._names:
+                count += 1
+                name = f"{slug}-{item.node[:8]}-{item.index + 1}" if count == 2 else f"{slug}-{count}-{item.index + 1}"
+            self._names.add(name)
+            return name
+
+    def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
+        """Put an output where the user finds it: in `out`, else in the run's own folder."""
+        folder = self.out if self.out is not None else self.store.folder(self.run_id) / "outputs"
+        path = folder / f"{name}{media.suffix}"
+        picture = folder / f"{name}.jpg" if thumbnail else None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _copy_whole(media, path)
+            if thumbnail is not None and picture is not None:
+                _copy_whole(thumbnail, picture)
+        except OSError as error:
+            raise MediaError(f"cannot write {path}: {error.strerror or error}") from None
+        return path, picture
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy a file under a temporary name, then move it into place."""
+    with tempfile.NamedTemporaryFile(prefix=".part-", dir=target.parent, delete=False) as handle:
+        partial = Path(handle.name)
+    try:
+        shutil.copyfile(source, partial)
+        partial.chmod(0o644)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

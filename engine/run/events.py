@@ -1,0 +1,120 @@
+"""Everything that happens in a run is an event; the state of a run is a fold over its events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from engine.run.status import NodeStatus, RunStatus
+
+__all__ = [
+    "AnyEvent",
+    "Event",
+    "ItemMade",
+    "NodeChanged",
+    "NodeLog",
+    "OutputFailed",
+    "OutputMade",
+    "Progress",
+    "RunFinished",
+    "RunStarted",
+    "read_event",
+]
+
+
+class Event(BaseModel):
+    """Base of all events. `at`: ISO 8601 time, of the virtual clock in a simulation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    at: str
+
+
+class RunStarted(Event):
+    """The first event: what runs, with which inputs."""
+
+    event: Literal["run_started"] = "run_started"
+    run_id: str
+    mode: Literal["run", "simulate"]
+    agent: dict[str, Any]
+    nodes: tuple[dict[str, Any], ...]
+    inputs: tuple[dict[str, Any], ...]
+    warnings: tuple[dict[str, str], ...]
+    changes: dict[str, Any]
+    request: dict[str, Any]
+    triggered_by: dict[str, Any] | None = None
+
+
+class NodeChanged(Event):
+    """A tile has another status. `seconds`: how long it worked, once it has ended."""
+
+    event: Literal["node_changed"] = "node_changed"
+    node: str
+    status: NodeStatus
+    message: str | None = None
+    errors: tuple[str, ...] = ()
+    seconds: float | None = None
+
+
+class ItemMade(Event):
+    """A tile has made an item. `item` is its record: id, parents, sources, why, and what it is."""
+
+    event: Literal["item_made"] = "item_made"
+    node: str
+    item: dict[str, Any]
+
+
+class OutputMade(Event):
+    """An output of the run is there. `by`: the tile whose work it was to deliver it."""
+
+    event: Literal["output_made"] = "output_made"
+    by: str
+    output: dict[str, Any]
+    seconds: float = 0.0
+
+
+class OutputFailed(Event):
+    """An output could not be rendered."""
+
+    event: Literal["output_failed"] = "output_failed"
+    by: str
+    node: str
+    index: int
+    message: str
+
+
+class Progress(Event):
+    """How far a tile is, 0–1. Not kept: for whoever looks on."""
+
+    event: Literal["progress"] = "progress"
+    node: str
+    fraction: float
+
+
+class NodeLog(Event):
+    """A line of a tile's log."""
+
+    event: Literal["node_log"] = "node_log"
+    node: str
+    message: str
+
+
+class RunFinished(Event):
+    """The last event."""
+
+    event: Literal["run_finished"] = "run_finished"
+    status: RunStatus
+    message: str | None = None
+
+
+AnyEvent = Annotated[
+    RunStarted | NodeChanged | ItemMade | OutputMade | OutputFailed | Progress | NodeLog | RunFinished,
+    Field(discriminator="event"),
+]
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyEvent)
+
+
+def read_event(line: str | bytes) -> Any:
+    """An event from its JSON."""
+    return _ADAPTER.validate_json(line)

@@ -1,0 +1,237 @@
+"""The record of a run: a fold over its events, in the shape of the contract's section 4 with members of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.run.events import (
+    Event,
+    ItemMade,
+    NodeChanged,
+    NodeLog,
+    OutputFailed,
+    OutputMade,
+    RunFinished,
+    RunStarted,
+)
+from engine.run.status import NodeStatus, RunStatus, check_transition, counts
+
+__all__ = ["NodeRecord", "Output", "RunRecord", "fold"]
+
+
+@dataclass(slots=True)
+class NodeRecord:
+    """What became of one tile."""
+
+    facts: dict[str, Any]
+    status: NodeStatus = NodeStatus.NOT_STARTED
+    message: str | None = None
+    errors: list[str] = field(default_factory=list)
+    seconds: float | None = None
+    made: int = 0
+    logs: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The template's id of the tile."""
+        return str(self.facts["original_node_id"])
+
+    @property
+    def name(self) -> str:
+        return str(self.facts["node_type_name"])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self.facts,
+            "status": self.status.value,
+            "status_message": self.message,
+            "errors": list(self.errors),
+            "needs_credits": False,
+            "items": self.made,
+            "seconds": self.seconds,
+            "logs": list(self.logs),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a run: the members of the contract, and of ours `path`, `media_type` and what it is."""
+
+    raw: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.raw["id"])
+
+    @property
+    def node(self) -> str:
+        """The template's id of the tile that made it."""
+        return str(self.raw["original_node_id"])
+
+    @property
+    def path(self) -> Path | None:
+        """The rendered file; None in a simulation."""
+        return Path(self.raw["path"]) if self.raw["path"] else None
+
+    @property
+    def thumbnail_path(self) -> Path | None:
+        return Path(self.raw["thumbnail_path"]) if self.raw["thumbnail_path"] else None
+
+    @property
+    def kind(self) -> str:
+        return str(self.raw["kind"])
+
+    @property
+    def duration_ms(self) -> int | None:
+        return self.raw.get("duration_ms")
+
+    @property
+    def width(self) -> int | None:
+        return self.raw.get("width")
+
+    @property
+    def height(self) -> int | None:
+        return self.raw.get("height")
+
+    @property
+    def fps(self) -> str | None:
+        """Frames per second as an exact fraction, such as `30000/1001`."""
+        return self.raw.get("fps")
+
+    @property
+    def has_audio(self) -> bool:
+        return bool(self.raw.get("has_audio"))
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """The state of a run, folded from its events. `apply` is the only thing that changes it.
+
+    Examples
+    --------
+    ``record.status``, ``record.outputs[0].path``, ``record.node("…").status``, ``record.to_dict()``.
+    """
+
+    start: RunStarted
+    nodes: dict[str, NodeRecord]
+    outputs: list[Output] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[OutputFailed] = field(default_factory=list)
+    status: RunStatus = RunStatus.RUNNING
+    message: str | None = None
+    updated_at: str = ""
+
+    @classmethod
+    def begin(cls, start: RunStarted) -> RunRecord:
+        nodes = {facts["original_node_id"]: NodeRecord(facts) for facts in start.nodes}
+        return cls(start, nodes, updated_at=start.at)
+
+    def apply(self, event: Event) -> None:
+        """Take in one event.
+
+        Raises
+        ------
+        ValueError
+            A tile may not take the status that the event gives it.
+        """
+        self.updated_at = event.at
+        match event:
+            case NodeChanged():
+                node = self.nodes[event.node]
+                check_transition(event.node, node.status, event.status)
+                node.status, node.message = event.status, event.message
+                node.errors.extend(event.errors)
+                if event.seconds is not None:
+                    node.seconds = event.seconds
+            case ItemMade():
+                self.nodes[event.node].made += 1
+                self.items.append(event.item)
+            case OutputMade():
+                self.outputs.append(Output(event.output))
+            case OutputFailed():
+                self.failures.append(event)
+            case NodeLog():
+                self.nodes[event.node].logs.append(event.message)
+            case RunFinished():
+                self.status, self.message = event.status, event.message
+
+    @property
+    def run_id(self) -> str:
+        return self.start.run_id
+
+    @property
+    def inputs(self) -> tuple[dict[str, Any], ...]:
+        return self.start.inputs
+
+    @property
+    def warnings(self) -> tuple[dict[str, str], ...]:
+        return self.start.warnings
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """`[{original_node_id, messages}]` of every tile that has some."""
+        return [
+            {"original_node_id": node.id, "messages": list(node.errors)} for node in self.nodes.values() if node.errors
+        ]
+
+    def node(self, node: str) -> NodeRecord:
+        """What became of the tile with this template id.
+
+        Raises
+        ------
+        KeyError
+            No such tile ran.
+        """
+        return self.nodes[node]
+
+    def to_dict(self, *, items: bool = True) -> dict[str, Any]:
+        """The record as JSON values: the contract's run object, and of ours the members from `mode` on."""
+        record = {
+            "run_id": self.run_id,
+            "agent_id": self.start.agent["id"],
+            "started_at": self.start.at,
+            "updated_at": self.updated_at,
+            "status": self.status.value,
+            "status_message": self.message,
+            "needs_credits": False,
+            "errors": self.errors,
+            "node_status_counts": counts(node.status for node in self.nodes.values()),
+            "inputs": list(self.inputs),
+            "outputs": [output.raw for output in self.outputs],
+            "triggered_by": self.start.triggered_by,
+            "mode": self.start.mode,
+            "agent_name": self.start.agent["name"],
+            "nodes": [node.to_dict() for node in self.nodes.values()],
+            "warnings": list(self.warnings),
+            "changes": self.start.changes,
+            "request": self.start.request,
+        }
+        return {**record, "items": list(self.items)} if items else record
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+
+
+def fold(events: Iterable[Event]) -> RunRecord:
+    """The record that a sequence of events leads to.
+
+    Raises
+    ------
+    ValueError
+        There is no event, or the first is not `RunStarted`.
+    """
+    record: RunRecord | None = None
+    for event in events:
+        if record is None:
+            if not isinstance(event, RunStarted):
+                raise ValueError("the first event of a run is RunStarted")
+            record = RunRecord.begin(event)
+        else:
+            record.apply(event)
+    if record is None:
+        raise ValueError("a run has at least one event")
+    return record

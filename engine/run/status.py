@@ -1,0 +1,74 @@
+"""The statuses of tiles and runs (contract, section 4), and the transitions that are allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+__all__ = ["FINAL", "NodeStatus", "RunStatus", "check_transition", "counts", "run_status"]
+
+
+class NodeStatus(StrEnum):
+    NOT_STARTED = "not_started"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PARTIAL_COMPLETE = "partial_complete"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    CANCELLED = "cancelled"
+
+
+class RunStatus(StrEnum):
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PARTIAL_COMPLETE = "partial_complete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+_N = NodeStatus
+_ALLOWED: Mapping[NodeStatus, frozenset[NodeStatus]] = {
+    _N.NOT_STARTED: frozenset({_N.QUEUED, _N.BLOCKED, _N.CANCELLED}),
+    _N.QUEUED: frozenset({_N.RUNNING, _N.CANCELLED}),
+    _N.RUNNING: frozenset({_N.COMPLETED, _N.PARTIAL_COMPLETE, _N.FAILED, _N.CANCELLED}),
+    _N.COMPLETED: frozenset(),
+    _N.PARTIAL_COMPLETE: frozenset(),
+    _N.FAILED: frozenset(),
+    _N.BLOCKED: frozenset(),
+    _N.CANCELLED: frozenset(),
+}
+FINAL = frozenset(status for status, onward in _ALLOWED.items() if not onward)
+
+
+def check_transition(node: str, before: NodeStatus, after: NodeStatus) -> None:
+    """Raise `ValueError` where a tile may not go from one status to the other."""
+    if after not in _ALLOWED[before]:
+        raise ValueError(f"{node} cannot go from {before} to {after}")
+
+
+def counts(statuses: Iterable[NodeStatus]) -> dict[str, int]:
+    """`node_status_counts`: completed, in_progress and failed."""
+    found = {"completed": 0, "in_progress": 0, "failed": 0}
+    group = {
+        _N.COMPLETED: "completed",
+        _N.PARTIAL_COMPLETE: "completed",
+        _N.RUNNING: "in_progress",
+        _N.QUEUED: "in_progress",
+        _N.FAILED: "failed",
+        _N.BLOCKED: "failed",
+    }
+    for status in statuses:
+        if status in group:
+            found[group[status]] += 1
+    return found
+
+
+def run_status(statuses: Iterable[NodeStatus], outputs: int) -> RunStatus:
+    """How a run has ended: `failed` where something failed and no output came out, `partial_complete` where some did."""
+    seen = set(statuses)
+    if _N.CANCELLED in seen:
+        return RunStatus.CANCELLED
+    if seen <= {_N.COMPLETED}:
+        return RunStatus.COMPLETED
+    return RunStatus.PARTIAL_COMPLETE if outputs else RunStatus.FAILED

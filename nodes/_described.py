@@ -1,0 +1,59 @@
+"""What tiles that cannot run offline yet are taken to make in a simulation: media of stated size and length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from engine.media.expr import Picture, Sound, even
+from engine.media.item import Item, Made, Video
+from nodes._each import each_video
+
+__all__ = ["blank_video", "joined", "size_of", "spoken_seconds"]
+
+_WORDS_PER_SECOND = Fraction(150, 60)
+_RATE = Fraction(30)
+
+
+def spoken_seconds(script: str) -> Fraction:
+    """How long a script takes at 150 words a minute, at least 1 s."""
+    return max(Fraction(len(script.split())) / _WORDS_PER_SECOND, Fraction(1))
+
+
+def size_of(resolution: str, aspect_ratio: str) -> tuple[int, int]:
+    """Width and height of, say, `720p` at `9:16`: the shorter side has the lines; 720p and 16:9 where unreadable."""
+    digits = resolution.lower().removesuffix("p")
+    lines = int(digits) if digits.isdecimal() and 16 <= int(digits) <= 8192 else 720
+    across, _, down = aspect_ratio.partition(":")
+    usable = across.isdecimal() and down.isdecimal() and 0 < int(across) < 1000 and 0 < int(down) < 1000
+    aspect = Fraction(int(across), int(down)) if usable else Fraction(16, 9)
+    long = max(even(round(lines * max(aspect, 1 / aspect))), 2)
+    return (long, even(lines)) if aspect >= 1 else (even(lines), long)
+
+
+def blank_video(width: int, height: int, seconds: Fraction, *, has_sound: bool) -> Video:
+    """A video that nobody has made, of this size and length, at 30 frames/s."""
+    key = f"described:{width}x{height}:{seconds}"
+    picture = Picture.source(key, width=width, height=height, rate=_RATE, duration=seconds)
+    return Video(picture, Sound.silence(seconds) if has_sound else None)
+
+
+def joined(inputs: Sequence[Item]) -> Iterator[Made]:
+    """All incoming videos one after another, in the size of the first, with sound where any has it."""
+    videos = [video for _item, video in each_video(inputs)]
+    if not videos:
+        return
+    first = videos[0].picture
+    picture = first.then(*(video.picture.scale(first.width, first.height) for video in videos[1:]))
+    with_sound = [video.sound for video in videos if video.sound is not None]
+    sound: Sound | None = None
+    if with_sound:
+        rate, channels = with_sound[0].rate, with_sound[0].channels
+        parts = [
+            video.sound
+            if video.sound is not None and (video.sound.rate, video.sound.channels) == (rate, channels)
+            else Sound.silence(video.duration, rate=rate, channels=channels)
+            for video in videos
+        ]
+        sound = parts[0].then(*parts[1:])
+    yield Made(Video(picture, sound), tuple(inputs), f"{len(videos)} videos one after another", "described")
