@@ -32,7 +32,9 @@ _SEEK_MARGIN = Fraction(1)
 _TICKS = 90_000
 """The least ticks per second of an output's time base."""
 
-_MOST_TICKS = 4_000_000
+_MOST_TICKS = 400_000
+"""The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
+
 _INLINE_GRAPH = 60_000
 """Characters of a filter graph that may stand on the command line; a longer one goes into a file."""
 
@@ -93,7 +95,7 @@ def compile_render(
     if sound is not None:
         streams.append(lowering.sound_output(sound))
         options |= _sound_options(sound, target)
-    suffix = {"f": "matroska"} if target.lossless else {"f": "mp4", "movflags": "+faststart"}
+    suffix = {"f": "nut"} if target.lossless else {"f": "mp4", "movflags": "+faststart"}
     return lowering.command(streams, str(output), {**options, **suffix})
 
 
@@ -139,7 +141,7 @@ class _Lowering:
         self.uses = _uses(self.nodes, roots)
         self.inputs: dict[Any, Any] = {}
         self.made: dict[Expr, list[Any]] = {}
-        self.scripts: list[tuple[str, str]] = []
+        self.opened = 0
         infos = [located.info for node, located in self.sources.items() if isinstance(node, Picture)]
         self.ticks = _common_ticks(infos)
         self.colors = _colors(infos)
@@ -176,6 +178,11 @@ class _Lowering:
 
     # sources
 
+    def _apart(self) -> str:
+        """A term without effect that sets one use of a source apart: ffmpeg-python takes equal filters for one."""
+        self.opened += 1
+        return f"+0*{self.opened}"
+
     def _open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
         """The input of a source, opened well before its time `low`; its info; and the time of its first frame.
 
@@ -201,7 +208,7 @@ class _Lowering:
         ranges = ranges or [(Fraction(0), node.duration)]
         opened, info, zero = self._open(node, min(start for start, _end in ranges))
         assert info.picture is not None
-        stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}")
+        stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self._apart()}")
         stream = self._cut_picture(stream, zero, ranges)
         scale: dict[str, Any] = {}
         if info.picture.sar != 1 or (node.width, node.height) != (info.picture.width, info.picture.height):
@@ -217,7 +224,8 @@ class _Lowering:
         opened, info, zero = self._open(node, min(start for start, _end in ranges))
         assert info.sound is not None
         layout = LAYOUTS[node.channels]
-        stream = opened[str(info.sound.index)].filter(
+        stream = opened[str(info.sound.index)].filter("asettb", f"intb{self._apart()}")
+        stream = stream.filter(
             "aformat", sample_fmts="fltp", sample_rates=node.rate, channel_layouts=layout
         )
         stream = stream.filter("asettb", f"1/{node.rate}")
@@ -277,7 +285,7 @@ class _Lowering:
             split[index].filter("trim", start_pts=first, end_pts=last).filter("setpts", f"PTS-({shift})")
             for index, (first, last, shift) in enumerate(pieces)
         ]
-        return _interleave(parts)
+        return self._interleave(parts)
 
     def _cut_sound(self, stream: Any, zero: Fraction, ranges: Sequence[Range], rate: int, *, gaps: bool) -> Any:
         """Keep the samples of each range; with `gaps`, silence stands where the stream has none.
@@ -307,7 +315,13 @@ class _Lowering:
             shift = ceil(at * self.ticks)
             parts.append(stream.filter("setpts", f"PTS+{shift}") if shift else stream)
             at += one.duration
-        return _interleave(parts)
+        return self._interleave(parts)
+
+    def _interleave(self, parts: list[Any]) -> Any:
+        """Pictures one after another that carry their final times already."""
+        import ffmpeg
+
+        return ffmpeg.filter(parts, "interleave", n=len(parts)).filter("settb", f"1/{self.ticks}")
 
     def _picture_crop(self, node: Picture, inputs: list[Any]) -> Any:
         return inputs[0].filter("crop", node.width, node.height, node.arg("x"), node.arg("y"), exact=1)
@@ -426,13 +440,6 @@ def _cut_samples(stream: Any, first: int, count: int, gaps: bool) -> Any:
     return _restart(padded.filter("atrim", end_sample=count))
 
 
-def _interleave(parts: list[Any]) -> Any:
-    """Pictures one after another that carry their final times already."""
-    import ffmpeg
-
-    return ffmpeg.filter(parts, "interleave", n=len(parts))
-
-
 def _concat(parts: list[Any], *, video: int, audio: int) -> Any:
     import ffmpeg
 
@@ -474,7 +481,7 @@ def _common_ticks(infos: Sequence[MediaInfo]) -> int:
         assert info.picture is not None
         exact = lcm(exact, info.picture.time_base.denominator)
     if exact > _MOST_TICKS:
-        return _TICKS
+        return 4 * _TICKS
     return exact * -(-_TICKS // exact)
 
 

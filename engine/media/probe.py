@@ -26,6 +26,10 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,m
 PROTOCOLS = "file,pipe"
 _IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _MAX_PIXELS = 100_000_000
+_MILLISECOND = Fraction(1, 1000)
+_USUAL_RATES = tuple(
+    Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "15", "12")
+)
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
 
 
@@ -271,12 +275,20 @@ def _rate(stream: Any, times: list[int], base: Fraction) -> tuple[Fraction, bool
     if len(times) < 2:
         return parse_rate(Fraction(stream.average_rate or stream.guessed_rate or 25)), False
     gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
-    mean = Fraction(len(gaps)) / ((times[-1] - times[0]) * base) if times[-1] > times[0] else Fraction(25)
-    variable = max(gaps) - min(gaps) > 2 or (max(gaps) - min(gaps) > 1 and max(gaps) < 4)
-    for known in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if known and abs(Fraction(known) / mean - 1) < Fraction(1, 500 if variable else 1000):
-            return parse_rate(Fraction(known).limit_denominator(1_000_000)), variable
-    return parse_rate(_tidy(mean)), variable
+    span = (times[-1] - times[0]) * base
+    mean = len(gaps) / span if span else Fraction(25)
+    # Containers round times to their time base, some to whole milliseconds.
+    rounding = max(2 * base, _MILLISECOND)
+    variable = (max(gaps) - min(gaps)) * base > rounding + base
+    given = [Fraction(known) for known in (stream.average_rate, stream.guessed_rate, stream.base_rate) if known]
+    if variable:
+        near = [known for known in given if abs(known / mean - 1) < Fraction(1, 500)]
+        return parse_rate((near or [_tidy(mean)])[0].limit_denominator(1_000_000)), True
+    off = max(Fraction(1, 1000), 2 * rounding / span if span else Fraction(0))
+    near = [known for known in (*given, *_USUAL_RATES) if abs(known / mean - 1) < off]
+    best = min(near, key=lambda known: abs(known / mean - 1), default=_tidy(mean))
+    usual = next((known for known in _USUAL_RATES if known in near), best)
+    return parse_rate((usual if usual in given else best).limit_denominator(1_000_000)), False
 
 
 def _tidy(rate: Fraction) -> Fraction:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
 
-Painter = Callable[..., "PillowImage"]
+NOTHING_ENCODED = "nothing was encoded"
+"""What ffmpeg says of an output that holds no frame."""
+
 _TRUE_PEAK_MARGIN = 0.1
 _QUIET_LUFS = -69.0
 
@@ -133,6 +135,8 @@ class Renderer:
                 finished = self._run(
                     command, Path(folder), lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
                 )
+                if NOTHING_ENCODED in finished.stderr:
+                    raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
                 final = tuple(str(output) if arg == str(partial) else arg for arg in finished.command)
                 commands.append(final)
         return Rendered(output, tuple(commands), measured)
