@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
@@ -18,13 +19,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from engine.context import Context
-    from engine.media.item import Item, Made
+    from engine.media.item import Item, Value
 
 __all__ = [
     "Catalogue",
     "Category",
     "HexColor",
     "Kind",
+    "Made",
     "NodeId",
     "NodeType",
     "Params",
@@ -86,6 +88,28 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a tile's `run` yields.
+
+    Attributes
+    ----------
+    value
+        A `Video`, `Audio`, `Image` or `Project`.
+    parents
+        The incoming items that it was made from.
+    why
+        In a few words, why it is as it is.
+    fidelity
+        `"real"`; `"placeholder"` where an offline stand-in made it; `"described"` where nothing did.
+    """
+
+    value: Value
+    parents: tuple[Item, ...] = ()
+    why: str = ""
+    fidelity: str = "real"
+
+
 class NodeType:
     """A kind of tile. Subclass it, set the class attributes, and write `run`.
 
@@ -139,8 +163,6 @@ class NodeType:
 
         A generator overrides this with what its parameters state.
         """
-        from engine.media.item import Made
-
         for item in inputs:
             yield Made(item.value, (item,), f"{self.name} hands its input on", "described")
 
@@ -288,7 +310,9 @@ class Catalogue:
         from importlib.metadata import entry_points
 
         types: list[type[NodeType]] = []
-        for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name != "tessera", entry.name)):
+        for entry in sorted(
+            entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name != "tessera", entry.name)
+        ):
             types.extend(entry.load())
         return Catalogue(types)
 
@@ -301,8 +325,12 @@ def check_type(node_type: type[NodeType]) -> None:
     if missing:
         raise TypeError(f"{node_type.__qualname__} lacks {', '.join(missing)}")
     if not is_id(node_type.type_id):
-        raise TypeError(f"{node_type.__qualname__}.type_id is {node_type.type_id!r}: not an 8-4-4-4-12 hex id")
+        raise TypeError(
+            f"{node_type.__qualname__}.type_id is {node_type.type_id!r}: not an 8-4-4-4-12 hex id"
+        )
     if node_type.category not in get_args(Category):
-        raise TypeError(f"{node_type.__qualname__}.category is {node_type.category!r}: not one of {get_args(Category)}")
+        raise TypeError(
+            f"{node_type.__qualname__}.category is {node_type.category!r}: not one of {get_args(Category)}"
+        )
     if not issubclass(node_type.Params, BaseModel):
         raise TypeError(f"{node_type.__qualname__}.Params is not a pydantic model")

@@ -30,4 +30,6 @@ class AudioEnhance(NodeType):
                 yield Made(video, (item,), "has no sound to enhance")
                 continue
             sound = video.sound.denoise().loudness(LOUDNESS_LUFS, PEAK_DBTP)
-            yield Made(video.with_sound(sound), (item,), f"noise reduced, loudness brought to {LOUDNESS_LUFS} LUFS")
+            yield Made(
+                video.with_sound(sound), (item,), f"noise reduced, loudness brought to {LOUDNESS_LUFS} LUFS"
+            )

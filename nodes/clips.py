@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from math import ceil
 
 from pydantic import Field
 
@@ -16,7 +17,7 @@ from nodes._windows import Window, best_windows
 
 __all__ = ["Clips"]
 
-_USUAL_LENGTH_MS = 30_000
+_USUAL_LENGTH = Fraction(30)
 _USUAL_COUNT = 3
 
 
@@ -37,39 +38,47 @@ class Clips(node.NodeType):
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         for item, video in each_video(inputs):
-            length_ms = _length(params.target_duration, params.num_clips, video)
-            fitting = to_ms(video.duration) // length_ms
-            if video.duration <= ms(length_ms) or not fitting:
-                why = f"no longer than {seconds_text(ms(length_ms))} s, so it is one clip as it is"
+            length = _length(params.target_duration, params.num_clips, video)
+            if video.duration <= length:
+                why = f"no longer than {seconds_text(length)} s, so it is one clip as it is"
                 yield Made(video, (item,), why)
                 continue
-            count = min(params.num_clips or _USUAL_COUNT, fitting)
-            found = best_windows(
-                int(video.duration * 1000), length_ms, count, ctx.speech(video), ctx.levels(video)
-            )
+            count = min(params.num_clips or _USUAL_COUNT, video.duration // length)
+            found = best_windows(video.duration, length, count, ctx.speech(video), ctx.levels(video))
             if params.num_clips is None:
                 found = _worth_it(found)
-            yield from _clips(item, video, found, length_ms)
+            yield from _clips(item, video, found, length)
 
 
-def _length(target_duration: float | None, num_clips: int | None, video: Video) -> int:
-    """The length of a clip in ms: what is asked for; else 30 s, or less so that the number asked for fits."""
+def _length(target_duration: float | None, num_clips: int | None, video: Video) -> Fraction:
+    """The length of a clip: what is asked for; else 30 s, or less so that the number asked for fits."""
     if target_duration is not None:
-        return to_ms(Fraction(str(target_duration)))
-    return max(min(_USUAL_LENGTH_MS, int(video.duration * 1000) // (num_clips or 1)), 1)
+        return Fraction(str(target_duration))
+    share = video.duration / (num_clips or 1)
+    if share >= _USUAL_LENGTH or share == video.duration:
+        return min(_USUAL_LENGTH, share)
+    # Whole milliseconds, and never less than a frame.
+    return ms(max(int(share * 1000), ceil(1000 / video.picture.rate)))
 
 
 def _worth_it(windows: Sequence[Window]) -> list[Window]:
     """The windows with at least half as much speech as the best one."""
-    most = max(window.speech_ms for window in windows)
-    return [window for window in windows if 2 * window.speech_ms >= most]
+    most = max(window.share for window in windows)
+    return [window for window in windows if 2 * window.share >= most]
 
 
-def _clips(item: Item, video: Video, windows: Sequence[Window], length_ms: int) -> Iterable[Made]:
-    ranked = sorted(windows, key=lambda window: (-window.score, window.start_ms))
+def _clips(item: Item, video: Video, windows: Sequence[Window], length: Fraction) -> Iterable[Made]:
+    ranked = sorted(windows, key=lambda window: (-window.score, window.start))
     for window in windows:
-        start, end = ms(window.start_ms), ms(window.start_ms + length_ms)
-        share = round(100 * window.speech_ms / length_ms)
-        place = ranked.index(window) + 1
-        why = f"rank {place} of {len(windows)}: speech in {share} % of {seconds_text(start)}–{seconds_text(end)} s"
+        start, end = window.start, window.start + length
+        place = f"rank {ranked.index(window) + 1} of {len(windows)}"
+        why = f"{place}: speech in {round(100 * window.share)} % of {_clock(start)}–{_clock(end)}"
         yield Made(video.keep([(start, end)]), (item,), why)
+
+
+def _clock(time: Fraction) -> str:
+    """A time for a person: `0:12.4`, `1:02:03`."""
+    minutes, left = divmod(to_ms(time), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{left // 1000:02}" + f".{left % 1000:03}".rstrip("0").rstrip(".")
+    return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"

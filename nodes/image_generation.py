@@ -46,13 +46,18 @@ def paint_card(width: int, height: int, *, prompt: str, output_format: str) -> P
     draw = ImageDraw.Draw(card)
     size = max(min(width, height) / 16, 10)
     small = ImageFont.load_default(size=size * 0.7)
-    draw.text((width / 2, size), "PLACEHOLDER", fill="white", font=ImageFont.load_default(size=size), anchor="mt")
-    draw.text((width / 2, height - size), f"{width} × {height}, made offline", fill="white", font=small, anchor="mb")
+    draw.text(
+        (width / 2, size), "PLACEHOLDER", fill="white", font=ImageFont.load_default(size=size), anchor="mt"
+    )
+    draw.text(
+        (width / 2, height - size), f"{width} × {height}, made offline", fill="white", font=small, anchor="mb"
+    )
     across = max(int(width / (size * 0.42)), 8)
     lines = wrap(prompt, across)[:8] or ["(no prompt)"]
     text = "\n".join(lines)
     draw.multiline_text((width / 2, height / 2), text, fill="white", font=small, anchor="mm", align="center")
     return card.convert("RGBA")
+
 
 Side = Annotated[int, Field(ge=256, le=3840, multiple_of=16)]
 

@@ -26,7 +26,10 @@ class Mirror(node.NodeType):
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         how = " and ".join(
             words
-            for words, wanted in (("left to right", params.horizontal_flip), ("top to bottom", params.vertical_flip))
+            for words, wanted in (
+                ("left to right", params.horizontal_flip),
+                ("top to bottom", params.vertical_flip),
+            )
             if wanted
         )
         for item, video in each_video(inputs):

@@ -92,7 +92,10 @@ class Watermark(node.NodeType):
             if height > clean.height:
                 width, height = max(round(clean.height / shape), 1), clean.height
             mark = logo.scale(width, height) if logo else self._mark(width, height)
-            right, low = clean.width - width - params.logo_margin_x, clean.height - height - params.logo_margin_y
+            right, low = (
+                clean.width - width - params.logo_margin_x,
+                clean.height - height - params.logo_margin_y,
+            )
             vertical, horizontal = params.logo_position.split("-")
             x = params.logo_margin_x if horizontal == "left" else right
             y = params.logo_margin_y if vertical == "top" else low

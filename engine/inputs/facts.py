@@ -60,7 +60,9 @@ def read_facts(source: Any) -> dict[str, MediaFacts]:
         return {}
     raw = read_json(source, "request")
     if not isinstance(raw, Mapping):
-        raise RequestError([Fault("", "request", "facts are an object: an id, a URL or '*' → what is known of it")])
+        raise RequestError(
+            [Fault("", "request", "facts are an object: an id, a URL or '*' → what is known of it")]
+        )
     found: dict[str, MediaFacts] = {}
     faults: list[Fault] = []
     for key, value in raw.items():

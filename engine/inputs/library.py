@@ -11,8 +11,8 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -154,11 +154,14 @@ class Library:
             moved = folder / f"media{path.suffix}"
             with _reading(path) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            _io(lambda: path.replace(moved), moved)
+            with _writing(moved):
+                path.replace(moved)
             return self._keep(folder, moved, digest, Path(name))
 
     def _stored(self, asset: Asset) -> bool:
-        return self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
+        return (
+            self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
+        )
 
     def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         assert self.workspace is not None
@@ -184,8 +187,9 @@ class Library:
         if self.workspace is None:
             raise WorkspaceError("there is no workspace to store into")
         parent = self.workspace / "assets"
-        _io(lambda: parent.mkdir(parents=True, exist_ok=True), parent)
-        folder = Path(_io(lambda: tempfile.mkdtemp(prefix=".part-", dir=parent), parent))
+        with _writing(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".part-", dir=parent))
         try:
             yield folder
         finally:
@@ -196,7 +200,11 @@ class Library:
     def _note(self, path: Path) -> Path | None:
         if self.workspace is None:
             return None
-        return self.workspace / "known" / f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()}.json"
+        return (
+            self.workspace
+            / "known"
+            / f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()}.json"
+        )
 
     def _known(self, path: Path) -> Asset | None:
         """The asset of a file that has not changed since it was last read."""
@@ -262,7 +270,7 @@ def _asset(media: Path, digest: str, origin: Path) -> Asset:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[IO[bytes]]:
+def _reading(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
             yield file
@@ -273,17 +281,16 @@ def _reading(path: Path) -> Iterator[IO[bytes]]:
 def _copy(source: Path, target: Path) -> str:
     """Copy a file and give the SHA-256 of what was copied."""
     digest = hashlib.sha256()
-    with _reading(source) as file:
-        with contextlib.ExitStack() as stack:
-            out = _io(lambda: stack.enter_context(target.open("wb")), target)
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                _io(lambda data=chunk: out.write(data), target)
+    with _reading(source) as file, _writing(target), target.open("wb") as out:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
     return digest.hexdigest()
 
 
-def _io(work: Callable[[], Any], path: Path) -> Any:
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
     try:
-        return work()
+        yield
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None

@@ -79,7 +79,9 @@ def find_node(template: AgentTemplate, text: str) -> TemplateNode:
         return found[0]
     if found:
         listed = ", ".join(f"{node.name} {node.id}" for node in found[:6])
-        raise RequestError([Fault("", "request", f"{text!r} could mean {len(found)} nodes: {listed}; give an id")])
+        raise RequestError(
+            [Fault("", "request", f"{text!r} could mean {len(found)} nodes: {listed}; give an id")]
+        )
     known = [node.name for node in template] + [node.id for node in template]
     what = f"no node {text!r} in this agent{suggestion(text, known)}; it has {', '.join(sorted({n.name for n in template}))}"
     raise RequestError([Fault("", "request", what)])
@@ -100,10 +102,10 @@ def with_local_inputs(
     RequestError
         A node is unknown, or a file cannot be used: the message names both.
     """
-    raw: Any = request.to_dict() if isinstance(request, RunRequest) else read_json(request or {}, "request")
-    if not isinstance(raw, dict):
+    given: Any = request.to_dict() if isinstance(request, RunRequest) else read_json(request or {}, "request")
+    if not isinstance(given, dict):
         raise RequestError([Fault("", "request", "a run request is an object")])
-    raw = dict(raw)
+    raw: dict[str, Any] = dict(given)
     faults: list[Fault] = []
     for one in inputs:
         try:
@@ -162,6 +164,8 @@ def local_inputs(places: Iterable[str], clip: str | None) -> list[LocalInput]:
     found = []
     for text in places:
         node, equals, place = text.partition("=")
-        named = equals and "/" not in node and "\\" not in node and "?" not in node and not Path(text).exists()
+        named = (
+            equals and "/" not in node and "\\" not in node and "?" not in node and not Path(text).exists()
+        )
         found.append(LocalInput(place, node, start, end) if named else LocalInput(text, None, start, end))
     return found

@@ -168,9 +168,13 @@ def _video_of_facts(key: str, facts: MediaFacts) -> Video:
         raise _Refused(f"the facts of {key} lack {', '.join(lacking)}")
     assert facts.seconds and facts.width and facts.height and facts.fps
     if min(facts.width, facts.height) < 2:
-        raise _Refused(f"the facts of {key} say {facts.width}×{facts.height}: a video must be at least 2×2 pixels")
+        raise _Refused(
+            f"the facts of {key} say {facts.width}×{facts.height}: a video must be at least 2×2 pixels"
+        )
     asset = key.lower()
-    whole = Picture.source(asset, width=facts.width, height=facts.height, rate=facts.fps, duration=facts.seconds)
+    whole = Picture.source(
+        asset, width=facts.width, height=facts.height, rate=facts.fps, duration=facts.seconds
+    )
     sound = _sound(asset, facts.sample_rate, facts.channels, facts.seconds) if facts.has_audio else None
     return Video(whole.crop(0, 0, even(whole.width), even(whole.height)), sound)
 
@@ -184,12 +188,14 @@ def _clip(ref: SourceRef, duration: Fraction, name: str, notices: list[Notice]) 
         return None
     start, end = ms(ref.start_ms or 0), duration if ref.end_ms is None else ms(ref.end_ms)
     if start >= duration:
-        raise _Refused(f"the clip of {name} starts at {ref.start_ms} ms, at or past its end at {to_ms(duration)} ms")
+        raise _Refused(
+            f"the clip of {name} starts at {ref.start_ms} ms, at or past its end at {to_ms(duration)} ms"
+        )
     if end > duration:
         what = f"the clip of {name} ends at {ref.end_ms} ms, past its end at {to_ms(duration)} ms; clamped"
         notices.append(Notice("clip_clamped", what, ref.loc, "request"))
         end = duration
-    return None if (start, end) == (0, duration) else (start, end)
+    return None if (start, end) == (Fraction(0), duration) else (start, end)
 
 
 def by_node(inputs: Iterable[ResolvedInput]) -> dict[str, tuple[InputMedia, ...]]:

@@ -68,7 +68,9 @@ class Expr:
     @classmethod
     def _make(cls, op: str, inputs: tuple[Expr, ...], facts: Mapping[str, Any], **args: Any) -> Self:
         """The one object with this operation, inputs and arguments; `facts` are its derived attributes."""
-        head = json.dumps([cls.medium, op, args, [one.digest for one in inputs]], default=_plain, sort_keys=True)
+        head = json.dumps(
+            [cls.medium, op, args, [one.digest for one in inputs]], default=_plain, sort_keys=True
+        )
         digest = blake2b(head.encode(), digest_size=16).hexdigest()
         known = _interned.get(digest)
         if known is not None:
@@ -79,7 +81,11 @@ class Expr:
         fill(node, "args", tuple(args.items()))
         fill(node, "inputs", inputs)
         fill(node, "digest", digest)
-        facts = {"kept": inputs[0].kept if inputs else (), "tags": inputs[0].tags if inputs else frozenset(), **facts}
+        facts = {
+            "kept": inputs[0].kept if inputs else (),
+            "tags": inputs[0].tags if inputs else frozenset(),
+            **facts,
+        }
         for name, value in facts.items():
             fill(node, name, value)
         with _lock:
@@ -173,7 +179,7 @@ class _Timed(Expr):
             A range is empty or reaches outside, or there is none.
         """
         checked = _checked_ranges(ranges, self.duration)
-        if checked == ((0, self.duration),):
+        if checked == ((Fraction(0), self.duration),):
             return self
         return self._make(
             "keep",
@@ -193,8 +199,14 @@ class _Timed(Expr):
             return self
         stream = self._stream()
         for part in others:
-            if any(part._stream()[name] != stream[name] for name in stream if name != "rate" or self.medium == "sound"):
-                raise ValueError("only parts of one size (sounds of one rate and channel count) can be joined")
+            if any(
+                part._stream()[name] != stream[name]
+                for name in stream
+                if name != "rate" or self.medium == "sound"
+            ):
+                raise ValueError(
+                    "only parts of one size (sounds of one rate and channel count) can be joined"
+                )
         facts = {
             **stream,
             "duration": sum((part.duration for part in parts), Fraction(0)),
@@ -237,8 +249,10 @@ class Picture(_Timed):
 
     def crop(self, x: int, y: int, width: int, height: int) -> Picture:
         """The part of `width` × `height` pixels (even) whose top left corner is (x, y)."""
-        if not (0 <= x and 0 <= y and x + width <= self.width and y + height <= self.height):
-            raise ValueError(f"crop {width}×{height} at ({x}, {y}) reaches outside {self.width}×{self.height}")
+        if not (x >= 0 and y >= 0 and x + width <= self.width and y + height <= self.height):
+            raise ValueError(
+                f"crop {width}×{height} at ({x}, {y}) reaches outside {self.width}×{self.height}"
+            )
         _checked_size(width, height)
         if (width, height) == (self.width, self.height):
             return self
@@ -351,14 +365,23 @@ class Image(Expr):
     @classmethod
     def source(cls, asset: str, *, width: int, height: int) -> Image:
         """An image asset."""
-        return cls._make("source", (), {"width": width, "height": height}, asset=asset, width=width, height=height)
+        return cls._make(
+            "source", (), {"width": width, "height": height}, asset=asset, width=width, height=height
+        )
 
     @classmethod
     def drawn(cls, type_id: str, painter: str, *, width: int, height: int, **args: Any) -> Image:
         """A picture that a tile's own code draws: `NodeType.painters[painter]` of the type, called with `args`."""
         facts = {"width": width, "height": height}
         return cls._make(
-            "drawn", (), facts, type_id=type_id, painter=painter, width=width, height=height, values=tuple(args.items())
+            "drawn",
+            (),
+            facts,
+            type_id=type_id,
+            painter=painter,
+            width=width,
+            height=height,
+            values=tuple(args.items()),
         )
 
     def scale(self, width: int, height: int) -> Image:
@@ -412,7 +435,9 @@ def dump(*roots: Expr) -> list[dict[str, Any]]:
     for node in walk(*roots):
         place[node] = len(out)
         args = json.loads(json.dumps(dict(node.args), default=_plain))
-        out.append({"medium": node.medium, "op": node.op, "args": args, "in": [place[one] for one in node.inputs]})
+        out.append(
+            {"medium": node.medium, "op": node.op, "args": args, "in": [place[one] for one in node.inputs]}
+        )
     out.append({"roots": [place[root] for root in roots]})
     return out
 
@@ -421,7 +446,9 @@ _FRACTIONS = frozenset({"duration", "opacity", "lufs", "peak"})
 
 
 def _read_args(medium: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    read = {name: Fraction(value) if name in _FRACTIONS else value for name, value in args.items()}
+    read: dict[str, Any] = {
+        name: Fraction(value) if name in _FRACTIONS else value for name, value in args.items()
+    }
     if medium == "picture" and "rate" in read:
         read["rate"] = Fraction(read["rate"])
     if "ranges" in read:

@@ -162,7 +162,13 @@ def _status(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-_NOISE = ("Conversion failed!", "Error opening output file", "Terminating thread", "Task finished with error", "frame=")
+_NOISE = (
+    "Conversion failed!",
+    "Error opening output file",
+    "Terminating thread",
+    "Task finished with error",
+    "frame=",
+)
 
 
 def _last_useful(stderr: str) -> str:

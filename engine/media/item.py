@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from engine.media.expr import Image, Picture, Sound, SourceRange
 from engine.media.time import Range, to_ms
-from engine.node import Kind
+from engine.node import Kind, Made
 
 __all__ = ["Audio", "Image", "Item", "Made", "Project", "Value", "Video", "describe", "kind_of"]
 
@@ -144,14 +144,3 @@ class Item:
     @property
     def ref(self) -> tuple[str, int]:
         return (self.node, self.index)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a tile's `run` yields: a value, the items that it was made from, and why in a few words."""
-
-    value: Value
-    parents: tuple[Item, ...] = field(default=())
-    why: str = ""
-    fidelity: str = "real"
-    """`"placeholder"` where an offline stand-in made it, `"described"` where nothing did."""

@@ -53,7 +53,11 @@ def _pieces(offsets: Sequence[Fraction], ranges: Sequence[Range]) -> Iterator[tu
     for low, high in ranges:
         index = bisect_right(offsets, low) - 1
         while index < len(offsets) - 1 and offsets[index] < high:
-            yield index, max(low, offsets[index]) - offsets[index], min(high, offsets[index + 1]) - offsets[index]
+            yield (
+                index,
+                max(low, offsets[index]) - offsets[index],
+                min(high, offsets[index + 1]) - offsets[index],
+            )
             index += 1
 
 

@@ -28,7 +28,8 @@ _IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _MAX_PIXELS = 100_000_000
 _MILLISECOND = Fraction(1, 1000)
 _USUAL_RATES = tuple(
-    Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "15", "12")
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "15", "12")
 )
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
 
@@ -155,7 +156,9 @@ def _choose(container: InputContainer) -> tuple[Any, Any]:
     from av.stream import Disposition
 
     def best(streams: Any) -> Any:
-        usable = [one for one in streams if not one.disposition & Disposition.attached_pic and one.codec_context]
+        usable = [
+            one for one in streams if not one.disposition & Disposition.attached_pic and one.codec_context
+        ]
         default = [one for one in usable if one.disposition & Disposition.default]
         return (default or usable or [None])[0]
 
@@ -187,9 +190,7 @@ def _scan(container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or packet.is_discard:
                 continue
-            if packet.stream.index in pictures:
-                scan.times.append(time)
-            elif not scan.times:
+            if packet.stream.index in pictures or not scan.times:
                 scan.times.append(time)
             end = time + (packet.duration or 0)
             if scan.end is None or end > scan.end:
@@ -280,7 +281,9 @@ def _rate(stream: Any, times: list[int], base: Fraction) -> tuple[Fraction, bool
     # Containers round times to their time base, some to whole milliseconds.
     rounding = max(2 * base, _MILLISECOND)
     variable = (max(gaps) - min(gaps)) * base > rounding + base
-    given = [Fraction(known) for known in (stream.average_rate, stream.guessed_rate, stream.base_rate) if known]
+    given = [
+        Fraction(known) for known in (stream.average_rate, stream.guessed_rate, stream.base_rate) if known
+    ]
     if variable:
         near = [known for known in given if abs(known / mean - 1) < Fraction(1, 500)]
         return parse_rate((near or [_tidy(mean)])[0].limit_denominator(1_000_000)), True
@@ -337,7 +340,15 @@ def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureIn
 
 
 _RANGES = {1: "tv", 2: "pc"}
-_PRIMARIES = {1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020", 12: "smpte432"}
+_PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020",
+    12: "smpte432",
+}
 _TRANSFERS = {
     1: "bt709",
     4: "gamma22",

@@ -133,7 +133,9 @@ class Renderer:
                 )
                 seconds = float((picture or sound).duration)  # type: ignore[union-attr]
                 finished = self._run(
-                    command, Path(folder), lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
+                    command,
+                    Path(folder),
+                    lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0),
                 )
                 if NOTHING_ENCODED in finished.stderr:
                     raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
@@ -290,7 +292,7 @@ def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3),
             if container.duration:
                 container.seek(int(container.duration * at), backward=True)
             frame = next(container.decode(stream))
-            picture = frame.to_image()
+            picture = frame.to_image()  # type: ignore[no-untyped-call]
     picture.thumbnail((width, width * 4))
     with _temporary(output) as partial:
         picture.save(partial, "JPEG", quality=85)

@@ -56,7 +56,9 @@ class Answers:
                 found = self.library.sound_facts(asset, self.cancelled)
             return [(ms(start), ms(end)) for start, end in found.speech]
         stub = f'"{key}": {{"speech": [[start_ms, end_ms], …]}}'
-        raise QuestionError(f"where is speech in {key}? Nothing was given that tells; add to the facts {stub}")
+        raise QuestionError(
+            f"where is speech in {key}? Nothing was given that tells; add to the facts {stub}"
+        )
 
     def levels(self, key: str) -> Sequence[float] | None:
         """The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and they do not say."""
@@ -139,5 +141,3 @@ class TileContext:
     def _check(self) -> None:
         if self._answers.cancelled():
             raise Cancelled("the run was cancelled")
-
-

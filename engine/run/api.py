@@ -188,7 +188,9 @@ def _plan(
     given = [one if isinstance(one, LocalInput) else LocalInput(str(one)) for one in inputs]
     if isinstance(agent, Plan):
         if request is not None or given:
-            raise RequestError([Fault("", "request", "a plan holds its request: give no other, and no inputs")])
+            raise RequestError(
+                [Fault("", "request", "a plan holds its request: give no other, and no inputs")]
+            )
         return agent
     known = catalogue or default_catalogue()
     if given:
@@ -205,7 +207,9 @@ def _check_executable(decided: Plan) -> None:
     for node in decided.order:
         tile = decided.tile(node)
         if not tile.type.executable():
-            what = f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
+            what = (
+                f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
+            )
             faults.append(Fault(tile.loc, "template", what))
     if faults:
         raise RequestError(faults)

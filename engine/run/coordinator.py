@@ -84,10 +84,14 @@ def run_tile(tile: Tile, context: TileContext, inputs: Sequence[Item], *, max_it
         for item in inputs:
             if kind_of(item.value) not in kind.accepts:
                 takes = " or ".join(sorted(kind.accepts)) or "nothing"
-                raise TileError(f"{tile.name} takes {takes}; it was given {kind_of(item.value)} by {item.node}")
+                raise TileError(
+                    f"{tile.name} takes {takes}; it was given {kind_of(item.value)} by {item.node}"
+                )
     work = kind().run if kind.executable() else kind().described
     return tuple(
-        Item(tile.id, index, made.value, tuple(parent.ref for parent in made.parents), made.why, made.fidelity)
+        Item(
+            tile.id, index, made.value, tuple(parent.ref for parent in made.parents), made.why, made.fidelity
+        )
         for index, made in enumerate(work(context, inputs, tile.params))
     )
 

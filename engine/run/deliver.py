@@ -139,7 +139,11 @@ class RunDelivery:
             name, count = f"{slug}-{item.index + 1}", 1
             while name in self._names:
                 count += 1
-                name = f"{slug}-{item.node[:8]}-{item.index + 1}" if count == 2 else f"{slug}-{count}-{item.index + 1}"
+                name = (
+                    f"{slug}-{item.node[:8]}-{item.index + 1}"
+                    if count == 2
+                    else f"{slug}-{count}-{item.index + 1}"
+                )
             self._names.add(name)
             return name
 

@@ -175,7 +175,9 @@ class RunRecord:
     def errors(self) -> list[dict[str, Any]]:
         """`[{original_node_id, messages}]` of every tile that has some."""
         return [
-            {"original_node_id": node.id, "messages": list(node.errors)} for node in self.nodes.values() if node.errors
+            {"original_node_id": node.id, "messages": list(node.errors)}
+            for node in self.nodes.values()
+            if node.errors
         ]
 
     def node(self, node: str) -> NodeRecord:
