@@ -31,7 +31,14 @@ SOURCES: dict[str, list[str]] = {
     "ntsc": ["-r", "30000/1001", "-bf", "3", "-g", "12"],
     "pal": ["-r", "25", "-bf", "0", "-g", "50"],
     "film": ["-r", "24000/1001", "-bf", "2", "-g", "8", "-x264-params", "open-gop=1"],
-    "vfr": ["-vf", "select='not(eq(mod(n,5),2))*not(eq(mod(n,7),3))',settb=1/1000", "-fps_mode", "vfr", "-bf", "2"],
+    "vfr": [
+        "-vf",
+        "select='not(eq(mod(n,5),2))*not(eq(mod(n,7),3))',settb=1/1000",
+        "-fps_mode",
+        "vfr",
+        "-bf",
+        "2",
+    ],
 }
 
 
@@ -44,7 +51,9 @@ def folder() -> Path:
 def located(name: str) -> Located:
     """A source of 2 s, 64×36 (`wide` where the name says so, 128×72), with noise in sight and sound."""
     path = folder() / f"{name}-{os.getpid()}.mkv"
-    rate = next((value for key, value in zip(SOURCES[name], SOURCES[name][1:], strict=False) if key == "-r"), "30")
+    rate = next(
+        (value for key, value in zip(SOURCES[name], SOURCES[name][1:], strict=False) if key == "-r"), "30"
+    )
     run_ffmpeg(
         ["-y", "-f", "lavfi", "-i", f"testsrc2=s=64x36:r={rate}:d=2,noise=alls=40:allf=t:all_seed=7"]
         + ["-f", "lavfi", "-i", "anoisesrc=d=2:r=48000:a=0.3:seed=3,lowpass=4000"]
@@ -109,7 +118,8 @@ def take_apart(path: Path) -> Taken:
     with av.open(str(path)) as container:
         for frame in container.decode(*container.streams.video, *container.streams.audio):
             if isinstance(frame, av.VideoFrame):
-                assert frame.pts is not None and frame.time_base is not None
+                assert frame.pts is not None
+                assert frame.time_base is not None
                 times.append(frame.pts * frame.time_base)
                 frames.append(hashlib.md5(frame.to_ndarray().tobytes()).hexdigest())
             else:

@@ -80,7 +80,7 @@ class Library:
     """
 
     def __init__(self, workspace: Path | None) -> None:
-        self.workspace = workspace
+        self.workspace = workspace.absolute() if workspace is not None else None
         self._attached: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
 

@@ -131,7 +131,7 @@ class Lowering:
             options |= {"ss": f"{float(begin):.1f}", "seek_timestamp": 1, "noaccurate_seek": None}
         key = (located.path, options.get("ss"))
         if key not in self.inputs:
-            self.inputs[key] = ffmpeg.input(f"file:{located.path}", **options)
+            self.inputs[key] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
         return self.inputs[key], info, zero
 
     def _picture_source(self, node: Picture, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
@@ -172,7 +172,7 @@ class Lowering:
         located = self.sources[node]
         if located.path not in self.inputs:
             options = {"protocol_whitelist": PROTOCOLS, "f": "png_pipe"}
-            self.inputs[located.path] = ffmpeg.input(f"file:{located.path}", **options)
+            self.inputs[located.path] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
         return self.inputs[located.path]["0"].filter("format", "rgba")
 
     _image_drawn = _image_source

@@ -105,6 +105,7 @@ class Renderer:
         Cancelled
             The run was cancelled.
         """
+        output = output.absolute()
         match value:
             case Video(picture, sound):
                 return self._timed(picture, sound, output)

@@ -158,6 +158,13 @@ class RunRecord:
                 self.nodes[event.node].logs.append(event.message)
             case RunFinished():
                 self.status, self.message = event.status, event.message
+                self._sort()
+
+    def _sort(self) -> None:
+        """Items and outputs by tile, then by index: the order of work on several threads is nobody's business."""
+        place = {node: index for index, node in enumerate(self.nodes)}
+        self.items.sort(key=lambda item: (place[item["agent_node_id"]], item["index"]))
+        self.outputs.sort(key=lambda output: (place[output.node], output.raw["index"]))
 
     @property
     def run_id(self) -> str:

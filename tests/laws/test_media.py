@@ -55,7 +55,10 @@ def _flip(draw: st.DrawFn, picture: Picture) -> Picture:
 def _crop(draw: st.DrawFn, picture: Picture) -> Picture:
     width = even(draw(st.integers(min(16, picture.width), picture.width)))
     height = even(draw(st.integers(min(16, picture.height), picture.height)))
-    x, y = even(draw(st.integers(0, picture.width - width))), even(draw(st.integers(0, picture.height - height)))
+    x, y = (
+        even(draw(st.integers(0, picture.width - width))),
+        even(draw(st.integers(0, picture.height - height))),
+    )
     return picture.crop(x, y, width, height)
 
 
@@ -90,7 +93,9 @@ def test_an_optimised_picture_is_the_same_frame_for_frame(picture: Picture) -> N
 
 @given(st.data(), st.sampled_from(sorted(SOURCES)))
 @REAL
-def test_a_range_keeps_the_frames_from_its_start_up_to_but_not_its_end(data: st.DataObject, name: str) -> None:
+def test_a_range_keeps_the_frames_from_its_start_up_to_but_not_its_end(
+    data: st.DataObject, name: str
+) -> None:
     video = source(name)
     kept = data.draw(ranges(video.duration))
     real = whole(name)
