@@ -57,6 +57,9 @@ class Context(Protocol):
             There is none with this id, or it is no image.
         """
 
+    def asset_name(self, asset_id: str) -> str:
+        """What an asset is called, for messages: its file name, else its id."""
+
     def log(self, message: str) -> None:
         """Say something in the run's log."""
 

@@ -81,7 +81,7 @@ class Watermark(node.NodeType):
         logo = ctx.image(params.image_id or "") if custom else None
         if logo is not None and min(logo.width, logo.height) < _LEAST_SIDE:
             raise TileError(
-                f"the logo, image {params.image_id}, is {logo.width}×{logo.height} pixels;"
+                f"the logo {ctx.asset_name(params.image_id or '')} is {logo.width}×{logo.height} pixels;"
                 f" each side must have at least {_LEAST_SIDE}"
             )
         for item, video in each_video(inputs):

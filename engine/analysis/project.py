@@ -18,14 +18,12 @@ _SILENT_DBFS = -100.0
 def project_speech(
     kept: Sequence[SourceRange], speech_of: Callable[[str], Sequence[Range]]
 ) -> tuple[Range, ...]:
-    """Speech on a timeline that shows `kept` source ranges one after another.
+    """Speech on a timeline that shows `kept` source ranges one after another; ranges that meet become one.
 
     Parameters
     ----------
     speech_of
-        The ranges of speech in a source, ordered; asked once per source.
-
-    Ranges that meet at a cut are one. The time is that of the pieces and the ranges in them, not their product.
+        The ranges of speech in a source, ordered and apart; asked once per source.
     """
     known: dict[str, tuple[Sequence[Range], list[Fraction]]] = {}
     found: list[Range] = []
@@ -52,25 +50,44 @@ def project_speech(
 def project_levels(
     kept: Sequence[SourceRange], levels_of: Callable[[str], Sequence[float] | None], hop_ms: int
 ) -> tuple[float, ...] | None:
-    """Levels (dBFS, a value each `hop_ms`) on such a timeline: of each step, the source's level at its middle.
+    """Levels (dBFS, one each `hop_ms`) on such a timeline: of each step, the source's level at its middle.
 
-    None where the levels of some source are not known.
+    The last step ends with the timeline, and so may be short. None where a source's levels are not known.
+
+    Parameters
+    ----------
+    levels_of
+        The levels of a source, a value each `hop_ms`; asked once per source.
     """
-    hop = Fraction(hop_ms, 1000)
     known: dict[str, Sequence[float]] = {}
-    found: list[float] = []
-    at = Fraction(0)
-    for source, start, end in kept:
+    for source, _start, _end in kept:
         if source not in known:
             levels = () if source == NO_SOURCE else levels_of(source)
             if levels is None:
                 return None
             known[source] = levels
-        levels = known[source]
-        # The steps whose middles lie in this piece.
-        first, last = ceil(at / hop - Fraction(1, 2)), ceil((at + end - start) / hop - Fraction(1, 2))
-        for step in range(max(first, len(found)), last):
-            inside = floor((start + (step + Fraction(1, 2)) * hop - at) / hop)
-            found.append(levels[inside] if 0 <= inside < len(levels) else _SILENT_DBFS)
-        at += end - start
+    # From here on, times are in steps.
+    scale = Fraction(1000, hop_ms)
+    half = Fraction(1, 2)
+    total = sum((end - start for _source, start, end in kept), Fraction(0)) * scale
+    whole = floor(total)
+    found: list[float] = []
+    at = Fraction(0)
+    for source, start, end in kept:
+        upto = at + (end - start) * scale
+        # The whole steps whose middles lie in this piece: all are as far from the source's own steps.
+        first, last = ceil(at - half), min(ceil(upto - half), whole)
+        shift = floor(start * scale - at + half)
+        found.extend(_slice(known[source], first + shift, last + shift))
+        middle = (whole + total) / 2
+        if whole < total and at <= middle < upto:
+            inside = floor(start * scale + middle - at)
+            found.extend(_slice(known[source], inside, inside + 1))
+        at = upto
     return tuple(found)
+
+
+def _slice(levels: Sequence[float], first: int, last: int) -> list[float]:
+    """The levels of the steps [first, last), silence after the end."""
+    part = list(levels[first : max(last, first)])
+    return part + [_SILENT_DBFS] * (last - first - len(part))

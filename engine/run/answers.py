@@ -75,6 +75,11 @@ class Answers:
         with self._lock:
             return self._locks.setdefault(key, threading.Lock())
 
+    def name(self, asset_id: str) -> str:
+        """The file name of an asset, or its id where only facts are known of it."""
+        asset = self._asset(asset_id)
+        return asset.name if asset is not None else asset_id
+
     def image(self, asset_id: str) -> Image:
         """The image asset with this id."""
         stated = (self.facts or {}).get(asset_id.lower())
@@ -130,6 +135,9 @@ class TileContext:
     def image(self, asset_id: str) -> Image:
         self._check()
         return self._answers.image(asset_id)
+
+    def asset_name(self, asset_id: str) -> str:
+        return self._answers.name(asset_id)
 
     def log(self, message: str) -> None:
         self._log(message)
