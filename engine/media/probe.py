@@ -26,6 +26,7 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,m
 PROTOCOLS = "file,pipe"
 _IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _MAX_PIXELS = 100_000_000
+_MOST_UNDECODED = 300
 _MILLISECOND = Fraction(1, 1000)
 _USUAL_RATES = tuple(
     Fraction(rate)
@@ -105,7 +106,7 @@ def probe(path: Path) -> MediaInfo:
         for stream in (video, audio):
             if stream is not None:
                 _whole(path, stream, scans[stream.index])
-        frame = _first_frame(path, video) if video is not None else None
+        frame = _first_frame(path, video.index) if video is not None else None
         picture = _picture(path, video, scans[video.index], frame) if video is not None else None
         sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
         return MediaInfo(
@@ -212,14 +213,16 @@ def _whole(path: Path, stream: Any, scan: _Scan) -> None:
         raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
 
 
-def _first_frame(path: Path, stream: Any) -> Any:
-    stream.container.seek(int(stream.start_time or 0), stream=stream, backward=True)
-    for count, packet in enumerate(stream.container.demux(stream)):
-        for frame in packet.decode():
-            return frame
-        if count > 300:
-            break
-    raise MediaError(f"{path.name}: no frame of its video can be decoded")
+def _first_frame(path: Path, index: int) -> Any:
+    """The first frame that a stream decodes to, in a container opened anew: a seek to the start may miss it."""
+    with open_media(path) as container:
+        stream = container.streams[index]
+        for count, packet in enumerate(container.demux(stream)):
+            for frame in packet.decode():
+                return frame
+            if count > _MOST_UNDECODED:
+                break
+        raise MediaError(f"{path.name}: no frame of its {stream.type} can be decoded")
 
 
 def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
@@ -308,13 +311,8 @@ def _sound(path: Path, stream: Any, scan: _Scan) -> SoundInfo:
     base = Fraction(stream.time_base)
     if not context.sample_rate or not context.layout.nb_channels:
         raise MediaError(f"{path.name}: its audio stream has no sample rate or channels")
-    start = scan.times[0] * base
-    stream.container.seek(0, backward=True)
-    for packet in stream.container.demux(stream):
-        frames = packet.decode()
-        if frames and frames[0].pts is not None:
-            start = frames[0].pts * Fraction(frames[0].time_base)
-            break
+    first = _first_frame(path, stream.index)
+    start = first.pts * Fraction(first.time_base) if first.pts is not None else scan.times[0] * base
     return SoundInfo(
         index=stream.index,
         codec=context.name,
