@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -30,6 +31,7 @@ __all__ = [
     "NodeId",
     "NodeType",
     "Params",
+    "derived_id",
     "is_id",
     "opaque",
     "ours",
@@ -49,6 +51,12 @@ def is_id(text: str) -> bool:
 def ours_id(name: str) -> str:
     """The id of a node type whose hosted id is not published: a UUIDv5 of its name."""
     return str(uuid.uuid5(_OURS, name))
+
+
+def derived_id(*parts: str | int) -> str:
+    """An id that the same parts always give."""
+    digest = blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
 def _checked_id(text: str) -> str:

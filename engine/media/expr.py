@@ -23,6 +23,7 @@ __all__ = ["NO_SOURCE", "Expr", "Image", "Picture", "Sound", "SourceRange", "dum
 Args = tuple[tuple[str, Any], ...]
 _interned: WeakValueDictionary[str, Expr] = WeakValueDictionary()
 _lock = threading.Lock()
+_NO_TAGS: frozenset[str] = frozenset()
 
 
 NO_SOURCE = ""
@@ -38,7 +39,12 @@ class SourceRange(tuple[str, Fraction, Fraction]):
         return self[0]
 
     def to_dict(self) -> dict[str, Any]:
-        return {"source": self[0], "start_ms": float(self[1] * 1000), "end_ms": float(self[2] * 1000)}
+        source, start, end = self
+        return {
+            "source": source,
+            "start_ms": start.numerator * 1000 / start.denominator,
+            "end_ms": end.numerator * 1000 / end.denominator,
+        }
 
 
 def even(number: int) -> int:
@@ -68,9 +74,8 @@ class Expr:
     @classmethod
     def _make(cls, op: str, inputs: tuple[Expr, ...], facts: Mapping[str, Any], **args: Any) -> Self:
         """The one object with this operation, inputs and arguments; `facts` are its derived attributes."""
-        head = json.dumps(
-            [cls.medium, op, args, [one.digest for one in inputs]], default=_plain, sort_keys=True
-        )
+        pairs = tuple(args.items())
+        head = repr((cls.medium, op, pairs, [one.digest for one in inputs]))
         digest = blake2b(head.encode(), digest_size=16).hexdigest()
         known = _interned.get(digest)
         if known is not None:
@@ -78,14 +83,12 @@ class Expr:
         node = object.__new__(cls)
         fill = object.__setattr__
         fill(node, "op", op)
-        fill(node, "args", tuple(args.items()))
+        fill(node, "args", pairs)
         fill(node, "inputs", inputs)
         fill(node, "digest", digest)
-        facts = {
-            "kept": inputs[0].kept if inputs else (),
-            "tags": inputs[0].tags if inputs else frozenset(),
-            **facts,
-        }
+        first = inputs[0] if inputs else None
+        fill(node, "kept", facts["kept"] if "kept" in facts else first.kept if first else ())
+        fill(node, "tags", facts["tags"] if "tags" in facts else first.tags if first else _NO_TAGS)
         for name, value in facts.items():
             fill(node, name, value)
         with _lock:

@@ -17,7 +17,7 @@ def ms(milliseconds: int) -> Fraction:
 
 def to_ms(seconds: Fraction) -> int:
     """Seconds as the nearest whole number of milliseconds (halves up)."""
-    return int((seconds * 1000 + Fraction(1, 2)) // 1)
+    return (2000 * seconds.numerator + seconds.denominator) // (2 * seconds.denominator)
 
 
 def parse_rate(text: str | int | float | Fraction) -> Fraction:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from engine.inputs.library import Library, default_workspace
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
 from engine.media.item import Item, describe
-from engine.node import Catalogue
+from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
 from engine.run.deliver import RunDelivery, output_record
@@ -31,7 +30,6 @@ from engine.settings import default_catalogue, settings
 
 __all__ = ["run", "simulate"]
 
-_RUNS = uuid.UUID("7e55e4a0-0000-5000-8000-72756e73696d")
 _EPOCH = "2000-01-01T00:00:00.000000Z"
 """Where the clock of a simulation stands."""
 
@@ -292,15 +290,10 @@ class _Recorder:
 
 def _simulated_id(decided: Plan) -> str:
     """The same plan has the same id in every simulation."""
-    digest = blake2b(digest_size=16)
-    for node in decided.order:
-        digest.update(node.encode())
-    digest.update(decided.request.model_dump_json(exclude_unset=True).encode())
-    return str(uuid.uuid5(_RUNS, digest.hexdigest()))
+    return derived_id(*decided.order, decided.request.model_dump_json(exclude_unset=True))
 
 
 def _started(decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str) -> RunStarted:
-    prefix = uuid.UUID(run_id)
     nodes: list[dict[str, Any]] = []
     for node in decided.order:
         kind = decided.tile(node).type
@@ -312,7 +305,7 @@ def _started(decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str)
         }
         nodes.append(
             {
-                "agent_node_id": str(uuid.uuid5(prefix, node)),
+                "agent_node_id": derived_id(run_id, node),
                 "original_node_id": node,
                 "node_type": of_type,
                 "node_type_id": kind.type_id,
@@ -352,10 +345,9 @@ def _input_record(one: ResolvedInput) -> dict[str, Any]:
 
 def _describing(run_id: str) -> Deliver:
     """Delivers descriptions: what a simulation has for outputs."""
-    prefix = uuid.UUID(run_id)
 
     def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
-        render_id = str(uuid.uuid5(prefix, f"{item.node}/{item.index}"))
+        render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, _EPOCH))
 
     return deliver

@@ -36,13 +36,16 @@ from engine.run.status import FINAL, NodeStatus, run_status
 __all__ = ["Coordinator", "Delivered", "InlineExecutor", "item_record", "run_tile"]
 
 
+_DONE: Future[Any] = Future()
+_DONE.set_result(None)
+
+
 class InlineExecutor(Executor):
-    """Runs what it is given at once, in the caller's thread."""
+    """Runs what it is given at once, in the caller's thread. What it gives back says only that it is done."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
+        fn(*args, **kwargs)
+        return _DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Delivered:
 
     output: dict[str, Any]
 
+
+_BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 Deliver = Callable[[Item, str, Callable[[float], None]], Delivered]
 """Makes an output of an item: (item, the delivering tile, progress) → its record."""
@@ -136,7 +141,11 @@ class Coordinator:
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self.sorter: TopologicalSorter[str] = TopologicalSorter()
-        self.place = {node: tile.index for node, tile in plan.graph.nodes(data="node")}
+        self.tiles: dict[str, Tile] = dict(plan.graph.nodes(data="node"))
+        self.place = {node: tile.index for node, tile in self.tiles.items()}
+        self.before = {
+            node: sorted(before, key=self.place.__getitem__) for node, before in plan.graph.pred.items()
+        }
         self.started: dict[str, float] = {}
         self.awaited: dict[str, int] = {}
         self.failed_outputs: dict[str, list[str]] = {}
@@ -147,7 +156,7 @@ class Coordinator:
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""
         for node in self.plan.order:
-            self.sorter.add(node, *self.plan.graph.pred[node])
+            self.sorter.add(node, *self.before[node])
         self.sorter.prepare()
         self._advance()
         while self.under_way:
@@ -170,7 +179,7 @@ class Coordinator:
         first = (failed or partial)[0]
         others = len(failed) + len(partial) - 1
         more = f", and {others} more tile{'s' if others > 1 else ''}" if others else ""
-        return f"{self.plan.tile(first).name} {first} failed{more}"
+        return f"{self.tiles[first].name} {first} failed{more}"
 
     # tiles
 
@@ -184,21 +193,15 @@ class Coordinator:
                 self._submit(node)
 
     def _submit(self, node: str) -> None:
-        graph = self.plan.graph
-        broken = [
-            before
-            for before in graph.pred[node]
-            if self.status[before] in (NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED)
-        ]
+        broken = [before for before in self.before[node] if self.status[before] in _BROKEN]
         if broken:
-            cause = min(broken, key=self.place.__getitem__)
+            cause = broken[0]
             cancelled = self.status[cause] is NodeStatus.CANCELLED
-            message = f"waits for {self.plan.tile(cause).name} {cause}, which was {self.status[cause].value}"
+            message = f"waits for {self.tiles[cause].name} {cause}, which was {self.status[cause].value}"
             self._change(node, NodeStatus.CANCELLED if cancelled else NodeStatus.BLOCKED, message)
             self.sorter.done(node)
             return
-        before = sorted(graph.pred[node], key=self.place.__getitem__)
-        inputs = [item for parent in before for item in self.items[parent]]
+        inputs = [item for before in self.before[node] for item in self.items[before]]
         self._change(node, NodeStatus.QUEUED)
         self.under_way += 1
         self.executor.submit(self._work, node, inputs)
@@ -211,13 +214,13 @@ class Coordinator:
             if self.cancelled():
                 raise Cancelled("the run was cancelled")
             context = TileContext(
-                self.plan.tile(node),
+                self.tiles[node],
                 self.answers,
                 self.sources.get(node, ()),
                 lambda message: put(("log", node, message)),
                 lambda fraction: put(("progress", node, fraction)),
             )
-            items = run_tile(self.plan.tile(node), context, inputs, max_items=self.max_items)
+            items = run_tile(self.tiles[node], context, inputs, max_items=self.max_items)
         except Cancelled:
             put(("cancelled", node))
         except TesseraError as error:
@@ -232,7 +235,7 @@ class Coordinator:
 
     def _outputs_of(self, node: str, items: Sequence[Item], inputs: Sequence[Item]) -> list[Item]:
         """What this tile delivers: what reaches it if it is an output tile, what it made if it is a leaf."""
-        tile = self.plan.tile(node)
+        tile = self.tiles[node]
         if tile.type.is_output():
             wanted = inputs
         elif not self.plan.graph.succ[node]:

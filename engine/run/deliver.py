@@ -6,7 +6,6 @@ import re
 import shutil
 import tempfile
 import threading
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from engine.media.compile import Located
 from engine.media.expr import NO_SOURCE, Image
 from engine.media.item import Audio, Item, describe, digest_of, kept_of
 from engine.media.render import Renderer, media_type, suffix_of, write_thumbnail
+from engine.node import derived_id
 from engine.run.coordinator import Delivered
 from engine.run.store import RunStore
 
@@ -89,7 +89,7 @@ class RunDelivery:
         TesseraError
             It could not be rendered or written. Nothing half-written stays.
         """
-        render_id = str(uuid.uuid5(uuid.UUID(self.run_id), f"{item.node}/{item.index}"))
+        render_id = derived_id(self.run_id, item.node, item.index)
         renderer = Renderer(
             self._locate, self._paint, cancelled=self.cancelled, progress=progress, timeout_s=self.timeout_s
         )

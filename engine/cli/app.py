@@ -1,0 +1,271 @@
+"""The commands and what they take. Everything heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import (
+    Agent,
+    Clip,
+    Given,
+    Ignore,
+    Inputs,
+    Json,
+    OptionalAgent,
+    Request,
+    Set,
+    Unknown,
+    UnknownTiles,
+    Workspace,
+)
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="tessera",
+    help="Run, simulate and test video-editing agents offline.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class DrawingFormat(StrEnum):
+    """How `graph` draws."""
+
+    MERMAID = "mermaid"
+    ASCII = "ascii"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from engine.cli.output import put
+
+        put(f"tessera {version('tessera-runtime')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def tessera(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Run, simulate and test video-editing agents offline."""
+    if context.invoked_subcommand is None:
+        from engine.cli.output import REFUSED, put
+
+        put(context.get_help())
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def run(
+    agent: OptionalAgent = None,
+    request: Request = None,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="A folder for one file per output, and a .jpg thumbnail each."
+        ),
+    ] = None,
+    plan_file: Annotated[
+        str | None,
+        typer.Option(
+            "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
+        ),
+    ] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Run an agent on real media."""
+    from engine.cli import commands
+    from engine.cli.output import refuse
+
+    given = None
+    if plan_file is None and agent is None:
+        raise refuse("give an AGENT, or --plan")
+    if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
+        raise refuse(
+            "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
+        )
+    if agent is not None:
+        given = _given(agent, request, inputs, clip, overrides, ignored, workspace)
+    return commands.run(given, plan_file, workspace, out, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    agent: Agent,
+    request: Request = None,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    facts: Annotated[
+        str | None,
+        typer.Option(
+            "--facts", metavar="FILE", help='What is known of media that is not there: {"ID, URL or *": {…}}.'
+        ),
+    ] = None,
+    unknown: UnknownTiles = Unknown.ERROR,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Run an agent on descriptions of media, rendering nothing."""
+    from engine.cli import commands
+
+    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    return commands.simulate(given, facts, as_json=as_json)
+
+
+@app.command()
+def plan(
+    agent: Agent,
+    request: Request = None,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    unknown: UnknownTiles = Unknown.ERROR,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Show what a run would do, before it does anything.
+
+    With --json the plan can be run later, by `tessera run --plan`: local inputs are stored for it.
+    """
+    from engine.cli import commands
+
+    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    return commands.plan(given, as_json=as_json)
+
+
+@app.command()
+def validate(
+    agent: Agent,
+    request: Request = None,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    unknown: UnknownTiles = Unknown.ERROR,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Check an agent, and a request where one is given."""
+    from engine.cli import commands
+
+    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    return commands.validate(given, as_json=as_json)
+
+
+@app.command()
+def graph(
+    agent: Agent,
+    request: Request = None,
+    form: Annotated[DrawingFormat, typer.Option("--format", help="What to draw with.")] = DrawingFormat.ASCII,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    unknown: UnknownTiles = Unknown.ERROR,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Draw an agent, and what this run makes of it."""
+    from engine.cli import commands
+
+    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    return commands.graph(given, form.value, as_json=as_json)
+
+
+@app.command()
+def nodes(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="TYPE", help="A node type, by name or id: show its parameters.")
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """List the node types, or the parameters of one."""
+    from engine.cli import catalogue
+
+    return catalogue.nodes(kind, as_json=as_json)
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many to list.")] = 25,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", metavar="CURSOR", help="The next_cursor of the list before.")
+    ] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """List the runs of the workspace, newest first."""
+    from engine.cli import workspace as stored
+
+    return stored.runs(workspace, limit, cursor, as_json=as_json)
+
+
+@app.command()
+def show(
+    wanted: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
+    ],
+    items: Annotated[bool, typer.Option("--items", help="Show every item that the tiles made.")] = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Show the record of a run."""
+    from engine.cli import workspace as stored
+
+    return stored.show(wanted, workspace, items=items, as_json=as_json)
+
+
+@app.command()
+def upload(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video, an image or a sound.")],
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Store a file in the workspace, and print its id.
+
+    The id is what requests and parameters name.
+    """
+    from engine.cli import workspace as stored
+
+    return stored.upload(file, workspace, as_json=as_json)
+
+
+def _given(
+    agent: str,
+    request: str | None,
+    inputs: list[str] | None,
+    clip: str | None,
+    overrides: list[str] | None,
+    ignored: list[str] | None,
+    workspace: Path | None,
+    unknown: Unknown = Unknown.ERROR,
+) -> Given:
+    return Given(
+        agent,
+        request,
+        tuple(inputs or ()),
+        clip,
+        tuple(overrides or ()),
+        tuple(ignored or ()),
+        workspace,
+        unknown,
+    )

@@ -1,0 +1,204 @@
+"""`tessera run`, `simulate`, `plan`, `validate` and `graph`: an agent and a request, shown or run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli import drawing
+from engine.cli.given import Prepared, document, explained, home_of, plan_of, prepare
+from engine.cli.interrupt import cancel_on_interrupt
+from engine.cli.options import Given
+from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
+from engine.cli.progress import watcher
+
+if TYPE_CHECKING:
+    from engine.agent import AgentTemplate
+    from engine.graph.plan import Plan
+    from engine.run.record import RunRecord
+
+__all__ = ["graph", "plan", "run", "simulate", "validate"]
+
+
+def run(
+    given: Given | None, plan_file: str | None, workspace: Path | None, out: Path | None, *, as_json: bool
+) -> int:
+    """Run an agent, or a plan that was made before, and show what came of it."""
+    with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
+        from engine import run as run_agent
+
+        home = home_of(workspace)
+        if plan_file is not None:
+            decided = _read_plan(plan_file)
+            record = run_agent(decided, workspace=home, out=out, on_event=watch, cancelled=cancelled)
+        else:
+            assert given is not None
+            prepared = prepare(given)
+            with explained(given):
+                record = run_agent(
+                    prepared.template,
+                    prepared.request,
+                    inputs=prepared.inputs,
+                    workspace=home,
+                    out=out,
+                    on_event=watch,
+                    cancelled=cancelled,
+                )
+    return _recorded(record, as_json=as_json)
+
+
+def _read_plan(plan_file: str) -> Plan:
+    from engine.graph.plan import Plan
+
+    return Plan.from_dict(document(plan_file))
+
+
+def _recorded(record: RunRecord, *, as_json: bool) -> int:
+    """Show a record; the exit code is what became of the run."""
+    if as_json:
+        put(record.to_json())
+    else:
+        from engine.cli.tables import record_tables, show
+
+        show(record_tables(record.to_dict()))
+    return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
+
+
+def simulate(given: Given, facts: str | None, *, as_json: bool) -> int:
+    """Simulate an agent and show what would come of it."""
+    from engine import simulate as simulate_agent
+
+    if facts == "-" and "-" in (given.agent, given.request):
+        raise refuse("only one of AGENT, REQUEST and --facts can be '-': there is one stdin")
+    prepared = prepare(given)
+    with explained(given):
+        record = simulate_agent(
+            prepared.template,
+            prepared.request,
+            facts=document(facts),
+            inputs=prepared.inputs,
+            workspace=home_of(given.workspace),
+            unknown_tiles=given.unknown.value,
+        )
+    return _recorded(record, as_json=as_json)
+
+
+def plan(given: Given, *, as_json: bool) -> int:
+    """Show what a run would do. As JSON it can be run later, so its local inputs are stored."""
+    template, decided = plan_of(given, store=as_json)
+    if as_json:
+        put(decided.to_json())
+        return OK
+    from engine.cli.tables import plan_tables, show
+
+    show(plan_tables(decided, {node.id: node.name for node in template}))
+    return OK
+
+
+def validate(given: Given, *, as_json: bool) -> int:
+    """Check an agent, and a request where one is given."""
+    if given.agent_alone:
+        template = prepare(given).template
+        facts, summary, warnings = _agent_summary(template), _agent_line(template), template.warnings
+    else:
+        template, decided = plan_of(given, store=False)
+        facts, summary, warnings = _plan_summary(decided), _plan_line(decided), decided.warnings
+    if as_json:
+        put_json({"valid": True, **facts, "warnings": [notice.to_dict() for notice in warnings]})
+        return OK
+    told = f"; {len(warnings)} warning{'s' if len(warnings) != 1 else ''}" if warnings else ""
+    put(f"ok: {summary}{told}")
+    for notice in warnings:
+        warn(notice.message)
+    return OK
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _agent_summary(template: AgentTemplate) -> dict[str, Any]:
+    return {
+        "agent_id": template.id,
+        "tiles": len(template),
+        "connections": len(template.connections),
+        "video_inputs": sum(node.type.is_input() for node in template),
+    }
+
+
+def _agent_line(template: AgentTemplate) -> str:
+    facts = _agent_summary(template)
+    return ", ".join(
+        (
+            _count(facts["tiles"], "tile"),
+            _count(facts["connections"], "connection"),
+            _count(facts["video_inputs"], "Video Input"),
+        )
+    )
+
+
+def _plan_summary(decided: Plan) -> dict[str, Any]:
+    return {
+        "agent_id": decided.agent_id,
+        "tiles": len(decided.order),
+        "connections": decided.graph.number_of_edges(),
+        "inputs": sum(len(binding.sources) for binding in decided.inputs),
+        "removed": list(decided.changes.removed),
+        "skipped": list(decided.changes.skipped),
+        "overridden": len(decided.changes.overridden),
+    }
+
+
+def _plan_line(decided: Plan) -> str:
+    facts = _plan_summary(decided)
+    line = ", ".join(
+        (
+            _count(facts["tiles"], "tile"),
+            _count(facts["connections"], "connection"),
+            _count(facts["inputs"], "input"),
+        )
+    )
+    changes = [
+        f"{len(facts['removed'])} ignored" if facts["removed"] else "",
+        f"{len(facts['skipped'])} skipped" if facts["skipped"] else "",
+        _count(facts["overridden"], "parameter") + " overridden" if facts["overridden"] else "",
+    ]
+    told = ", ".join(change for change in changes if change)
+    return f"{line}; {told}" if told else line
+
+
+def graph(given: Given, form: str, *, as_json: bool) -> int:
+    """Draw an agent, and what a run makes of it where something of a request is given."""
+    template, decided = _to_draw(given)
+    drawn = drawing.draw(template, decided)
+    text = drawing.mermaid_of(drawn) if form == "mermaid" else drawing.ascii_of(drawn)
+    if as_json:
+        put_json({"format": form, "drawing": text, **drawn.to_dict()})
+    else:
+        put(text)
+    return OK
+
+
+def _to_draw(given: Given) -> tuple[AgentTemplate, Plan | None]:
+    if given.agent_alone:
+        return prepare(given).template, None
+    if given.request is None and not given.inputs:
+        prepared = prepare(given)
+        return prepared.template, _plan_without_inputs(prepared, given)
+    return plan_of(given, store=False)
+
+
+def _plan_without_inputs(prepared: Prepared, given: Given) -> Plan:
+    """The plan of rewrites alone: a stand-in for every source that it still lacks, which no drawing shows."""
+    from engine import plan as plan_run
+    from engine.graph.bind import input_nodes
+    from engine.graph.model import build_graph, copy_graph
+    from engine.graph.rewrite import ignore_nodes, runnable_nodes
+
+    whole = ignore_nodes(build_graph(prepared.template), prepared.request.get("ignore_nodes") or [])
+    wanted = input_nodes(copy_graph(whole, runnable_nodes(whole)))
+    request = dict(prepared.request)
+    if wanted:
+        request["video_inputs"] = [{"agent_node_id": node, "video_ids": ["to be given"]} for node in wanted]
+    with explained(given):
+        return plan_run(prepared.template, request, unknown_tiles=given.unknown.value)

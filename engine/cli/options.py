@@ -1,0 +1,103 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Agent",
+    "Clip",
+    "Given",
+    "Ignore",
+    "Inputs",
+    "Json",
+    "OptionalAgent",
+    "Request",
+    "Set",
+    "Unknown",
+    "UnknownTiles",
+    "Workspace",
+]
+
+
+class Unknown(StrEnum):
+    """What to do with a tile whose type nobody knows."""
+
+    ERROR = "error"
+    OPAQUE = "opaque"
+
+
+Agent = Annotated[
+    str, typer.Argument(metavar="AGENT", help="The agent: a path, `-` for stdin, or JSON text.")
+]
+OptionalAgent = Annotated[
+    str | None,
+    typer.Argument(metavar="AGENT", help="The agent: a path, `-` for stdin, or JSON text; none with --plan."),
+]
+Request = Annotated[
+    str | None,
+    typer.Argument(metavar="REQUEST", help="The run request: a path, `-` for stdin, or JSON text."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="[NODE=]PATH_OR_URL",
+        help="A file or URL for a Video Input (of that NODE). Repeatable.",
+    ),
+]
+Clip = Annotated[
+    str | None,
+    typer.Option(
+        "--clip", metavar="START:END", help="The range of every --input, in seconds: 1.5:4, :10, 30:."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NODE.PARAM=VALUE",
+        help="Override a parameter. VALUE is JSON, or else text; "
+        "quote digits that are text: --set 'Captions.caption_font_weight=\"700\"'. Repeatable.",
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="NODE", help="Leave a tile out of this run. Repeatable."),
+]
+Workspace = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        metavar="DIR",
+        help="Where assets and runs are kept: else TESSERA_WORKSPACE, else .tessera.",
+    ),
+]
+UnknownTiles = Annotated[
+    Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An agent and a request as the command line gives them, before anything is read."""
+
+    agent: str
+    request: str | None = None
+    inputs: tuple[str, ...] = ()
+    clip: str | None = None
+    overrides: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    workspace: Path | None = None
+    unknown: Unknown = Unknown.ERROR
+
+    @property
+    def agent_alone(self) -> bool:
+        """Whether nothing of a request is given."""
+        return self.request is None and not (self.inputs or self.overrides or self.ignored or self.clip)

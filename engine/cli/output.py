@@ -1,0 +1,167 @@
+"""What leaves the program: results on stdout, logs on stderr, errors in one form with their exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import traceback
+from typing import Any, TextIO
+
+from engine.errors import (
+    Cancelled,
+    Fault,
+    MediaError,
+    QuestionError,
+    RenderError,
+    RequestError,
+    TesseraError,
+    WorkspaceError,
+)
+
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "OK",
+    "REFUSED",
+    "NotFound",
+    "clean",
+    "failed",
+    "flush",
+    "log",
+    "prepare_streams",
+    "put",
+    "put_json",
+    "refuse",
+    "warn",
+]
+
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class NotFound(WorkspaceError):
+    """The command line names a thing that the workspace does not hold: that is a wrong request."""
+
+
+def prepare_streams() -> None:
+    """Write UTF-8 whatever the locale says; lone surrogates, which it cannot hold, are escaped as in JSON."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def clean(text: str) -> str:
+    """Text for a terminal: without the control characters that a file's name or a message may hold."""
+    return _CONTROL.sub("�", text)
+
+
+def put(text: str) -> None:
+    """Write a result. Whoever reads may stop reading: that is no error."""
+    _write(sys.stdout, text if text.endswith("\n") or not text else text + "\n")
+
+
+def put_json(value: Any) -> None:
+    put(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def log(text: str) -> None:
+    """Write a line to stderr."""
+    _write(sys.stderr, clean(text) + "\n")
+
+
+def warn(message: str) -> None:
+    log(f"warning: {message}")
+
+
+def flush() -> None:
+    _write(sys.stdout, "")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        # What is written from now on, by the interpreter at its end too, goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def refuse(message: str) -> RequestError:
+    """The error of a command line that is wrong."""
+    return RequestError([Fault("", "request", message)])
+
+
+# errors
+
+
+def failed(error: Exception, *, as_json: bool) -> int:
+    """Print an error, as an object on stdout or as lines on stderr, and give the exit code that it means."""
+    if isinstance(error, TesseraError):
+        found, lines, code = error.to_dict(), _lines(error), _code(error)
+    elif (usage := _usage(error)) is not None:
+        found, lines, code = refuse(usage[0]).to_dict(), [f"error: {usage[0]}", usage[1]], REFUSED
+    elif type(error).__name__ == "Abort":
+        return INTERRUPTED
+    else:
+        found, lines, code = _internal(error)
+    if as_json:
+        put_json(found)
+    else:
+        for line in lines:
+            log(line)
+    return code
+
+
+def _code(error: TesseraError) -> int:
+    """Bad files, questions and names are the request's fault; what cannot be written or rendered is not."""
+    if isinstance(error, Cancelled):
+        return INTERRUPTED
+    if isinstance(error, RenderError):
+        return FAILED
+    return REFUSED if isinstance(error, RequestError | MediaError | QuestionError | NotFound) else FAILED
+
+
+def _lines(error: TesseraError) -> list[str]:
+    if not isinstance(error, RequestError):
+        return [f"error: {error}"]
+    count = len(error.errors)
+    if count == 1 and not error.errors[0].loc:
+        return [f"error: {error.errors[0].message}"]
+    where = " and the ".join(dict.fromkeys(fault.document for fault in error.errors))
+    lines = [f"error: {count} fault{'s' if count > 1 else ''} in the {where}"]
+    for fault in error.errors:
+        at = f" {fault.loc}" if fault.loc else ""
+        lines.append(f"  {fault.document}{at}: {fault.message}")
+    return lines
+
+
+def _usage(error: Exception) -> tuple[str, str] | None:
+    """What a usage error of the parser says, and where to read on; None where it is another error."""
+    import typer
+
+    if not isinstance(error, _named(typer.BadParameter, "ClickException")):
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "tessera"
+    message: str = error.format_message()  # type: ignore[attr-defined]
+    return message[:1].lower() + message[1:].rstrip("."), f"hint: `{path} --help` says what it takes"
+
+
+def _named(kind: type, name: str) -> type:
+    """The base class of that name: typer brings click, or a copy of it that has another home."""
+    return next(base for base in kind.__mro__ if base.__name__ == name)
+
+
+def _internal(error: Exception) -> tuple[dict[str, Any], list[str], int]:
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    found = {"detail": f"internal error: {what}", "error": "internal_server_error", "errors": []}
+    if os.environ.get("TESSERA_DEBUG"):
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        hint = "this is a fault of tessera; please report it with the lines above"
+    else:
+        hint = "this is a fault of tessera; TESSERA_DEBUG=1 shows the traceback"
+    return found, [f"internal error: {what}", f"hint: {hint}"], FAILED

@@ -1,0 +1,114 @@
+"""`tessera runs`, `show` and `upload`: what a workspace holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.given import home_of, library_of
+from engine.cli.output import OK, NotFound, put, put_json, refuse, warn
+from engine.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from engine.run.store import RunStore
+
+__all__ = ["runs", "show", "upload"]
+
+_LISTED = (
+    "run_id",
+    "agent_id",
+    "agent_name",
+    "status",
+    "status_message",
+    "started_at",
+    "updated_at",
+    "node_status_counts",
+    "inputs",
+    "outputs",
+    "triggered_by",
+)
+"""The members of a run in a list (contract, section 4; the agent's name is ours)."""
+
+
+def runs(workspace: Path | None, limit: int, cursor: str | None, *, as_json: bool) -> int:
+    """Print the runs of a workspace, newest first."""
+    store = _store(workspace)
+    ids = store.ids()
+    if cursor is not None:
+        if cursor not in ids:
+            raise refuse(f"--cursor {cursor} is not the next_cursor of a list of this workspace")
+        ids = ids[ids.index(cursor) + 1 :]
+    page = ids[:limit]
+    records = [record for run_id in page if (record := _listed(store, run_id)) is not None]
+    following = page[-1] if len(ids) > limit else None
+    if as_json:
+        put_json({"runs": records, "next_cursor": following})
+        return OK
+    if not records:
+        put(f"no runs in {store.workspace}")
+        return OK
+    from engine.cli.tables import runs_table
+    from engine.cli.tables import show as show_tables
+
+    show_tables([runs_table(records)])
+    if following:
+        put(f"more: --cursor {following}")
+    return OK
+
+
+def _store(workspace: Path | None) -> RunStore:
+    from engine.run.store import RunStore
+
+    return RunStore(home_of(workspace))
+
+
+def _listed(store: RunStore, run_id: str) -> dict[str, Any] | None:
+    """A run as a list gives it; None, with a warning, where its record cannot be read."""
+    try:
+        record = store.record(run_id)
+    except WorkspaceError as error:
+        warn(str(error))
+        return None
+    return {name: record.get(name) for name in _LISTED}
+
+
+def show(wanted: str, workspace: Path | None, *, items: bool, as_json: bool) -> int:
+    """Print the record of a run."""
+    store = _store(workspace)
+    try:
+        run_id = store.find(wanted)
+    except WorkspaceError as error:
+        raise NotFound(str(error)) from None
+    record = store.record(run_id)
+    if as_json:
+        put_json(record if items else {name: value for name, value in record.items() if name != "items"})
+        return OK
+    from engine.cli.tables import record_tables
+    from engine.cli.tables import show as show_tables
+
+    show_tables(record_tables(record, items=items))
+    return OK
+
+
+def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
+    """Store a file in the workspace and print its id."""
+    asset = library_of(workspace, writable=True).add(file)
+    named = f"{asset.info.kind}_id"
+    if as_json:
+        put_json({named: asset.id, "status": "ok"})
+        return OK
+    from engine.cli.tables import frame_rate, seconds_of
+
+    facts = asset.info.summary()
+    told = [facts["kind"]]
+    if facts["width"]:
+        told.append(f"{facts['width']}×{facts['height']}")
+    if facts["fps"]:
+        told.append(f"{frame_rate(facts['fps'])} fps")
+    if facts["kind"] != "image":
+        told.append(seconds_of(facts["duration_ms"]))
+    if facts["kind"] == "video":
+        told.append("with sound" if facts["has_audio"] else "without sound")
+    put(f"{named} {asset.id}")
+    put(f"{asset.name}: {', '.join(told)}")
+    return OK
