@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from typing_extensions import TypedDict
 
-from engine.errors import Document, Fault, RequestError
-from engine.node import NodeId, NodeType, is_id
-from engine.shape import faults_of
+from engine.errors import Document, Fault, RequestError, pointer
+from engine.node import ID_PATTERN, NodeType, is_id
+from engine.shape import MAX_DEPTH, faults_of, too_deep
 
 if TYPE_CHECKING:
     from engine.notice import Notice
@@ -21,69 +24,71 @@ if TYPE_CHECKING:
 __all__ = [
     "AgentTemplate",
     "Connection",
+    "Origin",
+    "Reading",
     "TemplateNode",
+    "Tile",
     "WireAgent",
     "WireConnection",
+    "WireMeta",
     "WireNode",
     "read_json",
+    "read_wire",
+    "type_names",
 ]
 
 
-class _Wire(BaseModel):
-    """Members that we do not know are kept."""
+WireId = Annotated[str, StringConstraints(pattern=rf"^{ID_PATTERN.pattern}$")]
+_OPEN = ConfigDict(extra="allow")
+"""Members that we do not know are kept."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
 
-
-class WireType(_Wire):
+class WireType(TypedDict, total=False):
     """A node's type as today's export gives it."""
 
-    node_type_id: str | None = None
-    node_type_name: str | None = None
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
+    node_type_id: str | None
+    node_type_name: str | None
 
 
-class WireOlderType(_Wire):
+class WireOlderType(TypedDict, total=False):
     """A node's type as the `node` member of older exports gives it."""
 
-    id: str | None = None
-    name: str | None = None
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
+    id: str | None
+    name: str | None
 
 
-class WireNode(_Wire):
+class WireNode(TypedDict, total=False):
     """A node of any generation of the export."""
 
-    agent_node_id: NodeId | None = None
-    id: NodeId | None = None
-    node_type: WireType | None = None
-    node: WireOlderType | None = None
-    node_type_id: str | None = None
-    node_type_name: str | None = None
-    node_id: str | None = None
-    params_used: dict[str, Any] | None = None
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
 
-    def type_names(self) -> tuple[str | None, ...]:
-        """What the node's type is called: ids first, then names."""
-        today, older = self.node_type, self.node
-        return (
-            today and today.node_type_id,
-            self.node_type_id,
-            self.node_id,
-            older and older.id,
-            today and today.node_type_name,
-            self.node_type_name,
-            older and older.name,
-        )
+    agent_node_id: WireId | None
+    id: WireId | None
+    node_type: WireType | None
+    node: WireOlderType | None
+    node_type_id: str | None
+    node_type_name: str | None
+    node_id: str | None
+    params_used: dict[str, Any] | None
 
 
-class WireConnection(_Wire):
+class WireConnection(TypedDict):
     """A plain source → target pair."""
 
-    source_agent_node_id: NodeId
-    target_agent_node_id: NodeId
+    __pydantic_config__ = _OPEN  # type: ignore[misc]
+
+    source_agent_node_id: WireId
+    target_agent_node_id: WireId
 
 
-class WireMeta(_Wire):
+class WireMeta(BaseModel):
     """The `agent` member: what an agent is called."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     id: str | None = None
     name: str | None = None
@@ -93,8 +98,10 @@ class WireMeta(_Wire):
     updated_at: str | None = None
 
 
-class WireAgent(_Wire):
+class WireAgent(BaseModel):
     """An exported agent. Only the nodes and the connections are required."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     agent: WireMeta | None = None
     agent_nodes: list[WireNode] | None = None
@@ -102,52 +109,104 @@ class WireAgent(_Wire):
     connections: list[WireConnection]
     update_params_template: dict[str, Any] | None = None
 
+    def section(self) -> Literal["agent_nodes", "nodes"]:
+        """The member that holds the nodes: today's, unless only the older one has any."""
+        return "nodes" if not self.agent_nodes and self.nodes else "agent_nodes"
 
-_WIRE = TypeAdapter(WireAgent)
+
+def type_names(node: WireNode) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
+    """What a node's type is called: the ids, and the names."""
+    today, older = node.get("node_type") or {}, node.get("node") or {}
+    ids = (today.get("node_type_id"), node.get("node_type_id"), node.get("node_id"), older.get("id"))
+    return ids, (today.get("node_type_name"), node.get("node_type_name"), older.get("name"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TemplateNode:
-    """A tile of a template: its id as written there, its type, the parameters that it sets, and where it stands."""
+Origin = Literal["default", "template", "override"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A tile, of a template or of a run: its type, its parameters, and where each value of them came from.
+
+    Attributes
+    ----------
+    id
+        Its id as the template writes it.
+    params
+        All parameters, checked.
+    explicit
+        The parameters that the template sets.
+    overrides
+        Those that the request sets; nested objects replace, they do not merge.
+    unknown
+        Parameters of unknown name that were kept; they have no effect.
+    index, loc
+        The place in the template's order, and the JSON pointer to it.
+    """
 
     id: str
     type: type[NodeType]
-    explicit: Mapping[str, Any]
-    params: BaseModel
-    unknown: Mapping[str, Any]
-    index: int
-    loc: str
-    wire: WireNode
+    params: BaseModel = field(compare=False)
+    explicit: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+    index: int = 0
+    loc: str = ""
 
     @property
     def name(self) -> str:
         return self.type.name
 
+    def values(self) -> dict[str, Any]:
+        """Every parameter with its value, unknown ones included."""
+        return {**self.type.defaults(), **self.explicit, **self.overrides}
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """An edge of a template, by canonical node ids, and where it stands."""
+    def origin(self, name: str) -> Origin:
+        """Where the value of a parameter came from."""
+        if name in self.overrides:
+            return "override"
+        return "template" if name in self.explicit else "default"
+
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """`{name: {"value", "origin"}}` of every parameter."""
+        return {name: {"value": value, "origin": self.origin(name)} for name, value in self.values().items()}
+
+
+TemplateNode = Tile
+
+
+class Connection(NamedTuple):
+    """An edge of a template, by the ids of its nodes, its place in the export, and all its members there."""
 
     source: str
     target: str
-    loc: str
+    place: int
+    wire: WireConnection
+
+    @property
+    def loc(self) -> str:
+        return pointer("connections", self.place)
 
 
 @dataclass(frozen=True, eq=False)
 class AgentTemplate:
     """A loaded and checked agent. It never changes; a run's graph is drawn from it by `plan`.
 
-    `nodes` and `connections` keep the order of the export; duplicate connections are collapsed.
+    `nodes` and `connections` keep the order of the export; duplicate connections are collapsed. `wires` are
+    the nodes as the export had them.
     """
 
-    nodes: tuple[TemplateNode, ...]
+    nodes: tuple[Tile, ...]
     connections: tuple[Connection, ...]
+    wires: tuple[WireNode, ...] = ()
     meta: WireMeta = field(default_factory=WireMeta)
     extra: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[Notice, ...] = ()
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_id", {node.id.lower(): node for node in self.nodes})
+    @cached_property
+    def by_id(self) -> Mapping[str, Tile]:
+        """The nodes by their ids in lower case."""
+        return {node.id.lower(): node for node in self.nodes}
 
     @property
     def id(self) -> str | None:
@@ -157,45 +216,47 @@ class AgentTemplate:
     def name(self) -> str | None:
         return self.meta.name
 
-    def __iter__(self) -> Iterator[TemplateNode]:
+    def __iter__(self) -> Iterator[Tile]:
         return iter(self.nodes)
 
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def get(self, node_id: str) -> TemplateNode | None:
+    def get(self, node_id: str) -> Tile | None:
         """The node with this id (compared case-insensitively), or None."""
-        found: dict[str, TemplateNode] = self._by_id  # type: ignore[attr-defined]
-        return found.get(node_id.lower())
+        return self.by_id.get(node_id.lower())
 
     def to_dict(self) -> dict[str, Any]:
         """The agent in today's export form, with members that we do not know kept."""
-        nodes = []
-        for node in self.nodes:
-            wire = node.wire.model_dump(exclude_unset=True)
-            nodes.append(
-                {
-                    **wire,
-                    "agent_node_id": node.id,
-                    "node_type": {
-                        "node_type_id": node.type.type_id,
-                        "node_type_name": node.type.name,
-                        "docs_url": None,
-                        "params_docs_url": None,
-                        **{key: value for key, value in (wire.get("node_type") or {}).items() if value is not None},
-                    },
-                    "params_used": dict(node.explicit),
-                }
-            )
-        edges = [
-            {"source_agent_node_id": edge.source, "target_agent_node_id": edge.target} for edge in self.connections
-        ]
-        return {
-            **self.extra,
-            "agent": self.meta.model_dump(),
-            "agent_nodes": nodes,
-            "connections": edges,
-        }
+        return deepcopy(
+            {
+                **self.extra,
+                "agent": self.meta.model_dump(),
+                "agent_nodes": [
+                    _to_wire(node, wire) for node, wire in zip(self.nodes, self.wires, strict=True)
+                ],
+                "connections": [
+                    {**edge.wire, "source_agent_node_id": edge.source, "target_agent_node_id": edge.target}
+                    for edge in self.connections
+                ],
+            }
+        )
+
+
+def _to_wire(node: Tile, wire: WireNode) -> dict[str, Any]:
+    own_type = {name: value for name, value in (wire.get("node_type") or {}).items() if value is not None}
+    return {
+        **wire,
+        "agent_node_id": node.id,
+        "node_type": {
+            "node_type_id": node.type.type_id,
+            "node_type_name": node.type.name,
+            "docs_url": None,
+            "params_docs_url": None,
+            **own_type,
+        },
+        "params_used": dict(node.explicit),
+    }
 
 
 def _refuse(loc: str, document: Document, message: str) -> RequestError:
@@ -221,59 +282,84 @@ def read_json(source: Any, document: Document) -> Any:
     if isinstance(source, str) and source.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return _parse(source.encode("utf-8", "surrogatepass"), document, "the document")
     if isinstance(source, str | os.PathLike):
-        path = os.fspath(source)
+        path = os.fsdecode(source)
         try:
             data = Path(path).read_bytes()
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             what = f"cannot read {path[:200]!r}: {reason}; give a path, JSON text or a dict"
             raise _refuse("", document, what) from None
-        return _parse(data, document, str(path))
+        return _parse(data, document, path)
+    if too_deep(source):
+        raise _refuse("", document, f"the document is {_TOO_DEEP}")
     return source
+
+
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 def _parse(data: bytes, document: Document, name: str) -> Any:
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_reject_constant)
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_reject_constant)
+        if rb"\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         what = f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
     except UnicodeDecodeError as error:
         what = f"{name} is not JSON: not UTF-8 text at byte {error.start}"
+    except UnicodeEncodeError:
+        what = f"{name} has an escape \\ud800 to \\udfff in it that is half a character"
     except RecursionError:
-        what = f"{name} is nested too deeply to read"
+        what = f"{name} is {_TOO_DEEP}"
     except ValueError as error:
         what = f"{name} is not JSON: {error}"
+    else:
+        if not too_deep(value):
+            return value
+        what = f"{name} is {_TOO_DEEP}"
     raise _refuse("", document, what)
 
 
-def read_wire(raw: Any) -> tuple[WireAgent | None, list[Fault]]:
-    """The wire form of an agent, and every fault of its shape. None where too little is left to go on with."""
-    if not isinstance(raw, Mapping):
-        return None, [Fault("", "template", "an agent is an object with 'agent_nodes' and 'connections'")]
-    faults: list[Fault] = []
-    pruned = raw
-    for _ in range(2):
-        try:
-            wire = _WIRE.validate_python(pruned)
-        except ValidationError as error:
-            found = faults_of(error, pruned, "template", known=tuple(WireAgent.model_fields))
-            faults.extend(fault for _path, fault in found)
-            pruned = _without(pruned, [path for path, _fault in found])
-            if not isinstance(pruned.get("connections"), list):
-                pruned = {**pruned, "connections": []}
-            continue
-        if wire.agent_nodes is None and wire.nodes is None and not faults:
-            faults.append(Fault("", "template", "'agent_nodes' (or 'nodes', in older exports) is required"))
-        return wire, faults
-    return None, faults
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What `read_wire` made of a document: all that has the right shape, and every fault of shape.
 
-
-def _without(raw: Mapping[str, Any], paths: list[tuple[str | int, ...]]) -> dict[str, Any]:
-    """The document with every entry of `nodes`, `agent_nodes` or `connections` that has a fault set to an empty one.
-
-    Entries keep their places, so that later pointers stay right.
+    Faulty entries of `nodes` and `connections` keep their places, so that later pointers stay right; of a
+    faulty node only the id is left. `faulty` holds (member, index) of each.
     """
+
+    wire: WireAgent | None
+    faults: list[Fault]
+    faulty: frozenset[tuple[str, int]] = frozenset()
+
+
+def read_wire(raw: Any) -> Reading:
+    """Read the wire form of an agent."""
+    if not isinstance(raw, dict):
+        return Reading(
+            None, [Fault("", "template", "an agent is an object with 'agent_nodes' and 'connections'")]
+        )
+    faults = []
+    if raw.get("agent_nodes") is None and raw.get("nodes") is None:
+        faults.append(Fault("", "template", "'agent_nodes' (or 'nodes', in older exports) is required"))
+    try:
+        return Reading(WireAgent.model_validate(raw), faults)
+    except ValidationError as error:
+        found = faults_of(error, raw, "template")
+        faults += [fault for _path, fault in found]
+        pruned, faulty = _without(raw, [path for path, _fault in found])
+        try:
+            return Reading(WireAgent.model_validate(pruned), faults, faulty)
+        except ValidationError:
+            return Reading(None, faults)
+
+
+def _without(
+    raw: Mapping[str, Any], paths: Iterable[tuple[str | int, ...]]
+) -> tuple[dict[str, Any], frozenset[tuple[str, int]]]:
+    """The document with what has faults taken out, and which entries of its arrays had some."""
     copy: dict[str, Any] = dict(raw)
+    faulty = set()
     for path in paths:
         if not path:
             continue
@@ -281,14 +367,16 @@ def _without(raw: Mapping[str, Any], paths: list[tuple[str | int, ...]]) -> dict
         if len(path) == 1 or not isinstance(path[1], int) or not isinstance(copy.get(top), list):
             copy.pop(top, None)
             continue
+        faulty.add((top, path[1]))
         if copy[top] is raw[top]:
             copy[top] = list(raw[top])
-        copy[top][path[1]] = dict(_NO_EDGE) if top == "connections" else _only_id(raw[top][path[1]])
-    return copy
+        copy[top][path[1]] = _NO_EDGE if top == "connections" else _only_id(raw[top][path[1]])
+    copy.setdefault("connections", [])
+    return copy, frozenset(faulty)
 
 
 def _only_id(node: Any) -> dict[str, Any]:
-    """What is left of a faulty node: its id, where that can be read, so that connections to it are not faults too."""
+    """What is left of a faulty node: its id, where it has one; connections to it are no faults."""
     if not isinstance(node, Mapping):
         return {}
     return {
@@ -299,10 +387,4 @@ def _only_id(node: Any) -> dict[str, Any]:
 
 
 _NOWHERE = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-_NO_EDGE = {"source_agent_node_id": _NOWHERE, "target_agent_node_id": _NOWHERE, "_faulty": True}
-
-
-def is_placeholder(edge: WireConnection) -> bool:
-    """Whether `read_wire` put this connection in the place of a faulty one."""
-    return bool((edge.model_extra or {}).get("_faulty"))
-
+_NO_EDGE = {"source_agent_node_id": _NOWHERE, "target_agent_node_id": _NOWHERE}

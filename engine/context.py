@@ -1,6 +1,7 @@
 """A tile's only window on the world.
 
-One interface serves simulation and run alike; what differs is who answers. So a tile is written once, and agrees with
+One interface serves simulation and run alike; what differs is who answers. So a tile is written once, and
+agrees with
 itself whenever the answers agree.
 """
 
@@ -21,7 +22,9 @@ LEVEL_HOP_MS = 100
 
 @dataclass(frozen=True, slots=True)
 class InputMedia:
-    """One source that the request gave to a Video Input: the whole video, the range of it to keep, and its name."""
+    """One source that the request gave to a Video Input: the whole video, the range of it to keep, and its
+    name.
+    """
 
     video: Video
     clip: Range | None

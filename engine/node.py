@@ -1,7 +1,8 @@
 """The contract of a node type (a *tile*), and the catalogue of those that are installed.
 
 A tile is a class: its facts are class attributes, its parameters a pydantic model, its work the method `run`.
-Third-party tiles are found through the entry-point group `tessera.nodes`; each entry point names an iterable of
+Third-party tiles are found through the entry-point group `tessera.nodes`; each entry point names an iterable
+of
 `NodeType` classes. Ours come in by the same door.
 """
 
@@ -161,7 +162,8 @@ class NodeType:
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
         """Make this tile's items from those that reached it.
 
-        `ctx` is the tile's only window on the world. What is returned is a pure function of the three arguments
+        `ctx` is the tile's only window on the world. What is returned is a pure function of the three
+        arguments
         and of the answers that `ctx` gave.
         """
         raise NotImplementedError

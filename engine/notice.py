@@ -11,7 +11,7 @@ __all__ = ["Notice"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning: a stable code, a sentence, and the place (a JSON pointer into `document`) that it is about."""
+    """A warning: a stable code, a sentence, and the place (a JSON pointer into `document`) it is about."""
 
     code: str
     message: str

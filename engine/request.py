@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -12,8 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from engine.agent import read_json
 from engine.errors import Fault, RequestError, pointer
-from engine.nearest import suggestion
-from engine.shape import faults_of
+from engine.shape import Path, faults_of, not_json, shown
 
 __all__ = [
     "SOURCE_FIELDS",
@@ -56,7 +56,7 @@ class _Body(BaseModel):
 
 
 class _Clipped(_Body):
-    """A range of the source, in ms from its first video frame; start alone runs to the end, end alone from 0."""
+    """A range of the source, in ms from its first video frame: start alone to its end, end alone from 0."""
 
     input_clip_start_ms: Milliseconds | None = None
     input_clip_end_ms: Milliseconds | None = None
@@ -102,13 +102,13 @@ class _Sources(_Clipped):
             for index, item in enumerate(getattr(self, field) or ()):
                 loc = pointer(*base, field, index)
                 if isinstance(item, str):
-                    yield SourceRef(form, item, *shared, loc=loc)
+                    yield SourceRef(form, item, shared[0], shared[1], loc=loc)
                     continue
                 own = (item.input_clip_start_ms, item.input_clip_end_ms)
-                clip = shared if own == (None, None) else own
+                start, end = shared if own == (None, None) else own
                 key = item.url if isinstance(item, UrlInput) else item.id
                 artifact = item.artifact if isinstance(item, MimirAsset) else None
-                yield SourceRef(form, key, *clip, artifact=artifact, loc=loc)
+                yield SourceRef(form, key, start, end, artifact, loc)
 
 
 SOURCE_FIELDS: Mapping[str, SourceForm] = {
@@ -127,7 +127,8 @@ SOURCE_FIELDS: Mapping[str, SourceForm] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """One source of one Video Input: what it is, which range of it (ms; None is open), and where it was asked for."""
+    """One source of a Video Input: what it is, the range of it (ms; None is open), and where it was asked
+    for."""
 
     form: SourceForm
     key: str
@@ -145,17 +146,6 @@ class SourceRef:
             "artifact": self.artifact,
             "loc": self.loc,
         }
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> SourceRef:
-        return cls(
-            value["form"],
-            value["key"],
-            value["input_clip_start_ms"],
-            value["input_clip_end_ms"],
-            value["artifact"],
-            value["loc"],
-        )
 
 
 class VideoInput(_Sources):
@@ -179,7 +169,7 @@ class RunRequest(_Sources):
 
 @dataclass(frozen=True)
 class Outline:
-    """What the rules of the graph need to know of a request, read leniently, so that they apply to a faulty one too.
+    """What the rules of the graph need to know of a request, read leniently: they apply to a faulty one too.
 
     Attributes
     ----------
@@ -201,22 +191,22 @@ class Outline:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Outline:
-        entries = raw.get("video_inputs")
         overrides = raw.get("update_params")
         ignored = raw.get("ignore_nodes")
+        entries = []
+        for index, entry in _entries(raw):
+            if isinstance(entry, dict):
+                node = entry.get("agent_node_id")
+                entries.append((index, node if isinstance(node, str) else None, any(_filled(entry))))
+            else:
+                entries.append((index, None, True))
         return cls(
             fields=tuple(_filled(raw)),
-            entries=tuple(
-                (index, node if isinstance(node, str) else None, True)
-                if not isinstance(entry, Mapping)
-                else (index, node if isinstance(node, str) else None, any(True for _ in _filled(entry)))
-                for index, entry in enumerate(entries if isinstance(entries, list) else ())
-                for node in [entry.get("agent_node_id") if isinstance(entry, Mapping) else None]
-            ),
+            entries=tuple(entries),
             overrides={
                 node: values
-                for node, values in (overrides.items() if isinstance(overrides, Mapping) else ())
-                if isinstance(node, str) and isinstance(values, Mapping)
+                for node, values in (overrides.items() if isinstance(overrides, dict) else ())
+                if isinstance(values, dict)
             },
             ignored=tuple(
                 (index, node)
@@ -227,6 +217,12 @@ class Outline:
         )
 
 
+def _entries(raw: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
+    """The entries of `video_inputs`; what is no array counts as one that cannot be read."""
+    entries = raw.get("video_inputs")
+    return enumerate(entries if isinstance(entries, list) else () if entries is None else (None,))
+
+
 def _filled(sources: Mapping[str, Any]) -> Iterator[str]:
     """The source fields that hold something (a wrong value counts: it is a fault of its own)."""
     for field in SOURCE_FIELDS:
@@ -235,64 +231,70 @@ def _filled(sources: Mapping[str, Any]) -> Iterator[str]:
             yield field
 
 
-def read_request(request: Any) -> tuple[RunRequest | None, Outline, list[Fault]]:
+def read_request(request: Any) -> tuple[RunRequest | None, Outline | None, list[Fault]]:
     """A request from a model, a dict, JSON text or a path; None is an empty one.
 
-    Returns the request (None where its shape is wrong), what can be read of it all the same, and every fault
-    of its shape.
+    Returns the request (None where its shape is wrong), what can be read of it all the same (None where
+    nothing can), and every fault of its shape.
     """
-    if isinstance(request, RunRequest):
-        return request, Outline.of(request.to_dict()), []
     try:
+        if isinstance(request, RunRequest):
+            request = request.model_dump(exclude_unset=True)
         raw = {} if request is None else read_json(request, "request")
     except RequestError as error:
-        return None, Outline.of({}), list(error.errors)
-    if not isinstance(raw, Mapping):
-        return None, Outline.of({}), [Fault("", "request", "a run request is an object")]
+        return None, None, list(error.errors)
+    except ValueError as error:  # what pydantic raises for a value that contains itself
+        return None, None, [Fault("", "request", f"the request is not JSON: {error}")]
+    if not isinstance(raw, dict):
+        return None, None, [Fault("", "request", f"a run request is an object, not {shown(raw)}")]
+    odd = not_json(raw)
+    if odd is not None:
+        return None, None, [Fault(pointer(*odd[0]), "request", odd[1])]
+    raw = deepcopy(raw)
     faults: list[Fault] = []
     model: RunRequest | None = None
     try:
         model = RunRequest.model_validate(raw)
     except ValidationError as error:
-        for path, fault in faults_of(error, raw, "request", known=tuple(RunRequest.model_fields)):
-            faults.append(_with_suggestion(path, fault))
+        faults += [fault for _path, fault in faults_of(error, raw, "request", known=_known)]
     faults += _clip_faults(raw)
     return (None if faults else model), Outline.of(raw), faults
 
 
-def _with_suggestion(path: tuple[str | int, ...], fault: Fault) -> Fault:
-    """Name the nearest field inside an entry or item as well."""
-    if len(path) < 2 or not fault.message.startswith("unknown field") or not isinstance(path[-1], str):
-        return fault
-    model: type[BaseModel] = VideoInput
-    if len(path) in (3, 5) and isinstance(path[-2], int) and path[-3] != "video_inputs":
-        field = str(path[-3])
-        model = MimirAsset if field == "mimir_assets" else UrlInput if "url" in field else IdInput
-    return Fault(fault.loc, fault.document, f"unknown field {path[-1]!r}{suggestion(path[-1], model.model_fields)}")
+def _known(path: Path) -> Collection[str]:
+    """The fields that are allowed where `path` leads to an unknown one."""
+    if len(path) < 3:
+        return RunRequest.model_fields
+    return _ITEMS.get(str(path[-3]), VideoInput).model_fields
+
+
+_ITEMS: Mapping[str, type[BaseModel]] = {
+    "video_id_inputs": IdInput,
+    "node_render_inputs": IdInput,
+    "video_url_inputs": UrlInput,
+    "youtube_url_inputs": UrlInput,
+    "mimir_assets": MimirAsset,
+}
 
 
 def _clip_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """Every range, at whatever level, whose end is not after its start."""
-    holders: list[tuple[tuple[str | int, ...], Any]] = [((), raw)]
-    entries = raw.get("video_inputs")
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        holders.append((("video_inputs", index), entry))
+    holders: list[tuple[Path, Any]] = [((), raw)]
+    holders += [(("video_inputs", index), entry) for index, entry in _entries(raw)]
     for path, holder in holders:
-        if not isinstance(holder, Mapping):
+        if not isinstance(holder, dict):
             continue
         yield from _range_fault(path, holder)
-        for field in SOURCE_FIELDS:
+        for field in _ITEMS:
             items = holder.get(field)
             for index, item in enumerate(items if isinstance(items, list) else ()):
-                if isinstance(item, Mapping):
+                if isinstance(item, dict):
                     yield from _range_fault((*path, field, index), item)
 
 
-def _range_fault(path: tuple[str | int, ...], holder: Mapping[str, Any]) -> Iterator[Fault]:
+def _range_fault(path: Path, holder: Mapping[str, Any]) -> Iterator[Fault]:
     start, end = holder.get("input_clip_start_ms"), holder.get("input_clip_end_ms")
-    if type(start) is int and type(end) is int and start >= 0 and end >= 0 and end <= start:
+    start = 0 if start is None else start
+    if type(start) is int and type(end) is int and 0 <= end <= start:
         what = f"a clip's end must be after its start: it ends at {end} ms and starts at {start} ms"
-        yield Fault(pointer(*path, "input_clip_end_ms"), "request", what)
-    elif start is None and type(end) is int and end == 0:
-        what = "a clip's end must be after its start: it ends at 0 ms and starts at 0 ms"
         yield Fault(pointer(*path, "input_clip_end_ms"), "request", what)

@@ -8,9 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import Fault, RequestError
+from engine.errors import Fault, RequestError, pointer
+from engine.nearest import suggestion
 from engine.node import Catalogue
 from engine.shape import faults_of
 
@@ -31,7 +32,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     node_types: dict[str, str] = {}
-    max_items: int = 10_000
+    max_items: int = Field(10_000, gt=0, strict=True)
 
 
 def settings() -> Settings:
@@ -42,28 +43,55 @@ def settings() -> Settings:
     RequestError
         The file is not TOML, or says what it may not.
     """
-    path = Path(os.environ.get("TESSERA_CONFIG") or "tessera.toml")
+    named = os.environ.get("TESSERA_CONFIG")
+    path = Path(named or "tessera.toml")
     try:
-        stamp = path.stat().st_mtime_ns
-    except OSError:
+        stat = path.stat()
+    except OSError as error:
+        if named:
+            what = f"TESSERA_CONFIG names {named}, which cannot be read: {error.strerror}"
+            raise RequestError([Fault("", "template", what)]) from None
         return Settings()
-    return _read(path.absolute(), stamp)
+    return _read(path.absolute(), (stat.st_mtime_ns, stat.st_size))
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, _stamp: int) -> Settings:
+def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
     raw: Any = None
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
         return Settings.model_validate(raw)
     except ValidationError as error:
-        found = [fault for _path, fault in faults_of(error, raw, "template", known=tuple(Settings.model_fields))]
+        found = [fault for _path, fault in faults_of(error, raw, "template", known=Settings.model_fields)]
         raise RequestError([Fault(f.loc, f.document, f"{path.name}: {f.message}") for f in found]) from None
     except (OSError, ValueError) as error:
         raise RequestError([Fault("", "template", f"{path}: {error}")]) from None
 
 
 def default_catalogue() -> Catalogue:
-    """All installed node types, with the settings' mapping on top."""
+    """All installed node types, with the settings' mapping on top.
+
+    Raises
+    ------
+    RequestError
+        The settings cannot be read, or map a name to a type that is not installed.
+    """
     mapping = settings().node_types
-    return Catalogue.installed().with_mapping(mapping) if mapping else Catalogue.installed()
+    return _mapped(tuple(mapping.items())) if mapping else Catalogue.installed()
+
+
+@lru_cache(maxsize=8)
+def _mapped(mapping: tuple[tuple[str, str], ...]) -> Catalogue:
+    installed = Catalogue.installed()
+    lost = [(theirs, mine) for theirs, mine in mapping if installed.find(mine) is None]
+    if lost:
+        raise RequestError(
+            Fault(
+                pointer("node_types", theirs),
+                "template",
+                f"tessera.toml: {theirs!r} is mapped to an unknown node type {mine!r}"
+                f"{suggestion(mine, installed.names())}",
+            )
+            for theirs, mine in lost
+        )
+    return installed.with_mapping(dict(mapping))

@@ -3,18 +3,85 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Document, Fault, pointer
-from engine.nearest import suggestion
+from engine.nearest import listed, suggestion
+from engine.node import ID_PATTERN
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["Fault", "Path", "faults_of", "shown"]
+__all__ = ["MAX_DEPTH", "Known", "Path", "faults_of", "not_json", "shown", "too_deep"]
 
 Path = tuple[str | int, ...]
+Known = Callable[[Path], Collection[str]]
+"""The names that are allowed where a path (to a member that is not) leads."""
+
+MAX_DEPTH = 100
+"""The greatest number of levels that a document may be nested."""
+
+_MANY = 100_000
+
+_MOST_BITS = 14_000
+"""Python writes and reads whole numbers of at most 4,300 decimal digits."""
+
+
+def too_deep(document: Any) -> bool:
+    """Whether a document is nested more than `MAX_DEPTH` levels deep; so is one that contains itself."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if type(value) is dict:
+                below += [child for child in value.values() if type(child) is dict or type(child) is list]
+            elif type(value) is list:
+                below += [child for child in value if type(child) is dict or type(child) is list]
+        if not below:
+            return False
+        level = below if len(below) < _MANY else list({id(value): value for value in below}.values())
+    return True
+
+
+def not_json(value: Any) -> tuple[Path, str] | None:
+    """Where a value (not too deep) holds something that JSON cannot say, and what is wrong; or None."""
+    stack: list[tuple[Path, Any]] = [((), value)]
+    while stack:
+        path, one = stack.pop()
+        if isinstance(one, dict):
+            for name in one:
+                if not isinstance(name, str):
+                    return path, f"must be JSON, but has a name that is not a string: {_cut(ascii(name))}"
+                if _half(name):
+                    return path, f"must be JSON, but has a name with half a character: {_cut(ascii(name))}"
+            stack += [((*path, name), child) for name, child in reversed(one.items())]
+        elif isinstance(one, list):
+            stack += [((*path, index), child) for index, child in reversed(list(enumerate(one)))]
+        elif isinstance(one, float):
+            if not isfinite(one):
+                return path, "must be a finite number, as all are in JSON"
+        elif isinstance(one, str):
+            if _half(one):
+                return path, f"must be JSON text, but has half a character: {_cut(ascii(one))}"
+        elif isinstance(one, int):
+            if one.bit_length() > _MOST_BITS:
+                return path, "must be a number that JSON can hold: it has too many digits"
+        elif one is not None:
+            return path, f"must be JSON, not a {type(one).__name__}"
+    return None
+
+
+def _half(text: str) -> bool:
+    """Whether a text holds a surrogate that is no part of a pair, which no encoding can say."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def shown(value: Any, limit: int = 60) -> str:
@@ -23,12 +90,16 @@ def shown(value: Any, limit: int = 60) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "an array"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+    return _cut(text, limit)
+
+
+def _cut(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _present(path: Path, document: Any) -> Path:
-    """The part of `path` that is there in `document`; pydantic adds the names of union branches to its own."""
+    """The part of `path` that is there in `document`; pydantic adds the names of union branches to it."""
     at: list[str | int] = []
     for step in path:
         if isinstance(document, Mapping) and step in document:
@@ -69,21 +140,26 @@ def _wanted(error: Mapping[str, Any]) -> str | None:
         return f"one of {context['expected']}"
     for name, words in (("ge", "at least"), ("le", "at most"), ("gt", "more than"), ("lt", "less than")):
         if name in context:
-            return f"{words} {context[name]}"
+            return f"{words} {context[name]:.15g}"
     if kind in ("string_too_short", "too_short"):
         return f"at least {context['min_length']} long"
     if kind in ("string_too_long", "too_long"):
         return f"at most {context['max_length']} long"
+    if kind == "string_pattern_mismatch" and ID_PATTERN.pattern in context["pattern"]:
+        return "an id: hex digits in groups of 8-4-4-4-12"
     if kind == "string_pattern_mismatch":
         return f"a string that matches {context['pattern']}"
     return None
 
 
+def _allowed(known: Collection[str]) -> str:
+    return f"; allowed: {listed(sorted(known), 12)}" if known else ""
+
+
 def _message(errors: Sequence[Mapping[str, Any]], name: str, known: Collection[str], value: Any) -> str:
     first = errors[0]
     if first["type"] == "extra_forbidden":
-        allowed = f"; allowed: {', '.join(sorted(known))}" if known and len(known) <= 12 else ""
-        return f"unknown field {name!r}{suggestion(name, known) or allowed}"
+        return f"unknown field {_cut(repr(name))}{suggestion(name, known) or _allowed(known)}"
     if first["type"] == "missing":
         return f"{first['loc'][-1]!r} is required"
     wanted = list(dict.fromkeys(words for error in errors if (words := _wanted(error))))
@@ -99,7 +175,7 @@ def faults_of(
     kind: Document,
     *,
     base: Path = (),
-    known: Collection[str] = (),
+    known: Collection[str] | Known = (),
 ) -> list[tuple[Path, Fault]]:
     """Every fault in a pydantic error, with the path (below `base`) that it lies at.
 
@@ -112,7 +188,8 @@ def faults_of(
     base
         Where the value lies in that document.
     known
-        The names allowed at its top, for suggestions.
+        The names that are allowed in the place of an unknown one, for suggestions: of members of the
+        document's top, or a function from the path of any member.
 
     Branches of a union that all fail at one place give one fault.
     """
@@ -121,11 +198,12 @@ def faults_of(
         path = _present(one["loc"], document)
         grouped.setdefault((path, one["type"] == "missing"), []).append(one)
     found = []
+    names = known if callable(known) else lambda path: known if len(path) == 1 else ()
     for (path, _missing), errors in grouped.items():
         value = document
         for step in path:
             value = value[step]
         name = str(path[-1]) if path else ""
-        message = _message(errors, name, known if len(path) == 1 else (), value)
+        message = _message(errors, name, names(path), value)
         found.append((path, Fault(pointer(*base, *path), kind, message)))
     return found

@@ -1,4 +1,6 @@
-"""What tiles that cannot run offline yet are taken to make in a simulation: media of stated size and length."""
+"""What tiles that cannot run offline yet are taken to make in a simulation: media of stated size and length.
+What tiles that cannot run offline yet are taken to make in a simulation: media of stated size and length.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ def spoken_seconds(script: str) -> Fraction:
 
 
 def size_of(resolution: str, aspect_ratio: str) -> tuple[int, int]:
-    """Width and height of, say, `720p` at `9:16`: the shorter side has the lines; 720p and 16:9 where unreadable."""
+    """Width and height of, say, `720p` at `9:16`: the shorter side has the lines; 720p and 16:9 where
+    unreadable.
+    """
     digits = resolution.lower().removesuffix("p")
     lines = int(digits) if digits.isdecimal() and 16 <= int(digits) <= 8192 else 720
     across, _, down = aspect_ratio.partition(":")

@@ -10,7 +10,9 @@ __all__ = ["each_video"]
 
 
 def each_video(inputs: Iterable[Item]) -> Iterator[tuple[Item, Video]]:
-    """Every incoming item with its value; the engine delivers none of another kind to a tile that takes videos."""
+    """Every incoming item with its value; the engine delivers none of another kind to a tile that takes
+    videos.
+    """
     for item in inputs:
         assert isinstance(item.value, Video)
         yield item, item.value

@@ -15,7 +15,9 @@ __all__ = ["AudioEnhance"]
 
 LOUDNESS_LUFS = Fraction(-16)
 PEAK_DBTP = Fraction(-3, 2)
-"""What streaming services ask of stereo speech (AES TD1008: −16 LUFS; true peaks at most −1 dBTP after coding)."""
+"""What streaming services ask of stereo speech (AES TD1008: −16 LUFS; true peaks at most −1 dBTP after
+coding).
+"""
 
 
 class AudioEnhance(NodeType):

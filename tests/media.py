@@ -54,12 +54,22 @@ def located(name: str) -> Located:
     rate = next(
         (value for key, value in zip(SOURCES[name], SOURCES[name][1:], strict=False) if key == "-r"), "30"
     )
-    run_ffmpeg(
-        ["-y", "-f", "lavfi", "-i", f"testsrc2=s=64x36:r={rate}:d=2,noise=alls=40:allf=t:all_seed=7"]
-        + ["-f", "lavfi", "-i", "anoisesrc=d=2:r=48000:a=0.3:seed=3,lowpass=4000"]
-        + [*SOURCES[name], "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"]
-        + ["-c:a", "pcm_s16le", "-t", "2", str(path)]
-    )
+    sight = f"testsrc2=s=64x36:r={rate}:d=2,noise=alls=40:allf=t:all_seed=7"
+    hearing = "anoisesrc=d=2:r=48000:a=0.3:seed=3,lowpass=4000"
+    inputs = ["-y", "-f", "lavfi", "-i", sight, "-f", "lavfi", "-i", hearing]
+    coding = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "20",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "pcm_s16le",
+    ]
+    run_ffmpeg([*inputs, *SOURCES[name], *coding, "-t", "2", str(path)])
     return Located(path, probe(path))
 
 

@@ -78,7 +78,15 @@ def test_a_logo_of_one_pixel_is_refused_by_the_watermark_tile(tmp_path: Path) ->
     logo = json.loads(tessera("upload", MEDIA / "tiny.png", "--json", cwd=tmp_path).stdout)["image_id"]
     setting = [f"--set=watermark.image_id={logo}", "--set=watermark.use_custom_logo=custom"]
     done = tessera(
-        "run", agent("single"), "--input", MEDIA / "talk.mp4", *setting, "--out", "out", "--json", cwd=tmp_path
+        "run",
+        agent("single"),
+        "--input",
+        MEDIA / "talk.mp4",
+        *setting,
+        "--out",
+        "out",
+        "--json",
+        cwd=tmp_path,
     )
     record = json.loads(done.stdout)
     assert done.returncode == 1

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     "engine.cli": 5,
     "engine.api": 5,
+    "engine.testing": 5,
     "engine.run": 4,
     "nodes": 3,
     "engine.inputs": 2,

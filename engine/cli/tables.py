@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -138,6 +139,7 @@ def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool)
     whys: dict[str, list[str]] = {}
     for item in record.get("items", ()):
         whys.setdefault(item["agent_node_id"], []).append(item["why"])
+    delivered = Counter(output.get("delivered_by") for output in record["outputs"])
     rows = []
     for node in record["nodes"]:
         key, seconds = node["original_node_id"], node["seconds"]
@@ -147,11 +149,15 @@ def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool)
                 short[key],
                 Text(node["status"].replace("_", " "), style=_COLOURS.get(node["status"], "")),
                 str(node["items"]),
-                node["status_message"] or _first(whys.get(key, [])),
+                node["status_message"] or _first(whys.get(key, [])) or _delivered(delivered[key]),
                 "" if simulated or seconds is None else f"{seconds:.1f}",
             )
         )
     return table(("tile", "id", "status", "items", "what it did", "seconds"), rows)
+
+
+def _delivered(count: int) -> str:
+    return f"delivered {count} output{'s' if count > 1 else ''}" if count else ""
 
 
 def _first(whys: Sequence[str]) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, pointer
 from engine.graph.model import Tile
-from engine.nearest import suggestion
+from engine.nearest import listed, suggestion
 from engine.request import Outline, RunRequest, SourceRef
 
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["InputBinding", "bind_inputs", "input_faults", "input_nodes"]
+__all__ = ["ALIKE", "SUGGESTIONS", "InputBinding", "bind_inputs", "input_faults", "input_nodes"]
+
+ALIKE = 80
+"""How much alike two ids must be, of 100, for one to be a slip of the other: any two are half alike."""
+
+SUGGESTIONS = 20
+"""The most ids of a request that are compared with all others: a comparison looks at every tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +33,14 @@ class InputBinding:
     def to_dict(self) -> dict[str, Any]:
         return {"agent_node_id": self.node, "sources": [source.to_dict() for source in self.sources]}
 
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> InputBinding:
-        return cls(value["agent_node_id"], tuple(SourceRef.from_dict(source) for source in value["sources"]))
-
 
 def input_nodes(graph: nx.DiGraph) -> list[str]:
-    """The tiles that the request fills: the Video Inputs of a runnable graph, or its triggers where it has none."""
-    inputs = [node for node, tile in graph.nodes(data="node") if tile.type.is_input()]
-    return inputs or [node for node, tile in graph.nodes(data="node") if tile.type.is_trigger()]
+    """What the request fills: the Video Inputs of a runnable graph, or its triggers where it has none."""
+    found: dict[str, list[str]] = {"input": [], "trigger": []}
+    for node, tile in graph.nodes(data="node"):
+        if tile.type.category in found:
+            found[tile.type.category].append(node)
+    return found["input"] or found["trigger"]
 
 
 def input_faults(outline: Outline, runnable: nx.DiGraph, template: Mapping[str, Tile]) -> Iterator[Fault]:
@@ -49,27 +54,25 @@ def input_faults(outline: Outline, runnable: nx.DiGraph, template: Mapping[str, 
         Every tile of the template by its id in lower case.
     """
     nodes = input_nodes(runnable)
-    listed = ", ".join(nodes)
+    if not nodes:
+        for name in (*outline.fields, *(["video_inputs"] if outline.entries else []), *outline.clip):
+            yield Fault(pointer(name), "request", "this agent takes no inputs: no Video Input of it runs")
+        return
     if outline.fields and outline.entries:
         what = f"give 'video_inputs' or the arrays at top level ({', '.join(outline.fields)}), not both"
         yield Fault("/video_inputs", "request", what)
-    for name in outline.clip:
-        if not outline.fields:
-            hint = "put it into an entry of 'video_inputs'" if outline.entries else "give a source with it"
-            yield Fault(pointer(name), "request", f"{name!r} at top level has no source beside it: {hint}")
-    if not nodes:
-        for name in (*outline.fields, *(["video_inputs"] if outline.entries else [])):
-            yield Fault(pointer(name), "request", "this agent takes no inputs: no Video Input of it runs")
-        return
-    if outline.fields and not outline.entries and len(nodes) > 1:
-        what = f"the agent has {len(nodes)} Video Inputs that run ({listed}): use 'video_inputs', one entry for each"
-        for name in outline.fields:
-            yield Fault(pointer(name), "request", what)
-    if not outline.fields and not outline.entries:
-        what = f"the agent needs inputs for its Video Input{'s' if len(nodes) > 1 else ''} {listed}"
-        yield Fault("", "request", what)
+    for name in () if outline.fields else outline.clip:
+        hint = "put it into an entry of 'video_inputs'" if outline.entries else "give a source with it"
+        yield Fault(pointer(name), "request", f"{name!r} at top level has no source beside it: {hint}")
     if outline.entries:
         yield from _entry_faults(outline, nodes, template)
+    elif not outline.fields:
+        what = f"the agent needs inputs for its Video Input{'s' if len(nodes) > 1 else ''} {listed(nodes)}"
+        yield Fault("", "request", what)
+    elif len(nodes) > 1:
+        several = f"the agent has {len(nodes)} Video Inputs that run ({listed(nodes)})"
+        for name in outline.fields:
+            yield Fault(pointer(name), "request", f"{several}: use 'video_inputs', one entry for each")
 
 
 def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Tile]) -> Iterator[Fault]:
@@ -85,23 +88,24 @@ def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Til
         if key in first_at:
             yield Fault(loc, "request", f"Video Input {node} has an entry already (entry {first_at[key]})")
         elif key not in wanted:
-            yield Fault(loc, "request", _why_not(node, template, wanted.values()))
+            yield Fault(loc, "request", _why_not(node, template, nodes, index))
         first_at.setdefault(key, index)
         if not has_sources:
             what = f"the entry of {node} has no source: give at least one"
             yield Fault(pointer("video_inputs", index), "request", what)
     missing = [node for key, node in wanted.items() if key not in first_at]
     if missing and readable:
-        what = f"no entry for Video Input {', '.join(missing)}: each that runs needs one"
+        what = f"no entry for Video Input {listed(missing)}: each that runs needs one"
         yield Fault("/video_inputs", "request", what)
 
 
-def _why_not(node: str, template: Mapping[str, Tile], wanted: Iterable[str]) -> str:
-    """Why an entry's node cannot take inputs."""
-    allowed = f"allowed: {', '.join(wanted)}"
+def _why_not(node: str, template: Mapping[str, Tile], wanted: Sequence[str], index: int) -> str:
+    """Why the node of an entry cannot take inputs."""
+    allowed = f"allowed: {listed(wanted)}"
     tile = template.get(node.lower())
     if tile is None:
-        return f"unknown node {node}{suggestion(node, wanted)}; {allowed}"
+        near = suggestion(node, wanted, least=ALIKE) if index < SUGGESTIONS else ""
+        return f"unknown node {node}{near}; {allowed}"
     if not (tile.type.is_input() or tile.type.is_trigger()):
         return f"node {node} is a {tile.name}, not a Video Input; {allowed}"
     return f"{tile.name} {node} does not run (it is ignored, or a trigger beside a Video Input); {allowed}"

@@ -1,4 +1,4 @@
-"""Advice on the order of tiles (contract, end of section 8): warnings, never errors."""
+"""Advice on the order of tiles (contract, end of section 8) and on prompts: warnings, never errors."""
 
 from __future__ import annotations
 
@@ -14,36 +14,33 @@ if TYPE_CHECKING:
 
 __all__ = ["lint"]
 
-_STYLE = frozenset(
-    {"Reframe", "Captions", "Cinematic Captions", "Captions With Emojis", "Motion Graphics", "Watermark"}
+_OVERLAYS = frozenset(
+    {"Captions", "Cinematic Captions", "Captions With Emojis", "Motion Graphics", "Watermark"}
 )
-_TOO_LATE: Mapping[str, frozenset[str]] = {
-    "Rough Cut": _STYLE | {"Intro", "Outro"},
-    "Clips": _STYLE | {"Intro", "Outro"},
-    "Reframe": _STYLE - {"Reframe"},
-}
+_STYLE = _OVERLAYS | {"Reframe", "Color Correction", "Intro", "Outro"}
+_BETTER_AFTER: Mapping[str, frozenset[str]] = {"Rough Cut": _STYLE, "Clips": _STYLE, "Reframe": _OVERLAYS}
 """Tile → the tiles that had better come after it."""
 
 
 def lint(graph: nx.DiGraph, order: Sequence[str]) -> Iterator[Notice]:
-    """One warning for each tile that comes after one that it had better precede. Linear in tiles and edges."""
-    seen: dict[str, dict[str, str]] = {}
+    """Advice on each tile of a graph, in topological order. Linear in tiles and edges."""
+    tiles: Mapping[str, Tile] = graph.nodes(data="node")
+    above: dict[str, Mapping[str, str]] = {}
+    """Of each tile: the names of the style tiles that lead to it → the first of that name."""
     for node in order:
-        above: dict[str, str] = {}
-        shared = False
+        tile = tiles[node]
+        name = tile.name
+        styles: Mapping[str, str] = {}
         for before in graph.pred[node]:
-            if not above:
-                above, shared = seen[before], True
-            elif seen[before].keys() - above.keys():
-                above, shared = {**seen[before], **above}, False
-        tile: Tile = graph.nodes[node]["node"]
-        late = _TOO_LATE.get(tile.name)
-        for name, culprit in above.items() if late else ():
-            if name in (late or ()):
-                what = f"{tile.name} {node} comes after {name} {culprit}; it is better placed before it"
+            if above[before].keys() - styles.keys():
+                styles = {**above[before], **styles}
+        for style in styles if name in _BETTER_AFTER else ():
+            if style in _BETTER_AFTER[name]:
+                what = f"{name} {node} comes after {style} {styles[style]}; it is better placed before it"
                 yield Notice("order_advice", what, tile.loc)
-        if tile.name in _STYLE or tile.name in ("Intro", "Outro"):
-            if shared or not above:
-                above = dict(above)
-            above.setdefault(tile.name, node)
-        seen[node] = above
+        if name == "Rough Cut" and not tile.values().get("prompt"):
+            what = (
+                f"Rough Cut {node} has no prompt: the hosted tile needs one; here it keeps what it finds best"
+            )
+            yield Notice("no_prompt", what, tile.loc)
+        above[node] = {name: node, **styles} if name in _STYLE else styles

@@ -1,8 +1,10 @@
-"""`load_agent`: a template read, resolved against the catalogue, and checked, with every fault found at once."""
+"""`load_agent`: a template read, resolved against the catalogue and checked, all its faults found at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
@@ -10,19 +12,19 @@ from pydantic import BaseModel, ValidationError
 from engine.agent import (
     AgentTemplate,
     Connection,
-    TemplateNode,
-    WireAgent,
+    Reading,
+    Tile,
     WireConnection,
     WireMeta,
     WireNode,
-    is_placeholder,
     read_json,
     read_wire,
+    type_names,
 )
 from engine.errors import Document, Fault, RequestError, pointer
 from engine.node import Catalogue, NodeType, opaque
 from engine.notice import Notice
-from engine.shape import Path, faults_of
+from engine.shape import Path, faults_of, not_json
 
 __all__ = ["UnknownTiles", "check_params", "edge_problem", "load_agent"]
 
@@ -59,19 +61,19 @@ def load_agent(
         from engine.settings import default_catalogue
 
         catalogue = default_catalogue()
-    wire, faults = read_wire(read_json(agent, "template"))
-    if wire is None:
-        raise RequestError(faults)
-    reader = _Reader(wire, catalogue, unknown_tiles, faults)
+    reading = read_wire(read_json(agent, "template"))
+    if reading.wire is None:
+        raise RequestError(reading.faults)
+    reader = _Reader(reading, catalogue, unknown_tiles)
     template = reader.read()
-    if faults:
-        raise RequestError(sorted(faults, key=lambda fault: _natural(fault.loc)))
+    if reader.faults:
+        raise RequestError(sorted(reader.faults, key=lambda fault: _natural(fault.loc)))
     return template
 
 
-def _natural(loc: str) -> list[tuple[int, int | str]]:
+def _natural(loc: str) -> list[tuple[int, str]]:
     """Pointers in the order of the document: numbers as numbers."""
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in loc.split("/")[1:]]
+    return [(len(part) if part.isdecimal() else sys.maxsize, part) for part in loc.split("/")[1:]]
 
 
 def check_params(
@@ -79,27 +81,39 @@ def check_params(
 ) -> tuple[BaseModel | None, dict[str, Any], list[tuple[Path, Fault]], list[Notice]]:
     """Check a tile's parameters against its type.
 
-    Returns the parameters as a model (None where they are wrong), those of unknown name that were kept because the
-    type's own names may differ, the faults with their paths below `base`, and the warnings.
+    Returns the parameters as a model (None where they are wrong), those of unknown name that were kept
+    because the type's own names may differ, the faults with their paths below `base`, and the warnings.
     """
     fields = node_type.Params.model_fields
+    label = f"{node_type.name} {node_id}"
     unknown: dict[str, Any] = {}
     notices: list[Notice] = []
     if not values.keys() <= fields.keys() and node_type.lenient():
         unknown = {name: value for name, value in values.items() if name not in fields}
         values = {name: value for name, value in values.items() if name in fields}
         for name in unknown:
-            what = f"{node_type.name} {node_id}: parameter {name!r} is not known here; kept, and without effect"
+            what = f"{label}: parameter {name!r} is not known here; kept, and without effect"
             notices.append(Notice("unknown_parameter", what, pointer(*base, name), document))
+    for name in values:
+        if name in fields and fields[name].deprecated:
+            what = f"{label}: parameter {name!r} is deprecated: {fields[name].deprecation_message}"
+            notices.append(Notice("deprecated_parameter", what, pointer(*base, name), document))
+    found: list[tuple[Path, str]] = []
+    params: BaseModel | None = None
+    odd = not_json({**values, **unknown})
+    if odd is not None:
+        found.append(odd)
     try:
-        return node_type.Params.model_validate(values), unknown, [], notices
+        params = node_type.Params.model_validate(values)
     except ValidationError as error:
-        found = faults_of(error, values, document, base=base, known=tuple(fields))
-        named = [
-            (path, Fault(fault.loc, document, f"{node_type.name} {node_id}: {_of(path)}{fault.message}"))
-            for path, fault in found
-        ]
-        return None, unknown, named, notices
+        odd_at = odd[0] if odd else None
+        faults = faults_of(error, values, document, known=fields)
+        found += [(path, fault.message) for path, fault in faults if path != odd_at]
+    named = [
+        (path, Fault(pointer(*base, *path), document, f"{label}: {_of(path)}{message}"))
+        for path, message in found
+    ]
+    return (None if named else params), unknown, named, notices
 
 
 def _of(path: Path) -> str:
@@ -107,7 +121,7 @@ def _of(path: Path) -> str:
 
 
 def edge_problem(source: type[NodeType], target: type[NodeType]) -> tuple[str, bool] | None:
-    """Why `source` may not feed `target` and whether that is certain (no type of ours has a part in it), or None."""
+    """Why `source` may not feed `target`, and whether that is certain (not where a type is ours)."""
     if target.category in ("input", "trigger"):
         return f"nothing connects into {target.name}: it is {_a(target.category)} tile", True
     if source.produces is None:
@@ -124,161 +138,224 @@ def _a(word: str) -> str:
 
 
 class _Reader:
-    """Reads one wire document; collects faults and warnings as it goes."""
+    """Reads one wire document; collects faults and warnings as it goes.
 
-    def __init__(
-        self, wire: WireAgent, catalogue: Catalogue, unknown_tiles: UnknownTiles, faults: list[Fault]
-    ) -> None:
-        self.wire, self.catalogue, self.unknown_tiles, self.faults = wire, catalogue, unknown_tiles, faults
+    What depends on a tile's type alone (which type a name means, its parameters where none are set, what may
+    feed what) is worked out once.
+    """
+
+    def __init__(self, reading: Reading, catalogue: Catalogue, unknown_tiles: UnknownTiles) -> None:
+        assert reading.wire is not None
+        self.wire, self.faulty = reading.wire, reading.faulty
+        self.catalogue, self.unknown_tiles = catalogue, unknown_tiles
+        self.faults = list(reading.faults)
         self.notices: list[Notice] = []
-        self.faulty_at = {fault.loc for fault in faults}
-        self.section = "agent_nodes" if wire.agent_nodes is not None else "nodes"
-        self.by_id: dict[str, TemplateNode | None] = {}
+        self.section = reading.wire.section()
+        self.by_id: dict[str, Tile | None] = {}
+        self.unreadable = any(fault.loc in ("", "/agent_nodes", "/nodes") for fault in reading.faults)
+        self.types: dict[tuple[tuple[str | None, ...], ...], type[NodeType] | None] = {}
         self.opaque: dict[str, type[NodeType]] = {}
-        self.unreadable = False
+        self.empty: dict[type[NodeType], BaseModel] = {}
+        self.problems: dict[tuple[type[NodeType], type[NodeType]], tuple[str, bool] | None] = {}
 
     def read(self) -> AgentTemplate:
-        nodes: list[TemplateNode] = []
-        for index, wire in enumerate(self.wire.agent_nodes or self.wire.nodes or ()):
+        nodes: list[Tile] = []
+        wires: list[WireNode] = []
+        for index, wire in enumerate(getattr(self.wire, self.section) or ()):
             node = self._node(index, wire)
             if node is not None:
                 nodes.append(node)
+                wires.append(wire)
         connections, pairs = self._connections()
         self._cycles(pairs)
+        extra = dict(self.wire.model_extra or {})
+        if self.wire.update_params_template is not None:
+            extra["update_params_template"] = self.wire.update_params_template
         return AgentTemplate(
             nodes=tuple(nodes),
             connections=tuple(connections),
+            wires=tuple(wires),
             meta=self.wire.agent or WireMeta(),
-            extra=self.wire.model_extra or {},
+            extra=extra,
             warnings=tuple(self.notices),
         )
 
     def _fault(self, message: str, *at: str | int) -> None:
         self.faults.append(Fault(pointer(*at), "template", message))
 
-    def _node(self, index: int, wire: WireNode) -> TemplateNode | None:
-        base = f"/{self.section}/{index}"
-        faulty = any(loc == base or loc.startswith(base + "/") for loc in self.faulty_at)
-        node_id = wire.agent_node_id or wire.id
+    def _node(self, index: int, wire: WireNode) -> Tile | None:
+        faulty = (self.section, index) in self.faulty
+        named = "agent_node_id" if wire.get("agent_node_id") else "id"
+        node_id = wire.get("agent_node_id") or wire.get("id")
         if node_id is None:
             self.unreadable = True
             if not faulty:
-                self._fault("a node needs an 'agent_node_id' (or 'id', in older exports)", self.section, index)
+                self._fault(
+                    "a node needs an 'agent_node_id' (or 'id', in older exports)", self.section, index
+                )
             return None
         key = node_id.lower()
         if key in self.by_id:
             first = self.by_id[key]
-            named = "agent_node_id" if wire.agent_node_id else "id"
             where = f" (first at {first.loc})" if first else ""
             self._fault(f"duplicate node id {node_id}{where}", self.section, index, named)
             return None
         self.by_id[key] = None
-        if faulty:
-            return None
-        node_type = self._type(index, wire, node_id)
+        node_type = None if faulty else self._type(index, wire, node_id)
         if node_type is None:
             return None
-        explicit = wire.params_used or {}
-        params, unknown, found, notices = check_params(
-            node_type, explicit, "template", (self.section, index, "params_used"), node_id
-        )
-        self.notices += notices
-        self.faults += [fault for _path, fault in found]
-        node = TemplateNode(
-            id=node_id,
-            type=node_type,
-            explicit=explicit,
-            params=params if params is not None else BaseModel(),
-            unknown=unknown,
-            index=index,
-            loc=base,
-            wire=wire,
-        )
-        self.by_id[key] = node
+        self.by_id[key] = node = self._tile(index, node_id, node_type, wire.get("params_used"))
         return node
 
+    def _tile(
+        self, index: int, node_id: str, node_type: type[NodeType], explicit: Mapping[str, Any] | None
+    ) -> Tile:
+        loc = f"/{self.section}/{index}"
+        if not explicit and node_type in self.empty:
+            return Tile(node_id, node_type, self.empty[node_type], index=index, loc=loc)
+        at = (self.section, index, "params_used")
+        params, unknown, found, notices = check_params(node_type, explicit or {}, "template", at, node_id)
+        self.notices += notices
+        self.faults += [fault for _path, fault in found]
+        if params is not None and not explicit:
+            self.empty[node_type] = params
+        own = explicit or {}
+        if any(isinstance(value, dict | list) for value in own.values()):
+            own = deepcopy(own)
+        checked = params or node_type.Params.model_construct()
+        return Tile(node_id, node_type, checked, own, unknown=unknown, index=index, loc=loc)
+
     def _type(self, index: int, wire: WireNode, node_id: str) -> type[NodeType] | None:
-        called = wire.type_names()
-        found = self.catalogue.find(*called)
+        ids, names = called = type_names(wire)
+        if called not in self.types:
+            self.types[called] = self.catalogue.find(*ids, *names)
+        found = self.types[called]
         if found is not None:
             return found
-        given = [text for text in called if text]
-        if not given:
-            self._fault(f"node {node_id} has no type: give 'node_type' with an id or a name", self.section, index)
+        given = next((text for text in (*ids, *names) if text), None)
+        if given is None:
+            self._fault(
+                f"node {node_id} has no type: give 'node_type' with an id or a name", self.section, index
+            )
             return None
-        label = wire.type_names()[4] or wire.type_names()[5] or wire.type_names()[6]
+        name = next((text for text in names if text), None)
+        label = name or given
         if self.unknown_tiles == "opaque":
-            what = f"node {node_id}: type {label or given[0]!r} is not known; taken as opaque, it hands its inputs on"
+            what = f"node {node_id}: type {label!r} is not known; taken as opaque, it hands its inputs on"
             self.notices.append(Notice("opaque_tile", what, pointer(self.section, index)))
-            return self.opaque.setdefault(given[0], opaque(given[0], label))
-        near = self.catalogue.nearest(label) if label else []
+            if given not in self.opaque:
+                self.opaque[given] = opaque(given, name)
+            return self.opaque[given]
+        near = self.catalogue.nearest(name) if name else []
         hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(self.catalogue.names())}"
-        what = f"node {node_id}: unknown node type {label or given[0]!r}{hint}"
-        self._fault(what, self.section, index, *_type_at(wire))
+        self._fault(
+            f"node {node_id}: unknown node type {label!r}{hint}", self.section, index, *_type_at(wire)
+        )
         return None
 
-    def _connections(self) -> tuple[list[Connection], dict[tuple[str, str], str]]:
-        """The connections between nodes that are right, and every pair of ids that is connected with its place."""
-        pairs: dict[tuple[str, str], str] = {}
+    def _connections(self) -> tuple[list[Connection], dict[tuple[str, str], int]]:
+        """The connections between nodes that are right, and every connected pair of ids with its place."""
+        pairs: dict[tuple[str, str], int] = {}
         kept: list[Connection] = []
+        by_id, faulty = self.by_id, self.faulty
         for index, wire in enumerate(self.wire.connections):
-            if is_placeholder(wire) or not self._ends_known(index, wire):
+            pair = (wire["source_agent_node_id"].lower(), wire["target_agent_node_id"].lower())
+            if pair[0] not in by_id or pair[1] not in by_id or pair[0] == pair[1]:
+                if ("connections", index) not in faulty:
+                    self._misconnected(index, wire, pair)
                 continue
-            loc = f"/connections/{index}"
-            pair = (wire.source_agent_node_id.lower(), wire.target_agent_node_id.lower())
             if pair in pairs:
-                what = f"connection {pair[0]} → {pair[1]} is given more than once; taken as one"
-                self.notices.append(Notice("duplicate_connection", what, loc))
+                ends = f"{wire['source_agent_node_id']} → {wire['target_agent_node_id']}"
+                what = f"connection {ends} is given more than once; taken as one"
+                self.notices.append(Notice("duplicate_connection", what, pointer("connections", index)))
                 continue
-            pairs[pair] = loc
-            source, target = (self.by_id[node_id] for node_id in pair)
-            if source is None or target is None:
-                continue
-            kept.append(Connection(source.id, target.id, loc))
-            problem = edge_problem(source.type, target.type)
-            if problem:
-                what = f"connection {source.id} → {target.id}: {problem[0]}"
-                if problem[1]:
-                    self._fault(what, "connections", index)
-                else:
-                    self.notices.append(Notice("kinds_do_not_fit", what, loc))
+            pairs[pair] = index
+            source, target = by_id[pair[0]], by_id[pair[1]]
+            if source is not None and target is not None:
+                kept.append(Connection(source.id, target.id, index, wire))
+                self._kinds(source, target, index)
         return kept, pairs
 
-    def _ends_known(self, index: int, wire: WireConnection) -> bool:
-        """Whether both ends of a connection are nodes of the template, and not the same one."""
-        known = True
-        for member in ("source_agent_node_id", "target_agent_node_id"):
-            node_id = getattr(wire, member)
-            if node_id.lower() not in self.by_id:
-                known = False
-                if not self.unreadable:
-                    self._fault(f"connection to an unknown node {node_id}", "connections", index, member)
-        if wire.source_agent_node_id.lower() == wire.target_agent_node_id.lower():
-            self._fault(f"node {wire.source_agent_node_id} is connected to itself", "connections", index)
-            known = False
-        return known
+    def _misconnected(self, index: int, wire: WireConnection, pair: tuple[str, str]) -> None:
+        """Say which end of a connection is no node of the template, and that both are one."""
+        if pair[0] == pair[1]:
+            what = f"node {wire['source_agent_node_id']} is connected to itself"
+            self._fault(what, "connections", index)
+        if self.unreadable:
+            return
+        ends = (wire["source_agent_node_id"], wire["target_agent_node_id"])
+        for member, end in zip(("source_agent_node_id", "target_agent_node_id"), ends, strict=True):
+            if end.lower() not in self.by_id:
+                self._fault(f"connection to an unknown node {end}", "connections", index, member)
 
-    def _cycles(self, pairs: Mapping[tuple[str, str], str]) -> None:
+    def _kinds(self, source: Tile, target: Tile, index: int) -> None:
+        types = (source.type, target.type)
+        if types not in self.problems:
+            self.problems[types] = edge_problem(*types)
+        problem = self.problems[types]
+        if problem is None:
+            return
+        what = f"connection {source.id} → {target.id}: {problem[0]}"
+        if problem[1]:
+            self._fault(what, "connections", index)
+        else:
+            self.notices.append(Notice("kinds_do_not_fit", what, pointer("connections", index)))
+
+    def _cycles(self, pairs: Mapping[tuple[str, str], int]) -> None:
+        """Say of every group of nodes that lead to each other what one cycle through it is."""
+        left = _cyclic(self.by_id, pairs)
+        if not left:
+            return
         import networkx as nx
 
-        graph = nx.DiGraph()
-        graph.add_edges_from(pairs)
-        if nx.is_directed_acyclic_graph(graph):
-            return
-        for component in nx.strongly_connected_components(graph):
-            if len(component) > 1:
-                cycle = nx.find_cycle(graph.subgraph(component))
-                start = min(range(len(cycle)), key=lambda at: cycle[at][0])
-                cycle = cycle[start:] + cycle[:start]
-                path = " → ".join([edge[0] for edge in cycle] + [cycle[0][0]])
-                self.faults.append(Fault(pairs[cycle[-1]], "template", f"the connections form a cycle: {path}"))
+        place = {node: index for index, node in enumerate(self.by_id)}
+        graph = nx.DiGraph(pair for pair in pairs if pair[0] in left and pair[1] in left)
+        groups = [group for group in nx.strongly_connected_components(graph) if len(group) > 1]
+        for group in groups:
+            start = min(group, key=place.__getitem__)
+            within = nx.DiGraph(
+                pair for pair in graph.edges(sorted(group, key=place.__getitem__)) if pair[1] in group
+            )
+            cycle = [source for source, _target in nx.find_cycle(within, start)]
+            first = cycle.index(min(cycle, key=place.__getitem__))
+            cycle = cycle[first:] + cycle[:first]
+            shown = [self._written(node) for node in cycle]
+            if len(shown) > _LONGEST_CYCLE:
+                shown[_LONGEST_CYCLE - 1 : -1] = [f"({len(shown) - _LONGEST_CYCLE:,} more)"]
+            what = f"the connections form a cycle: {' → '.join([*shown, shown[0]])}"
+            self._fault(what, "connections", pairs[cycle[-1], cycle[0]])
+
+    def _written(self, key: str) -> str:
+        """A node's id as the template writes it, where the node could be read."""
+        node = self.by_id[key]
+        return node.id if node else key
+
+
+_LONGEST_CYCLE = 50
+"""The most tiles of a cycle that a message lists."""
+
+
+def _cyclic(nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """The nodes on cycles and downstream of them: what no topological order can reach."""
+    targets: dict[str, list[str]] = {node: [] for node in nodes}
+    waiting = dict.fromkeys(targets, 0)
+    for source, target in pairs:
+        targets[source].append(target)
+        waiting[target] += 1
+    ready = [node for node, count in waiting.items() if not count]
+    for node in ready:
+        for target in targets[node]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return waiting.keys() - ready if len(ready) < len(waiting) else set()
 
 
 def _type_at(wire: WireNode) -> tuple[str, ...]:
     """The member that says what type a node has."""
-    if wire.node_type is not None:
+    if wire.get("node_type"):
         return ("node_type",)
     for name in ("node_type_id", "node_type_name", "node_id", "node"):
-        if getattr(wire, name):
+        if wire.get(name):
             return (name,)
     return ()

@@ -5,32 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from engine.agent import AgentTemplate
 from engine.errors import Fault, RequestError, pointer
-from engine.graph.bind import InputBinding, bind_inputs, input_faults
+from engine.graph.bind import ALIKE, SUGGESTIONS, InputBinding, bind_inputs, input_faults
 from engine.graph.lint import lint
 from engine.graph.load import UnknownTiles, check_params, edge_problem, load_agent
-from engine.graph.model import Tile, build_graph, copy_graph
-from engine.graph.rewrite import MAX_REWIRED, TooManyEdges, ignore_nodes, runnable_nodes, sources, update_params
+from engine.graph.model import Tile, build_graph, copy_graph, is_opaque
+from engine.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, sources, update_params
 from engine.nearest import suggestion
-from engine.node import Catalogue
+from engine.node import Catalogue, NodeType
 from engine.notice import Notice
 from engine.request import Outline, RunRequest, read_request
 
 if TYPE_CHECKING:
     import networkx as nx
+    from pydantic import BaseModel
 
 __all__ = ["Change", "Changes", "Plan", "Rewire", "plan"]
-
-MAX_ITEMS = 10_000
-"""The greatest number of items that may reach one tile, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A parameter that the request overrides: what it was, where that came from, and what it is."""
+    """A parameter that the request overrides: what it was (null where it was not set), and what it is."""
 
     node: str
     parameter: str
@@ -81,9 +80,11 @@ class Plan:
     Attributes
     ----------
     graph
-        A `networkx.DiGraph` of exactly the tiles that run. Node attribute `node`: a `Tile`; edge attribute `via`.
+        A `networkx.DiGraph` of exactly the tiles that run. Node attribute `node`: a `Tile`; edge attribute
+        `via`.
     order
-        A topological order of it: of the tiles that could come next, always the first in the template's order.
+        A topological order of it: of the tiles that could come next, always the first in the template's
+        order.
     inputs
         The sources of each Video Input.
     changes
@@ -130,7 +131,7 @@ class Plan:
                     "agent_node_id": node,
                     "node_type_id": tile.type.type_id,
                     "node_type_name": tile.type.name,
-                    "opaque": tile.type.__name__ == "Opaque",
+                    "opaque": is_opaque(tile.type),
                     "parameters": tile.parameters(),
                     "index": tile.index,
                     "loc": tile.loc,
@@ -141,7 +142,9 @@ class Plan:
         return {
             "agent": {"id": self.agent_id, "name": self.agent_name},
             "tiles": tiles,
-            "edges": [{"source": source, "target": target, "via": list(via)} for source, target, via in edges],
+            "edges": [
+                {"source": source, "target": target, "via": list(via)} for source, target, via in edges
+            ],
             "order": list(self.order),
             "inputs": [binding.to_dict() for binding in self.inputs],
             "changes": self.changes.to_dict(),
@@ -196,6 +199,8 @@ def plan(
         template = load_agent(agent, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
         raise RequestError([*error.errors, *faults]) from None
+    if outline is None:
+        raise RequestError(faults)
     planner = _Planner(template, outline, faults)
     planner.rewrite()
     if faults or model is None:
@@ -210,9 +215,8 @@ class _Planner:
         self.template, self.outline, self.faults = template, outline, faults
         self.whole = build_graph(template)
         self.notices: list[Notice] = list(template.warnings)
-        self.by_id: dict[str, Tile] = {
-            node.lower(): tile for node, tile in self.whole.nodes(data="node")
-        }
+        self.by_id = template.by_id
+        self.compared = 0
         self.overridden: list[Change] = []
         self.graph = self.whole
         self.kept: set[str] = set()
@@ -231,17 +235,22 @@ class _Planner:
         self._start(ignored)
         self._overrides(ignored)
         self.faults.extend(input_faults(self.outline, self.graph, self.by_id))
-        self._rewired_kinds(ignored)
+        self._rewired_kinds()
 
     def _ignored(self) -> set[str]:
         ignored = set()
         for index, node in self.outline.ignored:
             tile = self.by_id.get(node.lower())
             if tile is None:
-                self._fault(f"unknown node {node}{suggestion(node, self.whole)}", "ignore_nodes", index)
+                self._fault(f"unknown node {node}{self._near(node)}", "ignore_nodes", index)
             else:
                 ignored.add(tile.id)
         return ignored
+
+    def _near(self, node: str) -> str:
+        """What id was probably meant; of the first few only, since each is compared with every tile's."""
+        self.compared += 1
+        return suggestion(node, self.whole, least=ALIKE) if self.compared <= SUGGESTIONS else ""
 
     def _start(self, ignored: set[str]) -> None:
         """Cut the graph down to what runs; warn of what does not."""
@@ -251,74 +260,85 @@ class _Planner:
             if ignored:
                 self._fault("no tile is left to run: all that could are ignored", "ignore_nodes")
             else:
-                what = "nothing in this agent can run: it has no Video Input, trigger or unconnected generator"
+                what = (
+                    "nothing in this agent can run: it has no Video Input, trigger or unconnected generator"
+                )
                 self.faults.append(Fault("", "template", what))
         if len(self.kept) < len(rewritten):
             starts = set(sources(rewritten))
             for node, tile in rewritten.nodes(data="node"):
                 if node not in self.kept:
                     beside = tile.type.is_trigger() and node not in starts
-                    why = "a trigger does not run beside a Video Input" if beside else "nothing that runs leads to it"
+                    why = (
+                        "a trigger does not run beside a Video Input"
+                        if beside
+                        else "nothing that runs leads to it"
+                    )
                     what = f"{tile.name} {node} is skipped: {why}"
                     self.notices.append(Notice("skipped_tile", what, tile.loc))
             self.graph = copy_graph(rewritten, self.kept)
 
     def _overrides(self, ignored: set[str]) -> None:
-        checked = {}
+        checked: dict[str, tuple[dict[str, Any], BaseModel, Mapping[str, Any]]] = {}
+        given: dict[str, str] = {}
         for node, values in self.outline.overrides.items():
+            at = ("update_params", node)
+            first = given.setdefault(node.lower(), node)
+            if first != node:
+                self._fault(f"node {node} is given twice, first as {first}", *at)
+                continue
             tile = self.by_id.get(node.lower())
-            refused = self._refused(node, tile, ignored)
-            if refused or tile is None:
-                self._fault(refused or "", "update_params", node)
+            if tile is None:
+                self._fault(f"unknown node {node}{self._near(node)}", *at)
+                continue
+            refused = self._refused(tile, ignored)
+            if refused:
+                self._fault(f"{tile.name} {tile.id} {refused}: its parameters cannot be overridden", *at)
                 continue
             merged = {**tile.explicit, **values}
-            base = ("update_params", node)
-            params, unknown, found, notices = check_params(tile.type, merged, "request", base, tile.id)
+            params, unknown, found, notices = check_params(tile.type, merged, "request", at, tile.id)
             for path, fault in found:
                 within = path and path[0] in values
-                self.faults.append(fault if within else Fault(pointer(*base), "request", fault.message))
-            self.notices += [one for one in notices if one.loc.rpartition("/")[2] in values]
+                self.faults.append(fault if within else Fault(pointer(*at), "request", fault.message))
+            ours = {pointer(*at, name) for name in values}
+            self.notices += [notice for notice in notices if notice.loc in ours]
             if params is not None and values:
                 checked[tile.id] = (dict(values), params, unknown)
-                self._record(tile, values)
+                self._record(tile, values, at)
         if checked:
             self.graph = update_params(self.graph, checked)
 
-    def _refused(self, node: str, tile: Tile | None, ignored: set[str]) -> str | None:
+    def _refused(self, tile: Tile, ignored: set[str]) -> str | None:
         """Why a tile's parameters may not be overridden, or None where they may."""
-        if tile is None:
-            return f"unknown node {node}{suggestion(node, self.whole)}"
         if tile.type.protected():
-            return f"{tile.name} {node} is protected: its parameters cannot be overridden"
+            return "is protected"
         if tile.id in ignored:
-            return f"{tile.name} {node} is ignored in this run: its parameters cannot be overridden"
-        if tile.id not in self.kept:
-            return f"{tile.name} {node} does not run: its parameters cannot be overridden"
-        return None
+            return "is ignored in this run"
+        return None if tile.id in self.kept else "does not run"
 
-    def _record(self, tile: Tile, values: Mapping[str, Any]) -> None:
+    def _record(self, tile: Tile, values: Mapping[str, Any], at: tuple[str, str]) -> None:
         before = tile.values()
         for name, new in values.items():
             old = before.get(name)
             if name in before and type(old) is type(new) and old == new:
                 what = f"{tile.name} {tile.id}: {name!r} is overridden with the value that it has"
-                self.notices.append(
-                    Notice("needless_override", what, pointer("update_params", tile.id, name), "request")
-                )
+                self.notices.append(Notice("needless_override", what, pointer(*at, name), "request"))
             self.overridden.append(Change(tile.id, name, old, new))
 
-    def _rewired_kinds(self, ignored: set[str]) -> None:
-        if not ignored:
-            return
-        for source, target, via in self.graph.edges(data="via"):
-            if not via:
-                continue
-            ends = [self.graph.nodes[node]["node"] for node in (source, target)]
-            problem = edge_problem(ends[0].type, ends[1].type)
-            if problem is None:
+    def _rewired_kinds(self) -> None:
+        """Say which new connections do not fit, at the ignored tile that each leads past first."""
+        place = {node.lower(): index for index, node in reversed(self.outline.ignored)}
+        problems: dict[tuple[type[NodeType], type[NodeType]], tuple[str, bool] | None] = {}
+        tiles = self.graph.nodes(data="node")
+        for source, target, via in self.graph.edges(data="via") if place else ():
+            types = (tiles[source].type, tiles[target].type)
+            if types not in problems:
+                problems[types] = edge_problem(*types)
+            problem = problems[types]
+            if not via or problem is None:
                 continue
             what = f"{source} → {target} via {', '.join(via)}: {problem[0]}"
-            at = next(index for index, node in self.outline.ignored if node.lower() == via[0].lower())
+            at = place[via[0].lower()]
             if problem[1]:
                 self._fault(what, "ignore_nodes", at)
             else:
@@ -328,9 +348,10 @@ class _Planner:
         order = topological_order(self.graph)
         gone = [node for node in self.whole if node not in self.graph]
         ignored = {self.by_id[node.lower()].id for _index, node in self.outline.ignored}
+        place = {node: index for index, node in enumerate(self.whole)}
         rewired = sorted(
             (Rewire(*edge) for edge in self.graph.edges(data="via") if edge[2]),
-            key=lambda edge: (self.by_id[edge.source.lower()].index, self.by_id[edge.target.lower()].index),
+            key=lambda edge: (place[edge.source], place[edge.target]),
         )
         return Plan(
             graph=self.graph,
@@ -351,10 +372,21 @@ class _Planner:
 
 def topological_order(graph: nx.DiGraph) -> tuple[str, ...]:
     """A stable topological order: of the tiles that could come next, the first in the template's order."""
-    import networkx as nx
-
-    place = {node: tile.index for node, tile in graph.nodes(data="node")}
-    return tuple(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
+    nodes = list(graph)
+    place = {node: index for index, node in enumerate(nodes)}
+    waiting = [len(before) for before in graph.pred.values()]
+    ready = [index for index, count in enumerate(waiting) if not count]
+    heapify(ready)
+    order = []
+    while ready:
+        node = nodes[heappop(ready)]
+        order.append(node)
+        for after in graph.succ[node]:
+            index = place[after]
+            waiting[index] -= 1
+            if not waiting[index]:
+                heappush(ready, index)
+    return tuple(order)
 
 
 def static_items(plan: Plan) -> Iterable[tuple[str, int]]:

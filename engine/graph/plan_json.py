@@ -2,20 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal
 
-from engine.agent import read_json
-from engine.errors import Fault, RequestError
-from engine.graph.bind import InputBinding
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.agent import Origin, read_json
+from engine.errors import Document, Fault, RequestError, pointer
+from engine.graph.bind import InputBinding, input_nodes
 from engine.graph.load import check_params
 from engine.graph.model import Tile
 from engine.graph.plan import Change, Changes, Plan, Rewire
-from engine.node import Catalogue, opaque
+from engine.node import Catalogue, NodeType, opaque
 from engine.notice import Notice
-from engine.request import RunRequest
+from engine.request import SourceForm, SourceRef, read_request
+from engine.shape import faults_of
 
 __all__ = ["read_plan"]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _Parameter(_Wire):
+    value: Any
+    origin: Origin
+
+
+class _Tile(_Wire):
+    agent_node_id: str
+    node_type_id: str
+    node_type_name: str
+    opaque: bool
+    parameters: dict[str, _Parameter]
+    index: int
+    loc: str
+
+    def values(self, origin: Origin) -> dict[str, Any]:
+        return {name: one.value for name, one in self.parameters.items() if one.origin == origin}
+
+
+class _Edge(_Wire):
+    source: str
+    target: str
+    via: list[str]
+
+
+class _Source(_Wire):
+    form: SourceForm
+    key: str
+    start_ms: int | None = Field(alias="input_clip_start_ms", ge=0)
+    end_ms: int | None = Field(alias="input_clip_end_ms", gt=0)
+    artifact: Literal["highres", "proxy", "auto"] | None
+    loc: str
+
+
+class _Input(_Wire):
+    agent_node_id: str
+    sources: list[_Source] = Field(min_length=1)
+
+
+class _Change(_Wire):
+    agent_node_id: str
+    parameter: str
+    old: Any
+    new: Any
+
+
+class _Changes(_Wire):
+    removed: list[str]
+    rewired: list[_Edge]
+    overridden: list[_Change]
+    skipped: list[str]
+
+
+class _Notice(_Wire):
+    code: str
+    message: str
+    loc: str
+    document: Document
+
+
+class _Agent(_Wire):
+    id: str | None
+    name: str | None
+
+
+class _Plan(_Wire):
+    agent: _Agent
+    tiles: list[_Tile]
+    edges: list[_Edge]
+    order: list[str]
+    inputs: list[_Input]
+    changes: _Changes
+    warnings: list[_Notice]
+    request: dict[str, Any]
 
 
 def read_plan(source: Any, catalogue: Catalogue | None = None) -> Plan:
@@ -26,62 +108,120 @@ def read_plan(source: Any, catalogue: Catalogue | None = None) -> Plan:
         catalogue = default_catalogue()
     raw = read_json(source, "request")
     try:
-        return _read(raw, catalogue)
-    except RequestError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        what = f"not a plan that this version wrote: {type(error).__name__} {error}"
-        raise RequestError([Fault("", "request", what)]) from None
+        wire = _Plan.model_validate(raw)
+    except ValidationError as error:
+        found = faults_of(error, raw, "request")
+        raise RequestError(
+            [Fault(f.loc, f.document, f"not a plan: {f.message}") for _path, f in found]
+        ) from None
+    return _Reader(wire, catalogue).read()
 
 
-def _read(raw: Mapping[str, Any], catalogue: Catalogue) -> Plan:
-    import networkx as nx
+class _Reader:
+    """Reads one plan of the right shape; collects faults."""
 
-    graph = nx.DiGraph()
-    tiles = [_tile(index, one, catalogue) for index, one in enumerate(raw["tiles"])]
-    for tile in sorted(tiles, key=lambda tile: tile.index):
-        graph.add_node(tile.id, node=tile)
-    for edge in raw["edges"]:
-        if edge["source"] not in graph or edge["target"] not in graph:
-            raise ValueError(f"edge {edge['source']} → {edge['target']} joins a tile that is not there")
-        graph.add_edge(edge["source"], edge["target"], via=tuple(edge["via"]))
-    order = tuple(raw["order"])
-    place = {node: index for index, node in enumerate(order)}
-    if set(place) != set(graph) or any(place[source] >= place[target] for source, target in graph.edges):
-        raise ValueError("'order' is not a topological order of its tiles")
-    changes = raw["changes"]
-    return Plan(
-        graph=graph,
-        order=order,
-        inputs=tuple(InputBinding.from_dict(one) for one in raw["inputs"]),
-        changes=Changes(
-            removed=tuple(changes["removed"]),
-            rewired=tuple(Rewire(one["source"], one["target"], tuple(one["via"])) for one in changes["rewired"]),
-            overridden=tuple(
-                Change(one["agent_node_id"], one["parameter"], one["old"], one["new"]) for one in changes["overridden"]
+    def __init__(self, wire: _Plan, catalogue: Catalogue) -> None:
+        self.wire, self.catalogue = wire, catalogue
+        self.faults: list[Fault] = []
+        self.opaque: dict[tuple[str, str], type[NodeType]] = {}
+
+    def _fault(self, message: str, *at: str | int) -> None:
+        self.faults.append(Fault(pointer(*at), "request", message))
+
+    def read(self) -> Plan:
+        import networkx as nx
+
+        wire = self.wire
+        request, _outline, faults = read_request(wire.request)
+        self.faults += [Fault(pointer("request") + fault.loc, "request", fault.message) for fault in faults]
+        graph = nx.DiGraph()
+        for tile in sorted(self._tiles(), key=lambda tile: tile.index):
+            graph.add_node(tile.id, node=tile)
+        self._refuse()
+        self._order(graph)
+        if self._bound() != set(input_nodes(graph)):
+            self._fault(
+                f"one entry for each of {', '.join(input_nodes(graph)) or 'no tile'} is needed", "inputs"
+            )
+        self._refuse()
+        assert request is not None
+        return Plan(
+            graph=graph,
+            order=tuple(wire.order),
+            inputs=tuple(
+                InputBinding(one.agent_node_id, tuple(SourceRef(**dict(source)) for source in one.sources))
+                for one in wire.inputs
             ),
-            skipped=tuple(changes["skipped"]),
-        ),
-        warnings=tuple(Notice(**one) for one in raw["warnings"]),
-        request=RunRequest.model_validate(raw["request"]),
-        agent_id=raw["agent"]["id"],
-        agent_name=raw["agent"]["name"],
-    )
+            changes=Changes(
+                removed=tuple(wire.changes.removed),
+                rewired=tuple(Rewire(one.source, one.target, tuple(one.via)) for one in wire.changes.rewired),
+                overridden=tuple(
+                    Change(one.agent_node_id, one.parameter, one.old, one.new)
+                    for one in wire.changes.overridden
+                ),
+                skipped=tuple(wire.changes.skipped),
+            ),
+            warnings=tuple(Notice(**dict(one)) for one in wire.warnings),
+            request=request,
+            agent_id=wire.agent.id,
+            agent_name=wire.agent.name,
+        )
 
+    def _refuse(self) -> None:
+        if self.faults:
+            raise RequestError(self.faults)
 
-def _tile(index: int, raw: Mapping[str, Any], catalogue: Catalogue) -> Tile:
-    type_id, name = raw["node_type_id"], raw["node_type_name"]
-    node_type = opaque(type_id, name) if raw["opaque"] else catalogue.find(type_id, name)
-    if node_type is None:
-        raise RequestError([Fault(f"/tiles/{index}/node_type_id", "request", f"unknown node type {name!r}")])
-    by_origin: dict[str, dict[str, Any]] = {"default": {}, "template": {}, "override": {}}
-    for parameter, one in raw["parameters"].items():
-        by_origin[one["origin"]][parameter] = one["value"]
-    explicit, overrides = by_origin["template"], by_origin["override"]
-    base = ("tiles", index, "parameters")
-    params, unknown, found, _notices = check_params(
-        node_type, {**explicit, **overrides}, "request", base, raw["agent_node_id"]
-    )
-    if params is None:
-        raise RequestError([fault for _path, fault in found])
-    return Tile(raw["agent_node_id"], node_type, params, explicit, overrides, unknown, raw["index"], raw["loc"])
+    def _bound(self) -> set[str]:
+        return {one.agent_node_id for one in self.wire.inputs}
+
+    def _tiles(self) -> Iterator[Tile]:
+        seen = set()
+        for index, wire in enumerate(self.wire.tiles):
+            if wire.agent_node_id in seen:
+                self._fault(f"tile {wire.agent_node_id} is given twice", "tiles", index, "agent_node_id")
+            seen.add(wire.agent_node_id)
+            tile = self._tile(index, wire)
+            if tile is not None:
+                yield tile
+
+    def _tile(self, index: int, wire: _Tile) -> Tile | None:
+        node_type = self._type(wire)
+        if node_type is None:
+            what = f"unknown node type {wire.node_type_name!r} {wire.node_type_id}"
+            self._fault(what, "tiles", index, "node_type_id")
+            return None
+        for name, value in wire.values("default").items():
+            if name not in node_type.defaults() or node_type.defaults()[name] != value:
+                what = "is not this version's default: make the plan again, or call its origin 'template'"
+                self._fault(f"{wire.node_type_name}: {name!r} {what}", "tiles", index, "parameters", name)
+        explicit, overrides = wire.values("template"), wire.values("override")
+        base = ("tiles", index, "parameters")
+        params, unknown, found, _notices = check_params(
+            node_type, {**explicit, **overrides}, "request", base, wire.agent_node_id
+        )
+        self.faults += [fault for _path, fault in found]
+        if params is None:
+            return None
+        return Tile(wire.agent_node_id, node_type, params, explicit, overrides, unknown, wire.index, wire.loc)
+
+    def _type(self, wire: _Tile) -> type[NodeType] | None:
+        if not wire.opaque:
+            return self.catalogue.find(wire.node_type_id, wire.node_type_name)
+        called = (wire.node_type_id, wire.node_type_name)
+        if called not in self.opaque:
+            self.opaque[called] = opaque(*called)
+        return self.opaque[called]
+
+    def _order(self, graph: Any) -> None:
+        """Add the edges, all of which must lead onwards in the order."""
+        place = {node: index for index, node in enumerate(self.wire.order)}
+        if place.keys() != set(graph) or len(place) < len(self.wire.order):
+            self._fault("'order' must hold every tile once", "order")
+            return
+        for index, edge in enumerate(self.wire.edges):
+            if edge.source not in place or edge.target not in place:
+                self._fault(f"{edge.source} → {edge.target} joins a tile that is not there", "edges", index)
+            elif place[edge.source] >= place[edge.target]:
+                self._fault(f"{edge.source} → {edge.target} leads backwards in 'order'", "edges", index)
+            else:
+                graph.add_edge(edge.source, edge.target, via=tuple(edge.via))

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     import networkx as nx
     from pydantic import BaseModel
 
-__all__ = ["MAX_REWIRED", "TooManyEdges", "ignore_nodes", "reachable", "runnable_nodes", "sources", "update_params"]
+__all__ = [
+    "MAX_REWIRED",
+    "TooManyEdges",
+    "ignore_nodes",
+    "reachable",
+    "runnable_nodes",
+    "sources",
+    "update_params",
+]
 
 MAX_REWIRED = 1_000_000
 """The greatest number of edges that removing tiles may make."""
@@ -22,40 +30,51 @@ _EXITS_AT_ONCE = 8_192
 """Exits counted in one pass over a component: bounds the memory of its bit sets at 1 KiB a tile."""
 
 
-class TooManyEdges(ValueError):
-    """Removing the tiles would make `count` new edges, more than `limit`."""
+MAX_VIA = 10_000_000
+"""The greatest length of all their `via` together: what keeps a long chain between many tiles in memory."""
 
-    def __init__(self, count: int, limit: int) -> None:
-        super().__init__(f"removing these tiles would make {count:,} new connections; at most {limit:,} are allowed")
+
+class TooManyEdges(ValueError):
+    """Removing the tiles would make `count` new edges (or steps of their `via`), more than `limit`."""
+
+    def __init__(self, count: int, limit: int, what: str = "new connections") -> None:
+        super().__init__(f"removing these tiles would make {count:,} {what}; at most {limit:,} are allowed")
         self.count, self.limit = count, limit
 
 
 def ignore_nodes(graph: nx.DiGraph, ignored: Collection[str], *, limit: int = MAX_REWIRED) -> nx.DiGraph:
     """The graph without `ignored`; every connection into a removed tile is led on to each tile that it fed.
 
-    Two kept tiles are connected afterwards exactly when a path led from one to the other all of whose inner nodes
-    were removed (law 5). Edge attribute `via`: the ids along one shortest such path, `()` where the template has
-    the edge itself. The input is not changed. The order of `ignored` has no effect, and applying it twice neither.
+    Two kept tiles are connected afterwards exactly when a path led from one to the other all of whose inner
+    nodes were removed (law 5). Edge attribute `via`: the ids along one shortest such path, `()` where the
+    template has the edge itself. The input is not changed. The order of `ignored` has no effect, and applying
+    it twice neither.
 
-    Time is linear in the edges of the input and of the output, but for components of removed tiles that have many
-    entries and many exits at once; there it is at most the smaller number of the two times the component's edges.
+    Time is linear in the edges of the input and of the output, but for components of removed tiles that have
+    many entries and many exits at once; there it is at most the smaller number of the two times the
+    component's edges.
 
     An id that is not in the graph is one that was removed before.
 
     Raises
     ------
     TooManyEdges
-        More than `limit` edges would be made; known before any is.
+        More than `limit` edges would be made (known before any is), or their `via` would fill the memory.
     """
     gone = {node for node in ignored if node in graph}
     kept = copy_graph(graph, (node for node in graph if node not in gone))
     components = [_Component.of(graph, members, gone) for members in _components(graph, gone)]
     if sum(len(part.entries) * len(part.exits) for part in components) > limit:
-        count = sum(part.count(graph) for part in components)
+        members = [member for part in components for member in part.members]
+        count = _Component.of(graph, members, gone).count(graph)
         if count > limit:
             raise TooManyEdges(count, limit)
+    steps = 0
     for part in components:
         for source, target, via in part.rewired(graph):
+            steps += len(via)
+            if steps > MAX_VIA:
+                raise TooManyEdges(steps, MAX_VIA, "or more tiles to be led past")
             known = kept.edges.get((source, target))
             if known is None or len(via) < len(known["via"]):
                 kept.add_edge(source, target, via=via)
@@ -82,7 +101,7 @@ def _components(graph: nx.DiGraph, gone: set[str]) -> Iterator[list[str]]:
 
 
 class _Component:
-    """A connected group of removed tiles, the kept tiles that feed it (entries) and that it feeds (exits)."""
+    """Removed tiles, the kept tiles that feed them (entries) and that they feed (exits)."""
 
     def __init__(self, members: list[str], entries: list[str], exits: list[str]) -> None:
         self.members, self.entries, self.exits = members, entries, exits
@@ -95,7 +114,7 @@ class _Component:
         return cls(members, list(entries), list(exits))
 
     def count(self, graph: nx.DiGraph) -> int:
-        """How many pairs (entry, exit) are connected through this component, exactly; by bit sets of exits."""
+        """How many pairs (entry, exit) it connects that have no edge yet; by bit sets of exits."""
         total = 0
         backwards = self._backwards(graph)
         for at in range(0, len(self.exits), _EXITS_AT_ONCE):
@@ -107,15 +126,18 @@ class _Component:
                     bits |= reach[after] if after in self.inside else bit.get(after, 0)
                 reach[member] = bits
             for entry in self.entries:
-                bits = 0
+                bits = known = 0
                 for after in graph.succ[entry]:
                     bits |= reach.get(after, 0)
-                total += bits.bit_count()
+                    known |= bit.get(after, 0)
+                total += (bits & ~known).bit_count()
         return total
 
     def _backwards(self, graph: nx.DiGraph) -> list[str]:
         """The members in reverse topological order."""
-        waiting = {member: sum(after in self.inside for after in graph.succ[member]) for member in self.members}
+        waiting = {
+            member: sum(after in self.inside for after in graph.succ[member]) for member in self.members
+        }
         ready = [member for member, count in waiting.items() if not count]
         for member in ready:
             for before in graph.pred[member]:
@@ -130,17 +152,23 @@ class _Component:
         if len(self.entries) <= len(self.exits):
             for entry in self.entries:
                 for target, steps in self._search(entry, graph.succ):
-                    yield entry, target, _via([(before, after, via) for after, before, via in reversed(steps)])
+                    yield (
+                        entry,
+                        target,
+                        _via([(before, after, via) for after, before, via in reversed(steps)]),
+                    )
         else:
             for target in self.exits:
                 for entry, steps in self._search(target, graph.pred):
                     yield entry, target, _via(steps)
 
-    def _search(self, start: str, onward: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, list[_Step]]]:
+    def _search(
+        self, start: str, onward: Mapping[str, Mapping[str, Any]]
+    ) -> Iterator[tuple[str, list[_Step]]]:
         """Shortest paths from a kept tile through this component to each kept tile that it meets (Dijkstra).
 
-        A path's length is the number of removed tiles on it, those that its edges skip already included. Yields
-        the kept tile met and the steps (from, to, via) that lead back from it to `start`.
+        A path's length is the number of removed tiles on it, those that its edges skip already included.
+        Yields the kept tile met and the steps (from, to, via) that lead back from it to `start`.
         """
         best: dict[str, tuple[int, str]] = {start: (0, "")}
         met: dict[str, tuple[int, str]] = {}
@@ -176,7 +204,7 @@ _Step = tuple[str, str, tuple[str, ...]]
 
 
 def _via(steps: Sequence[_Step]) -> tuple[str, ...]:
-    """The removed tiles along the steps of a path, in its order: what each edge skips, and each tile between two."""
+    """The removed tiles along a path, in its order: those that edges skip, and each between two edges."""
     via: list[str] = []
     for index, (tile, _next, skipped) in enumerate(steps):
         if index:
@@ -206,16 +234,15 @@ def update_params(
 
 
 def sources(graph: nx.DiGraph) -> list[str]:
-    """The nodes that a run starts from: Video Inputs (triggers where there is none), and unconnected generators."""
-    inputs, triggers, generators = [], [], []
+    """What a run starts from: Video Inputs (triggers where there is none), and unconnected generators."""
+    starts: dict[str, list[str]] = {"input": [], "trigger": [], "generator": []}
     for node, tile in graph.nodes(data="node"):
-        if tile.type.is_input():
-            inputs.append(node)
-        elif tile.type.is_trigger():
-            triggers.append(node)
-        elif tile.type.is_generator() and not graph.pred[node]:
-            generators.append(node)
-    return (inputs or triggers) + generators
+        kind = tile.type.category
+        if kind in starts:
+            starts[kind].append(node)
+        elif not graph.pred[node] and tile.type.is_generator():
+            starts["generator"].append(node)
+    return (starts["input"] or starts["trigger"]) + starts["generator"]
 
 
 def reachable(graph: nx.DiGraph, starts: Iterable[str]) -> set[str]:

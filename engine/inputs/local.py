@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ __all__ = ["LocalInput", "find_node", "local_inputs", "parse_clip", "with_local_
 
 @dataclass(frozen=True, slots=True)
 class LocalInput:
-    """A path or an http(s) URL, the Video Input that it is for (None: the only one), and the range of it in ms."""
+    """A path or an http(s) URL, the Video Input that it is for (None: the only one), and the range of it in
+    ms.
+    """
 
     place: str
     node: str | None = None
@@ -37,7 +40,8 @@ class LocalInput:
 
 
 def parse_clip(text: str) -> tuple[int | None, int | None]:
-    """`START:END` in decimal seconds, either side may be empty: `1.5:4` → (1500, 4000), `:10` → (None, 10000).
+    """`START:END` in decimal seconds, either side may be empty: `1.5:4` → (1500, 4000), `:10` → (None,
+    10000).
 
     Raises
     ------
@@ -83,7 +87,8 @@ def find_node(template: AgentTemplate, text: str) -> TemplateNode:
             [Fault("", "request", f"{text!r} could mean {len(found)} nodes: {listed}; give an id")]
         )
     known = [node.name for node in template] + [node.id for node in template]
-    what = f"no node {text!r} in this agent{suggestion(text, known)}; it has {', '.join(sorted({n.name for n in template}))}"
+    names = ", ".join(sorted({node.name for node in template}))
+    what = f"no node {text!r} in this agent{suggestion(text, known) or f'; it has {names}'}"
     raise RequestError([Fault("", "request", what)])
 
 
@@ -164,8 +169,6 @@ def local_inputs(places: Iterable[str], clip: str | None) -> list[LocalInput]:
     found = []
     for text in places:
         node, equals, place = text.partition("=")
-        named = (
-            equals and "/" not in node and "\\" not in node and "?" not in node and not Path(text).exists()
-        )
+        named = equals and not any(mark in node for mark in "/\\?") and not os.path.exists(text)
         found.append(LocalInput(place, node, start, end) if named else LocalInput(text, None, start, end))
     return found

@@ -105,8 +105,8 @@ def _resolve(
         if asset.info.picture is None or asset.info.kind != "video":
             raise _Refused(f"{asset.name} has no moving picture (it is {asset.info.kind}); a video is needed")
         video, name, origin = video_of(asset.id, asset.info), asset.name, "real"
-        for note in asset.info.notes:
-            notices.append(Notice("media", f"{asset.name} {note}", ref.loc, "request"))
+        said = [f"{asset.name} {note}" for note in asset.info.notes]
+        notices += [Notice("media", one, ref.loc, "request") for one in said]
     else:
         video, name, origin = _video_of_facts(ref.key, known), ref.key, "facts"
     clip = _clip(ref, video.duration, name, notices)
@@ -119,7 +119,8 @@ def _stored(
 ) -> Asset:
     if ref.form not in ("video_id", "node_render_id"):
         if simulated:
-            what = f'facts={{"{ref.key}": {{"duration_ms": …, "width": …, "height": …, "fps": "30000/1001", …}}}}'
+            stated = '"duration_ms": …, "width": …, "height": …, "fps": "30000/1001", …'
+            what = f'facts={{"{ref.key}": {{{stated}}}}}'
             raise _Refused(f"nothing is known of {ref.key}: a simulation fetches nothing; give {what}")
         raise _Refused(f"{ref.form} inputs are not supported yet ({ref.key}): give a file or a video_id")
     try:
@@ -166,7 +167,10 @@ def _video_of_facts(key: str, facts: MediaFacts) -> Video:
     ]
     if lacking:
         raise _Refused(f"the facts of {key} lack {', '.join(lacking)}")
-    assert facts.seconds and facts.width and facts.height and facts.fps
+    assert facts.seconds
+    assert facts.fps
+    assert facts.width
+    assert facts.height
     if min(facts.width, facts.height) < 2:
         raise _Refused(
             f"the facts of {key} say {facts.width}×{facts.height}: a video must be at least 2×2 pixels"

@@ -87,8 +87,8 @@ class Expr:
         fill(node, "inputs", inputs)
         fill(node, "digest", digest)
         first = inputs[0] if inputs else None
-        fill(node, "kept", facts["kept"] if "kept" in facts else first.kept if first else ())
-        fill(node, "tags", facts["tags"] if "tags" in facts else first.tags if first else _NO_TAGS)
+        fill(node, "kept", first.kept if first else ())
+        fill(node, "tags", first.tags if first else _NO_TAGS)
         for name, value in facts.items():
             fill(node, name, value)
         with _lock:
@@ -169,7 +169,8 @@ class _Timed(Expr):
         raise NotImplementedError
 
     def keep(self, ranges: Iterable[Range]) -> Self:
-        """The frames (samples) whose time t satisfies start ≤ t < end of each range, ranges one after another.
+        """The frames (samples) whose time t satisfies start ≤ t < end of each range, ranges one after
+        another.
 
         Parameters
         ----------
@@ -327,7 +328,9 @@ class Sound(_Timed):
 
     @classmethod
     def source(cls, asset: str, *, rate: int, channels: int, duration: Fraction) -> Sound:
-        """The sound of an asset on the timeline of its picture: from its first frame on, silence where there is none."""
+        """The sound of an asset on the timeline of its picture: from its first frame on, silence where there
+        is none.
+        """
         if rate <= 0 or channels <= 0 or duration <= 0:
             raise ValueError(f"not a sound: {rate} samples/s, {channels} channels, {duration} s")
         facts = {
@@ -374,7 +377,9 @@ class Image(Expr):
 
     @classmethod
     def drawn(cls, type_id: str, painter: str, *, width: int, height: int, **args: Any) -> Image:
-        """A picture that a tile's own code draws: `NodeType.painters[painter]` of the type, called with `args`."""
+        """A picture that a tile's own code draws: `NodeType.painters[painter]` of the type, called with
+        `args`.
+        """
         facts = {"width": width, "height": height}
         return cls._make(
             "drawn",
@@ -432,7 +437,9 @@ _MEDIA: Mapping[str, type[Expr]] = {"picture": Picture, "sound": Sound, "image":
 
 
 def dump(*roots: Expr) -> list[dict[str, Any]]:
-    """Expressions as a flat list of JSON values, inputs before what uses them; the roots come last, by number."""
+    """Expressions as a flat list of JSON values, inputs before what uses them; the roots come last, by
+    number.
+    """
     place: dict[Expr, int] = {}
     out: list[dict[str, Any]] = []
     for node in walk(*roots):

@@ -54,7 +54,9 @@ def ffmpeg_version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a finished ffmpeg process left: its command and all that it wrote to stderr (the last lines of it)."""
+    """What a finished ffmpeg process left: its command and all that it wrote to stderr (the last lines of
+    it).
+    """
 
     command: tuple[str, ...]
     stderr: str

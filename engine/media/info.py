@@ -29,7 +29,8 @@ class PictureInfo(_Info):
     width, height
         The size in square pixels as it is to be seen: after rotation and pixel aspect ratio.
     coded_width, coded_height, sar, rotation
-        As stored; rotation in degrees counter-clockwise, one of 0, 90, 180, 270 in the display matrix's sense.
+        As stored; rotation in degrees counter-clockwise, one of 0, 90, 180, 270 in the display matrix's
+        sense.
     rate
         Frames per second: the nominal rate of a constant one, the mean of a variable one.
     variable
@@ -73,7 +74,8 @@ class PictureInfo(_Info):
 class SoundInfo(_Info):
     """The audio stream that is used: index, codec, samples per second, channels.
 
-    `start` is the presentation time of its first sample in seconds on the container's clock, `duration` its length.
+    `start` is the presentation time of its first sample in seconds on the container's clock, `duration` its
+    length.
     """
 
     index: int

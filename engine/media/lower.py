@@ -2,8 +2,10 @@
 
 Exactness
 ---------
-Sources are opened with `-copyts`, so that frames carry the container's own presentation times; a range is cut by
-whole ticks of one time base that holds those times exactly, never by seconds in floating point. Seeking only skips
+Sources are opened with `-copyts`, so that frames carry the container's own presentation times; a range is cut
+by
+whole ticks of one time base that holds those times exactly, never by seconds in floating point. Seeking only
+skips
 what need not be decoded: it aims well before a range, and the cut itself is made by `trim` and `atrim`.
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor, lcm
 from pathlib import Path
 from typing import Any
@@ -60,7 +63,9 @@ Measured = Mapping[str, Gain]
 
 
 class Lowering:
-    """Lowers the expressions of one command: opens inputs, splits what is used more than once, emits filters."""
+    """Lowers the expressions of one command: opens inputs, splits what is used more than once, emits filters.
+    Lowers the expressions of one command: opens inputs, splits what is used more than once, emits filters.
+    """
 
     def __init__(self, resolve: Resolver, measured: Measured, roots: Sequence[Expr]) -> None:
         self.resolve, self.measured, self.roots = resolve, measured, roots
@@ -109,12 +114,15 @@ class Lowering:
     # sources
 
     def _apart(self) -> str:
-        """A term without effect that sets one use of a source apart: ffmpeg-python takes equal filters for one."""
+        """A term without effect that sets one use of a source apart: ffmpeg-python takes equal filters for
+        one.
+        """
         self.opened += 1
         return f"+0*{self.opened}"
 
     def _open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
-        """The input of a source, opened well before its time `low`; its info; and the time of its first frame.
+        """The input of a source, opened well before its time `low`; its info; and the time of its first
+        frame.
 
         The picture and the sound of an asset share one input where they begin near each other.
         """
@@ -192,7 +200,9 @@ class Lowering:
         return self._cut_sound(inputs[0], Fraction(0), node.arg("ranges"), node.rate, gaps=False)
 
     def _cut_picture(self, stream: Any, zero: Fraction, ranges: Sequence[Range]) -> Any:
-        """Keep the frames of each range, times from 0 on; `zero` is the time of t = 0 on the stream's clock."""
+        """Keep the frames of each range, times from 0 on; `zero` is the time of t = 0 on the stream's clock.
+        Keep the frames of each range, times from 0 on; `zero` is the time of t = 0 on the stream's clock.
+        """
         pieces = []
         at = Fraction(0)
         for start, end in ranges:
@@ -203,7 +213,7 @@ class Lowering:
             first, last, shift = pieces[0]
             cut = stream.filter("trim", start_pts=first, end_pts=last)
             return cut.filter("setpts", f"PTS-({shift})") if shift else cut
-        if all(before[1] <= after[0] for before, after in zip(pieces, pieces[1:], strict=False)):
+        if all(before[1] <= after[0] for before, after in pairwise(pieces)):
             kept = _tree([(first, f"lt(pts,{last})") for first, last, _shift in pieces], "pts")
             moved = _tree([(first, f"PTS-({shift})") for first, _last, shift in pieces], "PTS")
             whole = stream.filter("trim", start_pts=pieces[0][0], end_pts=pieces[-1][1])
@@ -334,7 +344,9 @@ def _restart(stream: Any) -> Any:
 
 
 def _cut_samples(stream: Any, first: int, count: int, gaps: bool) -> Any:
-    """`count` samples from the one at time `first` on, in ticks of one sample; short of them, silence follows."""
+    """`count` samples from the one at time `first` on, in ticks of one sample; short of them, silence
+    follows.
+    """
     if gaps:
         stream = stream.filter("atrim", start_pts=first, end_pts=first + count).filter(
             "asetpts", f"PTS-({first})"
@@ -358,7 +370,9 @@ def _concat(parts: list[Any], *, video: int, audio: int) -> Any:
 
 
 def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
-    """An expression that picks, by binary search over the leaves' starts, the last leaf that starts by `time`."""
+    """An expression that picks, by binary search over the leaves' starts, the last leaf that starts by
+    `time`.
+    """
     level = [(start, text) for start, text in leaves]
     while len(level) > 1:
         level = [
@@ -371,7 +385,9 @@ def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
 
 
 def _is_cut_source(node: Expr) -> bool:
-    """Whether this is a cut made straight from a file: it seeks for itself, wherever else the file is used."""
+    """Whether this is a cut made straight from a file: it seeks for itself, wherever else the file is used.
+    Whether this is a cut made straight from a file: it seeks for itself, wherever else the file is used.
+    """
     return node.op == "keep" and node.inputs[0].op == "source"
 
 
@@ -386,7 +402,9 @@ def _uses(nodes: Sequence[Expr], roots: Iterable[Expr]) -> dict[Expr, int]:
 
 
 def _common_ticks(infos: Sequence[MediaInfo]) -> int:
-    """Ticks per second that hold every source's times exactly, at least 90,000; or nearly, where that were too many."""
+    """Ticks per second that hold every source's times exactly, at least 90,000; or nearly, where that were
+    too many.
+    """
     exact = 1
     for info in infos:
         assert info.picture is not None

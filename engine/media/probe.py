@@ -1,4 +1,6 @@
-"""Probing with PyAV: what a file is, told from its bytes alone, without reaching any other file or the network."""
+"""Probing with PyAV: what a file is, told from its bytes alone, without reaching any other file or the
+network.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["DEMUXERS", "PROTOCOLS", "open_media", "probe"]
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,mpegts,mpeg,flv"
-"""The demuxers that users' files may meet. Those that name other files (playlists, concat scripts) are not here."""
+"""The demuxers that users' files may meet. Those that name other files (playlists, concat scripts) are not
+here.
+"""
 
 PROTOCOLS = "file,pipe"
 _IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
@@ -85,7 +90,8 @@ def _why(path: Path, error: Exception) -> str:
 def probe(path: Path) -> MediaInfo:
     """What a file is, from its content.
 
-    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the variable rate
+    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the variable
+    rate
     and the exact end are known.
 
     Raises
@@ -153,7 +159,9 @@ def _image(path: Path) -> MediaInfo | None:
 
 
 def _choose(container: InputContainer) -> tuple[Any, Any]:
-    """The video stream (not an attached picture) and the audio stream to use: the default ones, else the first."""
+    """The video stream (not an attached picture) and the audio stream to use: the default ones, else the
+    first.
+    """
     from av.stream import Disposition
 
     def best(streams: Any) -> Any:
@@ -214,7 +222,9 @@ def _whole(path: Path, stream: Any, scan: _Scan) -> None:
 
 
 def _first_frame(path: Path, index: int) -> Any:
-    """The first frame that a stream decodes to, in a container opened anew: a seek to the start may miss it."""
+    """The first frame that a stream decodes to, in a container opened anew: a seek to the start may miss it.
+    The first frame that a stream decodes to, in a container opened anew: a seek to the start may miss it.
+    """
     with open_media(path) as container:
         stream = container.streams[index]
         for count, packet in enumerate(container.demux(stream)):
@@ -278,7 +288,7 @@ def _rate(stream: Any, times: list[int], base: Fraction) -> tuple[Fraction, bool
     """
     if len(times) < 2:
         return parse_rate(Fraction(stream.average_rate or stream.guessed_rate or 25)), False
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     span = (times[-1] - times[0]) * base
     mean = len(gaps) / span if span else Fraction(25)
     # Containers round times to their time base, some to whole milliseconds.

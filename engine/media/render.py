@@ -162,7 +162,9 @@ class Renderer:
         commands: list[tuple[str, ...]],
         folder: Path,
     ) -> None:
-        """Find the gain of a `loudness` node: measure, and where a limiter must act, measure with it once more."""
+        """Find the gain of a `loudness` node: measure, and where a limiter must act, measure with it once
+        more.
+        """
 
         def levels(sound: Expr) -> tuple[float, float]:
             finished = self._run(compile_measure(_must_sound(sound), resolve, gains), folder)
@@ -270,7 +272,7 @@ _LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTIL
 
 def read_levels(stderr: str) -> tuple[float, float]:
     """Integrated loudness (LUFS) and true peak (dBTP) from what ebur128 printed at its end."""
-    found = {name: value for name, value in _LEVEL.findall(stderr)}
+    found = dict(_LEVEL.findall(stderr))
     try:
         return float(found["I"]), float(found["Peak"])
     except KeyError:

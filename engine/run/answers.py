@@ -1,4 +1,6 @@
-"""Who answers a tile's questions: facts that were given, else the media itself (analysed once, and remembered)."""
+"""Who answers a tile's questions: facts that were given, else the media itself (analysed once, and
+remembered).
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class Answers:
         )
 
     def levels(self, key: str) -> Sequence[float] | None:
-        """The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and they do not say."""
+        """The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and they do not
+        say.
+        """
         stated = self._stated(key)
         if stated is not None:
             return stated.levels_dbfs

@@ -1,4 +1,6 @@
-"""`simulate` and `run`: a plan's inputs resolved, its tiles taken through their lives, and the record of it."""
+"""`simulate` and `run`: a plan's inputs resolved, its tiles taken through their lives, and the record of it.
+`simulate` and `run`: a plan's inputs resolved, its tiles taken through their lives, and the record of it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Fault, RequestError, TesseraError, WorkspaceError
+from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import read_facts
@@ -46,7 +48,8 @@ def simulate(
     max_items: int | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> RunRecord:
-    """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing stored.
+    """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing
+    stored.
 
     Parameters
     ----------
@@ -56,7 +59,8 @@ def simulate(
         What `plan` takes; not with a `Plan`.
     facts
         What is known of media that is not there: `{id, URL or "*": {"duration_ms", "width", "height", "fps",
-        "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local files.
+        "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local
+        files.
     inputs
         Local files, as inputs beside those of the request.
     workspace
@@ -68,6 +72,9 @@ def simulate(
     ------
     RequestError
         The template, the request or the facts are wrong, an input is unknown or does not fit.
+    QuestionError
+        A tile asks about the content of media, and nothing was given that tells: no facts, no analysis, no
+        file.
     """
     home = Path(workspace) if workspace is not None else default_workspace()
     library = Library(home if home.is_dir() else None)
@@ -78,7 +85,7 @@ def simulate(
     record = _Recorder(on_event)
     run_id = _simulated_id(decided)
     record.emit(_started(decided, resolved, run_id, "simulate", _EPOCH))
-    Coordinator(
+    coordinator = Coordinator(
         decided,
         by_node(resolved.inputs),
         Answers(library, known, lambda: False),
@@ -89,7 +96,11 @@ def simulate(
         cancelled=lambda: False,
         max_items=most,
         clock=lambda: 0.0,
-    ).run()
+    )
+    coordinator.run()
+    if coordinator.unanswered:
+        node, question = coordinator.unanswered[0]
+        raise QuestionError(f"{decided.tile(node).name} {node} asks: {question}")
     return record.finished()
 
 

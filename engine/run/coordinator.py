@@ -1,6 +1,7 @@
 """The coordinator: takes the tiles of a plan through their lives, in topological order, on any executor.
 
-It is the only writer of events. Workers send it messages; it decides, emits, and submits what has become ready.
+It is the only writer of events. Workers send it messages; it decides, emits, and submits what has become
+ready.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from engine.context import InputMedia
-from engine.errors import Cancelled, TesseraError, TileError
+from engine.errors import Cancelled, QuestionError, TesseraError, TileError
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
 from engine.media.expr import NO_SOURCE
@@ -149,7 +150,9 @@ class Coordinator:
         self.started: dict[str, float] = {}
         self.awaited: dict[str, int] = {}
         self.failed_outputs: dict[str, list[str]] = {}
+        self.rendered: dict[str, dict[tuple[str, int], float]] = {}
         self.outputs: dict[tuple[str, int], str] = {}
+        self.unanswered: list[tuple[str, QuestionError]] = []
         self.made_outputs = 0
         self.under_way = 0
 
@@ -223,6 +226,8 @@ class Coordinator:
             items = run_tile(self.tiles[node], context, inputs, max_items=self.max_items)
         except Cancelled:
             put(("cancelled", node))
+        except QuestionError as error:
+            put(("question", node, error))
         except TesseraError as error:
             put(("failed", node, str(error)))
         except Exception as error:  # a tile's own fault must not end the run
@@ -253,7 +258,9 @@ class Coordinator:
         try:
             if self.cancelled():
                 raise Cancelled("the run was cancelled")
-            made = self.deliver(item, node, lambda fraction: put(("progress", node, fraction)))
+            made = self.deliver(
+                item, node, lambda fraction: put(("output_progress", node, item.ref, fraction))
+            )
         except Cancelled:
             put(("output_cancelled", node))
         except TesseraError as error:
@@ -279,6 +286,11 @@ class Coordinator:
     def _on_progress(self, node: str, fraction: float) -> None:
         self.emit(Progress(at=self.now(), node=node, fraction=fraction))
 
+    def _on_output_progress(self, node: str, ref: tuple[str, int], fraction: float) -> None:
+        self.rendered[node][ref] = fraction
+        done = sum(self.rendered[node].values()) / len(self.rendered[node])
+        self._on_progress(node, done)
+
     def _on_worked(self, node: str, items: tuple[Item, ...], inputs: Sequence[Item]) -> None:
         self.items[node] = items
         for item in items:
@@ -289,12 +301,17 @@ class Coordinator:
             return
         self.awaited[node] = len(outputs)
         self.failed_outputs[node] = []
+        self.rendered[node] = dict.fromkeys((item.ref for item in outputs), 0.0)
         self.under_way += len(outputs) - 1
         for item in outputs:
             self.executor.submit(self._render, node, item)
 
     def _on_failed(self, node: str, message: str) -> None:
         self._end(node, NodeStatus.FAILED, message, (message,))
+
+    def _on_question(self, node: str, error: QuestionError) -> None:
+        self.unanswered.append((node, error))
+        self._on_failed(node, str(error))
 
     def _on_cancelled(self, node: str) -> None:
         self._end(node, NodeStatus.CANCELLED, "the run was cancelled")

@@ -1,4 +1,6 @@
-"""The record of a run: a fold over its events, in the shape of the contract's section 4 with members of ours."""
+"""The record of a run: a fold over its events, in the shape of the contract's section 4 with members of ours.
+The record of a run: a fold over its events, in the shape of the contract's section 4 with members of ours.
+"""
 
 from __future__ import annotations
 
@@ -151,7 +153,7 @@ class RunRecord:
                 self.nodes[event.node].made += 1
                 self.items.append(event.item)
             case OutputMade():
-                self.outputs.append(Output(event.output))
+                self.outputs.append(Output({**event.output, "delivered_by": event.by}))
             case OutputFailed():
                 self.failures.append(event)
             case NodeLog():
@@ -161,7 +163,9 @@ class RunRecord:
                 self._sort()
 
     def _sort(self) -> None:
-        """Items and outputs by tile, then by index: the order of work on several threads is nobody's business."""
+        """Items and outputs by tile, then by index: the order of work on several threads is nobody's
+        business.
+        """
         place = {node: index for index, node in enumerate(self.nodes)}
         self.items.sort(key=lambda item: (place[item["agent_node_id"]], item["index"]))
         self.outputs.sort(key=lambda output: (place[output.node], output.raw["index"]))

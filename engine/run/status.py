@@ -65,7 +65,9 @@ def counts(statuses: Iterable[NodeStatus]) -> dict[str, int]:
 
 
 def run_status(statuses: Iterable[NodeStatus], outputs: int) -> RunStatus:
-    """How a run has ended: `failed` where something failed and no output came out, `partial_complete` where some did."""
+    """How a run has ended: `failed` where something failed and no output came out, `partial_complete` where
+    some did.
+    """
     seen = set(statuses)
     if _N.CANCELLED in seen:
         return RunStatus.CANCELLED

@@ -159,7 +159,8 @@ def test_a_file_is_what_its_expression_says(picture: Picture, with_sound: bool) 
     try:
         path = renderer().render(video, Path(_scratch()) / "law4.mp4").path
     except RenderError as error:
-        assert "no frame lies within" in str(error)
+        if "no frame lies within" not in str(error):
+            raise
         return
     info = probe(path)
     assert info.picture is not None

@@ -63,7 +63,9 @@ def test_what_is_simulated_is_what_is_rendered(
     request = FIXTURES / "requests" / f"{request_name}.json" if request_name else None
     given = _inputs(agent, places)
     told = simulate(AGENTS / f"{agent}.json", request, inputs=given, workspace=tmp_path / "none")
-    made = run(AGENTS / f"{agent}.json", request, inputs=given, workspace=tmp_path / "ws", out=tmp_path / "out")
+    made = run(
+        AGENTS / f"{agent}.json", request, inputs=given, workspace=tmp_path / "ws", out=tmp_path / "out"
+    )
     assert made.status == told.status == "completed", made.errors
     assert _lineage(told) == _lineage(made)
     assert not (tmp_path / "none").exists()
