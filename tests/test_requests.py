@@ -71,7 +71,7 @@ def bound(template: Any, request: Any, at: int = 0) -> list[Found]:
 
 def placed(sources: Mapping[str, Any], place: str) -> dict[str, Any]:
     """The sources at top level, or in an entry."""
-    return sources if place == "top" else {"video_inputs": [{"agent_node_id": A, **sources}]}
+    return dict(sources) if place == "top" else {"video_inputs": [{"agent_node_id": A, **sources}]}
 
 
 def test_every_source_form_is_covered_here() -> None:
@@ -760,3 +760,11 @@ def test_no_json_value_as_a_request_raises_anything_but_a_request_error(value: A
 def test_no_mutation_of_a_request_raises_anything_but_a_request_error(request: Any) -> None:
     with suppress(RequestError):
         planned(TWO, request).to_json().encode()
+
+
+@pytest.mark.parametrize("unknown_tiles", ["error", "opaque"])
+def test_names_that_no_encoding_can_say_are_faults_of_the_template(unknown_tiles: str) -> None:
+    template = agent("Image Generation", "\ud800", agent={"name": "half \ud800"})
+    faults = refused(template, {}, unknown_tiles=unknown_tiles)
+    assert places(faults) == ["/agent/name", "/agent_nodes/1/node_type"]
+    assert json.dumps([fault.to_dict() for fault in faults], ensure_ascii=False).encode()

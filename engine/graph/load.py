@@ -168,6 +168,8 @@ class _Reader:
                 wires.append(wire)
         connections, pairs = self._connections()
         self._cycles(pairs)
+        meta = self.wire.agent or WireMeta()
+        self._sayable(meta.model_dump(), "agent")
         extra = dict(self.wire.model_extra or {})
         if self.wire.update_params_template is not None:
             extra["update_params_template"] = self.wire.update_params_template
@@ -175,13 +177,20 @@ class _Reader:
             nodes=tuple(nodes),
             connections=tuple(connections),
             wires=tuple(wires),
-            meta=self.wire.agent or WireMeta(),
+            meta=meta,
             extra=extra,
             warnings=tuple(self.notices),
         )
 
     def _fault(self, message: str, *at: str | int) -> None:
         self.faults.append(Fault(pointer(*at), "template", message))
+
+    def _sayable(self, value: Any, *at: str | int) -> bool:
+        """Whether JSON can say a value that goes into plans as it is; a fault where it cannot."""
+        odd = not_json(value)
+        if odd is not None:
+            self._fault(odd[1], *at, *odd[0])
+        return odd is None
 
     def _node(self, index: int, wire: WireNode) -> Tile | None:
         faulty = (self.section, index) in self.faulty
@@ -240,6 +249,8 @@ class _Reader:
             return None
         name = next((text for text in names if text), None)
         label = name or given
+        if not self._sayable(label, self.section, index, *_type_at(wire)):
+            return None
         if self.unknown_tiles == "opaque":
             what = f"node {node_id}: type {label!r} is not known; taken as opaque, it hands its inputs on"
             self.notices.append(Notice("opaque_tile", what, pointer(self.section, index)))

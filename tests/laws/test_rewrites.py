@@ -29,7 +29,7 @@ Edge = tuple[str, str]
 
 def paths(graph: nx.DiGraph, gone: Collection[str]) -> Iterator[tuple[str, ...]]:
     """Every path of the graph between kept tiles whose inner nodes are all in `gone`: the oracle of law 5."""
-    stack = [(node,) for node in graph if node not in gone]
+    stack: list[tuple[str, ...]] = [(node,) for node in graph if node not in gone]
     while stack:
         path = stack.pop()
         for after in graph.succ[path[-1]]:
