@@ -51,7 +51,6 @@ _HOMES = {
     "WorkspaceError": "engine.errors",
     "load_agent": "engine.graph.load",
     "plan": "engine.graph.plan",
-    "run": "engine.run.api",
     "simulate": "engine.run.api",
 }
 
@@ -81,6 +80,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports happen when a name is first used, so that `import engine` costs nothing."""
+    if name == "run":
+        return import_module("engine.run")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
