@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.drawing import shown
 from engine.cli.output import OK, put_json, refuse
+from engine.text import shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

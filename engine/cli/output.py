@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 from typing import Any, TextIO
@@ -19,6 +18,7 @@ from engine.errors import (
     TesseraError,
     WorkspaceError,
 )
+from engine.text import clean
 
 __all__ = [
     "FAILED",
@@ -39,8 +39,6 @@ __all__ = [
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
 
 class NotFound(WorkspaceError):
     """The command line names a thing that the workspace does not hold: that is a wrong request."""
@@ -52,11 +50,6 @@ def prepare_streams() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
-
-
-def clean(text: str) -> str:
-    """Text for a terminal: without the control characters that a file's name or a message may hold."""
-    return _CONTROL.sub("�", text)
 
 
 def put(text: str) -> None:

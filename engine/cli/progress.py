@@ -9,7 +9,6 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from engine.cli.drawing import short_ids
 from engine.cli.output import clean, log
 
 if TYPE_CHECKING:

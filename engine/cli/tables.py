@@ -15,8 +15,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.drawing import short_ids, shown
 from engine.cli.output import clean, put
+from engine.text import seconds_of, short_ids, shown, span_of
+from engine.text import count as plural
 
 if TYPE_CHECKING:
     from engine.graph.plan import Plan
@@ -73,10 +74,6 @@ def section(title: str, part: RenderableType) -> Iterator[RenderableType]:
 def lines_of(lines: Iterable[str]) -> Text:
     """Lines of text, each indented."""
     return Text("\n".join(f"  {clean(line)}" for line in lines))
-
-
-def plural(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def notices(warnings: Iterable[Mapping[str, str]]) -> Iterator[RenderableType]:
@@ -239,11 +236,6 @@ def frame_rate(fps: str | None) -> str:
     return "" if fps is None else f"{float(Fraction(fps)):.3f}".rstrip("0").rstrip(".")
 
 
-def seconds_of(milliseconds: float) -> str:
-    """Milliseconds as seconds: `4004` → `4.004 s`."""
-    return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".") + " s"
-
-
 def runs_table(runs: Iterable[Mapping[str, Any]]) -> Table:
     """One line for each run."""
     rows = []
@@ -313,7 +305,7 @@ def _source(ref: Any) -> tuple[str, str, str]:
     start, end = ref.start_ms, ref.end_ms
     if start is None and end is None:
         return ref.form, ref.key, "whole"
-    return ref.form, ref.key, f"{seconds_of(start or 0)} to {'the end' if end is None else seconds_of(end)}"
+    return ref.form, ref.key, span_of(start, end)
 
 
 def _changes(plan: Plan, names: Mapping[str, str]) -> Iterator[str]:

@@ -97,7 +97,8 @@ def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
     if as_json:
         put_json({named: asset.id, "status": "ok"})
         return OK
-    from engine.cli.tables import frame_rate, seconds_of
+    from engine.cli.tables import frame_rate
+    from engine.text import seconds_of
 
     facts = asset.info.summary()
     told = [facts["kind"]]

@@ -25,6 +25,9 @@ __all__ = [
 ]
 
 COMPILER_VERSION = 1
+_AAC_BITRATES = {1: "160k", 2: "256k", 6: "448k"}
+"""By channels. Below these, coding was seen to lift the peaks of limited speech by up to 2.4 dB."""
+
 _INLINE_GRAPH = 60_000
 """Characters of a filter graph that may stand on the command line; a longer one goes into a file."""
 
@@ -96,7 +99,7 @@ def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
 def _sound_options(sound: Sound, target: Target) -> dict[str, Any]:
     if target.lossless:
         return {"c:a": "pcm_f32le"}
-    return {"c:a": "aac", "b:a": f"{96 * min(sound.channels, 4)}k"}
+    return {"c:a": "aac", "b:a": _AAC_BITRATES[sound.channels]}
 
 
 def _command(lowering: Lowering, streams: list[Any], output: str, options: Mapping[str, Any]) -> Command:
