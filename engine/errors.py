@@ -7,6 +7,7 @@
     ├── MediaError        a media file cannot be used: not media, truncated, no picture, …
     │   └── RenderError   ffmpeg failed, timed out or could not be started
     ├── TileError         a tile could not do its work; blocks its descendants
+    │   └── TransientError  … this time; another attempt may do it
     ├── QuestionError     a simulation was asked something that it was given no answer to
     ├── WorkspaceError    the workspace cannot be read or written, or holds no such thing
     └── Cancelled         the run was cancelled while this piece of it was under way
@@ -28,6 +29,7 @@ __all__ = [
     "RequestError",
     "TesseraError",
     "TileError",
+    "TransientError",
     "WorkspaceError",
     "pointer",
 ]
@@ -98,6 +100,10 @@ class RenderError(MediaError):
 
 class TileError(TesseraError):
     """A tile could not do its work. The message says why and what would help."""
+
+
+class TransientError(TileError):
+    """A tile could not do its work this time; another attempt may."""
 
 
 class QuestionError(TesseraError):

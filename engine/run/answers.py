@@ -1,23 +1,31 @@
-"""Who answers a tile's questions: facts that were given, else the media itself (analysed once, and
-remembered).
+"""Who answers a tile's questions: a stub, facts that were given, else the media itself (analysed once).
+
+Every answer knows where it came from, and what a run has learned can be given to a simulation as facts.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
+from engine.analysis.assumed import assumed_speech
 from engine.analysis.project import project_levels, project_speech
 from engine.context import LEVEL_HOP_MS, InputMedia
 from engine.errors import Cancelled, MediaError, QuestionError, TesseraError, TileError
 from engine.graph.model import Tile
 from engine.inputs.facts import MediaFacts
 from engine.inputs.library import Asset, Library
-from engine.media.expr import NO_SOURCE, Image
+from engine.media.expr import Image
 from engine.media.item import Video
-from engine.media.time import Range, ms
+from engine.media.time import Range, ms, to_ms
+from engine.run.stubs import StubAnswers
 
-__all__ = ["Answers", "TileContext"]
+__all__ = ["Answers", "Origin", "TileContext"]
+
+Origin = Literal["real", "stubbed", "facts", "assumed"]
+Note = Callable[[str, str, Origin], None]
+"""Told of each answer: (question, what it is about, where the answer came from)."""
 
 
 class Answers:
@@ -27,12 +35,20 @@ class Answers:
     ----------
     facts
         In a simulation, what was stated; they come first. None in a run.
+    assume
+        Answer by the synthetic model of speech where nothing else does.
     """
 
     def __init__(
-        self, library: Library, facts: Mapping[str, MediaFacts] | None, cancelled: Callable[[], bool]
+        self,
+        library: Library,
+        facts: Mapping[str, MediaFacts] | None,
+        cancelled: Callable[[], bool],
+        *,
+        assume: bool = False,
     ) -> None:
-        self.library, self.facts, self.cancelled = library, facts, cancelled
+        self.library, self.facts, self.cancelled, self.assume = library, facts, cancelled, assume
+        self.learned: dict[str, dict[str, Any]] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -47,57 +63,72 @@ class Answers:
         except TesseraError:
             return None
 
-    def speech(self, key: str) -> Sequence[Range]:
-        """Where somebody speaks in a source."""
-        stated = self._stated(key)
-        if stated is not None and stated.speech is not None:
-            return [(ms(start), ms(end)) for start, end in stated.speech]
-        asset = self._asset(key)
-        if asset is not None:
-            with self._one_at_a_time(asset.id):
-                found = self.library.sound_facts(asset, self.cancelled)
-            return [(ms(start), ms(end)) for start, end in found.speech]
-        stub = f'"{key}": {{"speech": [[start_ms, end_ms], …]}}'
-        raise QuestionError(
-            f"where is speech in {key}? Nothing was given that tells; add to the facts {stub}"
-        )
+    def speech(self, key: str, until: int) -> tuple[Sequence[Range], Origin]:
+        """Where somebody speaks in a source, and where that is known from.
 
-    def levels(self, key: str) -> Sequence[float] | None:
-        """The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and they do not
-        say.
+        Parameters
+        ----------
+        until
+            The end of what is asked about, in ms; only the synthetic model needs it.
         """
         stated = self._stated(key)
-        if stated is not None:
-            return stated.levels_dbfs
+        if stated is not None and stated.speech is not None:
+            return [(ms(start), ms(end)) for start, end in stated.speech], "facts"
         asset = self._asset(key)
-        if asset is None:
-            return None
-        with self._one_at_a_time(asset.id):
-            return self.library.sound_facts(asset, self.cancelled).levels_dbfs
+        if asset is not None and stated is None:
+            return [(ms(start), ms(end)) for start, end in self._heard(asset).speech], "real"
+        if self.assume:
+            return assumed_speech(until), "assumed"
+        stub = f'"{key}": {{"speech": [[start_ms, end_ms], …]}}'
+        raise QuestionError(
+            f"where is speech in {key}? Nothing was given that tells; add to the facts {stub}, or assume"
+        )
 
-    def _one_at_a_time(self, key: str) -> threading.Lock:
+    def levels(self, key: str) -> tuple[Sequence[float] | None, Origin]:
+        """The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and do not say."""
+        stated = self._stated(key)
+        if stated is not None:
+            return stated.levels_dbfs, "facts"
+        asset = self._asset(key)
+        return (self._heard(asset).levels_dbfs, "real") if asset is not None else (None, "facts")
+
+    def _heard(self, asset: Asset) -> Any:
         with self._lock:
-            return self._locks.setdefault(key, threading.Lock())
+            lock = self._locks.setdefault(asset.id, threading.Lock())
+        with lock:
+            found = self.library.sound_facts(asset, self.cancelled)
+        heard = {"speech": [list(one) for one in found.speech], "levels_dbfs": list(found.levels_dbfs)}
+        with self._lock:
+            self.learned.setdefault(asset.id, {}).update(heard)
+        return found
 
     def name(self, asset_id: str) -> str:
         """The file name of an asset, or its id where only facts are known of it."""
         asset = self._asset(asset_id)
         return asset.name if asset is not None else asset_id
 
-    def image(self, asset_id: str) -> Image:
-        """The image asset with this id."""
+    def image(self, asset_id: str) -> tuple[Image, Origin]:
+        """The image asset with this id.
+
+        Raises
+        ------
+        TileError
+            There is none, or it is no image.
+        """
         stated = (self.facts or {}).get(asset_id.lower())
         if stated is None and self._asset(asset_id) is None:
             stated = (self.facts or {}).get("*")
         if stated is not None and stated.width and stated.height:
-            return Image.source(asset_id.lower(), width=stated.width, height=stated.height)
+            return Image.source(asset_id.lower(), width=stated.width, height=stated.height), "facts"
         asset = self._asset(asset_id)
         if asset is None:
             raise TileError(f"unknown image {asset_id}: the workspace holds none with this id")
         if asset.info.kind != "image" or asset.info.picture is None:
             raise TileError(f"{asset.name} ({asset_id}) is {asset.info.kind}, not an image")
         picture = asset.info.picture
-        return Image.source(asset.id, width=picture.width, height=picture.height)
+        with self._lock:
+            self.learned.setdefault(asset.id, {}).update({"width": picture.width, "height": picture.height})
+        return Image.source(asset.id, width=picture.width, height=picture.height), "real"
 
 
 class TileContext:
@@ -110,9 +141,11 @@ class TileContext:
         sources: Sequence[InputMedia],
         log: Callable[[str], None],
         progress: Callable[[float], None],
+        note: Note,
+        stub: StubAnswers | None = None,
     ) -> None:
         self._tile, self._answers, self._sources = tile, answers, sources
-        self._log, self._progress = log, progress
+        self._log, self._progress, self._note, self._stub = log, progress, note, stub
 
     def sources(self) -> Sequence[InputMedia]:
         self._check()
@@ -120,25 +153,45 @@ class TileContext:
 
     def speech(self, video: Video) -> tuple[Range, ...]:
         self._check()
+        if self._stub is not None and self._stub.speech is not None:
+            self._note("speech", "", "stubbed")
+            return _within(self._stub.speech, to_ms(video.duration))
         if video.sound is None:
             return ()
+        ends: dict[str, int] = {}
+        for source, _start, end in video.sound.kept:
+            ends[source] = max(ends.get(source, 0), to_ms(end))
+
+        def speech_of(key: str) -> Sequence[Range]:
+            found, origin = self._answers.speech(key, ends[key])
+            self._note("speech", key, origin)
+            return found
+
         try:
-            return project_speech(video.sound.kept, self._speech_of)
+            return project_speech(video.sound.kept, speech_of)
         except MediaError as error:
             raise TileError(str(error)) from None
 
-    def _speech_of(self, key: str) -> Sequence[Range]:
-        return () if key == NO_SOURCE else self._answers.speech(key)
-
     def levels(self, video: Video) -> tuple[float, ...] | None:
         self._check()
+        if self._stub is not None and (self._stub.speech is not None or self._stub.levels_dbfs is not None):
+            return self._stub.levels_dbfs
         if video.sound is None:
             return None
-        return project_levels(video.sound.kept, self._answers.levels, LEVEL_HOP_MS)
+
+        def levels_of(key: str) -> Sequence[float] | None:
+            found, origin = self._answers.levels(key)
+            if found is not None:
+                self._note("levels", key, origin)
+            return found
+
+        return project_levels(video.sound.kept, levels_of, LEVEL_HOP_MS)
 
     def image(self, asset_id: str) -> Image:
         self._check()
-        return self._answers.image(asset_id)
+        found, origin = self._answers.image(asset_id)
+        self._note("image", asset_id, origin)
+        return found
 
     def asset_name(self, asset_id: str) -> str:
         return self._answers.name(asset_id)
@@ -153,3 +206,10 @@ class TileContext:
     def _check(self) -> None:
         if self._answers.cancelled():
             raise Cancelled("the run was cancelled")
+
+
+def _within(ranges: Sequence[tuple[int, int]], duration_ms: int) -> tuple[Range, ...]:
+    """Ranges in ms as seconds, cut off at a video's end."""
+    return tuple(
+        (ms(start), ms(min(end, duration_ms))) for start, end in ranges if start < min(end, duration_ms)
+    )

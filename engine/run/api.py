@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from engine.errors import Fault, QuestionError, RequestError, TesseraError, Work
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import read_facts
-from engine.inputs.library import Library, default_workspace
+from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
 from engine.media.item import Item, describe
@@ -26,8 +27,10 @@ from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
 from engine.run.deliver import RunDelivery, output_record
 from engine.run.events import Event, RunStarted
+from engine.run.learned import facts_of
 from engine.run.record import RunRecord
 from engine.run.store import RunStore
+from engine.run.stubs import StubbedTile, read_stubs
 from engine.settings import default_catalogue, settings
 
 __all__ = ["run", "simulate"]
@@ -41,6 +44,8 @@ def simulate(
     request: Any = None,
     *,
     facts: Any = None,
+    stubs: Mapping[str, Any] | None = None,
+    assume: bool = False,
     inputs: Iterable[LocalInput | str | Path] = (),
     workspace: str | Path | None = None,
     catalogue: Catalogue | None = None,
@@ -61,6 +66,12 @@ def simulate(
         What is known of media that is not there: `{id, URL or "*": {"duration_ms", "width", "height", "fps",
         "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local
         files.
+    stubs
+        What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node by id,
+        unique beginning of one or unique name; see `engine.run.stubs.Stub`.
+    assume
+        Where nothing tells of speech, assume it by a synthetic model (`engine.analysis.assumed`); the record
+        says so.
     inputs
         Local files, as inputs beside those of the request.
     workspace
@@ -81,14 +92,15 @@ def simulate(
     known = read_facts(facts)
     decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
     most = _check_items(decided, max_items)
+    stubbed = read_stubs(stubs, decided, None)
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
     record = _Recorder(on_event)
     run_id = _simulated_id(decided)
-    record.emit(_started(decided, resolved, run_id, "simulate", _EPOCH))
+    record.emit(_started(decided, resolved, run_id, "simulate", _EPOCH, stubbed))
     coordinator = Coordinator(
         decided,
         by_node(resolved.inputs),
-        Answers(library, known, lambda: False),
+        Answers(library, known, lambda: False, assume=assume),
         _describing(run_id),
         record.emit,
         now=lambda: _EPOCH,
@@ -96,6 +108,8 @@ def simulate(
         cancelled=lambda: False,
         max_items=most,
         clock=lambda: 0.0,
+        stubs=stubbed,
+        waits=False,
     )
     coordinator.run()
     if coordinator.unanswered:
@@ -108,6 +122,7 @@ def run(
     agent: Any,
     request: Any = None,
     *,
+    stubs: Mapping[str, Any] | None = None,
     inputs: Iterable[LocalInput | str | Path] = (),
     workspace: str | Path | None = None,
     out: str | Path | None = None,
@@ -117,13 +132,14 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    facts_out: str | Path | None = None,
 ) -> RunRecord:
     """Run an agent on real media.
 
     Parameters
     ----------
-    agent, request, inputs, max_items
-        As in `simulate`; local files are stored in the workspace.
+    agent, request, stubs, inputs, max_items
+        As in `simulate`; local files are stored in the workspace, and what a stub makes needs files.
     workspace
         Where assets, renders and records are kept; by default `TESSERA_WORKSPACE`, else `.tessera`.
     out
@@ -136,6 +152,9 @@ def run(
         Where tiles and renders run; by default a thread pool.
     render_timeout_s
         The longest that one ffmpeg process may take.
+    facts_out
+        A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
+        counts, durations, sizes and lineage where the media is not.
 
     Raises
     ------
@@ -148,7 +167,8 @@ def run(
     home = Path(workspace) if workspace is not None else default_workspace()
     library, store = Library(home), RunStore(home)
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
-    _check_executable(decided)
+    stubbed = read_stubs(stubs, decided, library.add)
+    _check_executable(decided, stubbed)
     most = _check_items(decided, max_items)
     resolved = resolve_inputs(decided, library, renders=store.render_asset)
     answers = Answers(library, None, cancelled)
@@ -157,7 +177,7 @@ def run(
     run_id = str(uuid.uuid4())
     log = store.open_log(run_id)
     record = _Recorder(on_event, log.append)
-    record.emit(_started(decided, resolved, run_id, "run", _now()))
+    record.emit(_started(decided, resolved, run_id, "run", _now(), stubbed))
     delivery = RunDelivery(decided, library, store, run_id, target, cancelled, render_timeout_s, _now)
     pool = executor or ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="tile")
     try:
@@ -171,6 +191,7 @@ def run(
             executor=pool,
             cancelled=cancelled,
             max_items=most,
+            stubs=stubbed,
         ).run()
     finally:
         if executor is None:
@@ -179,6 +200,8 @@ def run(
         delivery.close()
     finished = record.finished()
     store.save(finished)
+    if facts_out is not None:
+        write_atomically(Path(facts_out), json.dumps(facts_of(resolved, answers), indent=1) + "\n")
     return finished
 
 
@@ -210,12 +233,12 @@ def _plan(
     return plan(agent, request, catalogue=known, unknown_tiles=unknown_tiles)
 
 
-def _check_executable(decided: Plan) -> None:
-    """Refuse a plan with tiles that cannot be run yet, by name."""
+def _check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile]) -> None:
+    """Refuse a plan with tiles that cannot be run yet and for which no stub stands in, by name."""
     faults = []
     for node in decided.order:
         tile = decided.tile(node)
-        if not tile.type.executable():
+        if not tile.type.executable() and not (node in stubbed and stubbed[node].replaces_work()):
             what = (
                 f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
             )
@@ -304,7 +327,9 @@ def _simulated_id(decided: Plan) -> str:
     return derived_id(*decided.order, decided.request.model_dump_json(exclude_unset=True))
 
 
-def _started(decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str) -> RunStarted:
+def _started(
+    decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str, stubbed: Iterable[str]
+) -> RunStarted:
     nodes: list[dict[str, Any]] = []
     for node in decided.order:
         kind = decided.tile(node).type
@@ -334,6 +359,7 @@ def _started(decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str)
         changes=decided.changes.to_dict(),
         request=decided.request.to_dict(),
         triggered_by=None,
+        stubs=tuple(stubbed),
     )
 
 

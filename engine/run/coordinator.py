@@ -9,20 +9,22 @@ from __future__ import annotations
 import queue
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
 from engine.context import InputMedia
-from engine.errors import Cancelled, QuestionError, TesseraError, TileError
+from engine.errors import Cancelled, QuestionError, TesseraError, TileError, TransientError
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
 from engine.media.expr import NO_SOURCE
 from engine.media.item import Item, describe, kept_of, kind_of
+from engine.node import Made
 from engine.run.answers import Answers, TileContext
 from engine.run.events import (
+    Answered,
     Event,
     ItemMade,
     NodeChanged,
@@ -33,6 +35,7 @@ from engine.run.events import (
     RunFinished,
 )
 from engine.run.status import FINAL, NodeStatus, run_status
+from engine.run.stubs import Attempt, StubbedTile
 
 __all__ = ["Coordinator", "Delivered", "InlineExecutor", "item_record", "run_tile"]
 
@@ -56,6 +59,9 @@ class Delivered:
     output: dict[str, Any]
 
 
+_MOST_ATTEMPTS = 3
+_FIRST_PAUSE_S = 0.2
+_POLL_S = 0.05
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 Deliver = Callable[[Item, str, Callable[[float], None]], Delivered]
@@ -75,7 +81,15 @@ def item_record(item: Item) -> dict[str, Any]:
     }
 
 
-def run_tile(tile: Tile, context: TileContext, inputs: Sequence[Item], *, max_items: int) -> tuple[Item, ...]:
+def run_tile(
+    tile: Tile,
+    context: TileContext,
+    inputs: Sequence[Item],
+    *,
+    max_items: int,
+    stub: StubbedTile | None = None,
+    attempt: Attempt | None = None,
+) -> tuple[Item, ...]:
     """Run one tile: check what reaches it, let it work, number what it makes.
 
     Raises
@@ -93,13 +107,31 @@ def run_tile(tile: Tile, context: TileContext, inputs: Sequence[Item], *, max_it
                 raise TileError(
                     f"{tile.name} takes {takes}; it was given {kind_of(item.value)} by {item.node}"
                 )
-    work = kind().run if kind.executable() else kind().described
+    if attempt is not None and stub is not None and attempt.makes is not None:
+        work: Iterable[Made] = stub.make(attempt, inputs)
+    else:
+        work = (kind().run if kind.executable() else kind().described)(context, inputs, tile.params)
     return tuple(
         Item(
-            tile.id, index, made.value, tuple(parent.ref for parent in made.parents), made.why, made.fidelity
+            tile.id,
+            index,
+            made.value,
+            tuple(parent.ref for parent in made.parents),
+            made.why,
+            _fidelity(made),
         )
-        for index, made in enumerate(work(context, inputs, tile.params))
+        for index, made in enumerate(work)
     )
+
+
+_FIDELITIES = ("real", "placeholder", "described", "stubbed")
+"""From the best to the worst; what is made of something worse is no better."""
+
+
+def _fidelity(made: Made) -> str:
+    if not made.parents:
+        return made.fidelity
+    return max((made.fidelity, *(parent.fidelity for parent in made.parents)), key=_FIDELITIES.index)
 
 
 class Coordinator:
@@ -119,6 +151,10 @@ class Coordinator:
         Where tiles and renders run.
     cancelled
         Asked between steps; once it is true nothing new is started.
+    stubs
+        Stubs by node.
+    waits
+        Whether time passes: False in a simulation, which neither pauses nor hangs.
     """
 
     def __init__(
@@ -134,10 +170,13 @@ class Coordinator:
         cancelled: Callable[[], bool],
         max_items: int,
         clock: Callable[[], float] = time.monotonic,
+        stubs: Mapping[str, StubbedTile] | None = None,
+        waits: bool = True,
     ) -> None:
         self.plan, self.sources, self.answers, self.deliver = plan, sources, answers, deliver
         self.emit, self.now, self.executor, self.cancelled = emit, now, executor, cancelled
         self.max_items, self.clock = max_items, clock
+        self.stubs, self.waits = dict(stubs or {}), waits
         self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
@@ -214,16 +253,7 @@ class Coordinator:
         put = self.messages.put
         put(("started", node))
         try:
-            if self.cancelled():
-                raise Cancelled("the run was cancelled")
-            context = TileContext(
-                self.tiles[node],
-                self.answers,
-                self.sources.get(node, ()),
-                lambda message: put(("log", node, message)),
-                lambda fraction: put(("progress", node, fraction)),
-            )
-            items = run_tile(self.tiles[node], context, inputs, max_items=self.max_items)
+            items = self._attempts(node, inputs)
         except Cancelled:
             put(("cancelled", node))
         except QuestionError as error:
@@ -235,6 +265,55 @@ class Coordinator:
             put(("failed", node, f"{type(error).__name__}: {error}"))
         else:
             put(("worked", node, items, inputs))
+
+    def _attempts(self, node: str, inputs: Sequence[Item]) -> tuple[Item, ...]:
+        """In a worker: one tile, tried again where it failed for this time only."""
+        for number in range(1, _MOST_ATTEMPTS):
+            try:
+                return self._attempt(node, inputs, number)
+            except TransientError as error:
+                again = f"attempt {number} of {_MOST_ATTEMPTS} failed: {error}"
+                self.messages.put(("log", node, again))
+                self._pause(number)
+        return self._attempt(node, inputs, _MOST_ATTEMPTS)
+
+    def _attempt(self, node: str, inputs: Sequence[Item], number: int) -> tuple[Item, ...]:
+        if self.cancelled():
+            raise Cancelled("the run was cancelled")
+        put = self.messages.put
+        stub = self.stubs.get(node)
+        attempt = stub.stub.attempt(number) if stub is not None else None
+        if attempt is not None and attempt.fault is not None:
+            self._suffer(attempt)
+        context = TileContext(
+            self.tiles[node],
+            self.answers,
+            self.sources.get(node, ()),
+            lambda message: put(("log", node, message)),
+            lambda fraction: put(("progress", node, fraction)),
+            lambda question, about, origin: put(("answered", node, question, about, origin)),
+            attempt.answers if attempt is not None else None,
+        )
+        return run_tile(
+            self.tiles[node], context, inputs, max_items=self.max_items, stub=stub, attempt=attempt
+        )
+
+    def _suffer(self, attempt: Attempt) -> None:
+        """A stub's fault. One that hangs does so until the run is cancelled; a simulation does not wait for that."""
+        if attempt.fault == "transient":
+            raise TransientError(attempt.message or "a fault for this time, by a stub")
+        if attempt.fault == "hang":
+            while self.waits and not self.cancelled():
+                time.sleep(_POLL_S)
+            if self.waits:
+                raise Cancelled("the run was cancelled")
+            raise TileError(attempt.message or "hangs, by a stub: a run would wait until it is cancelled")
+        raise TileError(attempt.message or "fails, by a stub")
+
+    def _pause(self, attempt: int) -> None:
+        """Wait before the next attempt, twice as long each time; a simulation does not."""
+        if self.waits:
+            time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
 
     # outputs
 
@@ -282,6 +361,9 @@ class Coordinator:
 
     def _on_log(self, node: str, message: str) -> None:
         self.emit(NodeLog(at=self.now(), node=node, message=message))
+
+    def _on_answered(self, node: str, question: str, about: str, origin: str) -> None:
+        self.emit(Answered(at=self.now(), node=node, question=question, about=about, origin=origin))
 
     def _on_progress(self, node: str, fraction: float) -> None:
         self.emit(Progress(at=self.now(), node=node, fraction=fraction))

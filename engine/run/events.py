@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from engine.run.status import NodeStatus, RunStatus
 
 __all__ = [
+    "Answered",
     "AnyEvent",
     "Event",
     "ItemMade",
@@ -44,6 +45,7 @@ class RunStarted(Event):
     changes: dict[str, Any]
     request: dict[str, Any]
     triggered_by: dict[str, Any] | None = None
+    stubs: tuple[str, ...] = ()
 
 
 class NodeChanged(Event):
@@ -100,6 +102,16 @@ class NodeLog(Event):
     message: str
 
 
+class Answered(Event):
+    """A tile's question was answered. `origin`: real, stubbed, facts or assumed."""
+
+    event: Literal["answered"] = "answered"
+    node: str
+    question: str
+    about: str
+    origin: str
+
+
 class RunFinished(Event):
     """The last event."""
 
@@ -109,7 +121,15 @@ class RunFinished(Event):
 
 
 AnyEvent = Annotated[
-    RunStarted | NodeChanged | ItemMade | OutputMade | OutputFailed | Progress | NodeLog | RunFinished,
+    RunStarted
+    | NodeChanged
+    | ItemMade
+    | OutputMade
+    | OutputFailed
+    | Progress
+    | NodeLog
+    | Answered
+    | RunFinished,
     Field(discriminator="event"),
 ]
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyEvent)

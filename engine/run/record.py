@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.run.events import (
+    Answered,
     Event,
     ItemMade,
     NodeChanged,
@@ -36,6 +37,7 @@ class NodeRecord:
     seconds: float | None = None
     made: int = 0
     logs: list[str] = field(default_factory=list)
+    answers: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -56,6 +58,10 @@ class NodeRecord:
             "items": self.made,
             "seconds": self.seconds,
             "logs": list(self.logs),
+            "answers": [
+                {"question": question, "about": about, "origin": origin}
+                for question, about, origin in sorted(self.answers)
+            ],
         }
 
 
@@ -158,6 +164,8 @@ class RunRecord:
                 self.failures.append(event)
             case NodeLog():
                 self.nodes[event.node].logs.append(event.message)
+            case Answered():
+                self.nodes[event.node].answers.append((event.question, event.about, event.origin))
             case RunFinished():
                 self.status, self.message = event.status, event.message
                 self._sort()
@@ -217,6 +225,7 @@ class RunRecord:
             "outputs": [output.raw for output in self.outputs],
             "triggered_by": self.start.triggered_by,
             "mode": self.start.mode,
+            "stubs": list(self.start.stubs),
             "agent_name": self.start.agent["name"],
             "nodes": [node.to_dict() for node in self.nodes.values()],
             "warnings": list(self.warnings),

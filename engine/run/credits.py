@@ -1,0 +1,371 @@
+"""What a run costs in credits: a price table, the bill of a run, and what becomes of a run that lacks credits.
+
+The hosted product meters a run by the duration of its inputs, and does not publish what each tile costs. The
+prices here are ours, in round numbers: put your own into a JSON file.
+
+Credits are `Decimal`. Each line of a bill is rounded half up to the table's `decimals`, once; what is added up
+are the rounded lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.graph.plan import Plan
+from engine.node import Category
+from engine.run.cost import folded, read_table
+from engine.run.record import NodeRecord, Output, RunRecord
+from engine.run.status import NodeStatus, counts, run_status
+
+__all__ = ["Bill", "Line", "Price", "PriceTable", "needs_credits", "patched", "price", "stopped"]
+
+Credits = Annotated[Decimal, Field(ge=0, max_digits=20, allow_inf_nan=False)]
+Meter = Literal["input_minute", "made_second", "made_image", "output_minute"]
+
+_UNITS: Mapping[Meter, int] = {
+    "input_minute": 60_000,
+    "made_second": 1_000,
+    "made_image": 1,
+    "output_minute": 60_000,
+}
+"""How many of what is counted (milliseconds, images) a price is for."""
+
+_EXACT = Context(prec=400)
+"""Holds the sum of any lines without rounding."""
+
+
+class Price(BaseModel):
+    """The price of a tile's work, in credits.
+
+    Attributes
+    ----------
+    input_minute
+        For each minute of media that reaches the tile; for an input, of its metered duration, which is that of
+        the clip.
+    made_second
+        For each second of video and sound that it makes.
+    made_image
+        For each picture that it makes.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_minute: Credits = Decimal(0)
+    made_second: Credits = Decimal(0)
+    made_image: Credits = Decimal(0)
+
+    def under(self, other: Price | None) -> Price:
+        """This price, with what `other` states explicitly in place of its own."""
+        return self if other is None else self.model_copy(update=other.model_dump(exclude_unset=True))
+
+
+def _a(**prices: str) -> Price:
+    return Price(**{name: Decimal(text) for name, text in prices.items()})
+
+
+_BY_CATEGORY: dict[Category, Price] = {
+    "input": _a(),
+    "trigger": _a(),
+    "edit": _a(input_minute="1"),
+    "style": _a(input_minute="1"),
+    "sound": _a(input_minute="1"),
+    "generate": _a(made_second="1", made_image="1"),
+    "export": _a(),
+    "output": _a(),
+}
+_BY_NAME: dict[str, Price] = {
+    "Mirror": _a(input_minute="0.2"),
+    "Watermark": _a(input_minute="0.2"),
+    "Color Correction": _a(input_minute="0.2"),
+    "Clips": _a(input_minute="2"),
+    "Rough Cut": _a(input_minute="2"),
+    "Motion Graphics": _a(input_minute="10"),
+    "Voice": _a(input_minute="5"),
+    "AI Voiceover": _a(input_minute="3"),
+    "AI Music": _a(input_minute="3"),
+    "AI B-Roll": _a(input_minute="20", made_second="0"),
+    "AI Augment": _a(input_minute="20", made_second="0"),
+    "Audio Generation": _a(made_second="0.1"),
+}
+
+
+class PriceTable(BaseModel):
+    """Prices by the name of a node type, else by its category, and of rendered outputs.
+
+    Attributes
+    ----------
+    decimals
+        The decimal places that each line of a bill is rounded to.
+    output_minute
+        Credits for each minute of output.
+    tiles
+        By name: what differs from the category's price.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    decimals: Annotated[int, Field(ge=0, le=12, strict=True)] = 2
+    output_minute: Credits = Decimal("0.5")
+    categories: dict[Category, Price] = _BY_CATEGORY
+    tiles: dict[str, Price] = _BY_NAME
+
+    @classmethod
+    def read(cls, document: Any = None) -> PriceTable:
+        """Our table, with what a document (a dict, JSON text or a path) states in place of ours.
+
+        Examples
+        --------
+        >>> table = PriceTable.read({"output_minute": 0, "tiles": {"captions": {"input_minute": "1.25"}}})
+        >>> table.of("Captions", "style").input_minute, table.of("Outro", "style").input_minute
+        (Decimal('1.25'), Decimal('1'))
+
+        Raises
+        ------
+        RequestError
+            Every fault of the document.
+        """
+        ours = cls()
+        if document is None:
+            return ours
+        given = read_table(document, cls, "prices")
+        stated = given.model_fields_set
+        tiles, known = dict(ours.tiles), {folded(name): name for name in ours.tiles}
+        for name, own in given.tiles.items() if "tiles" in stated else ():
+            here = known.get(folded(name), name)
+            tiles[here] = tiles[here].under(own) if here in tiles else own
+        categories = dict(ours.categories)
+        for category, own in given.categories.items() if "categories" in stated else ():
+            categories[category] = categories[category].under(own)
+        return given.model_copy(update={"tiles": tiles, "categories": categories})
+
+    def of(self, name: str, category: Category) -> Price:
+        """The price of a tile of this type."""
+        usual = self.categories.get(category) or _BY_CATEGORY[category]
+        own = next((one for known, one in self.tiles.items() if folded(known) == folded(name)), None)
+        return usual.under(own)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as JSON values, credits as text; `read` reads them."""
+        return {
+            "decimals": self.decimals,
+            "output_minute": str(self.output_minute),
+            "categories": {name: _texts(one) for name, one in self.categories.items()},
+            "tiles": {name: _texts(one) for name, one in self.tiles.items()},
+        }
+
+
+def _texts(one: Price) -> dict[str, str]:
+    return {name: str(value) for name, value in one.model_dump(exclude_unset=True).items()}
+
+
+# the bill
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a bill.
+
+    Attributes
+    ----------
+    node, name
+        The tile that it is for; of an output, the one that delivers it.
+    meter, quantity
+        What is counted, and how many: milliseconds, or images.
+    price, amount
+        Credits for one unit of the meter, and for this line.
+    output
+        Of an output: the (tile, index) of the item.
+    """
+
+    node: str
+    name: str
+    meter: Meter
+    quantity: int
+    price: Decimal
+    amount: Decimal
+    output: tuple[str, int] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as JSON values, credits as text."""
+        counted = "images" if self.meter == "made_image" else "ms"
+        made = self.output and {"agent_node_id": self.output[0], "index": self.output[1]}
+        return {
+            "agent_node_id": self.node,
+            "node_type_name": self.name,
+            "meter": self.meter,
+            "output": made,
+            counted: self.quantity,
+            "price": str(self.price),
+            "credits": str(self.amount),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a run costs: its lines, in topological order."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def total(self) -> Decimal:
+        """All lines together, exactly."""
+        return _sum(line.amount for line in self.lines)
+
+    def by_tile(self) -> dict[str, Decimal]:
+        """What each tile costs, with the outputs that it delivers."""
+        amounts: dict[str, list[Decimal]] = {}
+        for line in self.lines:
+            amounts.setdefault(line.node, []).append(line.amount)
+        return {node: _sum(iter(found)) for node, found in amounts.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The bill as JSON values, credits as text."""
+        return {"total": str(self.total), "lines": [line.to_dict() for line in self.lines]}
+
+
+def _sum(amounts: Iterator[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for amount in amounts:
+        total = _EXACT.add(total, amount)
+    return total
+
+
+def _amount(quantity: int, unit_price: Decimal, meter: Meter, decimals: int) -> Decimal:
+    """`quantity` at a price for one unit of the meter, rounded half up."""
+    exact = Fraction(unit_price) * quantity * 10**decimals / _UNITS[meter]
+    return Decimal(f"{(2 * exact.numerator + exact.denominator) // (2 * exact.denominator)}E-{decimals}")
+
+
+def price(plan: Plan, record: RunRecord, table: PriceTable | None = None) -> Bill:
+    """The bill of a simulation or a run.
+
+    Work that was done is charged: that of tiles that completed, in whole or in part, and outputs that are
+    there. What failed is not, nor is what costs nothing listed.
+    """
+    return Bill(tuple(_lines(plan, record, table or PriceTable.read())))
+
+
+class _Made(NamedTuple):
+    """What a tile has made: milliseconds of media, and images."""
+
+    ms: int = 0
+    images: int = 0
+
+
+_CHARGED = frozenset({NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE})
+
+
+def _lines(plan: Plan, record: RunRecord, table: PriceTable) -> Iterator[Line]:
+    made: dict[str, _Made] = {}
+    for item in record.items:
+        node, before = item["agent_node_id"], made.get(item["agent_node_id"], _Made())
+        image = item["kind"] == "image"
+        made[node] = _Made(before.ms + (item.get("duration_ms") or 0), before.images + image)
+    metered: dict[str, int] = {}
+    for one in record.inputs:
+        metered[one["agent_node_id"]] = metered.get(one["agent_node_id"], 0) + (one["metered_ms"] or 0)
+    delivered: dict[str, list[Output]] = {}
+    for output in record.outputs:
+        delivered.setdefault(output.raw.get("delivered_by", output.node), []).append(output)
+    prices: dict[str, Price] = {}
+    for node in plan.order:
+        kind = plan.tile(node).type
+        if record.nodes[node].status in _CHARGED:
+            own = prices.get(kind.name) or prices.setdefault(kind.name, table.of(kind.name, kind.category))
+            reached = metered.get(node, 0) + sum(
+                made[before].ms for before in plan.graph.pred[node] if before in made
+            )
+            mine = made.get(node, _Made())
+            counted: tuple[tuple[Meter, int, Decimal], ...] = (
+                ("input_minute", reached, own.input_minute),
+                ("made_second", mine.ms, own.made_second),
+                ("made_image", mine.images, own.made_image),
+            )
+            for meter, quantity, unit_price in counted:
+                if quantity and unit_price:
+                    amount = _amount(quantity, unit_price, meter, table.decimals)
+                    yield Line(node, kind.name, meter, quantity, unit_price, amount)
+        for output in delivered.get(node, ()):
+            quantity = output.duration_ms or 0
+            if quantity and table.output_minute:
+                amount = _amount(quantity, table.output_minute, "output_minute", table.decimals)
+                ref = (output.node, output.raw["index"])
+                yield Line(node, kind.name, "output_minute", quantity, table.output_minute, amount, ref)
+
+
+# a run that lacks credits
+
+
+def needs_credits(plan: Plan, record: RunRecord, bill: Bill, balance: Decimal | int) -> dict[str, Any]:
+    """What becomes of a run that has only so many credits, as a patch of its record.
+
+    Tiles are paid in topological order, each before it begins; then its outputs, one by one. One that costs
+    more than what is left is refused: a tile fails, and what waits for it is blocked; an output fails, and with
+    it its tile, or a part of that where other outputs came out. Others go on with what is left.
+
+    Returns
+    -------
+    dict
+        ``needs_credits``; ``run``: the members of the run's record that change; ``nodes``: by tile, the members
+        of its record that change; ``credits``: ``balance``, ``spent``, ``left`` (text), ``refused`` (tiles and
+        outputs, each with what it ``needs`` and what was ``left``), ``first`` (the tile that ran out first, or
+        null). `patched` and `stopped` apply it. Where the credits suffice, nothing changes.
+
+    Examples
+    --------
+    ``needs_credits(plan, record, price(plan, record), 3)["credits"]["first"]``
+    """
+    return _Paying(plan, record, bill, Decimal(balance)).patch()
+
+
+_BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
+
+
+class _Paying:
+    """Takes a run through its tiles once more, with a purse."""
+
+    def __init__(self, plan: Plan, record: RunRecord, bill: Bill, balance: Decimal) -> None:
+        self.plan, self.record = plan, record
+        self.balance = self.left = balance
+        self.work: dict[str, Decimal] = {}
+        self.renders: dict[tuple[str, int], Decimal] = {}
+        for line in bill.lines:
+            if line.output is None:
+                self.work[line.node] = _EXACT.add(self.work.get(line.node, Decimal(0)), line.amount)
+            else:
+                self.renders[line.output] = line.amount
+        self.items: dict[str, list[tuple[str, int]]] = {}
+        for item in record.items:
+            ref = (item["agent_node_id"], item["index"])
+            self.items.setdefault(ref[0], []).append(ref)
+        self.made = {(output.node, output.raw["index"]): output for output in record.outputs}
+        self.lost = {(failure.node, failure.index) for failure in record.failures}
+        self.status = {node: one.status for node, one in record.nodes.items()}
+        self.outputs: dict[tuple[str, int], str] = {}
+        self.taken: set[tuple[str, int]] = set()
+        self.nodes: dict[str, dict[str, Any]] = {}
+        self.refused: list[dict[str, Any]] = []
+
+    def patch(self) -> dict[str, Any]:
+        for node in self.plan.order:
+            if self.status[node] in _CHARGED or (self.status[node] is NodeStatus.FAILED and self._lost_any(node)):
+                self._take(node)
+        short = bool(self.refused)
+        return {
+            "needs_credits": short,
+            "run": self._run() if short else {},
+            "nodes": self.nodes,
+            "credits": {
+                "balance": str(self.balance),
+                "spent": str(_EXACT.subtract(self.balance, self.left)),
+                "left": str(self.left),
+                "first": self.refused[0]["by"] if short else None,
+                "refused": self.refused,
+            },
+        }
