@@ -25,10 +25,12 @@ def _rate(value: Any) -> Fraction:
 
 
 class MediaFacts(BaseModel):
-    """What is stated of one input or asset. `duration` (exact seconds) wins over `duration_ms`."""
+    """What is stated of one input or asset. `duration` (exact seconds) wins over
+    `duration_ms`; `name` is what records call it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    name: str | None = None
     duration_ms: Annotated[int, Field(gt=0, strict=True)] | None = None
     duration: Exact | None = None
     width: Annotated[int, Field(ge=1, strict=True)] | None = None

@@ -108,7 +108,7 @@ def _resolve(
         said = [f"{asset.name} {note}" for note in asset.info.notes]
         notices += [Notice("media", one, ref.loc, "request") for one in said]
     else:
-        video, name, origin = _video_of_facts(ref.key, known), ref.key, "facts"
+        video, name, origin = _video_of_facts(ref.key, known), known.name or ref.key, "facts"
     clip = _clip(ref, video.duration, name, notices)
     kept = clip[1] - clip[0] if clip else video.duration
     return ResolvedInput(tile.id, ref, InputMedia(video, clip, name), to_ms(kept), asset, origin)

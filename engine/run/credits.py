@@ -1,16 +1,16 @@
-"""What a run costs in credits: a price table, the bill of a run, and what becomes of a run that lacks credits.
+"""What a run costs in credits: a price table, the bill of a run, and what becomes of one that lacks credits.
 
 The hosted product meters a run by the duration of its inputs, and does not publish what each tile costs. The
 prices here are ours, in round numbers: put your own into a JSON file.
 
-Credits are `Decimal`. Each line of a bill is rounded half up to the table's `decimals`, once; what is added up
-are the rounded lines.
+Credits are `Decimal`. Each line of a bill is rounded half up to the table's `decimals`, once; the rounded
+lines are added up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Annotated, Any, Literal, NamedTuple
@@ -21,11 +21,13 @@ from engine.graph.plan import Plan
 from engine.node import Category
 from engine.run.cost import folded, read_table
 from engine.run.record import NodeRecord, Output, RunRecord
-from engine.run.status import NodeStatus, counts, run_status
+from engine.run.status import NodeStatus, RunStatus, counts, run_status
 
 __all__ = ["Bill", "Line", "Price", "PriceTable", "needs_credits", "patched", "price", "stopped"]
 
 Credits = Annotated[Decimal, Field(ge=0, max_digits=20, allow_inf_nan=False)]
+Ref = tuple[str, int]
+"""An item: the tile that made it, and its place among what that tile made."""
 Meter = Literal["input_minute", "made_second", "made_image", "output_minute"]
 
 _UNITS: Mapping[Meter, int] = {
@@ -46,8 +48,8 @@ class Price(BaseModel):
     Attributes
     ----------
     input_minute
-        For each minute of media that reaches the tile; for an input, of its metered duration, which is that of
-        the clip.
+        For each minute of media that reaches the tile; for an input, of its metered duration, which is that
+        of the clip.
     made_second
         For each second of video and sound that it makes.
     made_image
@@ -189,7 +191,7 @@ class Line:
     quantity: int
     price: Decimal
     amount: Decimal
-    output: tuple[str, int] | None = None
+    output: Ref | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON values, credits as text."""
@@ -262,28 +264,20 @@ _CHARGED = frozenset({NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE})
 
 
 def _lines(plan: Plan, record: RunRecord, table: PriceTable) -> Iterator[Line]:
-    made: dict[str, _Made] = {}
-    for item in record.items:
-        node, before = item["agent_node_id"], made.get(item["agent_node_id"], _Made())
-        image = item["kind"] == "image"
-        made[node] = _Made(before.ms + (item.get("duration_ms") or 0), before.images + image)
-    metered: dict[str, int] = {}
-    for one in record.inputs:
-        metered[one["agent_node_id"]] = metered.get(one["agent_node_id"], 0) + (one["metered_ms"] or 0)
+    made, metered = _made(record), _metered(record)
     delivered: dict[str, list[Output]] = {}
     for output in record.outputs:
         delivered.setdefault(output.raw.get("delivered_by", output.node), []).append(output)
-    prices: dict[str, Price] = {}
+    prices: dict[tuple[str, Category], Price] = {}
     for node in plan.order:
         kind = plan.tile(node).type
         if record.nodes[node].status in _CHARGED:
-            own = prices.get(kind.name) or prices.setdefault(kind.name, table.of(kind.name, kind.category))
-            reached = metered.get(node, 0) + sum(
-                made[before].ms for before in plan.graph.pred[node] if before in made
-            )
+            key = (kind.name, kind.category)
+            own = prices.get(key) or prices.setdefault(key, table.of(*key))
+            reached = sum(made[before].ms for before in plan.graph.pred[node] if before in made)
             mine = made.get(node, _Made())
             counted: tuple[tuple[Meter, int, Decimal], ...] = (
-                ("input_minute", reached, own.input_minute),
+                ("input_minute", metered.get(node, 0) + reached, own.input_minute),
                 ("made_second", mine.ms, own.made_second),
                 ("made_image", mine.images, own.made_image),
             )
@@ -292,11 +286,28 @@ def _lines(plan: Plan, record: RunRecord, table: PriceTable) -> Iterator[Line]:
                     amount = _amount(quantity, unit_price, meter, table.decimals)
                     yield Line(node, kind.name, meter, quantity, unit_price, amount)
         for output in delivered.get(node, ()):
-            quantity = output.duration_ms or 0
-            if quantity and table.output_minute:
-                amount = _amount(quantity, table.output_minute, "output_minute", table.decimals)
+            quantity, unit_price = output.duration_ms or 0, table.output_minute
+            if quantity and unit_price:
+                amount = _amount(quantity, unit_price, "output_minute", table.decimals)
                 ref = (output.node, output.raw["index"])
-                yield Line(node, kind.name, "output_minute", quantity, table.output_minute, amount, ref)
+                yield Line(node, kind.name, "output_minute", quantity, unit_price, amount, ref)
+
+
+def _made(record: RunRecord) -> dict[str, _Made]:
+    made: dict[str, _Made] = {}
+    for item in record.items:
+        before = made.get(item["agent_node_id"], _Made())
+        ms, image = item.get("duration_ms") or 0, item["kind"] == "image"
+        made[item["agent_node_id"]] = _Made(before.ms + ms, before.images + image)
+    return made
+
+
+def _metered(record: RunRecord) -> dict[str, int]:
+    """The metered milliseconds of each input tile."""
+    metered: dict[str, int] = {}
+    for one in record.inputs:
+        metered[one["agent_node_id"]] = metered.get(one["agent_node_id"], 0) + (one["metered_ms"] or 0)
+    return metered
 
 
 # a run that lacks credits
@@ -306,16 +317,16 @@ def needs_credits(plan: Plan, record: RunRecord, bill: Bill, balance: Decimal | 
     """What becomes of a run that has only so many credits, as a patch of its record.
 
     Tiles are paid in topological order, each before it begins; then its outputs, one by one. One that costs
-    more than what is left is refused: a tile fails, and what waits for it is blocked; an output fails, and with
-    it its tile, or a part of that where other outputs came out. Others go on with what is left.
+    more than what is left is refused: a tile fails, and what waits for it is blocked; an output fails, and
+    with it its tile, or a part of that where other outputs came out. Others go on with what is left.
 
     Returns
     -------
     dict
-        ``needs_credits``; ``run``: the members of the run's record that change; ``nodes``: by tile, the members
-        of its record that change; ``credits``: ``balance``, ``spent``, ``left`` (text), ``refused`` (tiles and
-        outputs, each with what it ``needs`` and what was ``left``), ``first`` (the tile that ran out first, or
-        null). `patched` and `stopped` apply it. Where the credits suffice, nothing changes.
+        ``needs_credits``; ``run``: the members of the run's record that change; ``nodes``: by tile, the
+        members of its record that change; ``credits``: ``balance``, ``spent``, ``left`` (text), ``refused``
+        (tiles, or outputs of them: what each ``needs``, and what was ``left``), ``first`` (the tile that ran
+        out first, or null). `patched` and `stopped` apply it. Where the credits suffice, nothing changes.
 
     Examples
     --------
@@ -324,6 +335,8 @@ def needs_credits(plan: Plan, record: RunRecord, bill: Bill, balance: Decimal | 
     return _Paying(plan, record, bill, Decimal(balance)).patch()
 
 
+_WORKED = _CHARGED | {NodeStatus.FAILED}
+_SUMMED = frozenset({NodeStatus.FAILED, NodeStatus.PARTIAL_COMPLETE})
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 
@@ -334,38 +347,173 @@ class _Paying:
         self.plan, self.record = plan, record
         self.balance = self.left = balance
         self.work: dict[str, Decimal] = {}
-        self.renders: dict[tuple[str, int], Decimal] = {}
+        self.renders: dict[Ref, Decimal] = {}
         for line in bill.lines:
             if line.output is None:
                 self.work[line.node] = _EXACT.add(self.work.get(line.node, Decimal(0)), line.amount)
             else:
                 self.renders[line.output] = line.amount
-        self.items: dict[str, list[tuple[str, int]]] = {}
+        self.items: dict[str, list[Ref]] = {}
         for item in record.items:
-            ref = (item["agent_node_id"], item["index"])
-            self.items.setdefault(ref[0], []).append(ref)
+            self.items.setdefault(item["agent_node_id"], []).append((item["agent_node_id"], item["index"]))
         self.made = {(output.node, output.raw["index"]): output for output in record.outputs}
-        self.lost = {(failure.node, failure.index) for failure in record.failures}
+        self.lost = {(failure.node, failure.index): failure.by for failure in record.failures}
         self.status = {node: one.status for node, one in record.nodes.items()}
-        self.outputs: dict[tuple[str, int], str] = {}
-        self.taken: set[tuple[str, int]] = set()
+        self.taken: set[Ref] = set()
+        self.outputs: dict[Ref, str] = {}
         self.nodes: dict[str, dict[str, Any]] = {}
         self.refused: list[dict[str, Any]] = []
 
     def patch(self) -> dict[str, Any]:
         for node in self.plan.order:
-            if self.status[node] in _CHARGED or (self.status[node] is NodeStatus.FAILED and self._lost_any(node)):
+            if self.status[node] in _WORKED:
                 self._take(node)
-        short = bool(self.refused)
+        first = self.refused[0] if self.refused else None
         return {
-            "needs_credits": short,
-            "run": self._run() if short else {},
+            "needs_credits": first is not None,
+            "run": {} if first is None else self._run(first),
             "nodes": self.nodes,
             "credits": {
                 "balance": str(self.balance),
                 "spent": str(_EXACT.subtract(self.balance, self.left)),
                 "left": str(self.left),
-                "first": self.refused[0]["by"] if short else None,
+                "first": first and first["agent_node_id"],
                 "refused": self.refused,
             },
         }
+
+    # one tile
+
+    def _take(self, node: str) -> None:
+        if self._blocked(node):
+            return
+        short = self._pay(node, None, self.work.get(node, Decimal(0)))
+        if short is not None:
+            self._change(node, NodeStatus.FAILED, short, (short,), undone=True)
+            return
+        mine = self._outputs_of(node)
+        errors = []
+        for ref in mine:
+            short = self._pay(node, ref, self.renders.get(ref, Decimal(0))) if ref in self.made else None
+            if short is not None:
+                errors.append(f"output {ref[1] + 1} of {ref[0]}: {short}")
+            elif ref in self.made:
+                self.outputs[ref] = node
+        if errors:
+            whole = not any(ref in self.outputs for ref in mine)
+            before = self.record.nodes[node].errors
+            status = NodeStatus.FAILED if whole else NodeStatus.PARTIAL_COMPLETE
+            self._change(node, status, errors[0], (*before, *errors), needs_credits=True)
+
+    def _blocked(self, node: str) -> bool:
+        """Block a tile that waits for one that no longer completes."""
+        broken = [before for before in self.plan.graph.pred[node] if self.status[before] in _BROKEN]
+        if not broken:
+            return False
+        cause = min(broken, key=lambda before: self.plan.tile(before).index)
+        message = f"waits for {self.plan.tile(cause).name} {cause}, which was {self.status[cause].value}"
+        self._change(node, NodeStatus.BLOCKED, message, undone=True, needs_credits=False)
+        return True
+
+    def _pay(self, node: str, output: Ref | None, amount: Decimal) -> str | None:
+        """Pay, or say why it cannot be paid."""
+        if not amount or amount <= self.left:
+            self.left = _EXACT.subtract(self.left, amount)
+            return None
+        self.refused.append(
+            {
+                "agent_node_id": node,
+                "output": output and {"agent_node_id": output[0], "index": output[1]},
+                "needs": str(amount),
+                "left": str(self.left),
+            }
+        )
+        return f"needs_credits: {amount} credits are needed, and {self.left} of {self.balance} are left"
+
+    def _outputs_of(self, node: str) -> list[Ref]:
+        """What a tile delivers, now that some of those that delivered before it may not."""
+        failed = self.status[node] is NodeStatus.FAILED
+        if self.plan.tile(node).type.is_output():
+            wanted = [ref for before in self.plan.graph.pred[node] for ref in self.items.get(before, ())]
+        else:
+            wanted = [] if self.plan.graph.succ[node] else self.items.get(node, [])
+        there = self.lost if failed else {**self.made, **self.lost}
+        mine = [ref for ref in wanted if ref in there and ref not in self.taken]
+        self.taken.update(mine)
+        return mine
+
+    def _change(
+        self,
+        node: str,
+        status: NodeStatus,
+        message: str,
+        errors: tuple[str, ...] = (),
+        *,
+        undone: bool = False,
+        needs_credits: bool = True,
+    ) -> None:
+        self.status[node] = status
+        self.nodes[node] = {
+            "status": status.value,
+            "status_message": message,
+            "errors": list(errors),
+            "needs_credits": needs_credits,
+            **({"items": 0, "seconds": None, "logs": []} if undone else {}),
+        }
+
+    # the run
+
+    def _run(self, first: Mapping[str, Any]) -> dict[str, Any]:
+        """The members of the run's record that change."""
+        node = first["agent_node_id"]
+        others = sum(1 for one in self.status.values() if one in _SUMMED) - 1
+        more = f", and {others} more tile{'s' if others > 1 else ''} failed" if others > 0 else ""
+        outputs = [
+            {**output.raw, "delivered_by": self.outputs[ref]}
+            for ref, output in self.made.items()
+            if ref in self.outputs
+        ]
+        return {
+            "status": run_status(self.status.values(), len(outputs)).value,
+            "status_message": f"{self.plan.tile(node).name} {node} needs credits{more}",
+            "needs_credits": True,
+            "node_status_counts": counts(self.status.values()),
+            "outputs": outputs,
+        }
+
+
+def stopped(record: RunRecord, patch: Mapping[str, Any]) -> RunRecord:
+    """The record of a run after a patch of `needs_credits`: what was refused or blocked made nothing."""
+    if not patch["needs_credits"]:
+        return record
+    run, changed = patch["run"], patch["nodes"]
+    undone = {node for node, members in changed.items() if members.get("items") == 0}
+    return replace(
+        record,
+        nodes={node: _changed(one, changed.get(node)) for node, one in record.nodes.items()},
+        items=[item for item in record.items if item["agent_node_id"] not in undone],
+        outputs=[Output(raw) for raw in run["outputs"]],
+        failures=[failure for failure in record.failures if failure.by not in undone],
+        status=RunStatus(run["status"]),
+        message=run["status_message"],
+    )
+
+
+def _changed(node: NodeRecord, members: Mapping[str, Any] | None) -> NodeRecord:
+    if members is None:
+        return node
+    undone: dict[str, Any] = {"made": 0, "seconds": None, "logs": []} if "items" in members else {}
+    return replace(
+        node,
+        status=NodeStatus(members["status"]),
+        message=members["status_message"],
+        errors=list(members["errors"]),
+        **undone,
+    )
+
+
+def patched(record: RunRecord, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The run object of the contract after a patch of `needs_credits`, with its `needs_credits` members."""
+    whole = {**stopped(record, patch).to_dict(), **patch["run"]}
+    nodes = [{**node, **patch["nodes"].get(node["original_node_id"], {})} for node in whole["nodes"]]
+    return {**whole, "nodes": nodes}

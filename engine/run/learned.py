@@ -18,7 +18,11 @@ def facts_of(resolved: Resolved, answers: Answers) -> dict[str, dict[str, Any]]:
     for one in resolved.inputs:
         if one.asset is not None:
             of_inputs.add(one.asset.id)
-            facts[one.ref.key] = {**described(one.asset.info), **answers.learned.get(one.asset.id, {})}
+            facts[one.ref.key] = {
+                "name": one.asset.name,
+                **described(one.asset.info),
+                **answers.learned.get(one.asset.id, {}),
+            }
     for asset, learned in answers.learned.items():
         if asset not in of_inputs:
             facts[asset] = dict(learned)

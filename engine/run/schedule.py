@@ -268,8 +268,8 @@ def list_schedule(durations: Sequence[int], after: After, workers: int) -> tuple
     """List scheduling: the start and the worker of each piece of work.
 
     Work is begun in the order of the longest path from it to the end, then by number. Nothing waits while a
-    worker is free, so that all ends by (work + (workers − 1) × longest path) ÷ workers: at most 2 − 1 ÷ workers
-    times as late as in the best schedule that there is (Graham 1969).
+    worker is free, so that all ends by (work + (workers − 1) × longest path) ÷ workers: at most
+    2 − 1 ÷ workers times as late as in the best schedule that there is (Graham 1969).
 
     Raises
     ------
