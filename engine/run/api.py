@@ -17,7 +17,7 @@ from typing import Any
 from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
-from engine.inputs.facts import read_facts
+from engine.inputs.facts import MediaFacts, read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
@@ -28,9 +28,10 @@ from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecut
 from engine.run.deliver import RunDelivery, output_record
 from engine.run.events import Event, RunStarted
 from engine.run.learned import facts_of
+from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
 from engine.run.store import RunStore
-from engine.run.stubs import StubbedTile, read_stubs
+from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.settings import default_catalogue, settings
 
 __all__ = ["run", "simulate"]
@@ -46,6 +47,10 @@ def simulate(
     facts: Any = None,
     stubs: Mapping[str, Any] | None = None,
     assume: bool = False,
+    until: str | None = None,
+    since: str | None = None,
+    only: str | None = None,
+    of: Mapping[str, Any] | RunRecord | None = None,
     inputs: Iterable[LocalInput | str | Path] = (),
     workspace: str | Path | None = None,
     catalogue: Catalogue | None = None,
@@ -72,6 +77,11 @@ def simulate(
     assume
         Where nothing tells of speech, assume it by a synthetic model (`engine.analysis.assumed`); the record
         says so.
+    until, since, only
+        A tile (id, unique beginning of one, or unique name): simulate all up to it, all from it on, or it alone.
+        What reaches the part is taken from `of`; for `only`, else from the facts for `"*"`.
+    of
+        The record of an earlier run.
     inputs
         Local files, as inputs beside those of the request.
     workspace
@@ -93,6 +103,8 @@ def simulate(
     decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
     most = _check_items(decided, max_items)
     stubbed = read_stubs(stubs, decided, None)
+    part = _part(decided, known, until, since, only, of)
+    decided = part.plan
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
     record = _Recorder(on_event)
     run_id = _simulated_id(decided)
@@ -110,6 +122,7 @@ def simulate(
         clock=lambda: 0.0,
         stubs=stubbed,
         waits=False,
+        given=part.given,
     )
     coordinator.run()
     if coordinator.unanswered:
@@ -231,6 +244,30 @@ def _plan(
         agent = load_agent(agent, catalogue=known, unknown_tiles=unknown_tiles)
         request = with_local_inputs(agent, request, given, store)
     return plan(agent, request, catalogue=known, unknown_tiles=unknown_tiles)
+
+
+def _part(
+    decided: Plan,
+    facts: Mapping[str, MediaFacts],
+    until: str | None,
+    since: str | None,
+    only: str | None,
+    of: Mapping[str, Any] | RunRecord | None,
+) -> Part:
+    """The part of a plan that is asked for; the whole where none is."""
+    record = of.to_dict() if isinstance(of, RunRecord) else of
+    asked = [name for name in (until, since, only) if name is not None]
+    if len(asked) > 1:
+        raise RequestError([Fault("", "request", "give one of until, since and only")])
+    if until is not None:
+        return until_tile(decided, find_tile(decided, until).id)
+    if since is not None:
+        if record is None:
+            raise RequestError([Fault("", "request", "since a tile: of which run? Give its record")])
+        return from_tile(decided, find_tile(decided, since).id, record)
+    if only is not None:
+        return only_tile(decided, find_tile(decided, only).id, record, facts)
+    return Part(decided, {})
 
 
 def _check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile]) -> None:

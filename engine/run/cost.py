@@ -11,6 +11,7 @@ the picture. Sound alone has no picture.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -31,6 +32,7 @@ __all__ = [
     "Cost",
     "CostModel",
     "Load",
+    "attempts",
     "calibrated",
     "folded",
     "load_of",
@@ -63,6 +65,14 @@ def load_of(described: Mapping[str, Any]) -> Load:
     """The load of an item or an output as a record describes it."""
     ms = described.get("duration_ms") or 0
     return Load(1, ms, ms * (described.get("width") or 0) * (described.get("height") or 0))
+
+
+_AGAIN = re.compile(r"attempt \d+ of \d+ failed: ")
+
+
+def attempts(logs: Iterable[str]) -> int:
+    """How many times a tile was tried, by its log."""
+    return 1 + sum(1 for line in logs if _AGAIN.match(line))
 
 
 class Cost(BaseModel):
@@ -299,7 +309,8 @@ def calibrated(
     Parameters
     ----------
     records
-        Records of runs, or what `RunRecord.to_dict` gives. Simulations and unfinished runs are left out.
+        Records of runs, or what `RunRecord.to_dict` gives. Simulations and unfinished runs are left out; so
+        are tiles that were stubbed, or tried again.
     model
         What is fitted.
     catalogue
@@ -386,9 +397,10 @@ class _Run:
         return self.record["mode"] == "run" and self.record["status"] not in ("running", "cancelled")
 
     def _completed(self) -> Iterator[Worked]:
+        stubbed = frozenset(self.record.get("stubs", ()))
         for node in self.record["nodes"]:
-            if node["status"] == "completed" and node["seconds"] is not None:
-                key = node["original_node_id"]
+            key, ended = node["original_node_id"], node["status"] == "completed"
+            if ended and node["seconds"] is not None and key not in stubbed and attempts(node["logs"]) == 1:
                 yield node, self.received.get(key, NO_LOAD), self.made.get(key, NO_LOAD)
 
     def workers(self) -> Iterator[Worked]:

@@ -7,17 +7,18 @@ the same run is the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
 from typing import Any, Literal
 
 from engine.graph.plan import Plan
-from engine.run.cost import DECLARED, NO_LOAD, Cost, CostModel, Load, load_of
+from engine.run.cost import DECLARED, NO_LOAD, Cost, CostModel, Load, attempts, load_of
 from engine.run.record import RunRecord
 from engine.run.status import NodeStatus
+from engine.text import short_ids
 
 __all__ = ["Schedule", "Task", "clock", "gantt", "list_schedule", "longest_paths", "schedule"]
 
@@ -160,8 +161,9 @@ def schedule(
 ) -> Schedule:
     """Put the work of a run on a virtual clock.
 
-    A tile that failed takes what its model says for the media that reached it; a tile that was blocked,
-    cancelled or never started takes nothing. A render that failed takes its whole time.
+    A tile that failed takes what the model says for the media that reached it; a tile that was blocked,
+    cancelled or never started takes nothing. One that was tried again takes its time once more for each
+    attempt. A render that failed takes its whole time.
 
     Parameters
     ----------
@@ -231,7 +233,8 @@ class _Work:
                 received = received.plus(made.get(before, NO_LOAD))
                 if before in place:
                     self.after[place[before]].append(place[node])
-            self.durations[place[node]] = _micro(cost.seconds(received, made.get(node, NO_LOAD)))
+            seconds = cost.seconds(received, made.get(node, NO_LOAD))
+            self.durations[place[node]] = _micro(seconds * attempts(self.record.nodes[node].logs))
             for ref, load in renders.get(node, ()):
                 seconds = self.model.render.seconds(NO_LOAD, load)
                 index = self._add((node, ref, self.model.render.origin), _micro(seconds))
@@ -338,33 +341,17 @@ def _critical_path(durations: Sequence[int], after: After) -> tuple[int, ...]:
 
 
 def _labels(plan: Plan, pieces: Sequence[Piece]) -> list[str]:
-    """A name for each piece: the tile's type, with as much of the id as tells it from its like."""
-    alike: dict[str, list[str]] = {}
-    for node in plan.order:
-        alike.setdefault(plan.tile(node).name, []).append(node)
-    names = {node: label for name, nodes in alike.items() for node, label in _told_apart(name, nodes)}
+    """A name for each piece: the tile's type, and the beginning of its id where several are of that type."""
+    called = Counter(plan.tile(node).name for node in plan.order)
+    short = short_ids(plan.order)
+    names = {
+        node: name if called[name] == 1 else f"{name} {short[node]}"
+        for node, name in ((node, plan.tile(node).name) for node in plan.order)
+    }
     return [
         names[node] if output is None else f"→ {names[output[0]]} #{output[1] + 1}"
         for node, output, _origin in pieces
     ]
-
-
-def _told_apart(name: str, nodes: Sequence[str]) -> Iterator[tuple[str, str]]:
-    if len(nodes) == 1:
-        yield nodes[0], name
-        return
-    ids = sorted(nodes)
-    length = 1 + max((_shared(one, other) for one, other in pairwise(ids)), default=0)
-    for node in nodes:
-        yield node, f"{name} {node[: max(4, length)]}"
-
-
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
-    return next(
-        (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
-        min(len(one), len(other)),
-    )
 
 
 def clock(micro: int) -> str:

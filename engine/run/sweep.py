@@ -127,7 +127,7 @@ def differences(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The results grouped by what came out: one entry for each different outcome, the commonest first.
 
     An entry has `lines` (all of them), `status`, `outputs` (how many), `seconds` (of all outputs), `sizes`,
-    and
+    and `error` where the requests were refused.
     `error` where the requests were refused.
     """
     groups: dict[str, dict[str, Any]] = {}
