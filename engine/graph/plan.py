@@ -93,6 +93,8 @@ class Plan:
         Advice and what was skipped.
     request
         The request as it was given.
+    template
+        The agent that it was drawn from; None where the plan was read from JSON. No part of the plan's value.
     """
 
     graph: nx.DiGraph
@@ -103,6 +105,7 @@ class Plan:
     request: RunRequest = field(default_factory=RunRequest)
     agent_id: str | None = None
     agent_name: str | None = None
+    template: AgentTemplate | None = None
 
     def tile(self, node: str) -> Tile:
         """The tile with this id.
@@ -367,6 +370,7 @@ class _Planner:
             request=request,
             agent_id=self.template.id,
             agent_name=self.template.name,
+            template=self.template,
         )
 
 

@@ -72,13 +72,15 @@ def simulate(
         "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local
         files.
     stubs
-        What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node by id,
+        What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node by
+        id,
         unique beginning of one or unique name; see `engine.run.stubs.Stub`.
     assume
         Where nothing tells of speech, assume it by a synthetic model (`engine.analysis.assumed`); the record
         says so.
     until, since, only
-        A tile (id, unique beginning of one, or unique name): simulate all up to it, all from it on, or it alone.
+        A tile (id, unique beginning of one, or unique name): simulate all up to it, all from it on, or it
+        alone.
         What reaches the part is taken from `of`; for `only`, else from the facts for `"*"`.
     of
         The record of an earlier run.
@@ -189,6 +191,9 @@ def run(
     target = _writable(out)
     run_id = str(uuid.uuid4())
     log = store.open_log(run_id)
+    store.save_document(run_id, "plan.json", decided.to_json())
+    if decided.template is not None:
+        store.save_document(run_id, "agent.json", json.dumps(decided.template.to_dict(), indent=1) + "\n")
     record = _Recorder(on_event, log.append)
     record.emit(_started(decided, resolved, run_id, "run", _now(), stubbed))
     delivery = RunDelivery(decided, library, store, run_id, target, cancelled, render_timeout_s, _now)
@@ -213,8 +218,10 @@ def run(
         delivery.close()
     finished = record.finished()
     store.save(finished)
+    learned = json.dumps(facts_of(resolved, answers), indent=1) + "\n"
+    store.save_document(run_id, "facts.json", learned)
     if facts_out is not None:
-        write_atomically(Path(facts_out), json.dumps(facts_of(resolved, answers), indent=1) + "\n")
+        write_atomically(Path(facts_out), learned)
     return finished
 
 

@@ -304,7 +304,9 @@ class Coordinator:
         )
 
     def _suffer(self, attempt: Attempt) -> None:
-        """A stub's fault. One that hangs does so until the run is cancelled; a simulation does not wait for that."""
+        """A stub's fault. One that hangs does so until the run is cancelled; a simulation does not wait for
+        that.
+        """
         if attempt.fault == "transient":
             raise TransientError(attempt.message or "a fault for this time, by a stub")
         if attempt.fault == "hang":

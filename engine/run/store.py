@@ -61,6 +61,19 @@ class RunStore:
     def open_log(self, run_id: str) -> EventLog:
         return EventLog(self.folder(run_id) / "events.jsonl")
 
+    def save_document(self, run_id: str, name: str, text: str) -> None:
+        """Keep a document of a run beside its events: `plan.json`, `agent.json`, `facts.json`."""
+        write_atomically(self.folder(run_id) / name, text)
+
+    def document(self, run_id: str, name: str) -> str | None:
+        """A document of a run, or None where the run has none of this name."""
+        try:
+            return (self.folder(run_id) / name).read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"{name} of run {run_id} cannot be read: {error}") from None
+
     def save(self, record: RunRecord) -> None:
         """Keep the record of a run that has ended."""
         write_atomically(self.folder(record.run_id) / "record.json", record.to_json())

@@ -36,7 +36,8 @@ class _Part(BaseModel):
 class StubMade(_Part):
     """One item that a stubbed tile makes.
 
-    Members that are not given are those of the incoming item; with none given the incoming item itself is handed on.
+    Members that are not given are those of the incoming item; with none given the incoming item itself is
+    handed on.
     `file`: real media to make it of; needed in a run, unless the incoming item is handed on.
     """
 
@@ -53,14 +54,18 @@ class StubMade(_Part):
 
 
 class StubAnswers(_Part):
-    """What the tile is told of content: ranges of speech in ms on the video that it asks about, and levels."""
+    """What the tile is told of content: ranges of speech in ms on the video that it asks about, and levels.
+    What the tile is told of content: ranges of speech in ms on the video that it asks about, and levels.
+    """
 
     speech: tuple[tuple[int, int], ...] | None = None
     levels_dbfs: tuple[float, ...] | None = None
 
 
 class Attempt(_Part):
-    """What happens in one attempt. `fault`: `error` fails, `transient` fails and is tried again, `hang` never ends."""
+    """What happens in one attempt. `fault`: `error` fails, `transient` fails and is tried again, `hang` never
+    ends.
+    """
 
     fault: Literal["error", "transient", "hang"] | None = None
     message: str = ""
@@ -69,7 +74,9 @@ class Attempt(_Part):
 
 
 class Stub(Attempt):
-    """A stub for one tile. `attempts` script the first attempts, in order; what stands beside them holds after."""
+    """A stub for one tile. `attempts` script the first attempts, in order; what stands beside them holds
+    after.
+    """
 
     attempts: tuple[Attempt, ...] = ()
 
@@ -186,7 +193,9 @@ class StubbedTile:
         return self.stub.makes is not None
 
     def make(self, attempt: Attempt, inputs: Sequence[Item]) -> list[Made]:
-        """What the tile makes in this attempt: for each incoming item, or once where it combines or has none."""
+        """What the tile makes in this attempt: for each incoming item, or once where it combines or has none.
+        What the tile makes in this attempt: for each incoming item, or once where it combines or has none.
+        """
         assert attempt.makes is not None
         kind = self.tile.type
         once = kind.combines or kind.optional_input or not inputs

@@ -1,0 +1,137 @@
+"""Bundles: a run packed into one file, to be looked at and simulated anywhere; no media, no secrets."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from engine.errors import Fault, RequestError, WorkspaceError
+from engine.graph.plan import Plan
+from engine.inputs.facts import read_facts
+from engine.media.ffmpeg import ffmpeg_version
+from engine.run.api import simulate
+from engine.run.record import RunRecord
+from engine.run.store import RunStore
+
+__all__ = ["Bundle", "masked", "read_bundle", "replay", "write_bundle"]
+
+_DOCUMENTS = ("agent.json", "plan.json", "facts.json")
+_MOST_BYTES = 200_000_000
+"""Of one member of a bundle, unpacked: a hostile one must not fill the memory."""
+
+
+def masked(value: Any) -> Any:
+    """JSON without what URLs carry in their queries, fragments and user names: signatures and tokens."""
+    if isinstance(value, Mapping):
+        return {masked(key): masked(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(one) for one in value]
+    if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
+        return _masked_url(value)
+    return value
+
+
+def _masked_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "https://masked.invalid/"
+    video = next((one for one in parts.query.split("&") if one.startswith("v=")), "")
+    query = video or ("masked" if parts.query else "")
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def write_bundle(store: RunStore, run_id: str, out: Path) -> None:
+    """Pack a run: agent, plan, facts, events, record and versions, with secrets of URLs masked.
+
+    Raises
+    ------
+    WorkspaceError
+        The run has no plan (it was made by an earlier version), or the file cannot be written.
+    """
+    members: dict[str, Any] = {"record.json": store.record(run_id)}
+    for name in _DOCUMENTS:
+        text = store.document(run_id, name)
+        if text is not None:
+            members[name] = json.loads(text)
+    if "plan.json" not in members:
+        raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be bundled")
+    events = store.document(run_id, "events.jsonl") or ""
+    lines = [json.dumps(masked(json.loads(line))) for line in events.splitlines() if line]
+    members["versions.json"] = {
+        "tessera": version("tessera-runtime"),
+        "python": platform.python_version(),
+        "ffmpeg": ffmpeg_version(),
+    }
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".part-", dir=out.parent, delete=False) as handle:
+            partial = Path(handle.name)
+        try:
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, value in sorted(members.items()):
+                    archive.writestr(name, json.dumps(masked(value), ensure_ascii=False, indent=1) + "\n")
+                archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {out}: {error.strerror or error}") from None
+
+
+class Bundle:
+    """A bundle that was read: the plan of its run, what is known of the media, and the record."""
+
+    def __init__(self, documents: Mapping[str, Any]) -> None:
+        self.documents = documents
+        self.plan = Plan.from_dict(documents["plan.json"])
+        self.facts = read_facts(documents.get("facts.json"))
+        self.record: dict[str, Any] = documents["record.json"]
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle.
+
+    Raises
+    ------
+    RequestError
+        It is no bundle, or what it holds is wrong.
+    """
+    documents: dict[str, Any] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in (*_DOCUMENTS, "record.json", "versions.json"):
+                if name not in archive.namelist():
+                    continue
+                if archive.getinfo(name).file_size > _MOST_BYTES:
+                    raise ValueError(f"{name} in it is larger than {_MOST_BYTES:,} bytes")
+                documents[name] = json.loads(archive.read(name))
+        missing = {"plan.json", "record.json"} - documents.keys()
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+    except (OSError, ValueError, zipfile.BadZipFile, RecursionError, NotImplementedError) as error:
+        raise RequestError([Fault("", "request", f"{path} is not a bundle: {error}")]) from None
+    return Bundle(documents)
+
+
+def replay(path: Path) -> RunRecord:
+    """Simulate the run of a bundle, from what it holds alone.
+
+    Raises
+    ------
+    RequestError
+        It is no bundle.
+    QuestionError
+        A tile asks what the run did not learn.
+    """
+    bundle = read_bundle(path)
+    with tempfile.TemporaryDirectory(prefix="tessera-replay-") as nowhere:
+        return simulate(bundle.plan, facts=bundle.facts, workspace=Path(nowhere) / "none")
