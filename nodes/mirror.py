@@ -12,6 +12,13 @@ from nodes._each import each_video
 
 __all__ = ["Mirror"]
 
+_WHY = {
+    (False, False): "not flipped",
+    (True, False): "flipped left to right",
+    (False, True): "flipped top to bottom",
+    (True, True): "flipped left to right and top to bottom",
+}
+
 
 class Mirror(node.NodeType):
     type_id = "71156aca-3e21-45b0-8960-099dba07c83a"
@@ -24,14 +31,7 @@ class Mirror(node.NodeType):
         vertical_flip: bool = ours(False, description="Swap top and bottom")
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
-        how = " and ".join(
-            words
-            for words, wanted in (
-                ("left to right", params.horizontal_flip),
-                ("top to bottom", params.vertical_flip),
-            )
-            if wanted
-        )
+        why = _WHY[params.horizontal_flip, params.vertical_flip]
         for item, video in each_video(inputs):
             flipped = video.picture.flip(horizontal=params.horizontal_flip, vertical=params.vertical_flip)
-            yield Made(video.with_picture(flipped), (item,), f"flipped {how}" if how else "not flipped")
+            yield Made(video.with_picture(flipped), (item,), why)

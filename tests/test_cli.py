@@ -20,8 +20,10 @@ from typing import Any
 import pytest
 
 from engine.cli import main
-from engine.cli.drawing import Drawing, DrawnEdge, DrawnTile, ascii_of, chains, draw, mermaid_of, short_ids
 from engine.cli.given import _value
+from engine.graph.drawing import Drawing, DrawnEdge, DrawnTile, ascii_of, chains, draw
+from engine.graph.markup import mermaid_of
+from engine.text import short_ids
 from tests.media import FIXTURES, MEDIA
 
 AGENTS = FIXTURES / "agents"

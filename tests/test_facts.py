@@ -1,4 +1,6 @@
-"""Facts, stubs and assumptions: what stands in for media that is not there, and what the record says of it."""
+"""Facts, stubs and assumptions: what stands in for media that is not there, and what the record says of it.
+Facts, stubs and assumptions: what stands in for media that is not there, and what the record says of it.
+"""
 
 from __future__ import annotations
 

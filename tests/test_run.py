@@ -116,7 +116,7 @@ def test_a_run_without_any_output_has_failed(tmp_path: Path) -> None:
 def test_a_fault_in_a_tile_s_own_code_fails_that_tile_with_one_line(tmp_path: Path) -> None:
     doc = agent("in:Video Input b:Buggy", "in>b")
     record = run(doc, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE)
-    assert record.node(ident("b")).errors == ["ZeroDivisionError: division by zero"]
+    assert record.node(ident("b")).errors == ("ZeroDivisionError: division by zero",)
     assert "Traceback" in record.node(ident("b")).logs[0]
 
 

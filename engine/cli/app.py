@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
     Clip,
+    Facts,
     Given,
     Ignore,
     Inputs,
@@ -37,8 +39,10 @@ app = typer.Typer(
 class DrawingFormat(StrEnum):
     """How `graph` draws."""
 
-    MERMAID = "mermaid"
     ASCII = "ascii"
+    MERMAID = "mermaid"
+    DOT = "dot"
+    SVG = "svg"
 
 
 def _version(wanted: bool) -> None:
@@ -113,12 +117,7 @@ def simulate(
     clip: Clip = None,
     overrides: Set = None,
     ignored: Ignore = None,
-    facts: Annotated[
-        str | None,
-        typer.Option(
-            "--facts", metavar="FILE", help='What is known of media that is not there: {"ID, URL or *": {…}}.'
-        ),
-    ] = None,
+    facts: Facts = None,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -176,19 +175,95 @@ def graph(
     agent: Agent,
     request: Request = None,
     form: Annotated[DrawingFormat, typer.Option("--format", help="What to draw with.")] = DrawingFormat.ASCII,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the drawing there, not to stdout.")
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Simulate, and draw what goes along each connection.")
+    ] = False,
     inputs: Inputs = None,
     clip: Clip = None,
     overrides: Set = None,
     ignored: Ignore = None,
+    facts: Facts = None,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Draw an agent, and what this run makes of it."""
-    from engine.cli import commands
+    """Draw an agent, and what this run makes of it.
+
+    A removed tile is struck through; a rewired connection says what it skips.
+    """
+    from engine.cli import draw
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    return commands.graph(given, form.value, as_json=as_json)
+    return draw.graph(given, form.value, out, facts, simulate=simulate, as_json=as_json)
+
+
+@app.command()
+def explain(
+    agent: Agent,
+    request: Request = None,
+    node: Annotated[
+        str | None,
+        typer.Option(
+            "--node", metavar="NODE[.PARAM]", help="Why a tile runs or not; where a value came from."
+        ),
+    ] = None,
+    edge: Annotated[
+        str | None, typer.Option("--edge", metavar="A:B", help="Why one tile feeds another, or does not.")
+    ] = None,
+    output: Annotated[
+        int | None,
+        typer.Option("--output", metavar="N", help="The way from the N-th output back to its sources."),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option("--of", metavar="RUN", help="Of this run (an id, or `latest`), not of a simulation."),
+    ] = None,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    facts: Facts = None,
+    unknown: UnknownTiles = Unknown.ERROR,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Explain one thing of a run: a tile, a parameter, a connection or an output.
+
+    What goes through the tiles is simulated, where inputs are given.
+    """
+    from engine.cli import explain as explaining
+
+    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    asked = explaining.Asked(node, edge, output, facts, of)
+    return explaining.explain(given, asked, as_json=as_json)
+
+
+@app.command()
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="An agent, a plan, a request or a record: a path, JSON text, `-`; or a run, or `latest`.",
+        ),
+    ],
+    new: Annotated[
+        str, typer.Argument(metavar="B", help="Another of the same kind, given in any of these ways.")
+    ],
+    unknown: UnknownTiles = Unknown.ERROR,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Tell what differs between two agents, plans, requests or runs.
+
+    The exit code is 1 where they differ, else 0. Ids of runs, times, URLs and paths do not count.
+    """
+    from engine.cli import diff as comparing
+
+    return comparing.diff(old, new, workspace, unknown, as_json=as_json)
 
 
 @app.command()
@@ -247,6 +322,9 @@ def upload(
     from engine.cli import workspace as stored
 
     return stored.upload(file, workspace, as_json=as_json)
+
+
+app.command()(estimate)
 
 
 def _given(

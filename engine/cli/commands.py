@@ -1,15 +1,14 @@
-"""`tessera run`, `simulate`, `plan`, `validate` and `graph`: an agent and a request, shown or run."""
+"""`tessera run`, `simulate`, `plan` and `validate`: an agent and a request, shown or run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import drawing
-from engine.cli.given import Prepared, document, explained, home_of, plan_of, prepare
+from engine.cli.given import document, explained, home_of, plan_of, prepare
 from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
-from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
+from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, warn
 from engine.cli.progress import watcher
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from engine.graph.plan import Plan
     from engine.run.record import RunRecord
 
-__all__ = ["graph", "plan", "run", "simulate", "validate"]
+__all__ = ["plan", "run", "simulate", "validate"]
 
 
 def run(
@@ -68,9 +67,7 @@ def simulate(given: Given, facts: str | None, *, as_json: bool) -> int:
     """Simulate an agent and show what would come of it."""
     from engine import simulate as simulate_agent
 
-    if facts == "-" and "-" in (given.agent, given.request):
-        raise refuse("only one of AGENT, REQUEST and --facts can be '-': there is one stdin")
-    prepared = prepare(given)
+    prepared = prepare(given, facts)
     with explained(given):
         record = simulate_agent(
             prepared.template,
@@ -165,40 +162,3 @@ def _plan_line(decided: Plan) -> str:
     ]
     told = ", ".join(change for change in changes if change)
     return f"{line}; {told}" if told else line
-
-
-def graph(given: Given, form: str, *, as_json: bool) -> int:
-    """Draw an agent, and what a run makes of it where something of a request is given."""
-    template, decided = _to_draw(given)
-    drawn = drawing.draw(template, decided)
-    text = drawing.mermaid_of(drawn) if form == "mermaid" else drawing.ascii_of(drawn)
-    if as_json:
-        put_json({"format": form, "drawing": text, **drawn.to_dict()})
-    else:
-        put(text)
-    return OK
-
-
-def _to_draw(given: Given) -> tuple[AgentTemplate, Plan | None]:
-    if given.agent_alone:
-        return prepare(given).template, None
-    if given.request is None and not given.inputs:
-        prepared = prepare(given)
-        return prepared.template, _plan_without_inputs(prepared, given)
-    return plan_of(given, store=False)
-
-
-def _plan_without_inputs(prepared: Prepared, given: Given) -> Plan:
-    """The plan of rewrites alone: a stand-in for every source that it still lacks, which no drawing shows."""
-    from engine import plan as plan_run
-    from engine.graph.bind import input_nodes
-    from engine.graph.model import build_graph, copy_graph
-    from engine.graph.rewrite import ignore_nodes, runnable_nodes
-
-    whole = ignore_nodes(build_graph(prepared.template), prepared.request.get("ignore_nodes") or [])
-    wanted = input_nodes(copy_graph(whole, runnable_nodes(whole)))
-    request = dict(prepared.request)
-    if wanted:
-        request["video_inputs"] = [{"agent_node_id": node, "video_ids": ["to be given"]} for node in wanted]
-    with explained(given):
-        return plan_run(prepared.template, request, unknown_tiles=given.unknown.value)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from engine.inputs.library import Library
     from engine.inputs.local import LocalInput
 
-__all__ = ["Prepared", "document", "explained", "home_of", "library_of", "plan_of", "prepare"]
+__all__ = ["Prepared", "document", "explained", "home_of", "library_of", "plan_of", "planned", "prepare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,13 @@ def document(argument: str | None) -> str | bytes | None:
     return sys.stdin.buffer.read() if argument == "-" else argument
 
 
-def prepare(given: Given) -> Prepared:
+def prepare(given: Given, facts: str | None = None) -> Prepared:
     """Read the agent and the request, and put `--set` and `--ignore` into the request.
+
+    Parameters
+    ----------
+    facts
+        What `--facts` names: at most one of the three can be stdin.
 
     Raises
     ------
@@ -48,8 +53,8 @@ def prepare(given: Given) -> Prepared:
     """
     from engine import load_agent, plan
 
-    if given.agent == given.request == "-":
-        raise refuse("only one of AGENT and REQUEST can be '-': there is one stdin")
+    if [given.agent, given.request, facts].count("-") > 1:
+        raise refuse("only one of AGENT, REQUEST and --facts can be '-': there is one stdin")
     inputs = _inputs(given)
     agent, request = document(given.agent), document(given.request)
     try:
@@ -195,12 +200,17 @@ def plan_of(given: Given, *, store: bool) -> tuple[AgentTemplate, Plan]:
     store
         Whether local inputs are put into the workspace, so that the plan can be run; else they are only read.
     """
+    prepared = prepare(given)
+    return prepared.template, planned(prepared, given, store=store)
+
+
+def planned(prepared: Prepared, given: Given, *, store: bool) -> Plan:
+    """The plan of what `prepare` made of a command line; see `plan_of`."""
     from engine import plan
 
-    prepared = prepare(given)
     request = _with_files(prepared, given, store=store)
     with explained(given):
-        return prepared.template, plan(prepared.template, request, unknown_tiles=given.unknown.value)
+        return plan(prepared.template, request, unknown_tiles=given.unknown.value)
 
 
 def _with_files(prepared: Prepared, given: Given, *, store: bool) -> Mapping[str, Any] | None:

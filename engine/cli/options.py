@@ -12,6 +12,7 @@ import typer
 __all__ = [
     "Agent",
     "Clip",
+    "Facts",
     "Given",
     "Ignore",
     "Inputs",
@@ -69,6 +70,12 @@ Set = Annotated[
 Ignore = Annotated[
     list[str] | None,
     typer.Option("--ignore", metavar="NODE", help="Leave a tile out of this run. Repeatable."),
+]
+Facts = Annotated[
+    str | None,
+    typer.Option(
+        "--facts", metavar="FILE", help='What is known of media that is not there: {"ID, URL or *": {…}}.'
+    ),
 ]
 Workspace = Annotated[
     Path | None,

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.cli.output import clean, log
+from engine.text import short_ids
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.cli.output import clean, put
-from engine.text import seconds_of, short_ids, shown, span_of
 from engine.text import count as plural
+from engine.text import seconds_of, short_ids, shown, span_of
 
 if TYPE_CHECKING:
     from engine.graph.plan import Plan

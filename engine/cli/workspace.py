@@ -12,7 +12,7 @@ from engine.errors import WorkspaceError
 if TYPE_CHECKING:
     from engine.run.store import RunStore
 
-__all__ = ["runs", "show", "upload"]
+__all__ = ["record_of", "runs", "show", "upload"]
 
 _LISTED = (
     "run_id",
@@ -74,12 +74,7 @@ def _listed(store: RunStore, run_id: str) -> dict[str, Any] | None:
 
 def show(wanted: str, workspace: Path | None, *, items: bool, as_json: bool) -> int:
     """Print the record of a run."""
-    store = _store(workspace)
-    try:
-        run_id = store.find(wanted)
-    except WorkspaceError as error:
-        raise NotFound(str(error)) from None
-    record = store.record(run_id)
+    record = record_of(wanted, workspace)
     if as_json:
         put_json(record if items else {name: value for name, value in record.items() if name != "items"})
         return OK
@@ -88,6 +83,22 @@ def show(wanted: str, workspace: Path | None, *, items: bool, as_json: bool) -> 
 
     show_tables(record_tables(record, items=items))
     return OK
+
+
+def record_of(wanted: str, workspace: Path | None) -> dict[str, Any]:
+    """The record of the run that an id, a unique beginning of one, or `latest`, means.
+
+    Raises
+    ------
+    NotFound
+        There is none, or more than one.
+    """
+    store = _store(workspace)
+    try:
+        run_id = store.find(wanted)
+    except WorkspaceError as error:
+        raise NotFound(str(error)) from None
+    return store.record(run_id)
 
 
 def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:

@@ -375,14 +375,17 @@ def _started(
     decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str, stubbed: Iterable[str]
 ) -> RunStarted:
     nodes: list[dict[str, Any]] = []
+    shared: dict[str, dict[str, Any]] = {}
     for node in decided.order:
         kind = decided.tile(node).type
-        of_type = {
-            "node_type_id": kind.type_id,
-            "node_type_name": kind.name,
-            "docs_url": None,
-            "params_docs_url": None,
-        }
+        of_type = shared.get(kind.type_id)
+        if of_type is None:
+            of_type = shared[kind.type_id] = {
+                "node_type_id": kind.type_id,
+                "node_type_name": kind.name,
+                "docs_url": None,
+                "params_docs_url": None,
+            }
         nodes.append(
             {
                 "agent_node_id": derived_id(run_id, node),

@@ -19,8 +19,7 @@ from engine.context import InputMedia
 from engine.errors import Cancelled, QuestionError, TesseraError, TileError, TransientError
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
-from engine.media.expr import NO_SOURCE
-from engine.media.item import Item, describe, kept_of, kind_of
+from engine.media.item import Item, kind_of
 from engine.node import Made
 from engine.run.answers import Answers, TileContext
 from engine.run.events import (
@@ -37,7 +36,7 @@ from engine.run.events import (
 from engine.run.status import FINAL, NodeStatus, run_status
 from engine.run.stubs import Attempt, StubbedTile
 
-__all__ = ["Coordinator", "Delivered", "InlineExecutor", "item_record", "run_tile"]
+__all__ = ["Coordinator", "Delivered", "InlineExecutor", "run_tile"]
 
 
 _DONE: Future[Any] = Future()
@@ -66,19 +65,6 @@ _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED
 
 Deliver = Callable[[Item, str, Callable[[float], None]], Delivered]
 """Makes an output of an item: (item, the delivering tile, progress) → its record."""
-
-
-def item_record(item: Item) -> dict[str, Any]:
-    """What a record says of an item: its id, its lineage, and what it is."""
-    return {
-        "agent_node_id": item.node,
-        "index": item.index,
-        "parents": [{"agent_node_id": node, "index": index} for node, index in item.parents],
-        "sources": [piece.to_dict() for piece in kept_of(item.value) if piece[0] != NO_SOURCE],
-        "why": item.why,
-        "fidelity": item.fidelity,
-        **describe(item.value),
-    }
 
 
 def run_tile(
@@ -129,7 +115,7 @@ _FIDELITIES = ("real", "placeholder", "described", "stubbed")
 
 
 def _fidelity(made: Made) -> str:
-    if not made.parents:
+    if all(parent.fidelity == "real" for parent in made.parents):
         return made.fidelity
     return max((made.fidelity, *(parent.fidelity for parent in made.parents)), key=_FIDELITIES.index)
 
@@ -383,7 +369,7 @@ class Coordinator:
     def _on_worked(self, node: str, items: tuple[Item, ...], inputs: Sequence[Item]) -> None:
         self.items[node] = items
         for item in items:
-            self.emit(ItemMade(at=self.now(), node=node, item=item_record(item)))
+            self.emit(ItemMade(at=self.now(), node=node, item=item))
         outputs = self._outputs_of(node, items, inputs)
         if not outputs:
             self._end(node, NodeStatus.COMPLETED)

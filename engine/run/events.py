@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer
 
 from engine.run.status import NodeStatus, RunStatus
 
@@ -60,11 +60,18 @@ class NodeChanged(Event):
 
 
 class ItemMade(Event):
-    """A tile has made an item. `item` is its record: id, parents, sources, why, and what it is."""
+    """A tile has made an item. `item`: an `Item`; as JSON its record."""
 
     event: Literal["item_made"] = "item_made"
     node: str
-    item: dict[str, Any]
+    item: Any
+
+    @field_serializer("item")
+    def _as_record(self, item: Any) -> dict[str, Any]:
+        """An item is written down as its record; one that was read is one already."""
+        from engine.run.record import item_record
+
+        return item if isinstance(item, dict) else item_record(item)
 
 
 class OutputMade(Event):

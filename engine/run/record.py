@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.media.expr import NO_SOURCE
+from engine.media.item import Item, describe, kept_of
 from engine.run.events import (
     Answered,
     Event,
@@ -33,11 +35,11 @@ class NodeRecord:
     facts: dict[str, Any]
     status: NodeStatus = NodeStatus.NOT_STARTED
     message: str | None = None
-    errors: list[str] = field(default_factory=list)
+    errors: tuple[str, ...] = ()
     seconds: float | None = None
     made: int = 0
-    logs: list[str] = field(default_factory=list)
-    answers: list[tuple[str, str, str]] = field(default_factory=list)
+    logs: tuple[str, ...] = ()
+    answers: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -127,7 +129,7 @@ class RunRecord:
     start: RunStarted
     nodes: dict[str, NodeRecord]
     outputs: list[Output] = field(default_factory=list)
-    items: list[dict[str, Any]] = field(default_factory=list)
+    made_items: list[Item | dict[str, Any]] = field(default_factory=list)
     failures: list[OutputFailed] = field(default_factory=list)
     status: RunStatus = RunStatus.RUNNING
     message: str | None = None
@@ -152,20 +154,20 @@ class RunRecord:
                 node = self.nodes[event.node]
                 check_transition(event.node, node.status, event.status)
                 node.status, node.message = event.status, event.message
-                node.errors.extend(event.errors)
+                node.errors += event.errors
                 if event.seconds is not None:
                     node.seconds = event.seconds
             case ItemMade():
                 self.nodes[event.node].made += 1
-                self.items.append(event.item)
+                self.made_items.append(event.item)
             case OutputMade():
                 self.outputs.append(Output({**event.output, "delivered_by": event.by}))
             case OutputFailed():
                 self.failures.append(event)
             case NodeLog():
-                self.nodes[event.node].logs.append(event.message)
+                self.nodes[event.node].logs += (event.message,)
             case Answered():
-                self.nodes[event.node].answers.append((event.question, event.about, event.origin))
+                self.nodes[event.node].answers += ((event.question, event.about, event.origin),)
             case RunFinished():
                 self.status, self.message = event.status, event.message
                 self._sort()
@@ -175,8 +177,13 @@ class RunRecord:
         business.
         """
         place = {node: index for index, node in enumerate(self.nodes)}
-        self.items.sort(key=lambda item: (place[item["agent_node_id"]], item["index"]))
+        self.made_items.sort(key=lambda item: _place(item, place))
         self.outputs.sort(key=lambda output: (place[output.node], output.raw["index"]))
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What is said of each item: its id, its lineage, and what it is."""
+        return [item_record(one) if isinstance(one, Item) else one for one in self.made_items]
 
     @property
     def run_id(self) -> str:
@@ -232,10 +239,29 @@ class RunRecord:
             "changes": self.start.changes,
             "request": self.start.request,
         }
-        return {**record, "items": list(self.items)} if items else record
+        return {**record, "items": self.items} if items else record
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+
+
+def item_record(item: Item) -> dict[str, Any]:
+    """What a record says of an item: its id, its lineage, and what it is."""
+    return {
+        "agent_node_id": item.node,
+        "index": item.index,
+        "parents": [{"agent_node_id": node, "index": index} for node, index in item.parents],
+        "sources": [piece.to_dict() for piece in kept_of(item.value) if piece[0] != NO_SOURCE],
+        "why": item.why,
+        "fidelity": item.fidelity,
+        **describe(item.value),
+    }
+
+
+def _place(item: Item | dict[str, Any], place: dict[str, int]) -> tuple[int, int]:
+    if isinstance(item, Item):
+        return place[item.node], item.index
+    return place[item["agent_node_id"]], item["index"]
 
 
 def fold(events: Iterable[Event]) -> RunRecord:

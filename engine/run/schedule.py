@@ -157,7 +157,7 @@ def schedule(
     *,
     workers: int = 2,
     model: CostModel = DECLARED,
-    without: Collection[str] = (),
+    without: Collection[str | tuple[str, int]] = (),
 ) -> Schedule:
     """Put the work of a run on a virtual clock.
 
@@ -174,7 +174,8 @@ def schedule(
     model
         What each takes.
     without
-        Failed tiles that were refused before they began, such as those that lack credits: they take nothing.
+        Tiles, and outputs as (tile, index), that were refused before they began, such as those that credits
+        are lacking for: they take nothing.
 
     Raises
     ------
@@ -208,7 +209,7 @@ class _Work:
     plan: Plan
     record: RunRecord
     model: CostModel
-    without: frozenset[str]
+    without: frozenset[str | tuple[str, int]]
     pieces: list[Piece] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
     after: list[list[int]] = field(default_factory=list)
@@ -236,6 +237,8 @@ class _Work:
             seconds = cost.seconds(received, made.get(node, NO_LOAD))
             self.durations[place[node]] = _micro(seconds * attempts(self.record.nodes[node].logs))
             for ref, load in renders.get(node, ()):
+                if ref in self.without:
+                    continue
                 seconds = self.model.render.seconds(NO_LOAD, load)
                 index = self._add((node, ref, self.model.render.origin), _micro(seconds))
                 self.after[place[node]].append(index)

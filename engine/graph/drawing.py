@@ -1,39 +1,97 @@
-"""An agent and what a run makes of it, drawn as text. Pure functions that never recurse over the graph."""
+"""What there is to draw of an agent and of a run of it, and its drawing as plain text.
+
+Pure functions that never recurse over the graph. `engine.graph.markup` draws the same for mermaid and
+Graphviz, `engine.graph.svg` as a picture.
+"""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.cli.output import clean
+from engine.text import clean, count, seconds_of, short_ids, shown
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["Drawing", "DrawnEdge", "DrawnTile", "ascii_of", "draw", "mermaid_of", "short_ids", "shown"]
+__all__ = [
+    "Drawing",
+    "DrawnEdge",
+    "DrawnTile",
+    "Flow",
+    "ascii_of",
+    "chains",
+    "draw",
+    "edge_words",
+    "labels",
+    "notes",
+    "skips",
+]
 
 TileState = Literal["runs", "removed", "skipped"]
 EdgeState = Literal["kept", "gone", "rewired"]
 _REMOVED: TileState = "removed"
 _SKIPPED: TileState = "skipped"
 _WIDTH = 110
-_SHORTEST = 8
+_FINE = ("completed", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What a tile made in a run or a simulation: it goes along each connection that leaves the tile.
+
+    Attributes
+    ----------
+    kinds
+        How many items of each kind.
+    durations_ms
+        The duration of each item that has one.
+    status
+        The tile's own status.
+    """
+
+    kinds: tuple[tuple[str, int], ...] = ()
+    durations_ms: tuple[float, ...] = ()
+    status: str = ""
+
+    @property
+    def items(self) -> int:
+        return sum(number for _kind, number in self.kinds)
+
+    def __str__(self) -> str:
+        """In a few words: `3 × 6 s`, `2 items, 17.5 s`, `1 image`."""
+        if not self.items:
+            return "no items" if self.status in _FINE else self.status.replace("_", " ")
+        what = self.kinds[0][0] if len(self.kinds) == 1 else "item"
+        if not self.durations_ms:
+            return count(self.items, what)
+        first = self.durations_ms[0]
+        if len(self.durations_ms) == self.items and all(one == first for one in self.durations_ms):
+            return f"{self.items:,} × {seconds_of(first)}"
+        return f"{count(self.items, 'item')}, {seconds_of(sum(self.durations_ms))}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "items": self.items,
+            "kinds": dict(self.kinds),
+            "durations_ms": list(self.durations_ms),
+            "status": self.status,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnTile:
-    """A tile of the template, what becomes of it in the run, and its overrides: (name, old, new)."""
+    """A tile of the template, what becomes of it, its overrides (name, old, new), and what it makes."""
 
     id: str
     name: str
     category: str
     state: TileState
     overrides: tuple[tuple[str, Any, Any], ...] = ()
+    flow: Flow | None = None
 
     def to_dict(self) -> dict[str, Any]:
         overridden = [{"parameter": name, "old": old, "new": new} for name, old, new in self.overrides]
@@ -43,20 +101,34 @@ class DrawnTile:
             "category": self.category,
             "state": self.state,
             "overridden": overridden,
+            **({"makes": self.flow.to_dict()} if self.flow else {}),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnEdge:
-    """A connection of the template or of the run; `via`: the removed tiles that a rewired one leads past."""
+    """A connection of the template or of the run, and what goes along it.
+
+    Attributes
+    ----------
+    via
+        The removed tiles that a rewired connection leads past.
+    """
 
     source: str
     target: str
     state: EdgeState
     via: tuple[str, ...] = ()
+    flow: Flow | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return {"source": self.source, "target": self.target, "state": self.state, "via": list(self.via)}
+        return {
+            "source": self.source,
+            "target": self.target,
+            "state": self.state,
+            "via": list(self.via),
+            **({"carries": self.flow.to_dict()} if self.flow else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +138,7 @@ class Drawing:
     tiles: tuple[DrawnTile, ...]
     edges: tuple[DrawnEdge, ...]
     order: tuple[str, ...]
+    name: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -74,14 +147,23 @@ class Drawing:
         }
 
 
-def draw(template: AgentTemplate, plan: Plan | None = None) -> Drawing:
-    """The template and, with a plan, this run's changes to it."""
+def draw(
+    template: AgentTemplate, plan: Plan | None = None, flows: Mapping[str, Flow] | None = None
+) -> Drawing:
+    """The template and, with a plan, this run's changes to it; with `flows`, what goes along the connections.
+
+    Parameters
+    ----------
+    flows
+        What each tile of the plan made, by its id.
+    """
     ids = [node.id for node in template]
     pairs = [(edge.source, edge.target) for edge in template.connections]
     states: dict[str, TileState] = dict.fromkeys(ids, "runs")
     live: dict[tuple[str, str], tuple[str, ...]] = dict.fromkeys(pairs, ())
     overrides: dict[str, list[tuple[str, Any, Any]]] = {}
     order: Sequence[str] = ids
+    made = flows or {}
     if plan is not None:
         states.update(dict.fromkeys(plan.changes.removed, _REMOVED))
         states.update(dict.fromkeys(plan.changes.skipped, _SKIPPED))
@@ -90,118 +172,55 @@ def draw(template: AgentTemplate, plan: Plan | None = None) -> Drawing:
             overrides.setdefault(change.node, []).append((change.parameter, change.old, change.new))
         order = [*plan.order, *(node for node, state in states.items() if state != "runs")]
     place = {node: index for index, node in enumerate(ids)}
-    edges = [DrawnEdge(*pair, "rewired" if via else "kept", via) for pair, via in live.items()]
+    edges = [
+        DrawnEdge(*pair, "rewired" if via else "kept", via, made.get(pair[0])) for pair, via in live.items()
+    ]
     edges += [DrawnEdge(*pair, "gone") for pair in pairs if pair not in live]
     tiles = [
-        DrawnTile(node.id, node.name, node.type.category, states[node.id], tuple(overrides.get(node.id, ())))
+        DrawnTile(
+            node.id,
+            node.name,
+            node.type.category,
+            states[node.id],
+            tuple(overrides.get(node.id, ())),
+            made.get(node.id),
+        )
         for node in template
     ]
     edges.sort(key=lambda edge: (place[edge.source], place[edge.target]))
-    return Drawing(tuple(tiles), tuple(edges), tuple(order))
-
-
-def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """The shortest beginning of each id, of eight characters at least, that no other id shares.
-
-    >>> short_ids(["11111111-aaaa", "11111111-abbb", "22222222-cccc"])
-    {'11111111-aaaa': '11111111-aa', '11111111-abbb': '11111111-ab', '22222222-cccc': '22222222'}
-    """
-    known = list(dict.fromkeys(ids))
-    ranked = sorted(known, key=str.lower)
-    need = dict.fromkeys(known, _SHORTEST)
-    for before, after in pairwise(ranked):
-        common = _common(before.lower(), after.lower()) + 1
-        need[before], need[after] = max(need[before], common), max(need[after], common)
-    return {node: node[: need[node]] for node in known}
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
-    for index, (mine, theirs) in enumerate(zip(one, other, strict=False)):
-        if mine != theirs:
-            return index
-    return min(len(one), len(other))
+    return Drawing(tuple(tiles), tuple(edges), tuple(order), template.name or "")
 
 
 def labels(tiles: Sequence[DrawnTile]) -> dict[str, str]:
     """What a tile is called in a drawing: its name, and a number after it where several share that."""
     names = {tile.id: clean(" ".join(tile.name.split())) for tile in tiles}
-    count, seen = Counter(names.values()), Counter[str]()
+    number, seen = Counter(names.values()), Counter[str]()
     for node, name in names.items():
         seen[name] += 1
-        if count[name] > 1:
+        if number[name] > 1:
             names[node] = f"{name} #{seen[name]}"
     return names
 
 
-def shown(value: Any, limit: int = 40) -> str:
-    """A parameter's value on one line, cut at `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def notes(tile: DrawnTile) -> list[str]:
+    """What is to be said of a tile besides its name: its state, and each parameter that is overridden."""
+    told: list[str] = [] if tile.state == "runs" else [tile.state]
+    if tile.flow and tile.flow.status not in _FINE:
+        told.append(tile.flow.status.replace("_", " "))
+    return [*told, *(f"{name}: {shown(old)} → {shown(new)}" for name, old, new in tile.overrides)]
 
 
-def _state(tile: DrawnTile) -> list[str]:
-    return [] if tile.state == "runs" else [tile.state]
-
-
-def _overrides(tile: DrawnTile) -> list[str]:
-    return [f"{name}: {shown(old)} → {shown(new)}" for name, old, new in tile.overrides]
-
-
-# mermaid
-
-
-_STYLES = (
-    "classDef removed stroke-dasharray:5 5,opacity:0.5,text-decoration:line-through",
-    "classDef skipped stroke-dasharray:2 4,opacity:0.5",
-    "classDef overridden stroke-width:3px",
-)
-_SHAPES: Mapping[str, tuple[str, str]] = {
-    "input": ("([", "])"),
-    "trigger": ("([", "])"),
-    "output": ("[[", "]]"),
-    "export": ("[[", "]]"),
-}
-_ARROWS: Mapping[EdgeState, str] = {"kept": "-->", "gone": "-.->", "rewired": "==>"}
-
-
-def mermaid_of(drawing: Drawing) -> str:
-    """A mermaid flowchart: removed tiles dashed and struck through, rewired edges thick and labelled."""
-    names = {tile.id: f"n{index}" for index, tile in enumerate(drawing.tiles)}
-    short, called = short_ids(names), {tile.id: tile.name for tile in drawing.tiles}
-    lines = ["flowchart LR"]
-    used = set()
-    for tile in drawing.tiles:
-        before, after = _SHAPES.get(tile.category, ("[", "]"))
-        parts = [tile.name, short[tile.id], *_state(tile)]
-        parts += _overrides(tile)
-        style = tile.state if tile.state != "runs" else "overridden" if tile.overrides else ""
-        used.add(style)
-        lines.append(f"  {names[tile.id]}{before}{_quoted(parts)}{after}{':::' * bool(style)}{style}")
-    for edge in drawing.edges:
-        label = f"|{_quoted([_skips(called[node] for node in edge.via)])}|" if edge.via else ""
-        lines.append(f"  {names[edge.source]} {_ARROWS[edge.state]}{label} {names[edge.target]}")
-    lines += [f"  {style}" for style in _STYLES if style.split()[1] in used]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(parts: Iterable[str]) -> str:
-    return '"' + "<br/>".join(_escaped(part) for part in parts) + '"'
-
-
-def _escaped(text: str) -> str:
-    """Text as a quoted mermaid label holds it: whatever has a meaning there as a character code."""
-    return "".join(
-        character if character.isalnum() or character in " .,:/+-_=→…·()" else f"#{ord(character)};"
-        for character in " ".join(text.split())
-    )
-
-
-def _skips(names: Iterable[str]) -> str:
+def skips(names: Iterable[str]) -> str:
     """What a rewired connection leads past, in a few words."""
     listed = list(names)
     more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
     return f"skips {', '.join(listed[:3])}{more}"
+
+
+def edge_words(edge: DrawnEdge, called: Mapping[str, str]) -> list[str]:
+    """What is to be said of a connection: what it leads past, and what goes along it."""
+    past = [skips(called[node] for node in edge.via)] if edge.via else []
+    return [*past, str(edge.flow)] if edge.flow else past
 
 
 # plain text
@@ -224,8 +243,9 @@ def _tile_lines(drawing: Drawing, called: Mapping[str, str]) -> Iterator[str]:
     short = short_ids(tile.id for tile in drawing.tiles)
     wide, deep = max(map(len, called.values()), default=0), max(map(len, short.values()), default=0)
     for tile in drawing.tiles:
-        notes = [*_state(tile), *_overrides(tile)]
-        yield f"  {called[tile.id]:{wide}}  {short[tile.id]:{deep}}  {', '.join(notes)}".rstrip()
+        made = [f"makes {tile.flow}"] if tile.flow and tile.flow.items else []
+        told = ", ".join(clean(note) for note in [*notes(tile), *made])
+        yield f"  {called[tile.id]:{wide}}  {short[tile.id]:{deep}}  {told}".rstrip()
 
 
 def _chain_lines(
@@ -233,12 +253,16 @@ def _chain_lines(
 ) -> Iterator[str]:
     for chain in chains(edges, order):
         words = [_struck(called[chain[0].source], chain[0].source in off)]
-        for edge in chain:
-            arrow = "┄▶" if edge.state == "gone" else "─▶"
-            if edge.via:
-                arrow = f"═({_skips(called[node] for node in edge.via)})═▶"
-            words.append(f"{arrow} {_struck(called[edge.target], edge.target in off)}")
+        words += [
+            f"{_arrow(edge, called)} {_struck(called[edge.target], edge.target in off)}" for edge in chain
+        ]
         yield from _wrapped(words)
+
+
+def _arrow(edge: DrawnEdge, called: Mapping[str, str]) -> str:
+    line = {"gone": "┄", "kept": "─", "rewired": "═"}[edge.state]
+    words = "; ".join(edge_words(edge, called))
+    return f"{line}({words}){line}▶" if words else f"{line}▶"
 
 
 def _struck(name: str, off: bool) -> str:

@@ -1,0 +1,87 @@
+"""`tessera graph`: an agent, what a run makes of it, and what goes along its connections, drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.given import Prepared, document, explained, home_of, planned, prepare
+from engine.cli.options import Given
+from engine.cli.output import FAILED, OK, put, put_json
+from engine.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from engine.graph.drawing import Drawing, Flow
+    from engine.graph.plan import Plan
+
+__all__ = ["graph", "previewed", "simulated"]
+
+
+def graph(
+    given: Given, form: str, out: Path | None, facts: str | None, *, simulate: bool, as_json: bool
+) -> int:
+    """Draw an agent, and what a run makes of it where something of a request is given."""
+    from engine.graph.drawing import draw
+
+    prepared = prepare(given, facts)
+    decided: Plan | None
+    flows: dict[str, Flow] | None = None
+    code = OK
+    if simulate or facts is not None:
+        from engine.run.explain_output import flows_of
+
+        decided = planned(prepared, given, store=False)
+        record = simulated(prepared, given, document(facts))
+        flows = flows_of(record)
+        code = OK if record["status"] == "completed" else FAILED
+    else:
+        decided = None if given.agent_alone else previewed(prepared, given)
+    drawn = draw(prepared.template, decided, flows)
+    text = _drawing(drawn, form)
+    if out is not None:
+        _write(out, text)
+    if as_json:
+        put_json({"format": form, "drawing": text, **drawn.to_dict()})
+    elif out is None:
+        put(text)
+    return code
+
+
+def _drawing(drawn: Drawing, form: str) -> str:
+    from engine.graph.drawing import ascii_of
+    from engine.graph.markup import dot_of, mermaid_of
+    from engine.graph.svg import svg_of
+
+    return {"ascii": ascii_of, "dot": dot_of, "mermaid": mermaid_of, "svg": svg_of}[form](drawn)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WorkspaceError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def previewed(prepared: Prepared, given: Given) -> Plan:
+    """The plan of what the command line asks for; inputs may be missing."""
+    if prepared.inputs:
+        return planned(prepared, given, store=False)
+    from engine.graph.preview import preview
+
+    with explained(given):
+        return preview(prepared.template, prepared.request)
+
+
+def simulated(prepared: Prepared, given: Given, facts: str | bytes | None) -> dict[str, Any]:
+    """The record of a simulation of what the command line asks for."""
+    from engine import simulate
+
+    with explained(given):
+        record = simulate(
+            prepared.template,
+            prepared.request,
+            facts=facts,
+            inputs=prepared.inputs,
+            workspace=home_of(given.workspace),
+        )
+    return record.to_dict()

@@ -1,0 +1,76 @@
+"""Names, ids and values as a person reads them: on one line, without what a terminal would obey."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+__all__ = ["clean", "count", "seconds_of", "short_ids", "shown", "span_of"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and newline, and those that turn the direction of writing."""
+_SHORTEST = 8
+
+
+def clean(text: str) -> str:
+    """Text for a terminal: without the control characters that a file's name or a message may hold."""
+    return _CONTROL.sub("�", text)
+
+
+def shown(value: Any, limit: int = 40) -> str:
+    """A parameter's value on one line, cut at `limit` characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def count(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> count(1, "tile"), count(1200, "tile")
+    ('1 tile', '1,200 tiles')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def seconds_of(milliseconds: float) -> str:
+    """Milliseconds as seconds.
+
+    >>> seconds_of(4004)
+    '4.004 s'
+    """
+    return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".") + " s"
+
+
+def span_of(start_ms: float | None, end_ms: float | None) -> str:
+    """A range in seconds, either end of which may be open.
+
+    >>> span_of(1500, None)
+    '1.5 s to the end'
+    """
+    return f"{seconds_of(start_ms or 0)} to {'the end' if end_ms is None else seconds_of(end_ms)}"
+
+
+def short_ids(ids: Iterable[str]) -> dict[str, str]:
+    """The shortest beginning of each id, of eight characters at least, that no other id shares.
+
+    >>> short_ids(["11111111-aaaa", "11111111-abbb", "22222222-cccc"])
+    {'11111111-aaaa': '11111111-aa', '11111111-abbb': '11111111-ab', '22222222-cccc': '22222222'}
+    """
+    known = list(dict.fromkeys(ids))
+    ranked = sorted(known, key=str.lower)
+    need = dict.fromkeys(known, _SHORTEST)
+    for before, after in pairwise(ranked):
+        common = _common(before.lower(), after.lower()) + 1
+        need[before], need[after] = max(need[before], common), max(need[after], common)
+    return {node: node[: need[node]] for node in known}
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    for index, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+        if mine != theirs:
+            return index
+    return min(len(one), len(other))
