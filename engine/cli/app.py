@@ -11,6 +11,7 @@ import typer
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
+    Assume,
     Clip,
     Facts,
     Given,
@@ -20,6 +21,7 @@ from engine.cli.options import (
     OptionalAgent,
     Request,
     Set,
+    Stubs,
     Unknown,
     UnknownTiles,
     Workspace,
@@ -90,6 +92,11 @@ def run(
             "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
         ),
     ] = None,
+    stubs: Stubs = None,
+    facts_out: Annotated[
+        Path | None,
+        typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
+    ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
@@ -106,7 +113,7 @@ def run(
         )
     if agent is not None:
         given = _given(agent, request, inputs, clip, overrides, ignored, workspace)
-    return commands.run(given, plan_file, workspace, out, as_json=as_json)
+    return commands.run(given, plan_file, workspace, out, tuple(stubs or ()), facts_out, as_json=as_json)
 
 
 @app.command()
@@ -118,15 +125,92 @@ def simulate(
     overrides: Set = None,
     ignored: Ignore = None,
     facts: Facts = None,
+    stubs: Stubs = None,
+    assume: Assume = False,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="NODE", help="Only this tile and all that it needs.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NODE", help="Only this tile and all after it; needs --of."),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="NODE", help="This tile alone, fed by --of or the facts for `*`."),
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option("--of", metavar="RUN", help="The run that gives what reaches the part.")
+    ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option("--sweep", metavar="REQUESTS.JSONL", help="Simulate each line; a result a line out."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes of a sweep; else one a core.")
+    ] = None,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Run an agent on descriptions of media, rendering nothing."""
-    from engine.cli import commands
+    from engine.cli import commands, stands
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    return commands.simulate(given, facts, as_json=as_json)
+    standing = stands.Standing(tuple(stubs or ()), assume, until, since, only, of)
+    if sweep is not None:
+        return stands.sweep(given, facts, standing, sweep, workers)
+    return commands.simulate(given, facts, standing, as_json=as_json)
+
+
+@app.command()
+def shrink(
+    agent: Agent,
+    request: Request = None,
+    command: Annotated[
+        str,
+        typer.Option(
+            "--while",
+            metavar="COMMAND",
+            help="Exits 0 while the problem shows; {agent} and {request} are paths.",
+        ),
+    ] = "",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where agent.json and request.json are written.")
+    ] = Path("shrunk"),
+    as_json: Json = False,
+) -> int:
+    """Reduce an agent and a request to the smallest that still show a problem."""
+    from engine.cli import stands
+    from engine.cli.output import refuse
+
+    if not command:
+        raise refuse("give --while COMMAND, as in --while '! tessera validate {agent} {request}'")
+    return stands.shrink(agent, request, command, out, as_json=as_json)
+
+
+@app.command()
+def bundle(
+    wanted: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle.")] = Path("run.zip"),
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Pack a run into one file that simulates anywhere, without media and secrets."""
+    from engine.cli import stands
+
+    return stands.bundle(wanted, workspace, out, as_json=as_json)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")], as_json: Json = False
+) -> int:
+    """Simulate the run of a bundle, from what it holds alone."""
+    from engine.cli import stands
+
+    return stands.replay(file, as_json=as_json)
 
 
 @app.command()

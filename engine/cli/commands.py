@@ -10,6 +10,7 @@ from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
 from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, warn
 from engine.cli.progress import watcher
+from engine.cli.stands import Standing, standing_options, stubs_of
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
@@ -20,7 +21,14 @@ __all__ = ["plan", "run", "simulate", "validate"]
 
 
 def run(
-    given: Given | None, plan_file: str | None, workspace: Path | None, out: Path | None, *, as_json: bool
+    given: Given | None,
+    plan_file: str | None,
+    workspace: Path | None,
+    out: Path | None,
+    stubs: tuple[str, ...] = (),
+    facts_out: Path | None = None,
+    *,
+    as_json: bool,
 ) -> int:
     """Run an agent, or a plan that was made before, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
@@ -29,7 +37,15 @@ def run(
         home = home_of(workspace)
         if plan_file is not None:
             decided = _read_plan(plan_file)
-            record = run_agent(decided, workspace=home, out=out, on_event=watch, cancelled=cancelled)
+            record = run_agent(
+                decided,
+                stubs=stubs_of(stubs),
+                workspace=home,
+                out=out,
+                on_event=watch,
+                cancelled=cancelled,
+                facts_out=facts_out,
+            )
         else:
             assert given is not None
             prepared = prepare(given)
@@ -37,11 +53,13 @@ def run(
                 record = run_agent(
                     prepared.template,
                     prepared.request,
+                    stubs=stubs_of(stubs),
                     inputs=prepared.inputs,
                     workspace=home,
                     out=out,
                     on_event=watch,
                     cancelled=cancelled,
+                    facts_out=facts_out,
                 )
     return _recorded(record, as_json=as_json)
 
@@ -63,7 +81,7 @@ def _recorded(record: RunRecord, *, as_json: bool) -> int:
     return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
 
 
-def simulate(given: Given, facts: str | None, *, as_json: bool) -> int:
+def simulate(given: Given, facts: str | None, standing: Standing, *, as_json: bool) -> int:
     """Simulate an agent and show what would come of it."""
     from engine import simulate as simulate_agent
 
@@ -76,6 +94,7 @@ def simulate(given: Given, facts: str | None, *, as_json: bool) -> int:
             inputs=prepared.inputs,
             workspace=home_of(given.workspace),
             unknown_tiles=given.unknown.value,
+            **standing_options(standing, given.workspace),
         )
     return _recorded(record, as_json=as_json)
 

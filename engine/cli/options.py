@@ -11,6 +11,7 @@ import typer
 
 __all__ = [
     "Agent",
+    "Assume",
     "Clip",
     "Facts",
     "Given",
@@ -20,6 +21,7 @@ __all__ = [
     "OptionalAgent",
     "Request",
     "Set",
+    "Stubs",
     "Unknown",
     "UnknownTiles",
     "Workspace",
@@ -76,6 +78,17 @@ Facts = Annotated[
     typer.Option(
         "--facts", metavar="FILE", help='What is known of media that is not there: {"ID, URL or *": {…}}.'
     ),
+]
+Stubs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stub",
+        metavar="NODE=FILE",
+        help="What a tile makes, answers or suffers in place of its own work. Repeatable.",
+    ),
+]
+Assume = Annotated[
+    bool, typer.Option("--assume", help="Where nothing tells of speech, assume it by a synthetic model.")
 ]
 Workspace = Annotated[
     Path | None,

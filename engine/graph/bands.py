@@ -15,7 +15,7 @@ _UNFOLDED = (1_700.0, 2.6)
 _SHAPE = 1.7
 """How many times as wide as high a folded picture shall be."""
 
-_MOST_CARRIED = 6
+_MOST_CARRIED = 3
 """The most lines that may lead from one band to the next."""
 
 _LANE = 10.0
@@ -92,7 +92,16 @@ def _starts(cells: Layers, columns: Sequence[tuple[float, float]], width: float,
         ]
         if not near:
             break
-        starts.append(min(near, key=lambda rank: (carried[rank], abs(columns[rank - 1][1] - begin - wanted))))
+        starts.append(
+            min(
+                near,
+                key=lambda rank: (
+                    carried[rank],
+                    columns[rank][0] == columns[rank][1],
+                    abs(columns[rank - 1][1] - begin - wanted),
+                ),
+            )
+        )
     return starts
 
 

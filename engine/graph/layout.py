@@ -155,7 +155,7 @@ def _columns(cells: Layers, across: Sequence[float], *, labelled: bool) -> list[
     """The left and right edge of each layer."""
     found: list[tuple[float, float]] = []
     left = 0.0
-    for rank, row in enumerate(cells.layers):
+    for row in cells.layers:
         width = max((cells.size[cell][0] for cell in row), default=0.0)
         found.append((left, left + width))
         steep = max(

@@ -65,6 +65,7 @@ def write_atomically(path: Path, text: str) -> None:
         handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
+        Path(name).chmod(0o644)
         Path(name).replace(path)
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,165 @@
+"""What stands in for the world on the command line: stubs, parts of an agent, sweeps, bundles; and shrinking."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.cli.given import document, explained, home_of, prepare
+from engine.cli.options import Given
+from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
+
+__all__ = ["Standing", "bundle", "replay", "shrink", "standing_options", "sweep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The options of a simulation that say what is taken as given, as they were typed."""
+
+    stubs: tuple[str, ...] = ()
+    assume: bool = False
+    until: str | None = None
+    since: str | None = None
+    only: str | None = None
+    of: str | None = None
+
+
+def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
+    """`NODE=FILE` as node → path or JSON text."""
+    found = {}
+    for text in texts:
+        node, equals, file = text.partition("=")
+        if not (node and equals and file):
+            raise refuse(f"--stub {text}: give NODE=FILE, as in Captions=captions.json")
+        found[node] = file
+    return found
+
+
+def standing_options(standing: Standing, workspace: Path | None) -> dict[str, Any]:
+    """The options as `simulate` takes them."""
+    if standing.since is not None and standing.of is None:
+        raise refuse("--from NODE needs --of RUN")
+    record: Mapping[str, Any] | None = None
+    if standing.of is not None:
+        from engine.run.store import RunStore
+
+        store = RunStore(home_of(workspace))
+        record = store.record(store.find(standing.of))
+    return {
+        "stubs": stubs_of(standing.stubs),
+        "assume": standing.assume,
+        "until": standing.until,
+        "since": standing.since,
+        "only": standing.only,
+        "of": record,
+    }
+
+
+def sweep(given: Given, facts: str | None, standing: Standing, file: Path, workers: int | None) -> int:
+    """Simulate each line of a file; results on stdout, a line each, and what differs on stderr."""
+    from engine.run.sweep import differences
+    from engine.run.sweep import sweep as run_sweep
+
+    if given.request is not None or given.inputs or given.overrides or given.ignored:
+        raise refuse("--sweep takes its requests from the file: give no REQUEST, --input, --set or --ignore")
+    results: list[dict[str, Any]] = []
+    with explained(given):
+        found = run_sweep(
+            prepare(given, facts).template,
+            _lines(file),
+            workers=workers,
+            facts=document(facts),
+            stubs=stubs_of(standing.stubs),
+            assume=standing.assume,
+            workspace=str(home_of(given.workspace)),
+            unknown_tiles=given.unknown.value,
+        )
+        for result in found:
+            put(json.dumps(result, ensure_ascii=False))
+            results.append(
+                {key: result[key] for key in ("line", "status", "outputs", "error") if key in result}
+            )
+    for group in differences(results):
+        lines = ", ".join(map(str, group["lines"][:8])) + (", …" if len(group["lines"]) > 8 else "")
+        made = f"{group['outputs']} output{'' if group['outputs'] == 1 else 's'}, {group['seconds']} s"
+        said = group["error"] or " ".join((made, *group["sizes"]))
+        warn(f"{len(group['lines'])} × {group['status']}: {said} (line {lines})")
+    return OK if all(result["status"] == "completed" for result in results) else FAILED
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            yield from lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise refuse(f"--sweep {file}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json: bool) -> int:
+    """Reduce an agent and a request for as long as a command succeeds on them."""
+    from engine.agent import read_json
+    from engine.graph.shrink import shrink as reduce
+
+    whole, given = read_json(document(agent), "template"), read_json(document(request) or "{}", "request")
+    if not (isinstance(whole, dict) and isinstance(given, dict)):
+        raise refuse("AGENT and REQUEST must be JSON objects")
+    with tempfile.TemporaryDirectory(prefix="tessera-shrink-") as folder:
+        paths = {"agent": Path(folder) / "agent.json", "request": Path(folder) / "request.json"}
+        line = command
+        for name, path in paths.items():
+            line = line.replace("{" + name + "}", shlex.quote(str(path)))
+
+        def still(small: dict[str, Any], asked: dict[str, Any]) -> bool:
+            paths["agent"].write_text(json.dumps(small), "utf-8")
+            paths["request"].write_text(json.dumps(asked), "utf-8")
+            return subprocess.run(line, shell=True, capture_output=True, check=False).returncode == 0
+
+        try:
+            small, asked = reduce(whole, given, still)
+        except ValueError:
+            raise refuse(
+                "--while does not hold to begin with: the command must exit 0 on AGENT and REQUEST"
+            ) from None
+    from engine.inputs.library import write_atomically
+
+    for name, value in (("agent.json", small), ("request.json", asked)):
+        write_atomically(out / name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    nodes = len(small.get("agent_nodes") or small.get("nodes") or [])
+    told = {"tiles": nodes, "connections": len(small["connections"]), "out": str(out)}
+    if as_json:
+        put_json(told)
+    else:
+        put(f"{nodes} tiles, {told['connections']} connections left: {out}/agent.json, {out}/request.json")
+    return OK
+
+
+def bundle(wanted: str, workspace: Path | None, out: Path, *, as_json: bool) -> int:
+    """Pack a run into a file."""
+    from engine.run.bundle import write_bundle
+    from engine.run.store import RunStore
+
+    store = RunStore(home_of(workspace))
+    run_id = store.find(wanted)
+    write_bundle(store, run_id, out)
+    put_json({"run_id": run_id, "bundle": str(out)}) if as_json else put(f"{out}")
+    return OK
+
+
+def replay(file: Path, *, as_json: bool) -> int:
+    """Simulate the run of a bundle."""
+    from engine.run.bundle import replay as replay_bundle
+
+    record = replay_bundle(file)
+    if as_json:
+        put(record.to_json())
+    else:
+        from engine.cli.tables import record_tables, show
+
+        show(record_tables(record.to_dict()))
+    return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
