@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import engine.testing.strategies as strategies
     from engine.testing.asserts import PlanAssertion, assert_plan
     from engine.testing.coverage import GraphCoverage
+    from engine.testing.faults import assert_faults_contained, fault_sweep
     from engine.testing.emit import to_notation
     from engine.testing.names import NotationError, node_id
     from engine.testing.notation import agent
@@ -26,7 +27,9 @@ _HOMES = {
     "NotationError": "engine.testing.names",
     "PlanAssertion": "engine.testing.asserts",
     "agent": "engine.testing.notation",
+    "assert_faults_contained": "engine.testing.faults",
     "assert_plan": "engine.testing.asserts",
+    "fault_sweep": "engine.testing.faults",
     "node_id": "engine.testing.names",
     "to_notation": "engine.testing.emit",
 }
@@ -36,7 +39,9 @@ __all__ = [
     "NotationError",
     "PlanAssertion",
     "agent",
+    "assert_faults_contained",
     "assert_plan",
+    "fault_sweep",
     "node_id",
     "strategies",
     "to_notation",
