@@ -21,9 +21,6 @@ import pytest
 
 from engine.cli import main
 from engine.cli.given import _value
-from engine.graph.drawing import Drawing, DrawnEdge, DrawnTile, ascii_of, chains, draw
-from engine.graph.markup import mermaid_of
-from engine.text import short_ids
 from tests.media import FIXTURES, MEDIA
 
 AGENTS = FIXTURES / "agents"
@@ -332,6 +329,11 @@ BAD = [
     ("validate", json.dumps(chain("Video Input", "Nobody"))),
     ("plan", MIRROR, '{"video_id": ["v"]}'),
     ("graph", MIRROR, "--ignore", "Nobody"),
+    ("graph", MIRROR, "--simulate"),
+    ("graph", MIRROR, "--format", "png"),
+    ("explain", MIRROR),
+    ("explain", MIRROR, "--node", "Nobody"),
+    ("diff", MIRROR, "nowhere.json"),
     ("nodes", "Nobody"),
     ("upload", "nowhere.mp4"),
     ("upload", str(MEDIA / "broken" / "text.mp4")),
@@ -453,37 +455,6 @@ def test_graph_draws_the_rewrites(tessera: Tessera) -> None:
     assert ":::removed" in drawn["drawing"]
 
 
-def test_mermaid_labels_are_escaped() -> None:
-    tiles = (
-        DrawnTile(uid(0), 'a "b" <i>#1;</i> `c`\n]|', "edit", "runs"),
-        DrawnTile(uid(1), "end", "output", "runs"),
-    )
-    drawing = Drawing(tiles, (DrawnEdge(uid(0), uid(1), "kept"),), (uid(0), uid(1)))
-    text = mermaid_of(drawing)
-    label = text.splitlines()[1].partition('["')[2].rpartition('"]')[0]
-    assert not set('"<>`|]') & set(label.replace("<br/>", ""))
-    assert "#34;b#34;" in label
-    assert "\x1b" not in ascii_of(Drawing((DrawnTile(uid(0), "\x1b[2J", "edit", "runs"),), (), (uid(0),)))
-
-
-def test_chains_hold_every_connection_once() -> None:
-    from engine import load_agent
-
-    pairs = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a * b) % 3 != 1]
-    template = load_agent(agent("Video Input", *["Mirror"] * 7, edges=[pair for pair in pairs if pair[1]]))
-    drawing = draw(template)
-    found = [edge for chain_of in chains(drawing.edges, drawing.order) for edge in chain_of]
-    assert len(found) == len(set(found)) == len(pairs)
-    for chain_of in chains(drawing.edges, drawing.order):
-        assert all(before.target == after.source for before, after in pairwise(chain_of))
-
-
-def test_short_ids_are_unique_beginnings() -> None:
-    ids = [uid(1), uid(1)[:9] + "bbbb" + uid(1)[13:], uid(2)]
-    short = short_ids(ids)
-    assert short == {ids[0]: ids[0][:10], ids[1]: ids[1][:10], ids[2]: ids[2][:8]}
-
-
 def test_a_long_chain_is_drawn_and_simulated(tessera: Tessera) -> None:
     Path("long.json").write_text(json.dumps(chain("Video Input", *["Mirror"] * 2000)))
     assert tessera("graph", "long.json").code == 0
@@ -545,7 +516,19 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
 
 
 def test_help_and_version(tessera: Tessera) -> None:
-    for command in ("run", "simulate", "plan", "validate", "graph", "nodes", "runs", "show", "upload"):
+    for command in (
+        "run",
+        "simulate",
+        "plan",
+        "validate",
+        "graph",
+        "explain",
+        "diff",
+        "nodes",
+        "runs",
+        "show",
+        "upload",
+    ):
         said = tessera(command, "--help")
         assert said.code == 0
         assert "--json" in said.out

@@ -430,6 +430,21 @@ def test_media_that_nobody_knows_leaves_the_graph_explained(capsys: pytest.Captu
     assert json.loads(out)["traffic"]["makes"][0]["duration_ms"] == 9000
 
 
+def test_a_simulation_may_assume_and_be_stubbed(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = json.dumps({"*": {key: value for key, value in FACTS["*"].items() if key != "speech"}})
+    template = json.dumps(
+        chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}), "Destination")
+    )
+    args = (template, '{"video_ids": ["v"]}', "--node", "Clips", "--facts", facts)
+    assert said(capsys, *args)[0] == 2
+    code, out, _err = said(capsys, *args, "--assume")
+    assert (code, "speech of v: assumed" in out) == (0, True)
+    stub = json.dumps({"answers": {"speech": [[0, 5000]]}})
+    code, out, _err = said(capsys, *args, "--stub", f"Clips={stub}", "--json")
+    answers = json.loads(out)["traffic"]["answers"]
+    assert (code, [one["origin"] for one in answers]) == (0, ["stubbed"])
+
+
 def test_a_run_that_was_made_is_explained_from_its_record(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", AGENT, "--input", TALK, "--clip", "1:1.5", "--ignore", "Mirror"]) == 0
     code, out, _err = said(capsys, AGENT, "--of", "latest", "--output", "1", "--json")

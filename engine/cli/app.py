@@ -270,6 +270,8 @@ def graph(
     overrides: Set = None,
     ignored: Ignore = None,
     facts: Facts = None,
+    stubs: Stubs = None,
+    assume: Assume = False,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -281,7 +283,8 @@ def graph(
     from engine.cli import draw
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    return draw.graph(given, form.value, out, facts, simulate=simulate, as_json=as_json)
+    world = draw.World(facts, tuple(stubs or ()), assume)
+    return draw.graph(given, form.value, out, world, simulate=simulate, as_json=as_json)
 
 
 @app.command()
@@ -310,6 +313,8 @@ def explain(
     overrides: Set = None,
     ignored: Ignore = None,
     facts: Facts = None,
+    stubs: Stubs = None,
+    assume: Assume = False,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -318,11 +323,12 @@ def explain(
 
     What goes through the tiles is simulated, where inputs are given.
     """
+    from engine.cli import draw
     from engine.cli import explain as explaining
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    asked = explaining.Asked(node, edge, output, facts, of)
-    return explaining.explain(given, asked, as_json=as_json)
+    world = draw.World(facts, tuple(stubs or ()), assume)
+    return explaining.explain(given, explaining.Asked(node, edge, output, of), world, as_json=as_json)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +15,34 @@ if TYPE_CHECKING:
     from engine.graph.drawing import Drawing, Flow
     from engine.graph.plan import Plan
 
-__all__ = ["graph", "previewed", "simulated"]
+__all__ = ["World", "graph", "previewed", "simulated"]
 
 
-def graph(
-    given: Given, form: str, out: Path | None, facts: str | None, *, simulate: bool, as_json: bool
-) -> int:
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a simulation is told of the world, as it was typed."""
+
+    facts: str | None = None
+    stubs: tuple[str, ...] = ()
+    assume: bool = False
+
+    def __bool__(self) -> bool:
+        return self.facts is not None or bool(self.stubs) or self.assume
+
+
+def graph(given: Given, form: str, out: Path | None, world: World, *, simulate: bool, as_json: bool) -> int:
     """Draw an agent, and what a run makes of it where something of a request is given."""
     from engine.graph.drawing import draw
 
-    prepared = prepare(given, facts)
+    prepared = prepare(given, world.facts)
     decided: Plan | None
     flows: dict[str, Flow] | None = None
     code = OK
-    if simulate or facts is not None:
+    if simulate or world:
         from engine.run.explain_output import flows_of
 
         decided = planned(prepared, given, store=False)
-        record = simulated(prepared, given, document(facts))
+        record = simulated(prepared, given, world)
         flows = flows_of(record)
         code = OK if record["status"] == "completed" else FAILED
     else:
@@ -72,15 +83,18 @@ def previewed(prepared: Prepared, given: Given) -> Plan:
         return preview(prepared.template, prepared.request)
 
 
-def simulated(prepared: Prepared, given: Given, facts: str | bytes | None) -> dict[str, Any]:
+def simulated(prepared: Prepared, given: Given, world: World) -> dict[str, Any]:
     """The record of a simulation of what the command line asks for."""
     from engine import simulate
+    from engine.cli.stands import stubs_of
 
     with explained(given):
         record = simulate(
             prepared.template,
             prepared.request,
-            facts=facts,
+            facts=document(world.facts),
+            stubs=stubs_of(world.stubs),
+            assume=world.assume,
             inputs=prepared.inputs,
             workspace=home_of(given.workspace),
         )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.draw import previewed, simulated
-from engine.cli.given import Prepared, document, prepare
+from engine.cli.draw import World, previewed, simulated
+from engine.cli.given import Prepared, prepare
 from engine.cli.options import Given
 from engine.cli.output import OK, put_json, refuse
 from engine.cli.workspace import record_of
@@ -24,22 +24,21 @@ __all__ = ["Asked", "explain"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be explained, and what is known of the media: facts, or the run with this id."""
+    """What is to be explained, and of which run (None: of a simulation)."""
 
     node: str | None = None
     edge: str | None = None
     output: int | None = None
-    facts: str | None = None
     run: str | None = None
 
 
-def explain(given: Given, asked: Asked, *, as_json: bool) -> int:
+def explain(given: Given, asked: Asked, world: World, *, as_json: bool) -> int:
     """Explain one thing of an agent's run."""
     wanted = [one for one in (asked.node, asked.edge, asked.output) if one is not None]
     if len(wanted) != 1:
         raise refuse("give one of --node NODE[.PARAM], --edge A:B and --output N")
-    prepared, record = _prepared(given, asked)
-    media = _Media(prepared, given, asked.facts, record)
+    prepared, record = _prepared(given, asked.run, world)
+    media = _Media(prepared, given, world, record)
     if asked.node is not None:
         _node(prepared, given, asked.node, media, as_json=as_json)
     elif asked.edge is not None:
@@ -50,27 +49,23 @@ def explain(given: Given, asked: Asked, *, as_json: bool) -> int:
     return OK
 
 
-def _prepared(given: Given, asked: Asked) -> tuple[Prepared, dict[str, Any] | None]:
+def _prepared(given: Given, run: str | None, world: World) -> tuple[Prepared, dict[str, Any] | None]:
     """The agent with its request, and the record of the run that `--of` names."""
-    if asked.run is None:
-        return prepare(given, asked.facts), None
-    if asked.facts is not None or not given.agent_alone:
+    if run is None:
+        return prepare(given, world.facts), None
+    if world or not given.agent_alone:
         raise refuse(
-            "--of RUN holds its request: give no REQUEST, --input, --clip, --set, --ignore or --facts"
+            "--of RUN holds its request: give no REQUEST, --input, --clip, --set, --ignore, --facts or --stub"
         )
-    record = record_of(asked.run, given.workspace)
+    record = record_of(run, given.workspace)
     return replace(prepare(given), request=record["request"]), record
 
 
 class _Media:
     """What went through the tiles: in the run that was named, else in a simulation, made when needed."""
 
-    def __init__(
-        self, prepared: Prepared, given: Given, facts: str | None, record: dict[str, Any] | None
-    ) -> None:
-        self.prepared, self.given, self.record = prepared, given, record
-        self.facts = document(facts)
-        self.stated = facts is not None
+    def __init__(self, prepared: Prepared, given: Given, world: World, record: dict[str, Any] | None) -> None:
+        self.prepared, self.given, self.world, self.record = prepared, given, world, record
 
     def of(self, decided: Plan) -> tuple[dict[str, Any] | None, str | None]:
         """The record; or None, and why it is not known what goes through the tiles."""
@@ -81,13 +76,13 @@ class _Media:
         try:
             return self.needed(), None
         except TesseraError as error:
-            if self.stated:
+            if self.world:
                 raise
             return None, f"what the tiles receive and make is not known: {error}"
 
     def needed(self) -> dict[str, Any]:
         if self.record is None:
-            self.record = simulated(self.prepared, self.given, self.facts)
+            self.record = simulated(self.prepared, self.given, self.world)
         return self.record
 
 

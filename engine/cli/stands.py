@@ -1,4 +1,6 @@
-"""What stands in for the world on the command line: stubs, parts of an agent, sweeps, bundles; and shrinking."""
+"""What stands in for the world on the command line: stubs, parts of an agent, sweeps, bundles; and shrinking.
+What stands in for the world on the command line: stubs, parts of an agent, sweeps, bundles; and shrinking.
+"""
 
 from __future__ import annotations
 

@@ -122,6 +122,12 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
         yield from section(title, _items(items, names) if items else lines_of(["nothing"]))
         if len(items) > _MOST_ITEMS:
             yield lines_of([f"and {len(items) - _MOST_ITEMS:,} more; --json lists them all"])
+    if traffic.answers:
+        asked = (
+            f"{one.question}{f' of {one.about}' if one.about else ''}: {one.origin}"
+            for one in traffic.answers
+        )
+        yield from section("asks", lines_of(asked))
     if traffic.outputs:
         told = ", ".join(map(str, traffic.outputs[:_MOST_ITEMS])) + (
             " …" if len(traffic.outputs) > _MOST_ITEMS else ""

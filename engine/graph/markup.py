@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from engine.graph.drawing import Drawing, DrawnEdge, DrawnTile, EdgeState, edge_words, labels, notes
-from engine.text import clean, short_ids
+from engine.text import one_line, short_ids
 
 __all__ = ["dot_of", "mermaid_of"]
 
@@ -110,17 +110,12 @@ def _edge(edge: DrawnEdge, called: Mapping[str, str]) -> Iterator[str]:
 
 def _string(*lines: str) -> str:
     """Lines of text as a quoted string, in which a backslash and a quote have a meaning."""
-    return '"' + "\\n".join(_line(text).replace("\\", "\\\\").replace('"', '\\"') for text in lines) + '"'
+    return '"' + "\\n".join(one_line(text).replace("\\", "\\\\").replace('"', '\\"') for text in lines) + '"'
 
 
 def _html(text: str) -> str:
     """Text within an HTML label, which may not be empty and takes five characters for its own."""
-    return "".join(_ENTITIES.get(character, character) for character in _line(text)) or " "
+    return "".join(_ENTITIES.get(character, character) for character in one_line(text)) or " "
 
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-
-
-def _line(text: str) -> str:
-    """Text on one line that can be written as UTF-8."""
-    return clean(" ".join(text.split())).encode(errors="replace").decode()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.graph.drawing import Drawing, DrawnEdge, DrawnTile, EdgeState, labels, notes, skips
 from engine.graph.layout import Layout, Link, Piece, Point, Route, lay_out
-from engine.text import clean, short_ids
+from engine.text import one_line, short_ids
 
 __all__ = ["svg_of"]
 
@@ -67,7 +66,7 @@ def svg_of(drawing: Drawing) -> str:
     """The drawing as SVG: removed tiles struck through, rewired connections naming what they skip."""
     boxes = _boxes(drawing)
     place = {box.tile.id: index for index, box in enumerate(boxes)}
-    called = {node: _line(name) for node, name in labels(drawing.tiles).items()}
+    called = {node: one_line(name) for node, name in labels(drawing.tiles).items()}
     words = [_words(edge, called) for edge in drawing.edges]
     links = [
         Link(place[edge.source], place[edge.target], _size(lines) if lines else None)
@@ -83,7 +82,7 @@ def _document(
     legend = list(_legend(drawing, layout.height + 2 * _EDGE))
     width = max(layout.width + 2 * _EDGE, 280.0 if legend else 120.0)
     height = layout.height + 2 * _EDGE + 20 * len(legend)
-    title = _xml(_line(drawing.name) or "agent")
+    title = _xml(one_line(drawing.name) or "agent")
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" font-family="{_FONTS}">'
@@ -108,7 +107,7 @@ def _document(
 
 def _boxes(drawing: Drawing) -> list[_Box]:
     short, called = short_ids(tile.id for tile in drawing.tiles), labels(drawing.tiles)
-    told = [(tile, _line(called[tile.id]), _lines(tile, short[tile.id])) for tile in drawing.tiles]
+    told = [(tile, one_line(called[tile.id]), _lines(tile, short[tile.id])) for tile in drawing.tiles]
     wide = max((_needs(name, lines) for _tile, name, lines in told), default=0.0)
     width = min(max(wide, _TILE[0]), _TILE[1])
     return [
@@ -125,9 +124,9 @@ def _boxes(drawing: Drawing) -> list[_Box]:
 
 def _lines(tile: DrawnTile, short: str) -> list[str]:
     """What stands below a tile's name: the beginning of its id, and its notes."""
-    told = [_line(note) for note in notes(tile)]
+    told = [one_line(note) for note in notes(tile)]
     more = len(told) - _MOST_NOTES
-    return [short, *told[:_MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
+    return [one_line(short), *told[:_MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
 
 
 def _needs(name: str, lines: Sequence[str]) -> float:
@@ -143,7 +142,7 @@ def _tile(box: _Box, centre: Point) -> Iterator[str]:
     stroke = f'stroke="{_BAD if failed else line}" stroke-width="{2 if failed or tile.overrides else 1.3}"'
     dashes = {"removed": ' stroke-dasharray="5 4"', "skipped": ' stroke-dasharray="2 4"'}.get(tile.state, "")
     left, top = centre[0] - box.width / 2, centre[1] - box.height / 2
-    yield f"<g><title>{_xml(f'{_line(tile.name)} {tile.id}')}</title>"
+    yield f"<g><title>{_xml(one_line(f'{tile.name} {tile.id}'))}</title>"
     yield (
         f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(box.width)}" height="{_n(box.height)}" '
         f'rx="{_radius(tile.category)}" fill="{fill}" {stroke}{dashes}/>'
@@ -271,15 +270,6 @@ def _text(
         f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}" fill="{colour}" '
         f'text-anchor="{anchor}"{style}>{_xml(text)}</text>'
     )
-
-
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML document may hold."""
-
-
-def _line(text: str) -> str:
-    """Text on one line, of characters that XML may hold and that turn nothing around."""
-    return _FORBIDDEN.sub("�", clean(" ".join(text.split())))
 
 
 def _xml(text: str) -> str:

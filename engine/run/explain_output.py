@@ -17,6 +17,7 @@ from engine.graph.story import TileRef, members
 from engine.text import count, seconds_of
 
 __all__ = [
+    "AnswerStory",
     "InputStory",
     "ItemStory",
     "OutputStory",
@@ -110,11 +111,22 @@ class OutputStory:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerStory:
+    """What a tile asked, of which source or asset, and where the answer came from: `facts`, `assumed`, …"""
+
+    question: str
+    about: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficStory:
     """What a tile received and made.
 
     Attributes
     ----------
+    answers
+        What it asked about the content of media.
     outputs
         The outputs of the run that it delivered, by number from 1.
     """
@@ -125,6 +137,7 @@ class TrafficStory:
     message: str | None
     receives: tuple[ItemStory, ...]
     makes: tuple[ItemStory, ...]
+    answers: tuple[AnswerStory, ...]
     outputs: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,6 +184,10 @@ def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> Traffic
         message=mine["status_message"],
         receives=tuple(story for one in before for story in reader.made_by(one)),
         makes=tuple(reader.made_by(node)),
+        answers=tuple(
+            AnswerStory(one["question"], reader.names.get(one["about"].lower(), one["about"]), one["origin"])
+            for one in mine.get("answers", ())
+        ),
         outputs=tuple(
             number for number, one in enumerate(record["outputs"], 1) if one.get("delivered_by") == node
         ),

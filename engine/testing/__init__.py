@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import engine.testing.strategies as strategies
     from engine.testing.asserts import PlanAssertion, assert_plan
     from engine.testing.coverage import GraphCoverage
-    from engine.testing.faults import assert_faults_contained, fault_sweep
     from engine.testing.emit import to_notation
+    from engine.testing.faults import assert_faults_contained, fault_sweep
     from engine.testing.names import NotationError, node_id
     from engine.testing.notation import agent
 

@@ -3,8 +3,8 @@
 Every sample is of a new graph with new ids and of a new input, so that nothing is known from the one before;
 what the one before left to the garbage collector is collected first. Our samples come first, in a process
 like that of a user; then the other libraries are imported, whose 60,000 objects burden the collector, and get
-the very same graphs. Nothing is asserted of time: the table says what was measured; in brackets, and not in the sum,
-what it takes to read `record.items`, which describes every item once it is asked for.
+the very same graphs. Nothing is asserted of time: the table says what was measured. In brackets, and not in
+the sum, is what it takes to read `record.items`, which describes every item once it is asked for.
 """
 
 from __future__ import annotations
