@@ -103,22 +103,31 @@ def _components(graph: nx.DiGraph, gone: set[str]) -> Iterator[list[str]]:
 class _Component:
     """Removed tiles, the kept tiles that feed them (entries) and that they feed (exits)."""
 
-    def __init__(self, members: list[str], entries: list[str], exits: list[str]) -> None:
+    def __init__(
+        self, members: list[str], entries: dict[str, list[str]], exits: dict[str, list[str]]
+    ) -> None:
         self.members, self.entries, self.exits = members, entries, exits
         self.inside = set(members)
 
     @classmethod
     def of(cls, graph: nx.DiGraph, members: list[str], gone: set[str]) -> _Component:
-        entries = dict.fromkeys(node for member in members for node in graph.pred[member] if node not in gone)
-        exits = dict.fromkeys(node for member in members for node in graph.succ[member] if node not in gone)
-        return cls(members, list(entries), list(exits))
+        entries: dict[str, list[str]] = {}
+        exits: dict[str, list[str]] = {}
+        for member in members:
+            for node in graph.predecessors(member):
+                if node not in gone:
+                    entries.setdefault(node, []).append(member)
+            for node in graph.successors(member):
+                if node not in gone:
+                    exits.setdefault(node, []).append(member)
+        return cls(members, entries, exits)
 
     def count(self, graph: nx.DiGraph) -> int:
         """How many pairs (entry, exit) it connects that have no edge yet; by bit sets of exits."""
         total = 0
         backwards = self._backwards(graph)
         for at in range(0, len(self.exits), _EXITS_AT_ONCE):
-            bit = {node: 1 << index for index, node in enumerate(self.exits[at : at + _EXITS_AT_ONCE])}
+            bit = {node: 1 << index for index, node in enumerate(list(self.exits)[at : at + _EXITS_AT_ONCE])}
             reach: dict[str, int] = {}
             for member in backwards:
                 bits = 0
@@ -151,7 +160,7 @@ class _Component:
         """Every (entry, exit, via) with a shortest via, searched from the side that has fewer tiles."""
         if len(self.entries) <= len(self.exits):
             for entry in self.entries:
-                for target, steps in self._search(entry, graph.succ):
+                for target, steps in self._search(entry, self.entries[entry], graph.succ):
                     yield (
                         entry,
                         target,
@@ -159,11 +168,11 @@ class _Component:
                     )
         else:
             for target in self.exits:
-                for entry, steps in self._search(target, graph.pred):
+                for entry, steps in self._search(target, self.exits[target], graph.pred):
                     yield entry, target, _via(steps)
 
     def _search(
-        self, start: str, onward: Mapping[str, Mapping[str, Any]]
+        self, start: str, first: Sequence[str], onward: Mapping[str, Mapping[str, Any]]
     ) -> Iterator[tuple[str, list[_Step]]]:
         """Shortest paths from a kept tile through this component to each kept tile that it meets (Dijkstra).
 
@@ -180,10 +189,10 @@ class _Component:
             if node in done:
                 continue
             done.add(node)
-            for after, edge in onward[node].items():
+            edges = onward[node]
+            for after in first if node == start else edges:
+                edge = edges[after]
                 inside = after in self.inside
-                if node == start and not inside:
-                    continue
                 reached = length + len(edge["via"]) + inside
                 known = best if inside else met
                 if after not in known or reached < known[after][0]:
