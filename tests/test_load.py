@@ -468,3 +468,25 @@ def test_an_id_is_nothing_but_an_id(before: str, after: str) -> None:
     if before + after:
         with pytest.raises(RequestError):
             load_agent(document)
+
+
+@pytest.mark.parametrize("count", [50, 51, 52])
+def test_a_cycle_of_more_than_fifty_tiles_is_printed_with_how_many_are_left_out(count: int) -> None:
+    names = [f"n{index}" for index in range(count)]
+    document = chain(*(f"{name}:Mirror" for name in names))
+    document["connections"].append(
+        {"source_agent_node_id": uid(names[-1]), "target_agent_node_id": uid("n0")}
+    )
+    shown = [uid(name) for name in names]
+    if count > 50:
+        shown[49:-1] = [f"({count - 50} more)"]
+    with pytest.raises(RequestError) as caught:
+        load_agent(document)
+    (fault,) = caught.value.errors
+    assert fault.message == f"the connections form a cycle: {' → '.join([*shown, uid('n0')])}"
+
+
+def test_a_tile_carries_the_values_of_the_template_as_checked_parameters() -> None:
+    (tile,) = load_agent(chain("a:Watermark", a={"logo_size": 10})).nodes
+    assert tile.params.model_dump()["logo_size"] == 10
+    assert tile.params.model_dump()["logo_margin_y"] == 20

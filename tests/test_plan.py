@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from engine import Plan, RequestError, load_agent, plan
-from engine.graph.model import build_graph
+from engine.graph.model import build_graph, is_opaque
 from engine.graph.plan import Change, Rewire, static_items
 from engine.graph.rewrite import TooManyEdges, ignore_nodes
+from engine.node import NodeType, opaque
 from tests.builders import IN, agent, chain, planned, refused, uid
 
 DIAMOND = agent(IN, "a:Mirror", "b:Clips", "c:Watermark", "lone:Mirror", edges="in>a a>b b>c a>c")
@@ -286,3 +287,26 @@ def test_rewriting_does_not_change_the_graph_that_it_is_given() -> None:
     before = (dict(decided.graph.nodes(data=True)), list(decided.graph.edges(data=True)))
     ignore_nodes(decided.graph, [uid("a")])
     assert (dict(decided.graph.nodes(data=True)), list(decided.graph.edges(data=True))) == before
+
+
+def test_plans_are_equal_exactly_when_they_say_the_same() -> None:
+    mirror = chain(IN, "a:Mirror")
+    first, again = planned(mirror), planned(mirror)
+    other = planned(mirror, update_params={uid("a"): {"vertical_flip": True}})
+    assert (first == again, first == other, first == "a plan") == (True, False, False)
+    assert len({first, again, other}) == 2
+
+
+def test_a_plan_is_written_with_one_member_on_a_line_and_a_newline_at_the_end() -> None:
+    text = planned({**chain(IN, "a:Mirror"), "agent": {"name": "Café"}}).to_json()
+    assert text.startswith('{\n "agent": {\n  "id": null,\n  "name": "Café"\n')
+    assert text.endswith("\n}\n")
+
+
+def test_only_the_stand_in_is_opaque_not_a_type_that_shares_its_name() -> None:
+    class Opaque(NodeType):
+        name = "Opaque"
+
+    assert is_opaque(opaque(None, "Hologram"))
+    assert not is_opaque(Opaque)
+    assert not is_opaque(NodeType)

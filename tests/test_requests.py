@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 
 from engine import RequestError, RunRequest
+from engine.errors import Fault
 from engine.request import SOURCE_FIELDS
 from tests.planning import (
     ONE_VIDEO,
@@ -768,3 +769,33 @@ def test_names_that_no_encoding_can_say_are_faults_of_the_template(unknown_tiles
     faults = refused(template, {}, unknown_tiles=unknown_tiles)
     assert places(faults) == ["/agent/name", "/agent_nodes/1/node_type"]
     assert json.dumps([fault.to_dict() for fault in faults], ensure_ascii=False).encode()
+
+
+def hinted(faults: Sequence[Fault]) -> list[bool]:
+    """Of each fault about an unknown node: whether it says what was probably meant."""
+    return ["; did you mean '" in fault.message for fault in faults if "unknown node" in fault.message]
+
+
+def test_of_many_unknown_ids_the_first_twenty_are_said_with_what_was_probably_meant() -> None:
+    unknown = [uid(number) for number in range(100, 121)]
+    expected_hints = [True] * 20 + [False]
+    assert hinted(refused(MIRRORED, {**ONE_VIDEO, "ignore_nodes": unknown})) == expected_hints
+    both = {"ignore_nodes": unknown[:5], "update_params": {node: {} for node in unknown[5:]}}
+    assert hinted(refused(MIRRORED, {**ONE_VIDEO, **both})) == expected_hints
+    entries = [{"agent_node_id": node, "video_ids": ["v"]} for node in unknown]
+    assert hinted(refused(MIRRORED, {"video_inputs": entries})) == expected_hints
+
+
+def test_an_unknown_id_unlike_all_others_is_said_without_a_guess() -> None:
+    strange = "fedcfedc-3333-4999-9777-feedfeedfeed"
+    (fault,) = refused(MIRRORED, {**ONE_VIDEO, "ignore_nodes": [strange]})
+    assert fault.message == f"unknown node {strange}"
+
+
+def test_missing_inputs_are_asked_for_one_or_several() -> None:
+    assert [one.message for one in refused(TRIMMER, {})] == [
+        f"the agent needs inputs for its Video Input {A}"
+    ]
+    assert [one.message for one in refused(TWO, {})] == [
+        f"the agent needs inputs for its Video Inputs {A}, {B}"
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from engine.agent import AgentTemplate, Origin, Tile
@@ -11,7 +11,7 @@ from engine.node import NodeType
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["Origin", "Tile", "build_graph", "copy_graph", "is_opaque", "tiles"]
+__all__ = ["Origin", "Tile", "build_graph", "copy_graph", "is_opaque"]
 
 
 def build_graph(template: AgentTemplate) -> nx.DiGraph:
@@ -46,9 +46,3 @@ def copy_graph(graph: nx.DiGraph, nodes: Iterable[str] | None = None) -> nx.DiGr
 def is_opaque(node_type: type[NodeType]) -> bool:
     """Whether a type is the stand-in for one that nobody knows."""
     return node_type.__name__ == "Opaque" and node_type.__module__ == NodeType.__module__
-
-
-def tiles(graph: nx.DiGraph) -> Iterator[Tile]:
-    """The tiles of a graph, in the order of its nodes."""
-    for _node, tile in graph.nodes(data="node"):
-        yield tile

@@ -266,3 +266,59 @@ def test_a_diamond_of_ignored_tiles_gives_one_connection_by_its_shorter_side() -
     for order in permutations([1, 2, 3, 4]):
         p = planned(template, {**ONE_VIDEO, "ignore_nodes": [uid(number) for number in order]})
         assert list(p.graph.edges(data="via")) == [(uid(0), uid(5), (uid(1), uid(4)))]
+
+
+@pytest.mark.parametrize(
+    ("edges", "via"),
+    [
+        ([(0, 1), (1, 2), (2, 4), (0, 3), (3, 4)], (uid(3),)),
+        ([(0, 1), (1, 4), (0, 2), (2, 3), (3, 4)], (uid(1),)),
+        ([(0, 4), (0, 1), (1, 4), (0, 2), (2, 3), (3, 4)], ()),
+    ],
+    ids=["the shorter way comes last", "the shorter way comes first", "the template has the edge"],
+)
+def test_of_separate_ways_past_ignored_tiles_the_shortest_is_kept(
+    edges: list[tuple[int, int]], via: tuple[str, ...]
+) -> None:
+    graph = build_graph(load_agent(agent(*["Mirror"] * 5, edges=edges)))
+    after = ignore_nodes(graph, [uid(1), uid(2), uid(3)])
+    assert list(after.edges(data="via")) == [(uid(0), uid(4), via)]
+
+
+@pytest.mark.parametrize("order", list(permutations([1, 2, 3])), ids=str)
+@pytest.mark.parametrize("ends", ["one", "many feed", "feeds many"])
+def test_tiles_ignored_one_after_the_other_are_all_named_in_the_order_of_the_path(
+    order: tuple[int, ...], ends: str
+) -> None:
+    edges = [(0, 1), (1, 2), (2, 3), (3, 4)]
+    edges += {"one": [], "many feed": [(5, 1), (6, 1)], "feeds many": [(3, 5), (3, 6)]}[ends]
+    graph = build_graph(load_agent(agent(*["Mirror"] * 7, edges=edges)))
+    for number in order:
+        graph = ignore_nodes(graph, [uid(number)])
+    assert {via for _source, _target, via in graph.edges(data="via")} == {(uid(1), uid(2), uid(3))}
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_connections_are_counted_exactly_however_many_exits_one_pass_takes(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.graph.rewrite._EXITS_AT_ONCE", at_once)
+    edges = [(0, 4), (0, 2), (1, 3), (2, 3), (2, 4), (2, 5), (3, 6), (3, 7), (3, 8)]
+    graph = build_graph(load_agent(agent(*["Mirror"] * 9, edges=edges)))
+    assert ignore_nodes(graph, [uid(2), uid(3)], limit=7).number_of_edges() == 8
+    with pytest.raises(TooManyEdges) as caught:
+        ignore_nodes(graph, [uid(2), uid(3)], limit=6)
+    assert caught.value.count == 7
+
+
+def test_all_the_via_together_may_be_as_long_as_the_limit_and_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    edges = [(0, 2), (1, 2), (2, 3), (3, 4)]
+    graph = build_graph(load_agent(agent(*["Mirror"] * 5, edges=edges)))
+    monkeypatch.setattr("engine.graph.rewrite.MAX_VIA", 4)
+    assert ignore_nodes(graph, [uid(2), uid(3)]).number_of_edges() == 2
+    monkeypatch.setattr("engine.graph.rewrite.MAX_VIA", 3)
+    with pytest.raises(TooManyEdges) as caught:
+        ignore_nodes(graph, [uid(2), uid(3)])
+    assert (caught.value.count, caught.value.limit) == (4, 3)
