@@ -1,8 +1,7 @@
 """A tile's only window on the world.
 
 One interface serves simulation and run alike; what differs is who answers. So a tile is written once, and
-agrees with
-itself whenever the answers agree.
+agrees with itself whenever the answers agree.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The contract of a node type (a *tile*), and the catalogue of those that are installed.
 
-A tile is a class: its facts are class attributes, its parameters a pydantic model, its work the method `run`.
-Third-party tiles are found through the entry-point group `tessera.nodes`; each entry point names an iterable
-of
-`NodeType` classes. Ours come in by the same door.
+A tile is a class: its facts are class attributes, its parameters a pydantic model, its work the method
+`run`. Third-party tiles are found through the entry-point group `tessera.nodes`; each entry point names
+an iterable of `NodeType` classes. Ours come in by the same door.
 """
 
 from __future__ import annotations
@@ -163,8 +162,7 @@ class NodeType:
         """Make this tile's items from those that reached it.
 
         `ctx` is the tile's only window on the world. What is returned is a pure function of the three
-        arguments
-        and of the answers that `ctx` gave.
+        arguments and of the answers that `ctx` gave.
         """
         raise NotImplementedError
 

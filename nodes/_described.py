@@ -1,6 +1,4 @@
-"""What tiles that cannot run offline yet are taken to make in a simulation: media of stated size and length.
-What tiles that cannot run offline yet are taken to make in a simulation: media of stated size and length.
-"""
+"""What tiles that cannot run yet are taken to make: media of stated size and length."""
 
 from __future__ import annotations
 

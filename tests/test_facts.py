@@ -1,6 +1,4 @@
-"""Facts, stubs and assumptions: what stands in for media that is not there, and what the record says of it.
-Facts, stubs and assumptions: what stands in for media that is not there, and what the record says of it.
-"""
+"""Facts, stubs and assumptions stand in for media that is not there, and the record says so."""
 
 from __future__ import annotations
 

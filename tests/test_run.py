@@ -1,6 +1,4 @@
-"""What a run promises: statuses, events, fan-out and fan-in, failure, cancelling, and what it leaves behind.
-What a run promises: statuses, events, fan-out and fan-in, failure, cancelling, and what it leaves behind.
-"""
+"""What a run promises: statuses, events, fan-out and fan-in, failure, cancelling, and what stays behind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""What stands in for the world on the command line: stubs, parts of an agent, sweeps, bundles; and shrinking.
-What stands in for the world on the command line: stubs, parts of an agent, sweeps, bundles; and shrinking.
-"""
+"""What stands in for the world on the command line: stubs, parts, sweeps, bundles; and shrinking."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """A directed acyclic graph in layers: which layer each node stands in, and in which order within it.
 
 The first half of Sugiyama's method: longest paths give the layers, chains of dummy cells stand for the
-connections that span several, and sweeps with barycentres leave few crossings. `engine.graph.placing` does
-the
-rest.
+connections that span several, and sweeps with barycentres leave few crossings. `engine.graph.placing`
+does the rest.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Coordinates for the cells of ordered layers: Brandes and Köpf's method.
 
 Four times, from each corner, cells are joined into straight blocks with their median neighbours and the
-blocks packed; a cell stands at the mean of the two middle ones of its four coordinates. Long connections come
-out
-straight, and chains of nodes too. Linear in cells and connections.
+blocks packed; a cell stands at the mean of the two middle ones of its four coordinates. Long connections
+come out straight, and chains of nodes too. Linear in cells and connections.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Shrinking: the smallest agent and request that still show a problem, by delta debugging.
 
-The search is Zeller and Hildebrandt's ddmin (IEEE TSE 28(2), 2002), over tiles, connections, parameters and
-the
-members of the request in turn, until none of them gets smaller.
+The search is Zeller and Hildebrandt's ddmin (IEEE TSE 28(2), 2002), over tiles, connections, parameters
+and the members of the request in turn, until none of them gets smaller.
 """
 
 from __future__ import annotations

@@ -63,9 +63,7 @@ Measured = Mapping[str, Gain]
 
 
 class Lowering:
-    """Lowers the expressions of one command: opens inputs, splits what is used more than once, emits filters.
-    Lowers the expressions of one command: opens inputs, splits what is used more than once, emits filters.
-    """
+    """Lowers the expressions of one command: opens inputs, splits what is shared, emits filters."""
 
     def __init__(self, resolve: Resolver, measured: Measured, roots: Sequence[Expr]) -> None:
         self.resolve, self.measured, self.roots = resolve, measured, roots
@@ -200,9 +198,7 @@ class Lowering:
         return self._cut_sound(inputs[0], Fraction(0), node.arg("ranges"), node.rate, gaps=False)
 
     def _cut_picture(self, stream: Any, zero: Fraction, ranges: Sequence[Range]) -> Any:
-        """Keep the frames of each range, times from 0 on; `zero` is the time of t = 0 on the stream's clock.
-        Keep the frames of each range, times from 0 on; `zero` is the time of t = 0 on the stream's clock.
-        """
+        """Keep the frames of each range, times from 0 on; `zero`: t = 0 on the stream's clock."""
         pieces = []
         at = Fraction(0)
         for start, end in ranges:
@@ -385,9 +381,7 @@ def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
 
 
 def _is_cut_source(node: Expr) -> bool:
-    """Whether this is a cut made straight from a file: it seeks for itself, wherever else the file is used.
-    Whether this is a cut made straight from a file: it seeks for itself, wherever else the file is used.
-    """
+    """Whether this is a cut made straight from a file: it seeks by itself, whoever else uses the file."""
     return node.op == "keep" and node.inputs[0].op == "source"
 
 

@@ -1,8 +1,7 @@
 """The optimiser: rewrites an expression into an equal one that costs less to render.
 
-A rule is a named function from a node to an equal node, or None where it does not apply; its law stands in
-its
-docstring. `exact` rules leave every frame and sample as it is.
+A rule is a named function from a node to an equal node, or None where it does not apply; its law stands
+in its docstring. `exact` rules leave every frame and sample as it is.
 """
 
 from __future__ import annotations
@@ -106,9 +105,7 @@ RULES: tuple[Rule, ...] = (merge_cuts, cut_before_effects, cut_parts_of_concat, 
 
 
 def optimise(root: Expr, rules: Sequence[Rule] = RULES) -> Expr:
-    """An equal expression to which no rule applies any more. Shared parts are rewritten once; no recursion.
-    An equal expression to which no rule applies any more. Shared parts are rewritten once; no recursion.
-    """
+    """An equal expression to which no rule applies. Shared parts are rewritten once; no recursion."""
     done: dict[Expr, Expr] = {}
     becomes: dict[Expr, Expr] = {}
     stack = [root]

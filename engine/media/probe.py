@@ -90,9 +90,8 @@ def _why(path: Path, error: Exception) -> str:
 def probe(path: Path) -> MediaInfo:
     """What a file is, from its content.
 
-    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the variable
-    rate
-    and the exact end are known.
+    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the
+    variable rate and the exact end are known.
 
     Raises
     ------
@@ -222,9 +221,7 @@ def _whole(path: Path, stream: Any, scan: _Scan) -> None:
 
 
 def _first_frame(path: Path, index: int) -> Any:
-    """The first frame that a stream decodes to, in a container opened anew: a seek to the start may miss it.
-    The first frame that a stream decodes to, in a container opened anew: a seek to the start may miss it.
-    """
+    """The first frame of a stream, in a container opened anew: a seek to the start may miss it."""
     with open_media(path) as container:
         stream = container.streams[index]
         for count, packet in enumerate(container.demux(stream)):

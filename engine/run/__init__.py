@@ -1,8 +1,7 @@
 """The run engine. `engine.run` is this package and the function `run` at once.
 
 `from engine import run` must give the function, also after a module of this package has been imported and
-Python has
-bound the package to the name `engine.run`; so the package can be called.
+Python has bound the package to the name `engine.run`; so the package can be called.
 """
 
 from __future__ import annotations

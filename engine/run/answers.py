@@ -85,9 +85,7 @@ class Answers:
         )
 
     def levels(self, key: str) -> tuple[Sequence[float] | None, Origin]:
-        """The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and do not say.
-        The level of a source, a value each `LEVEL_HOP_MS`; None where only facts are known and do not say.
-        """
+        """The level of a source, a value each `LEVEL_HOP_MS`; None where the facts do not say."""
         stated = self._stated(key)
         if stated is not None:
             return stated.levels_dbfs, "facts"

@@ -1,6 +1,4 @@
-"""`simulate` and `run`: a plan's inputs resolved, its tiles taken through their lives, and the record of it.
-`simulate` and `run`: a plan's inputs resolved, its tiles taken through their lives, and the record of it.
-"""
+"""`simulate` and `run`: inputs resolved, tiles taken through their lives, and the record of it."""
 
 from __future__ import annotations
 
@@ -72,16 +70,14 @@ def simulate(
         "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local
         files.
     stubs
-        What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node by
-        id,
-        unique beginning of one or unique name; see `engine.run.stubs.Stub`.
+        What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node
+        by id, unique beginning of one or unique name; see `engine.run.stubs.Stub`.
     assume
         Where nothing tells of speech, assume it by a synthetic model (`engine.analysis.assumed`); the record
         says so.
     until, since, only
         A tile (id, unique beginning of one, or unique name): simulate all up to it, all from it on, or it
-        alone.
-        What reaches the part is taken from `of`; for `only`, else from the facts for `"*"`.
+        alone. What reaches the part is taken from `of`; for `only`, else from the facts for `"*"`.
     of
         The record of an earlier run.
     inputs

@@ -12,9 +12,7 @@ __all__ = ["facts_of"]
 
 
 def facts_of(resolved: Resolved, answers: Answers) -> dict[str, dict[str, Any]]:
-    """Facts by the id that the request gave, for every input, and by id for the assets that parameters name.
-    Facts by the id that the request gave, for every input, and by id for the assets that parameters name.
-    """
+    """Facts of every input, by the id that the request gave, and of the assets that parameters name."""
     facts: dict[str, dict[str, Any]] = {}
     of_inputs = set()
     for one in resolved.inputs:

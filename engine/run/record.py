@@ -1,6 +1,4 @@
-"""The record of a run: a fold over its events, in the shape of the contract's section 4 with members of ours.
-The record of a run: a fold over its events, in the shape of the contract's section 4 with members of ours.
-"""
+"""The record of a run: a fold over its events, the contract's run object with members of ours."""
 
 from __future__ import annotations
 

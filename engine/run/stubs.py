@@ -37,8 +37,7 @@ class StubMade(_Part):
     """One item that a stubbed tile makes.
 
     Members that are not given are those of the incoming item; with none given the incoming item itself is
-    handed on.
-    `file`: real media to make it of; needed in a run, unless the incoming item is handed on.
+    handed on. `file`: real media to make it of; needed in a run, unless the incoming item is handed on.
     """
 
     file: str | None = None
@@ -54,9 +53,7 @@ class StubMade(_Part):
 
 
 class StubAnswers(_Part):
-    """What the tile is told of content: ranges of speech in ms on the video that it asks about, and levels.
-    What the tile is told of content: ranges of speech in ms on the video that it asks about, and levels.
-    """
+    """What the tile is told of content: speech, in ms on the video that it asks about, and levels."""
 
     speech: tuple[tuple[int, int], ...] | None = None
     levels_dbfs: tuple[float, ...] | None = None
@@ -193,9 +190,7 @@ class StubbedTile:
         return self.stub.makes is not None
 
     def make(self, attempt: Attempt, inputs: Sequence[Item]) -> list[Made]:
-        """What the tile makes in this attempt: for each incoming item, or once where it combines or has none.
-        What the tile makes in this attempt: for each incoming item, or once where it combines or has none.
-        """
+        """What the tile makes now: for each incoming item, or once where it combines or has none."""
         assert attempt.makes is not None
         kind = self.tile.type
         once = kind.combines or kind.optional_input or not inputs

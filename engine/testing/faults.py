@@ -44,10 +44,8 @@ def fault_sweep(
     """Simulate a plan once for each tile and each way of failing; what did not hold.
 
     Checked each time: a fault that passes leaves the run as it is without one; any other fails the tile,
-    blocks
-    all its descendants, leaves every other tile and its items as they are, and ends the run
-    `partial_complete`
-    where outputs are left and `failed` where none is.
+    blocks all its descendants, leaves every other tile and its items as they are, and ends the run
+    `partial_complete` where outputs are left and `failed` where none is.
 
     Parameters
     ----------
