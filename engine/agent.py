@@ -26,7 +26,6 @@ __all__ = [
     "Connection",
     "Origin",
     "Reading",
-    "TemplateNode",
     "Tile",
     "WireAgent",
     "WireConnection",
@@ -170,9 +169,6 @@ class Tile:
     def parameters(self) -> dict[str, dict[str, Any]]:
         """`{name: {"value", "origin"}}` of every parameter."""
         return {name: {"value": value, "origin": self.origin(name)} for name, value in self.values().items()}
-
-
-TemplateNode = Tile
 
 
 class Connection(NamedTuple):

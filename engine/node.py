@@ -33,6 +33,7 @@ __all__ = [
     "Params",
     "derived_id",
     "is_id",
+    "name_key",
     "opaque",
     "ours",
     "ours_id",
@@ -248,7 +249,8 @@ def opaque(type_id: str | None, name: str | None) -> type[NodeType]:
     return type("Opaque", (NodeType,), facts)
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """What two names share that differ in case and spaces only."""
     return re.sub(r"\s+", "", name).casefold()
 
 
@@ -273,9 +275,9 @@ class Catalogue:
             if earlier is not node_type:
                 raise ValueError(f"{node_type!r} and {earlier!r} have one type_id, {node_type.type_id}")
             for name in (node_type.name, *node_type.aliases):
-                self._by_name.setdefault(_key(name), node_type)
+                self._by_name.setdefault(name_key(name), node_type)
         self.mapping = dict(mapping or {})
-        self._mapped = {_key(theirs): mine for theirs, mine in self.mapping.items()}
+        self._mapped = {name_key(theirs): mine for theirs, mine in self.mapping.items()}
 
     def __iter__(self) -> Any:
         return iter(self._by_id.values())
@@ -292,13 +294,13 @@ class Catalogue:
         for text in wanted:
             if not text:
                 continue
-            found = self._by_id.get(text.lower()) or self._by_name.get(_key(text))
+            found = self._by_id.get(text.lower()) or self._by_name.get(name_key(text))
             if found is not None:
                 return found
         for text in wanted:
-            mine = self._mapped.get(_key(text)) if text else None
+            mine = self._mapped.get(name_key(text)) if text else None
             if mine is not None:
-                return self._by_id.get(mine.lower()) or self._by_name.get(_key(mine))
+                return self._by_id.get(mine.lower()) or self._by_name.get(name_key(mine))
         return None
 
     def nearest(self, wanted: str, limit: int = 3) -> list[str]:

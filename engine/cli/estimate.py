@@ -189,13 +189,13 @@ def _name_strangers(plan: Plan, what: str, names: Iterable[str]) -> None:
     """Warn of names in a table that no tile has: they are probably misspelt."""
     from engine.cli.output import warn
     from engine.nearest import suggestion
-    from engine.run.cost import folded
+    from engine.node import name_key
     from engine.settings import default_catalogue
 
     catalogue = default_catalogue()
-    here = {folded(plan.tile(node).name) for node in plan.order}
+    here = {name_key(plan.tile(node).name) for node in plan.order}
     for name in names:
-        if folded(name) not in here and catalogue.find(name) is None:
+        if name_key(name) not in here and catalogue.find(name) is None:
             warn(f"{what}: no tile is called {name!r}{suggestion(name, catalogue.names())}")
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
+from engine.files import whole_file
 from engine.media.info import MediaInfo
 from engine.media.probe import probe
 
@@ -61,12 +62,8 @@ def write_atomically(path: Path, text: str) -> None:
         It cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".part-", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        with whole_file(path) as partial:
+            partial.write_text(text, "utf-8")
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
 

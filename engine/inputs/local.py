@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engine.agent import AgentTemplate, TemplateNode, read_json
+from engine.agent import AgentTemplate, Tile, read_json
 from engine.errors import Fault, RequestError, TesseraError
 from engine.nearest import suggestion
 from engine.request import RunRequest
@@ -65,7 +65,7 @@ def _milliseconds(part: str, whole: str) -> int | None:
     return int(exact)
 
 
-def find_node(template: AgentTemplate, text: str) -> TemplateNode:
+def find_node(template: AgentTemplate, text: str) -> Tile:
     """The node that an id, a unique beginning of one, or a unique tile name (case and spaces ignored) means.
 
     Raises
@@ -73,12 +73,7 @@ def find_node(template: AgentTemplate, text: str) -> TemplateNode:
     RequestError
         None, or more than one.
     """
-    exact = template.get(text)
-    if exact is not None:
-        return exact
-    wanted = re.sub(r"[\s_-]+", "", text).casefold()
-    named = [node for node in template if re.sub(r"[\s_-]+", "", node.name).casefold() == wanted]
-    found = named or [node for node in template if node.id.lower().startswith(text.lower())] if text else []
+    found = meant(template, text)
     if len(found) == 1:
         return found[0]
     if found:
@@ -90,6 +85,25 @@ def find_node(template: AgentTemplate, text: str) -> TemplateNode:
     names = ", ".join(sorted({node.name for node in template}))
     what = f"no node {text!r} in this agent{suggestion(text, known) or f'; it has {names}'}"
     raise RequestError([Fault("", "request", what)])
+
+
+def meant(tiles: Iterable[Tile], text: str) -> list[Tile]:
+    """The tiles that a text means: the one of this id, else those of this name, else those whose ids begin so.
+
+    Case, spaces, underscores and hyphens of names do not count.
+    """
+    tiles, low = list(tiles), text.lower()
+    if not text:
+        return []
+    return (
+        [tile for tile in tiles if tile.id.lower() == low]
+        or [tile for tile in tiles if _loose(tile.name) == _loose(text)]
+        or [tile for tile in tiles if tile.id.lower().startswith(low)]
+    )
+
+
+def _loose(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def with_local_inputs(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RenderError
+from engine.files import whole_file
 from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_measure, compile_render
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.ffmpeg import Finished, run_ffmpeg
@@ -249,22 +249,12 @@ class _Leaves:
 
 @contextlib.contextmanager
 def _temporary(output: Path) -> Iterator[Path]:
-    """A name beside `output` to write to, moved into place at the end; nothing stays after a failure."""
+    """`whole_file`, with what goes wrong in it as a `RenderError`."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".part-", suffix=output.suffix, dir=output.parent)
-    except OSError as error:
-        raise RenderError(f"cannot write to {output.parent}: {error.strerror}") from None
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(output)
+        with whole_file(output) as partial:
+            yield partial
     except OSError as error:
         raise RenderError(f"cannot write {output}: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 _LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTILINE)

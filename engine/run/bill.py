@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.graph.plan import Plan
-from engine.node import Category
-from engine.run.cost import folded, read_table
+from engine.node import Category, name_key
+from engine.run.cost import read_table
 from engine.run.record import Output, RunRecord
 from engine.run.status import NodeStatus
 
@@ -137,9 +137,9 @@ class PriceTable(BaseModel):
             return ours
         given = read_table(document, cls, "prices")
         stated = given.model_fields_set
-        tiles, known = dict(ours.tiles), {folded(name): name for name in ours.tiles}
+        tiles, known = dict(ours.tiles), {name_key(name): name for name in ours.tiles}
         for name, own in given.tiles.items() if "tiles" in stated else ():
-            here = known.get(folded(name), name)
+            here = known.get(name_key(name), name)
             tiles[here] = tiles[here].under(own) if here in tiles else own
         categories = dict(ours.categories)
         for category, own in given.categories.items() if "categories" in stated else ():
@@ -149,7 +149,7 @@ class PriceTable(BaseModel):
     def of(self, name: str, category: Category) -> Price:
         """The price of a tile of this type."""
         usual = self.categories.get(category) or _BY_CATEGORY[category]
-        own = next((one for known, one in self.tiles.items() if folded(known) == folded(name)), None)
+        own = next((one for known, one in self.tiles.items() if name_key(known) == name_key(name)), None)
         return usual.under(own)
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from engine.errors import Fault, RequestError, WorkspaceError
+from engine.files import whole_file
 from engine.graph.plan import Plan
 from engine.inputs.facts import read_facts
 from engine.media.ffmpeg import ffmpeg_version
@@ -72,17 +73,10 @@ def write_bundle(store: RunStore, run_id: str, out: Path) -> None:
         "ffmpeg": ffmpeg_version(),
     }
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".part-", dir=out.parent, delete=False) as handle:
-            partial = Path(handle.name)
-        try:
-            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, value in sorted(members.items()):
-                    archive.writestr(name, json.dumps(masked(value), ensure_ascii=False, indent=1) + "\n")
-                archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(out) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, value in sorted(members.items()):
+                archive.writestr(name, json.dumps(masked(value), ensure_ascii=False, indent=1) + "\n")
+            archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
     except OSError as error:
         raise WorkspaceError(f"cannot write {out}: {error.strerror or error}") from None
 

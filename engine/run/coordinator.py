@@ -410,13 +410,14 @@ class Coordinator:
             self.under_way -= 1
             return
         failed = self.failed_outputs[node]
-        whole = sum(1 for by in self.outputs.values() if by == node) if failed else 0
         if self.cancelled():
             self._end(node, NodeStatus.CANCELLED, "the run was cancelled")
         elif not failed:
             self._end(node, NodeStatus.COMPLETED)
         else:
-            status = NodeStatus.FAILED if len(failed) == whole else NodeStatus.PARTIAL_COMPLETE
+            status = (
+                NodeStatus.FAILED if len(failed) == len(self.rendered[node]) else NodeStatus.PARTIAL_COMPLETE
+            )
             self._end(node, status, failed[0], tuple(failed))
 
     # statuses

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.agent import read_json
 from engine.errors import Fault, RequestError
-from engine.node import Catalogue, Category
+from engine.node import Catalogue, Category, name_key
 from engine.run.record import RunRecord
 from engine.shape import Known, Path, faults_of
 
@@ -34,7 +34,6 @@ __all__ = [
     "Load",
     "attempts",
     "calibrated",
-    "folded",
     "load_of",
     "read_table",
 ]
@@ -164,11 +163,6 @@ _BY_NAME: Mapping[str, Cost] = {
 _RENDER = Cost(fixed=0.3, made=0.4, scaled=0.95)
 
 
-def folded(name: str) -> str:
-    """A tile's name as it is looked up: case and spaces do not matter."""
-    return "".join(name.split()).casefold()
-
-
 @dataclass(frozen=True)
 class CostModel:
     """The costs of tiles and renders.
@@ -189,11 +183,11 @@ class CostModel:
 
     @cached_property
     def _by_key(self) -> dict[str, Cost]:
-        return {folded(name): cost for name, cost in self.tiles.items()}
+        return {name_key(name): cost for name, cost in self.tiles.items()}
 
     def of(self, name: str, category: Category) -> Cost:
         """The cost of a tile of this type."""
-        usual, own = self.categories[category], self._by_key.get(folded(name))
+        usual, own = self.categories[category], self._by_key.get(name_key(name))
         return usual if own is None else usual.under(own)
 
     def override(self, document: Any) -> CostModel:
@@ -212,10 +206,10 @@ class CostModel:
             Every fault of the document.
         """
         given = read_table(document, Costs, "costs")
-        known = {folded(name): name for name in self.tiles}
+        known = {name_key(name): name for name in self.tiles}
         tiles = dict(self.tiles)
         for name, cost in given.tiles.items():
-            here = known.get(folded(name), name)
+            here = known.get(name_key(name), name)
             tiles[here] = tiles[here].under(_given(cost)) if here in tiles else _given(cost)
         categories = dict(self.categories)
         for category, cost in given.categories.items():

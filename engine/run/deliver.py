@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MediaError, RenderError, WorkspaceError
+from engine.files import whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Library
 from engine.media.compile import Located
@@ -153,22 +154,11 @@ class RunDelivery:
         path = folder / f"{name}{media.suffix}"
         picture = folder / f"{name}.jpg" if thumbnail else None
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _copy_whole(media, path)
+            with whole_file(path) as partial:
+                shutil.copyfile(media, partial)
             if thumbnail is not None and picture is not None:
-                _copy_whole(thumbnail, picture)
+                with whole_file(picture) as partial:
+                    shutil.copyfile(thumbnail, partial)
         except OSError as error:
             raise MediaError(f"cannot write {path}: {error.strerror or error}") from None
         return path, picture
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copy a file under a temporary name, then move it into place."""
-    with tempfile.NamedTemporaryFile(prefix=".part-", dir=target.parent, delete=False) as handle:
-        partial = Path(handle.name)
-    try:
-        shutil.copyfile(source, partial)
-        partial.chmod(0o644)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

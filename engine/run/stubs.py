@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ from engine.errors import Fault, RequestError, TesseraError, pointer
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset
+from engine.inputs.local import meant
 from engine.inputs.resolve import video_of
 from engine.media.expr import Image, Picture, Sound, even
 from engine.media.item import Audio, Item, Value, Video
@@ -94,10 +94,7 @@ def find_tile(plan: Plan, text: str) -> Tile:
         None, or more than one.
     """
     tiles = [plan.tile(node) for node in plan.order]
-    wanted = re.sub(r"[\s_-]+", "", text).casefold()
-    found = [tile for tile in tiles if tile.id.lower() == text.lower()]
-    found = found or [tile for tile in tiles if re.sub(r"[\s_-]+", "", tile.name).casefold() == wanted]
-    found = found or [tile for tile in tiles if text and tile.id.lower().startswith(text.lower())]
+    found = meant(tiles, text)
     if len(found) == 1:
         return found[0]
     if found:
