@@ -88,7 +88,7 @@ def find_node(template: AgentTemplate, text: str) -> Tile:
 
 
 def meant(tiles: Iterable[Tile], text: str) -> list[Tile]:
-    """The tiles that a text means: the one of this id, else those of this name, else those whose ids begin so.
+    """The tiles that a text means: that of this id, else those of this name, else those whose ids begin so.
 
     Case, spaces, underscores and hyphens of names do not count.
     """
