@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ Known = Callable[[Path], Collection[str]]
 MAX_DEPTH = 100
 """The greatest number of levels that a document may be nested."""
 
+_CONTAINERS = frozenset({dict, list})
 _MANY = 100_000
 
 _MOST_BITS = 14_000
@@ -33,12 +35,10 @@ def too_deep(document: Any) -> bool:
     """Whether a document is nested more than `MAX_DEPTH` levels deep; so is one that contains itself."""
     level = [document]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for value in level:
-            if type(value) is dict:
-                below += [child for child in value.values() if type(child) is dict or type(child) is list]
-            elif type(value) is list:
-                below += [child for child in value if type(child) is dict or type(child) is list]
+        children = chain.from_iterable(
+            one.values() if type(one) is dict else one for one in level if type(one) in _CONTAINERS
+        )
+        below = [child for child in children if type(child) in _CONTAINERS]
         if not below:
             return False
         level = below if len(below) < _MANY else list({id(value): value for value in below}.values())

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -222,7 +223,7 @@ def test_a_run_of_ten_thousand_tiles_is_scheduled_at_once() -> None:
     edges = sorted({*layers, *((0, at) for at in range(1, 101))})
     p = planned(agent("Video Input", *["Mirror"] * (count - 1), edges=edges))
     record = simulate(planned(chain("Video Input", "Mirror")), facts=FACTS, workspace="/nowhere")
-    start = record.start.model_copy(update={"nodes": tuple({"original_node_id": node} for node in p.order)})
+    start = replace(record.start, nodes=tuple({"original_node_id": node} for node in p.order))
     whole = RunRecord.begin(start)
     whole.made_items = [{**record.items[0], "agent_node_id": node} for node in p.order]
     for node in whole.nodes.values():
@@ -336,7 +337,7 @@ def test_only_finished_runs_and_tiles_that_worked_themselves_count() -> None:
 
 def test_a_record_that_is_an_object_counts_as_its_json() -> None:
     _p, record = simulated(ONE)
-    record.start = record.start.model_copy(update={"mode": "run"})
+    record.start = replace(record.start, mode="run")
     for node in record.nodes.values():
         node.seconds = 30.0
     assert calibrated([record]).to_dict() == calibrated([record.to_dict()]).to_dict()

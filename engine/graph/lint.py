@@ -24,14 +24,14 @@ _BETTER_AFTER: Mapping[str, frozenset[str]] = {"Rough Cut": _STYLE, "Clips": _ST
 
 def lint(graph: nx.DiGraph, order: Sequence[str]) -> Iterator[Notice]:
     """Advice on each tile of a graph, in topological order. Linear in tiles and edges."""
-    tiles: Mapping[str, Tile] = graph.nodes(data="node")
+    tiles: Mapping[str, Tile] = dict(graph.nodes(data="node"))
     above: dict[str, Mapping[str, str]] = {}
     """Of each tile: the names of the style tiles that lead to it → the first of that name."""
     for node in order:
         tile = tiles[node]
         name = tile.name
         styles: Mapping[str, str] = {}
-        for before in graph.pred[node]:
+        for before in graph.predecessors(node):
             if above[before].keys() - styles.keys():
                 styles = {**above[before], **styles}
         for style in styles if name in _BETTER_AFTER else ():

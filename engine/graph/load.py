@@ -140,8 +140,8 @@ def _a(word: str) -> str:
 class _Reader:
     """Reads one wire document; collects faults and warnings as it goes.
 
-    What depends on a tile's type alone (which type a name means, its parameters where none are set, what may
-    feed what) is worked out once.
+    What depends on a tile's type and parameters alone (which type a name means, whether parameters are right,
+    what may feed what) is worked out once.
     """
 
     def __init__(self, reading: Reading, catalogue: Catalogue, unknown_tiles: UnknownTiles) -> None:
@@ -155,7 +155,7 @@ class _Reader:
         self.unreadable = any(fault.loc in ("", "/agent_nodes", "/nodes") for fault in reading.faults)
         self.types: dict[tuple[tuple[str | None, ...], ...], type[NodeType] | None] = {}
         self.opaque: dict[str, type[NodeType]] = {}
-        self.empty: dict[type[NodeType], BaseModel] = {}
+        self.checked: dict[tuple[type[NodeType], str], BaseModel] = {}
         self.problems: dict[tuple[type[NodeType], type[NodeType]], tuple[str, bool] | None] = {}
 
     def read(self) -> AgentTemplate:
@@ -220,15 +220,16 @@ class _Reader:
         self, index: int, node_id: str, node_type: type[NodeType], explicit: Mapping[str, Any] | None
     ) -> Tile:
         loc = f"/{self.section}/{index}"
-        if not explicit and node_type in self.empty:
-            return Tile(node_id, node_type, self.empty[node_type], index=index, loc=loc)
-        at = (self.section, index, "params_used")
-        params, unknown, found, notices = check_params(node_type, explicit or {}, "template", at, node_id)
-        self.notices += notices
-        self.faults += [fault for _path, fault in found]
-        if params is not None and not explicit:
-            self.empty[node_type] = params
         own = explicit or {}
+        alike = (node_type, repr(own))
+        params, unknown = self.checked.get(alike), dict[str, Any]()
+        if params is None:
+            at = (self.section, index, "params_used")
+            params, unknown, found, notices = check_params(node_type, own, "template", at, node_id)
+            self.notices += notices
+            self.faults += [fault for _path, fault in found]
+            if params is not None and not notices:
+                self.checked[alike] = params
         if any(isinstance(value, dict | list) for value in own.values()):
             own = deepcopy(own)
         checked = params or node_type.Params.model_construct()

@@ -378,14 +378,17 @@ def topological_order(graph: nx.DiGraph) -> tuple[str, ...]:
     """A stable topological order: of the tiles that could come next, the first in the template's order."""
     nodes = list(graph)
     place = {node: index for index, node in enumerate(nodes)}
-    waiting = [len(before) for before in graph.pred.values()]
+    waiting = [0] * len(nodes)
+    for _node, following in graph.adjacency():
+        for after in following:
+            waiting[place[after]] += 1
     ready = [index for index, count in enumerate(waiting) if not count]
     heapify(ready)
     order = []
     while ready:
         node = nodes[heappop(ready)]
         order.append(node)
-        for after in graph.succ[node]:
+        for after in graph.successors(node):
             index = place[after]
             waiting[index] -= 1
             if not waiting[index]:
@@ -397,8 +400,9 @@ def static_items(plan: Plan) -> Iterable[tuple[str, int]]:
     """The least number of items that will reach each tile, in topological order."""
     made: dict[str, int] = {}
     bound = {binding.node: len(binding.sources) for binding in plan.inputs}
+    tiles = dict(plan.graph.nodes(data="node"))
     for node in plan.order:
-        tile = plan.tile(node)
-        incoming = sum(made[before] for before in plan.graph.pred[node])
+        tile = tiles[node]
+        incoming = sum(made[before] for before in plan.graph.predecessors(node))
         yield node, incoming
         made[node] = bound[node] if node in bound else tile.type.least_made(incoming)

@@ -249,7 +249,7 @@ def sources(graph: nx.DiGraph) -> list[str]:
         kind = tile.type.category
         if kind in starts:
             starts[kind].append(node)
-        elif not graph.pred[node] and tile.type.is_generator():
+        elif tile.type.is_generator() and not graph.in_degree(node):
             starts["generator"].append(node)
     return (starts["input"] or starts["trigger"]) + starts["generator"]
 
@@ -259,7 +259,7 @@ def reachable(graph: nx.DiGraph, starts: Iterable[str]) -> set[str]:
     seen = set(starts)
     stack = list(seen)
     while stack:
-        for after in graph.succ[stack.pop()]:
+        for after in graph.successors(stack.pop()):
             if after not in seen:
                 seen.add(after)
                 stack.append(after)

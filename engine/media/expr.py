@@ -75,7 +75,7 @@ class Expr:
     def _make(cls, op: str, inputs: tuple[Expr, ...], facts: Mapping[str, Any], **args: Any) -> Self:
         """The one object with this operation, inputs and arguments; `facts` are its derived attributes."""
         pairs = tuple(args.items())
-        head = repr((cls.medium, op, pairs, [one.digest for one in inputs]))
+        head = f"{cls.medium} {op} {pairs!r} {' '.join([one.digest for one in inputs])}"
         digest = blake2b(head.encode(), digest_size=16).hexdigest()
         known = _interned.get(digest)
         if known is not None:

@@ -372,8 +372,9 @@ def _started(
 ) -> RunStarted:
     nodes: list[dict[str, Any]] = []
     shared: dict[str, dict[str, Any]] = {}
+    tiles = dict(decided.graph.nodes(data="node"))
     for node in decided.order:
-        kind = decided.tile(node).type
+        kind = tiles[node].type
         of_type = shared.get(kind.type_id)
         if of_type is None:
             of_type = shared[kind.type_id] = {
@@ -391,7 +392,7 @@ def _started(
                 "node_type_name": kind.name,
             }
         )
-    return RunStarted.model_construct(
+    return RunStarted(
         at=at,
         run_id=run_id,
         mode=mode,

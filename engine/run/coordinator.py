@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from typing import Any
 
 from engine.context import InputMedia
@@ -169,11 +168,16 @@ class Coordinator:
         self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-        self.sorter: TopologicalSorter[str] = TopologicalSorter()
         self.tiles: dict[str, Tile] = dict(plan.graph.nodes(data="node"))
         self.place = {node: tile.index for node, tile in self.tiles.items()}
         self.before = {
-            node: sorted(before, key=self.place.__getitem__) for node, before in plan.graph.pred.items()
+            node: sorted(plan.graph.predecessors(node), key=self.place.__getitem__) for node in plan.order
+        }
+        self.waits_for = {node: len(before) for node, before in self.before.items()}
+        self.ready = [node for node, count in self.waits_for.items() if not count]
+        self.left = len(plan.order)
+        self.handlers: dict[str, Callable[..., None]] = {
+            name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
         self.started: dict[str, float] = {}
         self.awaited: dict[str, int] = {}
@@ -186,17 +190,14 @@ class Coordinator:
 
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""
-        for node in self.plan.order:
-            self.sorter.add(node, *self.before[node])
-        self.sorter.prepare()
         self._advance()
         while self.under_way:
             try:
                 message = self.messages.get(timeout=0.2)
             except queue.Empty:
                 continue
-            self._take(*message)
-        if self.sorter.is_active():
+            self.handlers[message[0]](*message[1:])
+        if self.left:
             self._cancel_rest()
         status = run_status(self.status.values(), self.made_outputs)
         self.emit(RunFinished(at=self.now(), status=status, message=self._summary()))
@@ -216,12 +217,18 @@ class Coordinator:
 
     def _advance(self) -> None:
         """Submit every tile that has become ready; block those that wait for one that failed."""
-        while self.sorter.is_active() and not self.cancelled():
-            ready = sorted(self.sorter.get_ready(), key=self.place.__getitem__)
-            if not ready:
-                return
+        while self.ready and not self.cancelled():
+            ready, self.ready = sorted(self.ready, key=self.place.__getitem__), []
             for node in ready:
                 self._submit(node)
+
+    def _done(self, node: str) -> None:
+        """A tile has ended: those that waited for it alone are ready."""
+        self.left -= 1
+        for after in self.plan.graph.successors(node):
+            self.waits_for[after] -= 1
+            if not self.waits_for[after]:
+                self.ready.append(after)
 
     def _submit(self, node: str) -> None:
         broken = [before for before in self.before[node] if self.status[before] in _BROKEN]
@@ -230,7 +237,7 @@ class Coordinator:
             cancelled = self.status[cause] is NodeStatus.CANCELLED
             message = f"waits for {self.tiles[cause].name} {cause}, which was {self.status[cause].value}"
             self._change(node, NodeStatus.CANCELLED if cancelled else NodeStatus.BLOCKED, message)
-            self.sorter.done(node)
+            self._done(node)
             return
         inputs = [item for before in self.before[node] for item in self.items[before]]
         self._change(node, NodeStatus.QUEUED)
@@ -315,7 +322,7 @@ class Coordinator:
         tile = self.tiles[node]
         if tile.type.is_output():
             wanted = inputs
-        elif not self.plan.graph.succ[node]:
+        elif next(self.plan.graph.successors(node), None) is None:
             wanted = items
         else:
             return []
@@ -344,9 +351,6 @@ class Coordinator:
             put(("output", node, made, self.clock() - begun))
 
     # messages from workers
-
-    def _take(self, what: str, node: str, *rest: Any) -> None:
-        getattr(self, f"_on_{what}")(node, *rest)
 
     def _on_started(self, node: str) -> None:
         self.started[node] = self.clock()
@@ -442,7 +446,7 @@ class Coordinator:
     ) -> None:
         self.under_way -= 1
         self._change(node, status, message, errors, round(self.clock() - self.started[node], 3))
-        self.sorter.done(node)
+        self._done(node)
         self._advance()
 
     def _cancel_rest(self) -> None:

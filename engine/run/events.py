@@ -1,10 +1,15 @@
-"""Everything that happens in a run is an event; the state of a run is a fold over its events."""
+"""Everything that happens in a run is an event; the state of a run is a fold over its events.
+
+Events are made by the ten thousand in a simulation, so they are plain dataclasses; pydantic checks those that
+are read.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_serializer
+from pydantic import Field, PlainSerializer, TypeAdapter
 
 from engine.run.status import NodeStatus, RunStatus
 
@@ -21,17 +26,25 @@ __all__ = [
     "RunFinished",
     "RunStarted",
     "read_event",
+    "write_event",
 ]
 
 
-class Event(BaseModel):
-    """Base of all events. `at`: ISO 8601 time, of the virtual clock in a simulation."""
+def _as_record(item: Any) -> dict[str, Any]:
+    """An item is written down as its record; one that was read is one already."""
+    from engine.run.record import item_record
 
-    model_config = ConfigDict(frozen=True)
+    return item if isinstance(item, dict) else item_record(item)
+
+
+@dataclass(slots=True, kw_only=True)
+class Event:
+    """Base of all events. `at`: ISO 8601 time, of the virtual clock in a simulation."""
 
     at: str
 
 
+@dataclass(slots=True, kw_only=True)
 class RunStarted(Event):
     """The first event: what runs, with which inputs."""
 
@@ -48,6 +61,7 @@ class RunStarted(Event):
     stubs: tuple[str, ...] = ()
 
 
+@dataclass(slots=True, kw_only=True)
 class NodeChanged(Event):
     """A tile has another status. `seconds`: how long it worked, once it has ended."""
 
@@ -59,21 +73,16 @@ class NodeChanged(Event):
     seconds: float | None = None
 
 
+@dataclass(slots=True, kw_only=True)
 class ItemMade(Event):
     """A tile has made an item. `item`: an `Item`; as JSON its record."""
 
     event: Literal["item_made"] = "item_made"
     node: str
-    item: Any
-
-    @field_serializer("item")
-    def _as_record(self, item: Any) -> dict[str, Any]:
-        """An item is written down as its record; one that was read is one already."""
-        from engine.run.record import item_record
-
-        return item if isinstance(item, dict) else item_record(item)
+    item: Annotated[Any, PlainSerializer(_as_record)]
 
 
+@dataclass(slots=True, kw_only=True)
 class OutputMade(Event):
     """An output of the run is there. `by`: the tile whose work it was to deliver it."""
 
@@ -83,6 +92,7 @@ class OutputMade(Event):
     seconds: float = 0.0
 
 
+@dataclass(slots=True, kw_only=True)
 class OutputFailed(Event):
     """An output could not be rendered."""
 
@@ -93,6 +103,7 @@ class OutputFailed(Event):
     message: str
 
 
+@dataclass(slots=True, kw_only=True)
 class Progress(Event):
     """How far a tile is, 0–1. Not kept: for whoever looks on."""
 
@@ -101,6 +112,7 @@ class Progress(Event):
     fraction: float
 
 
+@dataclass(slots=True, kw_only=True)
 class NodeLog(Event):
     """A line of a tile's log."""
 
@@ -109,6 +121,7 @@ class NodeLog(Event):
     message: str
 
 
+@dataclass(slots=True, kw_only=True)
 class Answered(Event):
     """A tile's question was answered. `origin`: real, stubbed, facts or assumed."""
 
@@ -119,6 +132,7 @@ class Answered(Event):
     origin: str
 
 
+@dataclass(slots=True, kw_only=True)
 class RunFinished(Event):
     """The last event."""
 
@@ -145,3 +159,8 @@ _ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyEvent)
 def read_event(line: str | bytes) -> Any:
     """An event from its JSON."""
     return _ADAPTER.validate_json(line)
+
+
+def write_event(event: Event) -> bytes:
+    """An event as one line of JSON, without its end."""
+    return _ADAPTER.dump_json(event)

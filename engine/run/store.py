@@ -11,7 +11,7 @@ from typing import IO, Any
 from engine.errors import WorkspaceError
 from engine.inputs.library import write_atomically
 from engine.node import is_id
-from engine.run.events import Event, Progress, read_event
+from engine.run.events import Event, Progress, read_event, write_event
 from engine.run.record import RunRecord, fold
 
 __all__ = ["EventLog", "RunStore"]
@@ -39,7 +39,7 @@ class EventLog:
         if isinstance(event, Progress):
             return
         try:
-            self._file.write(event.model_dump_json().encode() + b"\n")
+            self._file.write(write_event(event) + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
