@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from engine import RequestError, run
+from engine.media.probe import probe
 from engine.run.bundle import masked, read_bundle, replay, write_bundle
 from engine.run.store import RunStore
 from tests.media import FIXTURES, MEDIA
@@ -37,6 +39,24 @@ def test_a_replay_is_the_run_but_for_times_ids_and_files(tmp_path: Path) -> None
     assert told.to_dict()["items"] == made.to_dict()["items"]
     assert [output.duration_ms for output in told.outputs] == [output.duration_ms for output in made.outputs]
     assert read_bundle(tmp_path / "run.zip").record["run_id"] == made.run_id
+
+
+def test_drafts_of_what_went_in_and_came_out_can_be_packed_too(tmp_path: Path) -> None:
+    made = run(
+        FIXTURES / "agents" / "single.json", inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws"
+    )
+    write_bundle(RunStore(tmp_path / "ws"), made.run_id, tmp_path / "run.zip", media=True)
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        names = [name for name in archive.namelist() if name.startswith("media/")]
+        archive.extractall(tmp_path, names)
+    assert names == ["media/input-1.mp4", "media/output-1.mp4", "media/output-2.mp4"]
+    for name, output in zip(names[1:], made.outputs, strict=True):
+        info = probe(tmp_path / name)
+        assert info.picture is not None
+        assert (info.picture.width, info.picture.height) == (180, 320)
+        assert output.duration_ms is not None
+        assert abs(info.duration - Fraction(output.duration_ms, 1000)) < Fraction(1, 20)
+    assert replay(tmp_path / "run.zip").status == "completed"
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + b"\0" * 18])

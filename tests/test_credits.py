@@ -305,6 +305,49 @@ def test_the_purse_is_never_overdrawn_and_statuses_fit(case: Case, balance: Deci
     json.dumps(run)
 
 
+# a simulation with a purse and a clock
+
+
+@given(runs(), st.integers(1, 4), st.one_of(st.none(), st.integers(0, 12)))
+def test_a_simulation_tells_what_its_forecast_comes_to(case: Case, workers: int, balance: int | None) -> None:
+    p, plain, bill = paid(*case, None)
+    record = simulate(p, facts=FACTS, workspace="/nowhere", workers=workers, balance=balance)
+    told = record.forecast
+    assert told is not None
+    assert told.bill == bill
+    assert record.needs_credits == (balance is not None and bill.total > balance)
+    if record.needs_credits:
+        assert record.to_dict(items=False)["status"] in ("failed", "partial_complete")
+        assert any(node.needs_credits for node in record.nodes.values())
+    else:
+        assert signature(record) == signature(plain)
+    ends = {task.node: task.end for task in told.schedule.tasks}
+    for node, one in record.nodes.items():
+        assert (one.seconds or 0) <= told.schedule.makespan / 1e6
+        assert node in ends or one.status not in (NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE)
+        assert node not in ends or one.status is not NodeStatus.BLOCKED
+    assert all(output.raw["completed_at"] <= record.updated_at for output in record.outputs)
+
+
+def test_a_plain_simulation_has_no_clock_and_costs_nothing_to_ask() -> None:
+    _p, record, _bill = paid(FORK)
+    assert record.forecast is None
+    assert "forecast" not in record.to_dict()
+
+
+def test_simulate_shows_time_and_credits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    line = ["simulate", json.dumps(FORK), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
+    line += ["--workspace", str(tmp_path), "--prices", json.dumps(PRICES), "--workers", "3"]
+    assert main([*line, "--balance", "6.5"]) == 1
+    out = capsys.readouterr().out
+    assert "with 3 workers" in out
+    assert "of 6.5 credits 5.50 spent, 1.00 left" in out
+    assert main([*line, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["needs_credits"], found["forecast"]["bill"]["total"]) == (False, "9.00")
+    assert found["forecast"]["schedule"]["workers"] == 3
+
+
 # the command
 
 
@@ -320,7 +363,7 @@ def test_the_command_shows_the_bill_and_what_a_balance_comes_to(
     out, err = capsys.readouterr()
     assert not err
     assert "bill: 9.00 credits" in out
-    assert "9 credits: 9.00 spent, 0.00 left" in out
+    assert "of 9 credits 9.00 spent, 0.00 left" in out
     assert main([*line, "--balance", "6.5"]) == 1
     out = capsys.readouterr().out
     assert "partial complete" in out

@@ -261,3 +261,14 @@ def test_names_that_are_not_there_are_errors_of_the_test() -> None:
 def test_exports_are_tested_by_the_names_of_their_types() -> None:
     p = assert_plan("fixtures/agents/two_inputs.json", ignore=["reframe_2"])
     p.edges("input_2 > watermark via reframe_2", "reframe > watermark > destination")
+
+
+def test_a_stub_says_what_a_tile_makes_or_suffers_by_its_name() -> None:
+    a = "input > captions > {clips, mirror}"
+    made = {"makes": [{"duration_ms": 3000}, {"duration_ms": 4000}]}
+    p = assert_plan(a, stubs={"captions": made}).items(captions=2, mirror=2).durations(captions=[3, 4])
+    p.durations(mirror=[3, 4])
+    with pytest.raises(AssertionError, match="waits for Captions captions, which was failed"):
+        assert_plan(a, stubs={"captions": {"fault": "error"}}).items(mirror=1)
+    with pytest.raises(NotationError, match="no tile"):
+        assert_plan(a, stubs={"watermark": made})

@@ -12,13 +12,16 @@ from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
     Assume,
+    Balance,
     Clip,
+    Costs,
     Facts,
     Given,
     Ignore,
     Inputs,
     Json,
     OptionalAgent,
+    Prices,
     Request,
     Set,
     Stubs,
@@ -146,20 +149,30 @@ def simulate(
         typer.Option("--sweep", metavar="REQUESTS.JSONL", help="Simulate each line; a result a line out."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes of a sweep; else one a core.")
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            max=10_000,
+            help="How many tiles and renders work at a time (2); of a sweep, its processes (one a core).",
+        ),
     ] = None,
+    costs: Costs = None,
+    prices: Prices = None,
+    balance: Balance = None,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Run an agent on descriptions of media, rendering nothing."""
+    """Run an agent on descriptions of media and a virtual clock, rendering nothing."""
     from engine.cli import commands, stands
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = stands.Standing(tuple(stubs or ()), assume, until, since, only, of)
+    standing = stands.Standing(facts, tuple(stubs or ()), assume, until, since, only, of)
     if sweep is not None:
-        return stands.sweep(given, facts, standing, sweep, workers)
-    return commands.simulate(given, facts, standing, as_json=as_json)
+        return stands.sweep(given, standing, sweep, workers)
+    virtual = stands.Virtual(workers, costs, prices, balance)
+    return commands.simulate(given, standing, virtual, as_json=as_json)
 
 
 @app.command()
@@ -194,13 +207,16 @@ def bundle(
         str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle.")] = Path("run.zip"),
+    media: Annotated[
+        bool, typer.Option("--media", help="Pack small drafts of the inputs and outputs as well.")
+    ] = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Pack a run into one file that simulates anywhere, without media and secrets."""
+    """Pack a run into one file that simulates anywhere, without secrets, and without media but drafts."""
     from engine.cli import stands
 
-    return stands.bundle(wanted, workspace, out, as_json=as_json)
+    return stands.bundle(wanted, workspace, out, media=media, as_json=as_json)
 
 
 @app.command()
@@ -281,10 +297,11 @@ def graph(
     A removed tile is struck through; a rewired connection says what it skips.
     """
     from engine.cli import draw
+    from engine.cli.stands import Standing
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    world = draw.World(facts, tuple(stubs or ()), assume)
-    return draw.graph(given, form.value, out, world, simulate=simulate, as_json=as_json)
+    standing = Standing(facts, tuple(stubs or ()), assume)
+    return draw.graph(given, form.value, out, standing, simulate=simulate, as_json=as_json)
 
 
 @app.command()
@@ -323,12 +340,12 @@ def explain(
 
     What goes through the tiles is simulated, where inputs are given.
     """
-    from engine.cli import draw
     from engine.cli import explain as explaining
+    from engine.cli.stands import Standing
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    world = draw.World(facts, tuple(stubs or ()), assume)
-    return explaining.explain(given, explaining.Asked(node, edge, output, of), world, as_json=as_json)
+    standing = Standing(facts, tuple(stubs or ()), assume)
+    return explaining.explain(given, explaining.Asked(node, edge, output, of), standing, as_json=as_json)
 
 
 @app.command()

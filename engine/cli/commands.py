@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.given import document, explained, home_of, plan_of, prepare
 from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
-from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, warn
+from engine.cli.output import OK, put, put_json, warn
 from engine.cli.progress import watcher
-from engine.cli.stands import Standing, standing_options, stubs_of
+from engine.cli.stands import Standing, Virtual, exit_code, recorded, simulated, stubs_of
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
-    from engine.run.record import RunRecord
 
 __all__ = ["plan", "run", "simulate", "validate"]
 
@@ -61,7 +60,7 @@ def run(
                     cancelled=cancelled,
                     facts_out=facts_out,
                 )
-    return _recorded(record, as_json=as_json)
+    return recorded(record, as_json=as_json)
 
 
 def _read_plan(plan_file: str) -> Plan:
@@ -70,33 +69,16 @@ def _read_plan(plan_file: str) -> Plan:
     return Plan.from_dict(document(plan_file))
 
 
-def _recorded(record: RunRecord, *, as_json: bool) -> int:
-    """Show a record; the exit code is what became of the run."""
+def simulate(given: Given, standing: Standing, virtual: Virtual, *, as_json: bool) -> int:
+    """Simulate an agent on a virtual clock and show what would come of it."""
+    record = simulated(prepare(given, standing.facts), given, standing, virtual)
     if as_json:
-        put(record.to_json())
-    else:
-        from engine.cli.tables import record_tables, show
+        return recorded(record, as_json=True)
+    from engine.cli.estimate import brief
+    from engine.cli.tables import record_tables, show
 
-        show(record_tables(record.to_dict()))
-    return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
-
-
-def simulate(given: Given, facts: str | None, standing: Standing, *, as_json: bool) -> int:
-    """Simulate an agent and show what would come of it."""
-    from engine import simulate as simulate_agent
-
-    prepared = prepare(given, facts)
-    with explained(given):
-        record = simulate_agent(
-            prepared.template,
-            prepared.request,
-            facts=document(facts),
-            inputs=prepared.inputs,
-            workspace=home_of(given.workspace),
-            unknown_tiles=given.unknown.value,
-            **standing_options(standing, given.workspace),
-        )
-    return _recorded(record, as_json=as_json)
+    show((*record_tables(record.to_dict()), *brief(record)))
+    return exit_code(record)
 
 
 def plan(given: Given, *, as_json: bool) -> int:

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engine.cli.given import Prepared, document, explained, home_of, planned, prepare
+from engine.cli.given import Prepared, explained, planned, prepare
 from engine.cli.options import Given
 from engine.cli.output import FAILED, OK, put, put_json
+from engine.cli.stands import Standing, simulated
 from engine.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from engine.graph.drawing import Drawing, Flow
     from engine.graph.plan import Plan
 
-__all__ = ["World", "graph", "previewed", "simulated"]
+__all__ = ["graph", "previewed"]
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a simulation is told of the world, as it was typed."""
-
-    facts: str | None = None
-    stubs: tuple[str, ...] = ()
-    assume: bool = False
-
-    def __bool__(self) -> bool:
-        return self.facts is not None or bool(self.stubs) or self.assume
-
-
-def graph(given: Given, form: str, out: Path | None, world: World, *, simulate: bool, as_json: bool) -> int:
+def graph(
+    given: Given, form: str, out: Path | None, standing: Standing, *, simulate: bool, as_json: bool
+) -> int:
     """Draw an agent, and what a run makes of it where something of a request is given."""
     from engine.graph.drawing import draw
 
-    prepared = prepare(given, world.facts)
+    prepared = prepare(given, standing.facts)
     decided: Plan | None
     flows: dict[str, Flow] | None = None
     code = OK
-    if simulate or world:
+    if simulate or standing:
         from engine.run.explain_output import flows_of
 
         decided = planned(prepared, given, store=False)
-        record = simulated(prepared, given, world)
+        record = simulated(prepared, given, standing).to_dict()
         flows = flows_of(record)
         code = OK if record["status"] == "completed" else FAILED
     else:
@@ -81,21 +71,3 @@ def previewed(prepared: Prepared, given: Given) -> Plan:
 
     with explained(given):
         return preview(prepared.template, prepared.request)
-
-
-def simulated(prepared: Prepared, given: Given, world: World) -> dict[str, Any]:
-    """The record of a simulation of what the command line asks for."""
-    from engine import simulate
-    from engine.cli.stands import stubs_of
-
-    with explained(given):
-        record = simulate(
-            prepared.template,
-            prepared.request,
-            facts=document(world.facts),
-            stubs=stubs_of(world.stubs),
-            assume=world.assume,
-            inputs=prepared.inputs,
-            workspace=home_of(given.workspace),
-        )
-    return record.to_dict()

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli.options import (
     Agent,
+    Assume,
+    Balance,
     Clip,
+    Costs,
     Facts,
     Given,
     Ignore,
     Inputs,
     Json,
+    Prices,
     Request,
     Set,
+    Stubs,
     Unknown,
     UnknownTiles,
     Workspace,
 )
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from rich.console import RenderableType
 
     from engine.graph.plan import Plan
-    from engine.run.cost import CostModel
-    from engine.run.credits import Bill, PriceTable
+    from engine.run.forecast import Forecast
     from engine.run.record import RunRecord
     from engine.run.schedule import Schedule
 
-__all__ = ["estimate"]
-
-_LATEST = 50
-"""The costs are calibrated from this many runs of the workspace, the latest ones."""
+__all__ = ["brief", "estimate"]
 
 
 def estimate(
@@ -48,29 +46,26 @@ def estimate(
     overrides: Set = None,
     ignored: Ignore = None,
     facts: Facts = None,
+    stubs: Stubs = None,
+    assume: Assume = False,
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=10_000, help="How many tiles and renders work at a time.")
     ] = 2,
-    prices: Annotated[
-        str | None, typer.Option("--prices", metavar="FILE", help="Prices in credits, in place of ours.")
-    ] = None,
-    costs: Annotated[
-        str | None,
-        typer.Option(
-            "--costs", metavar="FILE", help="Seconds that tiles and renders take, in place of ours."
-        ),
-    ] = None,
-    balance: Annotated[
-        str | None, typer.Option("--balance", metavar="N", help="The credits that there are for the run.")
-    ] = None,
+    prices: Prices = None,
+    costs: Costs = None,
+    balance: Balance = None,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Simulate an agent on a virtual clock: how long it takes, and what it costs.
+    """Simulate an agent on a virtual clock, and show in full how long it takes and what it costs.
 
     The seconds are calibrated from the workspace's finished runs, where it has some.
     """
+    from engine.cli.given import prepare
+    from engine.cli.output import FAILED, OK, put_json
+    from engine.cli.stands import Standing, Virtual, simulated
+
     given = Given(
         agent,
         request,
@@ -81,108 +76,24 @@ def estimate(
         workspace,
         unknown,
     )
-    return _estimate(given, facts, workers, prices, costs, balance, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class _Estimate:
-    plan: Plan
-    record: RunRecord
-    schedule: Schedule
-    bill: Bill
-    model: CostModel
-    table: PriceTable
-    patch: Mapping[str, Any] | None
-
-
-def _estimate(
-    given: Given,
-    facts: str | None,
-    workers: int,
-    prices: str | None,
-    costs: str | None,
-    balance: str | None,
-    *,
-    as_json: bool,
-) -> int:
-    from engine.cli.output import FAILED, OK, put_json
-    from engine.run.credits import PriceTable, needs_credits, price, refused, stopped
-    from engine.run.schedule import schedule
-
-    purse = _credits(balance)
-    table = PriceTable.read(prices)
-    model = _model(given, costs)
-    plan, record = _simulated(given, facts)
-    _name_strangers(plan, "costs", model.tiles)
-    _name_strangers(plan, "prices", table.tiles)
-    bill = price(plan, record, table)
-    patch = None
-    if purse is not None:
-        patch = needs_credits(plan, record, bill, purse)
-        record = stopped(record, patch)
-    timed = schedule(plan, record, workers=workers, model=model, without=refused(patch) if patch else ())
-    found = _Estimate(plan, record, timed, bill, model, table, patch)
+    standing = Standing(facts, tuple(stubs or ()), assume)
+    record = simulated(prepare(given, facts), given, standing, Virtual(workers, costs, prices, balance))
+    found = _forecast(record)
+    _name_strangers(found.plan, "costs", found.model.tiles)
+    _name_strangers(found.plan, "prices", found.table.tiles)
     if as_json:
-        put_json(_document(found))
+        run = record.to_dict(items=False)
+        put_json({"run": run, **run.pop("forecast")})
     else:
         from engine.cli.tables import show
 
-        show(_tables(found))
+        show(_tables(record, found))
     return OK if record.status.value == "completed" else FAILED
 
 
-def _credits(text: str | None) -> Decimal | None:
-    from decimal import Decimal, InvalidOperation
-
-    from engine.cli.output import refuse
-
-    try:
-        number = None if text is None else Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if number is not None and not (number.is_finite() and abs(number) < 10**20 and number.as_tuple().digits):
-        raise refuse(f"--balance {text}: give a number of credits, as in 12.5")
-    return number
-
-
-def _model(given: Given, costs: str | None) -> CostModel:
-    """The declared costs, fitted to the workspace's runs, and then what `--costs` says."""
-    from engine.cli.given import home_of
-    from engine.cli.output import warn
-    from engine.errors import WorkspaceError
-    from engine.run.cost import DECLARED, calibrated
-    from engine.run.store import RunStore
-
-    store, records = RunStore(home_of(given.workspace)), []
-    for run_id in store.ids()[:_LATEST]:
-        try:
-            records.append(store.record(run_id))
-        except WorkspaceError as error:
-            warn(str(error))
-    model = calibrated(records, DECLARED) if records else DECLARED
-    return model if costs is None else model.override(costs)
-
-
-def _simulated(given: Given, facts: str | None) -> tuple[Plan, RunRecord]:
-    """The record of a simulation, and its plan."""
-    from engine import plan, simulate
-    from engine.cli.given import document, explained, home_of, prepare
-    from engine.cli.output import refuse
-
-    if facts == "-" and "-" in (given.agent, given.request):
-        raise refuse("only one of AGENT, REQUEST and --facts can be '-': there is one stdin")
-    prepared = prepare(given)
-    with explained(given):
-        record = simulate(
-            prepared.template,
-            prepared.request,
-            facts=document(facts),
-            inputs=prepared.inputs,
-            workspace=home_of(given.workspace),
-            unknown_tiles=given.unknown.value,
-        )
-    decided = plan(prepared.template, record.start.request, unknown_tiles=given.unknown.value)
-    return decided, record
+def _forecast(record: RunRecord) -> Forecast:
+    assert record.forecast is not None
+    return record.forecast
 
 
 def _name_strangers(plan: Plan, what: str, names: Iterable[str]) -> None:
@@ -202,45 +113,49 @@ def _name_strangers(plan: Plan, what: str, names: Iterable[str]) -> None:
 # what is shown
 
 
-def _document(found: _Estimate) -> dict[str, Any]:
-    from engine.run.credits import patched
+def brief(record: RunRecord) -> Iterator[RenderableType]:
+    """A few lines on the time and the credits that a simulation comes to."""
+    from rich.text import Text
+
+    from engine.cli.tables import lines_of, section
     from engine.run.schedule import gantt
 
-    nothing: dict[str, Any] = {"needs_credits": False, "run": {}, "nodes": {}}
-    run = patched(found.record, found.patch or nothing)
-    return {
-        "run": {name: value for name, value in run.items() if name != "items"},
-        "schedule": found.schedule.to_dict(),
-        "gantt": gantt(found.schedule).splitlines(),
-        "bill": found.bill.to_dict(),
-        "credits": found.patch and found.patch["credits"],
-        "costs": found.model.to_dict(),
-        "prices": found.table.to_dict(),
-    }
+    found = _forecast(record)
+    yield from section("time", Text(gantt(found.schedule, _width(), rows=_FEW)))
+    yield lines_of((_times(found.schedule), f"{found.bill.total} credits"))
+    if found.credits is not None:
+        yield lines_of([_purse(found.credits)])
 
 
-def _tables(found: _Estimate) -> Iterator[RenderableType]:
+_FEW = 8
+"""Lines of a drawing that stands beside other tables."""
+
+
+def _width() -> int:
     import shutil
     import sys
 
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
+
+
+def _tables(record: RunRecord, found: Forecast) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from engine.cli.output import clean
     from engine.cli.tables import lines_of, section
     from engine.run.schedule import gantt
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
-    name = f"{found.record.start.agent['name']}: " if found.record.start.agent["name"] else ""
-    status = found.record.status.value.replace("_", " ")
+    name = f"{record.start.agent['name']}: " if record.start.agent["name"] else ""
+    status = record.status.value.replace("_", " ")
     yield Text.assemble(clean(name), ("ESTIMATE", "bold"), f", nothing is rendered: {status}")
     yield Text("")
-    yield Text(gantt(found.schedule, width))
+    yield Text(gantt(found.schedule, _width()))
     yield Text(_times(found.schedule))
     yield from section("critical path (*)", lines_of(_path(found.schedule)))
     yield from section("where the seconds come from", lines_of(_origins(found.schedule, found.plan)))
     yield from section(f"bill: {found.bill.total} credits", _bill(found))
-    if found.patch is not None:
-        yield from section("balance", lines_of(_balance(found.patch, found.plan)))
+    if found.credits is not None:
+        yield from section("balance", lines_of(_balance(record, found.credits)))
 
 
 def _times(timed: Schedule) -> str:
@@ -288,7 +203,7 @@ _METERS = {
 _MS_OF = {"input_minute": 60_000, "made_second": 1_000, "made_image": 1, "output_minute": 60_000}
 
 
-def _bill(found: _Estimate) -> RenderableType:
+def _bill(found: Forecast) -> RenderableType:
     """One line for each tile and meter: the lines of a tile's outputs together."""
     from engine.cli.tables import table
     from engine.text import short_ids
@@ -313,9 +228,12 @@ def _bill(found: _Estimate) -> RenderableType:
     return table(("tile", "id", "quantity", "of", "price", "credits"), lines)
 
 
-def _balance(patch: Mapping[str, Any], plan: Plan) -> Iterator[str]:
-    purse = patch["credits"]
-    yield f"{purse['balance']} credits: {purse['spent']} spent, {purse['left']} left"
-    for node, members in patch["nodes"].items():
-        status = members["status"].replace("_", " ")
-        yield f"{plan.tile(node).name} {node} {status}: {members['status_message']}"
+def _balance(record: RunRecord, purse: Mapping[str, Any]) -> Iterator[str]:
+    yield _purse(purse)
+    for node in record.nodes.values():
+        if node.status.value != "completed":
+            yield f"{node.name} {node.id} {node.status.value.replace('_', ' ')}: {node.message}"
+
+
+def _purse(purse: Mapping[str, Any]) -> str:
+    return f"of {purse['balance']} credits {purse['spent']} spent, {purse['left']} left"

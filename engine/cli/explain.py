@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.draw import World, previewed, simulated
+from engine.cli.draw import previewed
 from engine.cli.given import Prepared, prepare
 from engine.cli.options import Given
 from engine.cli.output import OK, put_json, refuse
+from engine.cli.stands import Standing, simulated
 from engine.cli.workspace import record_of
 from engine.errors import RequestError, TesseraError
 
@@ -32,13 +33,13 @@ class Asked:
     run: str | None = None
 
 
-def explain(given: Given, asked: Asked, world: World, *, as_json: bool) -> int:
+def explain(given: Given, asked: Asked, standing: Standing, *, as_json: bool) -> int:
     """Explain one thing of an agent's run."""
     wanted = [one for one in (asked.node, asked.edge, asked.output) if one is not None]
     if len(wanted) != 1:
         raise refuse("give one of --node NODE[.PARAM], --edge A:B and --output N")
-    prepared, record = _prepared(given, asked.run, world)
-    media = _Media(prepared, given, world, record)
+    prepared, record = _prepared(given, asked.run, standing)
+    media = _Media(prepared, given, standing, record)
     if asked.node is not None:
         _node(prepared, given, asked.node, media, as_json=as_json)
     elif asked.edge is not None:
@@ -49,11 +50,11 @@ def explain(given: Given, asked: Asked, world: World, *, as_json: bool) -> int:
     return OK
 
 
-def _prepared(given: Given, run: str | None, world: World) -> tuple[Prepared, dict[str, Any] | None]:
+def _prepared(given: Given, run: str | None, standing: Standing) -> tuple[Prepared, dict[str, Any] | None]:
     """The agent with its request, and the record of the run that `--of` names."""
     if run is None:
-        return prepare(given, world.facts), None
-    if world or not given.agent_alone:
+        return prepare(given, standing.facts), None
+    if standing or not given.agent_alone:
         raise refuse(
             "--of RUN holds its request: give no REQUEST, --input, --clip, --set, --ignore, --facts or --stub"
         )
@@ -64,8 +65,10 @@ def _prepared(given: Given, run: str | None, world: World) -> tuple[Prepared, di
 class _Media:
     """What went through the tiles: in the run that was named, else in a simulation, made when needed."""
 
-    def __init__(self, prepared: Prepared, given: Given, world: World, record: dict[str, Any] | None) -> None:
-        self.prepared, self.given, self.world, self.record = prepared, given, world, record
+    def __init__(
+        self, prepared: Prepared, given: Given, standing: Standing, record: dict[str, Any] | None
+    ) -> None:
+        self.prepared, self.given, self.standing, self.record = prepared, given, standing, record
 
     def of(self, decided: Plan) -> tuple[dict[str, Any] | None, str | None]:
         """The record; or None, and why it is not known what goes through the tiles."""
@@ -76,13 +79,13 @@ class _Media:
         try:
             return self.needed(), None
         except TesseraError as error:
-            if self.world:
+            if self.standing:
                 raise
             return None, f"what the tiles receive and make is not known: {error}"
 
     def needed(self) -> dict[str, Any]:
         if self.record is None:
-            self.record = simulated(self.prepared, self.given, self.world)
+            self.record = simulated(self.prepared, self.given, self.standing).to_dict()
         return self.record
 
 

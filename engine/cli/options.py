@@ -12,13 +12,16 @@ import typer
 __all__ = [
     "Agent",
     "Assume",
+    "Balance",
     "Clip",
+    "Costs",
     "Facts",
     "Given",
     "Ignore",
     "Inputs",
     "Json",
     "OptionalAgent",
+    "Prices",
     "Request",
     "Set",
     "Stubs",
@@ -89,6 +92,16 @@ Stubs = Annotated[
 ]
 Assume = Annotated[
     bool, typer.Option("--assume", help="Where nothing tells of speech, assume it by a synthetic model.")
+]
+Prices = Annotated[
+    str | None, typer.Option("--prices", metavar="FILE", help="Prices in credits, in place of ours.")
+]
+Costs = Annotated[
+    str | None,
+    typer.Option("--costs", metavar="FILE", help="Seconds that tiles and renders take, in place of ours."),
+]
+Balance = Annotated[
+    str | None, typer.Option("--balance", metavar="N", help="The credits that there are for the run.")
 ]
 Workspace = Annotated[
     Path | None,

@@ -6,28 +6,62 @@ import json
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.cli.given import document, explained, home_of, prepare
+from engine.cli.given import Prepared, document, explained, home_of, prepare
 from engine.cli.options import Given
 from engine.cli.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
+from engine.cli.workspace import found_run, record_of
 
-__all__ = ["Standing", "bundle", "replay", "shrink", "standing_options", "sweep"]
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from engine.run.record import RunRecord
+
+__all__ = [
+    "Standing",
+    "Virtual",
+    "bundle",
+    "exit_code",
+    "recorded",
+    "replay",
+    "shrink",
+    "simulated",
+    "stubs_of",
+    "sweep",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """The options of a simulation that say what is taken as given, as they were typed."""
 
+    facts: str | None = None
     stubs: tuple[str, ...] = ()
     assume: bool = False
     until: str | None = None
     since: str | None = None
     only: str | None = None
     of: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Standing()
+
+
+@dataclass(frozen=True, slots=True)
+class Virtual:
+    """The options of a simulation's clock and purse, as they were typed."""
+
+    workers: int | None = None
+    costs: str | None = None
+    prices: str | None = None
+    balance: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != Virtual()
 
 
 def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
@@ -41,27 +75,69 @@ def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def standing_options(standing: Standing, workspace: Path | None) -> dict[str, Any]:
-    """The options as `simulate` takes them."""
+def simulated(
+    prepared: Prepared, given: Given, standing: Standing, virtual: Virtual | None = None
+) -> RunRecord:
+    """Simulate what the command line asks for."""
+    from engine import simulate
+
     if standing.since is not None and standing.of is None:
         raise refuse("--from NODE needs --of RUN")
-    record: Mapping[str, Any] | None = None
-    if standing.of is not None:
-        from engine.run.store import RunStore
+    timed: dict[str, Any] = {}
+    if virtual is not None:
+        timed = {
+            "workers": virtual.workers or 2,
+            "costs": virtual.costs,
+            "prices": virtual.prices,
+            "balance": _credits(virtual.balance),
+        }
+    with explained(given):
+        return simulate(
+            prepared.template,
+            prepared.request,
+            facts=document(standing.facts),
+            stubs=stubs_of(standing.stubs),
+            assume=standing.assume,
+            until=standing.until,
+            since=standing.since,
+            only=standing.only,
+            of=None if standing.of is None else record_of(standing.of, given.workspace),
+            inputs=prepared.inputs,
+            workspace=home_of(given.workspace),
+            unknown_tiles=given.unknown.value,
+            **timed,
+        )
 
-        store = RunStore(home_of(workspace))
-        record = store.record(store.find(standing.of))
-    return {
-        "stubs": stubs_of(standing.stubs),
-        "assume": standing.assume,
-        "until": standing.until,
-        "since": standing.since,
-        "only": standing.only,
-        "of": record,
-    }
+
+def _credits(text: str | None) -> Decimal | None:
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        number = None if text is None else Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if number is not None and not (number.is_finite() and abs(number) < 10**20 and number.as_tuple().digits):
+        raise refuse(f"--balance {text}: give a number of credits, as in 12.5")
+    return number
 
 
-def sweep(given: Given, facts: str | None, standing: Standing, file: Path, workers: int | None) -> int:
+def recorded(record: RunRecord, *, as_json: bool) -> int:
+    """Show a record; the exit code is what became of the run."""
+    if as_json:
+        put(record.to_json())
+    else:
+        from engine.cli.tables import record_tables, show
+
+        show(record_tables(record.to_dict()))
+    return exit_code(record)
+
+
+def exit_code(record: RunRecord) -> int:
+    """What a command says of a run's end."""
+    return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
+
+
+def sweep(given: Given, standing: Standing, file: Path, workers: int | None) -> int:
     """Simulate each line of a file; results on stdout, a line each, and what differs on stderr."""
     from engine.run.sweep import differences
     from engine.run.sweep import sweep as run_sweep
@@ -71,10 +147,10 @@ def sweep(given: Given, facts: str | None, standing: Standing, file: Path, worke
     results: list[dict[str, Any]] = []
     with explained(given):
         found = run_sweep(
-            prepare(given, facts).template,
+            prepare(given, standing.facts).template,
             _lines(file),
             workers=workers,
-            facts=document(facts),
+            facts=document(standing.facts),
             stubs=stubs_of(standing.stubs),
             assume=standing.assume,
             workspace=str(home_of(given.workspace)),
@@ -139,14 +215,12 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
     return OK
 
 
-def bundle(wanted: str, workspace: Path | None, out: Path, *, as_json: bool) -> int:
+def bundle(wanted: str, workspace: Path | None, out: Path, *, media: bool, as_json: bool) -> int:
     """Pack a run into a file."""
     from engine.run.bundle import write_bundle
-    from engine.run.store import RunStore
 
-    store = RunStore(home_of(workspace))
-    run_id = store.find(wanted)
-    write_bundle(store, run_id, out)
+    store, run_id = found_run(wanted, workspace)
+    write_bundle(store, run_id, out, media=media)
     put_json({"run_id": run_id, "bundle": str(out)}) if as_json else put(f"{out}")
     return OK
 
@@ -155,11 +229,4 @@ def replay(file: Path, *, as_json: bool) -> int:
     """Simulate the run of a bundle."""
     from engine.run.bundle import replay as replay_bundle
 
-    record = replay_bundle(file)
-    if as_json:
-        put(record.to_json())
-    else:
-        from engine.cli.tables import record_tables, show
-
-        show(record_tables(record.to_dict()))
-    return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
+    return recorded(replay_bundle(file), as_json=as_json)

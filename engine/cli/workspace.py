@@ -12,7 +12,7 @@ from engine.errors import WorkspaceError
 if TYPE_CHECKING:
     from engine.run.store import RunStore
 
-__all__ = ["record_of", "runs", "show", "upload"]
+__all__ = ["found_run", "record_of", "runs", "show", "upload"]
 
 _LISTED = (
     "run_id",
@@ -93,12 +93,17 @@ def record_of(wanted: str, workspace: Path | None) -> dict[str, Any]:
     NotFound
         There is none, or more than one.
     """
+    store, run_id = found_run(wanted, workspace)
+    return store.record(run_id)
+
+
+def found_run(wanted: str, workspace: Path | None) -> tuple[RunStore, str]:
+    """The workspace's runs, and the id of the one that is meant; raises as `record_of`."""
     store = _store(workspace)
     try:
-        run_id = store.find(wanted)
+        return store, store.find(wanted)
     except WorkspaceError as error:
         raise NotFound(str(error)) from None
-    return store.record(run_id)
 
 
 def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:

@@ -22,7 +22,7 @@ from engine.request import SourceRef
 if TYPE_CHECKING:
     from engine.graph.model import Tile
 
-__all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "video_of"]
+__all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "sound_of", "video_of"]
 
 _CHANNELS = {1: 1, 2: 2, 6: 6}
 
@@ -146,6 +146,13 @@ def video_of(asset: str, info: MediaInfo) -> Video:
     if info.sound is not None:
         sound = _sound(asset, info.sound.rate, info.sound.channels, picture.duration)
     return Video(whole.crop(0, 0, even(whole.width), even(whole.height)), sound)
+
+
+def sound_of(asset: str, info: MediaInfo) -> Sound:
+    """The whole of an audio asset."""
+    if info.sound is None:
+        raise ValueError("no sound")
+    return _sound(asset, info.sound.rate, info.sound.channels, info.duration)
 
 
 def _sound(asset: str, rate: int, channels: int, duration: Fraction) -> Sound:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
 from engine.run.deliver import RunDelivery, output_record
-from engine.run.events import Event, RunStarted
+from engine.run.events import EPOCH, Event, RunStarted
 from engine.run.learned import facts_of
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
@@ -33,9 +34,6 @@ from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.settings import default_catalogue, settings
 
 __all__ = ["run", "simulate"]
-
-_EPOCH = "2000-01-01T00:00:00.000000Z"
-"""Where the clock of a simulation stands."""
 
 
 def simulate(
@@ -55,6 +53,10 @@ def simulate(
     unknown_tiles: UnknownTiles = "error",
     max_items: int | None = None,
     on_event: Callable[[Event], None] | None = None,
+    workers: int | None = None,
+    costs: Any = None,
+    prices: Any = None,
+    balance: Decimal | int | None = None,
 ) -> RunRecord:
     """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing
     stored.
@@ -86,11 +88,16 @@ def simulate(
         Where `video_ids` are looked up; by default `TESSERA_WORKSPACE`, else `.tessera`.
     max_items
         The greatest number of items that may reach one tile (10,000, or the setting).
+    workers, costs, prices, balance
+        Given any of them, the run is put on a virtual clock, and the record has a `forecast`: `workers`
+        pieces of work at a time (2); seconds by the declared costs, calibrated from the workspace's finished
+        runs, or what `costs` (a dict, JSON text or a path) states; credits by our prices, or what `prices`
+        states. With a `balance` that does not suffice, tiles fail for it as in the hosted product.
 
     Raises
     ------
     RequestError
-        The template, the request or the facts are wrong, an input is unknown or does not fit.
+        The template, the request, the facts, costs or prices are wrong, an input is unknown or does not fit.
     QuestionError
         A tile asks about the content of media, and nothing was given that tells: no facts, no analysis, no
         file.
@@ -106,14 +113,14 @@ def simulate(
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
     record = _Recorder(on_event)
     run_id = _simulated_id(decided)
-    record.emit(_started(decided, resolved, run_id, "simulate", _EPOCH, stubbed))
+    record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     coordinator = Coordinator(
         decided,
         by_node(resolved.inputs),
         Answers(library, known, lambda: False, assume=assume),
         _describing(run_id),
         record.emit,
-        now=lambda: _EPOCH,
+        now=lambda: EPOCH,
         executor=InlineExecutor(),
         cancelled=lambda: False,
         max_items=most,
@@ -126,7 +133,19 @@ def simulate(
     if coordinator.unanswered:
         node, question = coordinator.unanswered[0]
         raise QuestionError(f"{decided.tile(node).name} {node} asks: {question}")
-    return record.finished()
+    if workers is None and costs is None and prices is None and balance is None:
+        return record.finished()
+    from engine.run.forecast import WORKERS, forecast
+
+    return forecast(
+        decided,
+        record.finished(),
+        workers=workers or WORKERS,
+        costs=costs,
+        prices=prices,
+        balance=balance,
+        store=RunStore(home),
+    )
 
 
 def run(
@@ -429,6 +448,6 @@ def _describing(run_id: str) -> Deliver:
 
     def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
         render_id = derived_id(run_id, item.node, item.index)
-        return Delivered(output_record(item, render_id, _EPOCH))
+        return Delivered(output_record(item, render_id, EPOCH))
 
     return deliver

@@ -1,4 +1,4 @@
-"""Bundles: a run packed into one file, to be looked at and simulated anywhere; no media, no secrets."""
+"""Bundles: a run in one file, to be looked at and simulated anywhere; no secrets, and of media drafts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from engine.errors import Fault, RequestError, WorkspaceError
 from engine.files import whole_file
 from engine.graph.plan import Plan
 from engine.inputs.facts import read_facts
+from engine.inputs.library import Library
 from engine.media.ffmpeg import ffmpeg_version
 from engine.run.api import simulate
+from engine.run.drafts import drafts
 from engine.run.record import RunRecord
 from engine.run.store import RunStore
 
@@ -50,13 +52,20 @@ def _masked_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
-def write_bundle(store: RunStore, run_id: str, out: Path) -> None:
+def write_bundle(store: RunStore, run_id: str, out: Path, *, media: bool = False) -> None:
     """Pack a run: agent, plan, facts, events, record and versions, with secrets of URLs masked.
+
+    Parameters
+    ----------
+    media
+        Pack small drafts of the inputs and outputs as well, in `media/`.
 
     Raises
     ------
     WorkspaceError
         The run has no plan (it was made by an earlier version), or the file cannot be written.
+    RenderError
+        A draft cannot be made.
     """
     members: dict[str, Any] = {"record.json": store.record(run_id)}
     for name in _DOCUMENTS:
@@ -77,8 +86,17 @@ def write_bundle(store: RunStore, run_id: str, out: Path) -> None:
             for name, value in sorted(members.items()):
                 archive.writestr(name, json.dumps(masked(value), ensure_ascii=False, indent=1) + "\n")
             archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
+            if media:
+                _add_drafts(archive, store, members["record.json"])
     except OSError as error:
         raise WorkspaceError(f"cannot write {out}: {error.strerror or error}") from None
+
+
+def _add_drafts(archive: zipfile.ZipFile, store: RunStore, record: Mapping[str, Any]) -> None:
+    with tempfile.TemporaryDirectory(prefix="tessera-drafts-") as folder:
+        for name, made in drafts(Library(store.workspace), record, Path(folder)):
+            archive.write(made, f"media/{name}", zipfile.ZIP_STORED)
+            made.unlink()
 
 
 class Bundle:

@@ -209,6 +209,7 @@ def stopped(record: RunRecord, patch: Mapping[str, Any]) -> RunRecord:
         failures=[*(one for one in record.failures if one.by not in undone), *_lost(record, patch)],
         status=RunStatus(run["status"]),
         message=run["status_message"],
+        needs_credits=True,
     )
 
 
@@ -238,12 +239,11 @@ def _changed(node: NodeRecord, members: Mapping[str, Any] | None) -> NodeRecord:
         status=NodeStatus(members["status"]),
         message=members["status_message"],
         errors=tuple(members["errors"]),
+        needs_credits=members["needs_credits"],
         **undone,
     )
 
 
 def patched(record: RunRecord, patch: Mapping[str, Any]) -> dict[str, Any]:
     """The run object of the contract after a patch of `needs_credits`, with its `needs_credits` members."""
-    whole = {**stopped(record, patch).to_dict(), **patch["run"]}
-    nodes = [{**node, **patch["nodes"].get(node["original_node_id"], {})} for node in whole["nodes"]]
-    return {**whole, "nodes": nodes}
+    return stopped(record, patch).to_dict()

@@ -14,6 +14,7 @@ from pydantic import Field, PlainSerializer, TypeAdapter
 from engine.run.status import NodeStatus, RunStatus
 
 __all__ = [
+    "EPOCH",
     "Answered",
     "AnyEvent",
     "Event",
@@ -28,6 +29,10 @@ __all__ = [
     "read_event",
     "write_event",
 ]
+
+
+EPOCH = "2000-01-01T00:00:00.000000Z"
+"""When every simulation begins."""
 
 
 def _as_record(item: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.media.expr import NO_SOURCE
 from engine.media.item import Item, describe, kept_of
@@ -23,6 +23,9 @@ from engine.run.events import (
 )
 from engine.run.status import NodeStatus, RunStatus, check_transition, counts
 
+if TYPE_CHECKING:
+    from engine.run.forecast import Forecast
+
 __all__ = ["NodeRecord", "Output", "RunRecord", "fold"]
 
 
@@ -38,6 +41,7 @@ class NodeRecord:
     made: int = 0
     logs: tuple[str, ...] = ()
     answers: tuple[tuple[str, str, str], ...] = ()
+    needs_credits: bool = False
 
     @property
     def id(self) -> str:
@@ -54,7 +58,7 @@ class NodeRecord:
             "status": self.status.value,
             "status_message": self.message,
             "errors": list(self.errors),
-            "needs_credits": False,
+            "needs_credits": self.needs_credits,
             "items": self.made,
             "seconds": self.seconds,
             "logs": list(self.logs),
@@ -119,6 +123,11 @@ class Output:
 class RunRecord:
     """The state of a run, folded from its events. `apply` is the only thing that changes it.
 
+    Attributes
+    ----------
+    forecast
+        Of a simulation that was asked for it: how long the run takes, and what it costs.
+
     Examples
     --------
     ``record.status``, ``record.outputs[0].path``, ``record.node("…").status``, ``record.to_dict()``.
@@ -132,6 +141,8 @@ class RunRecord:
     status: RunStatus = RunStatus.RUNNING
     message: str | None = None
     updated_at: str = ""
+    needs_credits: bool = False
+    forecast: Forecast | None = None
 
     @classmethod
     def begin(cls, start: RunStarted) -> RunRecord:
@@ -223,7 +234,7 @@ class RunRecord:
             "updated_at": self.updated_at,
             "status": self.status.value,
             "status_message": self.message,
-            "needs_credits": False,
+            "needs_credits": self.needs_credits,
             "errors": self.errors,
             "node_status_counts": counts(node.status for node in self.nodes.values()),
             "inputs": list(self.inputs),
@@ -237,6 +248,8 @@ class RunRecord:
             "changes": self.start.changes,
             "request": self.start.request,
         }
+        if self.forecast is not None:
+            record["forecast"] = self.forecast.to_dict()
         return {**record, "items": self.items} if items else record
 
     def to_json(self) -> str:

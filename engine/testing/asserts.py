@@ -35,6 +35,7 @@ def assert_plan(
     set: Mapping[str, Any] | None = None,
     inputs: Inputs = None,
     facts: Any = None,
+    stubs: Mapping[str, Any] | None = None,
     catalogue: Catalogue | None = None,
     unknown_tiles: UnknownTiles = "error",
 ) -> PlanAssertion:
@@ -55,6 +56,8 @@ def assert_plan(
         What `simulate` takes, for the assertions on items, durations and outputs. The id of a video that was
         left out is its tile's name; unless facts say otherwise, it is one minute of speech, 1920×1080, 30
         frames/s.
+    stubs
+        What tiles make, answer or suffer in the simulation, by their names; as `simulate` takes it.
 
     Returns
     -------
@@ -78,18 +81,19 @@ def assert_plan(
     try:
         template = build_agent(agent, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
-        return PlanAssertion(None, None, error, facts, "an agent that does not load")
+        return PlanAssertion(None, None, error, {}, "an agent that does not load")
     names = Names(template)
     ignored = [ignore] if isinstance(ignore, str) else list(ignore)
     try:
         body = asked(names, request, ignored, set or {}, inputs)
         made = plan(template, body, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
-        return PlanAssertion(names, None, error, facts, _head(names, ignored, set))
+        return PlanAssertion(names, None, error, {}, _head(names, ignored, set))
     session = current_session()
     if session is not None and session.coverage is not None and not _is_drawn():
         session.coverage.add(template, made)
-    return PlanAssertion(names, made, None, facts, _head(names, ignored, set))
+    told = {"facts": facts, "stubs": {names.id(name): stub for name, stub in (stubs or {}).items()}}
+    return PlanAssertion(names, made, None, told, _head(names, ignored, set))
 
 
 def _is_drawn() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Self
 
 from engine.errors import Fault, RequestError
@@ -19,10 +20,15 @@ class Planned:
     """A plan, or why there is none: what all assertions share, and those on warnings and faults."""
 
     def __init__(
-        self, names: Names | None, made: Plan | None, error: RequestError | None, facts: Any, head: str
+        self,
+        names: Names | None,
+        made: Plan | None,
+        error: RequestError | None,
+        told: Mapping[str, Any],
+        head: str,
     ) -> None:
         self._names, self._plan, self._error, self._head = names, made, error, head
-        self._simulated = Simulated(names, made, facts, head) if names and made else None
+        self._simulated = Simulated(names, made, told, head) if names and made else None
         session = current_session()
         if error is not None and session is not None:
             session.refused[id(self)] = (

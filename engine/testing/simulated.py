@@ -21,8 +21,8 @@ __all__ = ["Simulated"]
 class Simulated:
     """One plan, simulated when it is first asked of. Each question returns what is wrong, or None."""
 
-    def __init__(self, names: Names, plan: Plan, facts: Any, head: str) -> None:
-        self.names, self.plan, self.facts, self.head = names, plan, facts, head
+    def __init__(self, names: Names, plan: Plan, told: Mapping[str, Any], head: str) -> None:
+        self.names, self.plan, self.told, self.head = names, plan, told, head
 
     @cached_property
     def record(self) -> RunRecord:
@@ -38,7 +38,8 @@ class Simulated:
         try:
             return simulate(
                 self.plan,
-                facts=with_dummy_facts(self.names, self.facts),
+                facts=with_dummy_facts(self.names, self.told.get("facts")),
+                stubs=self.told.get("stubs"),
                 workspace=Path(os.devnull, "no-workspace"),
             )
         except TesseraError as error:
