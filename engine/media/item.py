@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from engine.media.expr import Image, Picture, Sound, SourceRange
+from engine.media.expr import Expr, Image, Picture, Sound, SourceRange
 from engine.media.time import Range, to_ms
 from engine.node import Kind, Made
 
@@ -82,6 +82,19 @@ def digest_of(value: Value) -> str:
             return value.digest
         case Project(sequences):
             return ".".join(digest_of(video) for video in sequences)
+
+
+def exprs_of(value: Value) -> tuple[Expr, ...]:
+    """The expressions that a value is made of."""
+    match value:
+        case Video(picture, sound):
+            return (picture, sound) if sound else (picture,)
+        case Audio(sound):
+            return (sound,)
+        case Image():
+            return (value,)
+        case Project(sequences):
+            return tuple(one for video in sequences for one in exprs_of(video))
 
 
 def kept_of(value: Value) -> tuple[SourceRange, ...]:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import MediaError, RenderError, WorkspaceError
 from engine.files import whole_file
 from engine.graph.plan import Plan
-from engine.inputs.library import Library
+from engine.inputs.library import Asset, Library
 from engine.media.compile import Located
 from engine.media.expr import NO_SOURCE, Image
 from engine.media.item import Audio, Item, describe, digest_of, kept_of
 from engine.media.render import Renderer, media_type, suffix_of, write_thumbnail
 from engine.node import derived_id
 from engine.run.coordinator import Delivered
+from engine.run.renders import RenderCache, render_key
 from engine.run.store import RunStore
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class RunDelivery:
     ) -> None:
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.cancelled, self.timeout_s, self.now = out, cancelled, timeout_s, now
-        self._painters = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
+        self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
+        self.renders = RenderCache(store.workspace, library)
         self._names: set[str] = set()
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="tessera-run-")
@@ -95,14 +97,24 @@ class RunDelivery:
             self._locate, self._paint, cancelled=self.cancelled, progress=progress, timeout_s=self.timeout_s
         )
         name = self._name(item)
-        made = renderer.render(item.value, Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}")
+        scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
+
+        def make() -> tuple[Asset, dict[str, Any]]:
+            made = renderer.render(item.value, scratch)
+            asset = self.library.take(made.path, f"{name}{scratch.suffix}")
+            return asset, {
+                "commands": [list(command) for command in made.commands],
+                "measured": made.measured,
+            }
+
+        key = render_key(item.value, renderer.target, self._types)
+        known = self.renders.once(key, make, self.cancelled)
         thumbnail: Path | None = None
         if not isinstance(item.value, Audio):
-            thumbnail = made.path.with_suffix(".thumb.jpg")
-            write_thumbnail(made.path, thumbnail)
-        asset = self.library.take(made.path, f"{name}{suffix_of(item.value)}")
-        path, picture = self._place(name, asset.path, thumbnail)
-        self.store.save_render(render_id, asset.id, self.run_id)
+            thumbnail = scratch.with_suffix(".thumb.jpg")
+            write_thumbnail(known.asset.path, thumbnail)
+        path, picture = self._place(name, known.asset.path, thumbnail)
+        self.store.save_render(render_id, known.asset.id, self.run_id)
         return Delivered(
             output_record(
                 item,
@@ -112,9 +124,9 @@ class RunDelivery:
                 thumbnail_url=picture.absolute().as_uri() if picture else None,
                 path=str(path),
                 thumbnail_path=str(picture) if picture else None,
-                asset_id=asset.id,
-                commands=[list(command) for command in made.commands],
-                measured=made.measured,
+                asset_id=known.asset.id,
+                reused=known.reused,
+                **known.facts,
             )
         )
 
@@ -125,7 +137,7 @@ class RunDelivery:
         return Located(asset.path, asset.info)
 
     def _paint(self, leaf: Image) -> PillowImage:
-        kind = self._painters[leaf.arg("type_id")]
+        kind = self._types[leaf.arg("type_id")]
         picture: PillowImage = kind.painters[leaf.arg("painter")](
             leaf.width, leaf.height, **dict(leaf.arg("values"))
         )

@@ -1,0 +1,124 @@
+"""Renders that are there already: equal expressions are rendered once, whoever asks, and when.
+
+A render is known by what it is made of and how: the digest of its expression, the profile that it is encoded
+with, the version of the compiler and of ffmpeg, and of the tiles whose code drew parts of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Cancelled, WorkspaceError
+from engine.inputs.library import Asset, Library, write_atomically
+from engine.media.compile import COMPILER_VERSION, Target
+from engine.media.expr import Expr, walk
+from engine.media.ffmpeg import ffmpeg_version
+from engine.media.item import Value, digest_of, exprs_of
+from engine.node import NodeType, derived_id
+
+__all__ = ["KnownRender", "RenderCache", "render_key"]
+
+_POLL_S = 0.1
+
+
+def render_key(value: Value, target: Target, types: Mapping[str, type[NodeType]]) -> str:
+    """The key of a render: equal exactly where the files would be.
+
+    Parameters
+    ----------
+    types
+        The node types whose painters draw leaves, by type id.
+    """
+    drawn = {leaf.arg("type_id") for leaf in walk(*exprs_of(value)) if _is_drawn(leaf)}
+    versions = [f"{type_id} {types[type_id].version}" for type_id in sorted(drawn) if type_id in types]
+    return derived_id(digest_of(value), repr(target), COMPILER_VERSION, ffmpeg_version(), *versions)
+
+
+def _is_drawn(node: Expr) -> bool:
+    return node.medium == "image" and node.op == "drawn"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRender:
+    """A render that is in the workspace: its asset, and what was said of it when it was made."""
+
+    asset: Asset
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    reused: bool = True
+
+
+class RenderCache:
+    """The renders of a workspace, by key."""
+
+    def __init__(self, workspace: Path, library: Library) -> None:
+        self.folder, self.library = workspace / "rendered", library
+
+    def once(
+        self,
+        key: str,
+        make: Callable[[], tuple[Asset, Mapping[str, Any]]],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> KnownRender:
+        """The render of this key, made only where it is not there.
+
+        Whoever asks while another, in this process or not, is making it waits for that one.
+
+        Parameters
+        ----------
+        make
+            Makes and stores it: its asset, and what is to be said of it.
+
+        Raises
+        ------
+        Cancelled
+            While it waited for another.
+        WorkspaceError
+            The workspace cannot be written.
+        """
+        with self._alone(key, cancelled):
+            known = self._known(key)
+            if known is not None:
+                return known
+            asset, facts = make()
+            write_atomically(self._path(key), json.dumps({"asset": asset.id, "facts": facts}))
+            return KnownRender(asset, facts, reused=False)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    def _known(self, key: str) -> KnownRender | None:
+        """What is noted under a key, where its file is still there."""
+        try:
+            note = json.loads(self._path(key).read_text("utf-8"))
+            asset = self.library.get(note["asset"])
+            return None if asset is None else KnownRender(asset, dict(note["facts"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @contextmanager
+    def _alone(self, key: str, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Hold the lock of a key; the system lets go of it when a process dies."""
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / f"{key}.lock", thread_local=False)
+            while True:
+                if cancelled():
+                    raise Cancelled("the run was cancelled")
+                try:
+                    lock.acquire(timeout=_POLL_S)
+                    break
+                except Timeout:
+                    continue
+        except OSError as error:
+            raise WorkspaceError(f"cannot write {self.folder}: {error.strerror or error}") from None
+        try:
+            yield
+        finally:
+            lock.release()
