@@ -30,6 +30,13 @@ def test_nothing_changes_without_rewrites() -> None:
     assert decided.warnings == ()
 
 
+def test_any_one_rewrite_is_a_change() -> None:
+    a = chain(IN, "a:Mirror")
+    assert planned(a, update_params={uid("a"): {"vertical_flip": True}}).changes
+    assert planned(a, "a").changes.removed
+    assert planned(a, "a").changes
+
+
 def test_the_changes_say_what_is_removed_rewired_and_skipped() -> None:
     decided = planned(DIAMOND, "a")
     assert decided.changes.removed == (uid("a"),)

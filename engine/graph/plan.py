@@ -193,10 +193,6 @@ def plan(
     RequestError
         Every fault of the template, or every fault of the request: of its shape and against the graph.
     """
-    if catalogue is None:
-        from engine.settings import default_catalogue
-
-        catalogue = default_catalogue()
     model, outline, faults = read_request(request)
     try:
         template = load_agent(agent, catalogue=catalogue, unknown_tiles=unknown_tiles)
