@@ -14,6 +14,7 @@ from engine import RunRecord, run
 from engine.errors import Cancelled
 from engine.inputs.library import Library
 from engine.run.renders import RenderCache
+from engine.run.store import RunStore
 from tests.media import MEDIA
 from tests.planning import agent
 
@@ -75,7 +76,7 @@ def test_two_runs_at_the_same_time_render_once(tmp_path: Path) -> None:
 
 
 def test_who_waits_for_another_s_render_can_be_cancelled(tmp_path: Path) -> None:
-    cache = RenderCache(tmp_path, Library(tmp_path))
+    cache = RenderCache(RunStore(tmp_path), Library(tmp_path))
     held, free = threading.Event(), threading.Event()
 
     def slow() -> None:
@@ -95,7 +96,7 @@ def test_who_waits_for_another_s_render_can_be_cancelled(tmp_path: Path) -> None
 
 
 def test_a_render_that_fails_leaves_the_next_free_to_try(tmp_path: Path) -> None:
-    cache = RenderCache(tmp_path, Library(tmp_path))
+    cache = RenderCache(RunStore(tmp_path), Library(tmp_path))
     picture = Library(tmp_path).add(MEDIA / "logo.png")
 
     def fails() -> None:

@@ -22,6 +22,7 @@ from engine.media.probe import probe
 from engine.node import ours_id
 from engine.run.events import Event, NodeChanged, Progress, RunFinished, RunStarted, read_event
 from engine.run.record import fold
+from engine.run.store import RunStore
 from tests import builders
 from tests.builders import uid as ident
 from tests.media import FIXTURES, MEDIA
@@ -215,7 +216,7 @@ def test_events_tell_the_whole_story_and_fold_into_the_record(tmp_path: Path) ->
     assert isinstance(seen[0], RunStarted)
     assert isinstance(seen[-1], RunFinished)
     kept = [event for event in seen if not isinstance(event, Progress)]
-    log = (tmp_path / "runs" / record.run_id / "events.jsonl").read_bytes().splitlines()
+    log = RunStore(tmp_path).event_lines(record.run_id)
     assert [read_event(line).event for line in log] == [event.event for event in kept]  # type: ignore[attr-defined]
     assert fold(read_event(line) for line in log).to_dict() == record.to_dict()
     for node in record.nodes:

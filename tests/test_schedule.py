@@ -21,6 +21,7 @@ from engine.run.cost import DECLARED, Cost, Load, attempts, calibrated, load_of
 from engine.run.events import OutputFailed
 from engine.run.schedule import Schedule, gantt, list_schedule, longest_paths, schedule
 from engine.run.status import NodeStatus
+from engine.run.store import RunStore
 from tests.planning import agent, chain, planned, runs, uid
 
 FACTS = {
@@ -381,10 +382,9 @@ def test_the_command_shows_the_schedule_and_calibrates_it_by_the_workspace(
     assert all(
         word in out for word in ("ESTIMATE", "* Clips", "with 3 workers", "critical path", "declared: ")
     )
-    folder = tmp_path / ".tessera" / "runs" / "r"
-    folder.mkdir(parents=True)
-    (folder / "events.jsonl").touch()
-    (folder / "record.json").write_text(json.dumps(took(LINE, 3)))
+    store = RunStore(tmp_path / ".tessera")
+    store.begin("r")
+    store.save_document("r", "record.json", json.dumps(took(LINE, 3)))
     assert main(["estimate", *line, "--json", "--costs", '{"render": {"fixed": 100}}']) == 0
     found = json.loads(capsys.readouterr().out)
     costs = {task["label"]: task["cost"] for task in found["schedule"]["tasks"]}

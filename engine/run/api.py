@@ -29,7 +29,7 @@ from engine.run.events import EPOCH, Event, RunStarted
 from engine.run.learned import facts_of
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
-from engine.run.store import RunStore
+from engine.run.store import EventLog, RunStore
 from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.settings import default_catalogue, settings
 
@@ -120,6 +120,7 @@ def simulate(
         Answers(library, known, lambda: False, assume=assume),
         _describing(run_id),
         record.emit,
+        commit=record.commit,
         now=lambda: EPOCH,
         executor=InlineExecutor(),
         cancelled=lambda: False,
@@ -205,12 +206,13 @@ def run(
     _check_assets(decided, answers)
     target = _writable(out)
     run_id = str(uuid.uuid4())
-    log = store.open_log(run_id)
+    log = store.begin(run_id)
     store.save_document(run_id, "plan.json", decided.to_json())
     if decided.template is not None:
         store.save_document(run_id, "agent.json", json.dumps(decided.template.to_dict(), indent=1) + "\n")
-    record = _Recorder(on_event, log.append)
+    record = _Recorder(on_event, log)
     record.emit(_started(decided, resolved, run_id, "run", _now(), stubbed))
+    record.commit()
     delivery = RunDelivery(decided, library, store, run_id, target, cancelled, render_timeout_s, _now)
     pool = executor or ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="tile")
     try:
@@ -220,6 +222,7 @@ def run(
             answers,
             delivery.deliver,
             record.emit,
+            commit=record.commit,
             now=_now,
             executor=pool,
             cancelled=cancelled,
@@ -229,7 +232,6 @@ def run(
     finally:
         if executor is None:
             pool.shutdown(wait=True, cancel_futures=True)
-        log.close()
         delivery.close()
     finished = record.finished()
     store.save(finished)
@@ -359,22 +361,30 @@ def _writable(out: str | Path | None) -> Path | None:
 class _Recorder:
     """Keeps events, folds them into the record, and passes them on."""
 
-    def __init__(
-        self, on_event: Callable[[Event], None] | None, append: Callable[[Event], None] | None = None
-    ) -> None:
-        self._on_event, self._append = on_event, append
+    def __init__(self, on_event: Callable[[Event], None] | None, log: EventLog | None = None) -> None:
+        self._on_event, self._log = on_event, log
+        self._unseen: list[Event] = []
         self._record: RunRecord | None = None
 
     def emit(self, event: Event) -> None:
-        if self._append is not None:
-            self._append(event)
+        if self._log is not None:
+            self._log.append(event)
         if self._record is None:
             assert isinstance(event, RunStarted)
             self._record = RunRecord.begin(event)
         else:
             self._record.apply(event)
         if self._on_event is not None:
-            self._on_event(event)
+            self._unseen.append(event)
+
+    def commit(self) -> None:
+        """Make safe what was emitted, and only then let others see it."""
+        if self._log is not None:
+            self._log.commit()
+        if self._on_event is not None:
+            unseen, self._unseen = self._unseen, []
+            for event in unseen:
+                self._on_event(event)
 
     def finished(self) -> RunRecord:
         assert self._record is not None

@@ -74,8 +74,7 @@ def write_bundle(store: RunStore, run_id: str, out: Path, *, media: bool = False
             members[name] = json.loads(text)
     if "plan.json" not in members:
         raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be bundled")
-    events = store.document(run_id, "events.jsonl") or ""
-    lines = [json.dumps(masked(json.loads(line))) for line in events.splitlines() if line]
+    lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]
     members["versions.json"] = {
         "tessera": version("tessera-runtime"),
         "python": platform.python_version(),

@@ -60,6 +60,8 @@ class Delivered:
 _MOST_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _POLL_S = 0.05
+_WAIT_S = 0.2
+_MOST_MESSAGES = 1_000
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 Deliver = Callable[[Item, str, Callable[[float], None]], Delivered]
@@ -129,7 +131,9 @@ class Coordinator:
     deliver
         Makes an output of an item.
     emit
-        Takes each event, in order, before anything acts on it.
+        Takes each event, in order.
+    commit
+        Makes safe what was emitted; nothing acts on an event before.
     now
         The time of an event.
     executor
@@ -157,12 +161,14 @@ class Coordinator:
         cancelled: Callable[[], bool],
         max_items: int,
         clock: Callable[[], float] = time.monotonic,
+        commit: Callable[[], None] = lambda: None,
         stubs: Mapping[str, StubbedTile] | None = None,
         waits: bool = True,
         given: Mapping[str, tuple[Item, ...]] | None = None,
     ) -> None:
         self.plan, self.sources, self.answers, self.deliver = plan, sources, answers, deliver
-        self.emit, self.now, self.executor, self.cancelled = emit, now, executor, cancelled
+        self.emit, self.commit, self.now = emit, commit, now
+        self.executor, self.cancelled = executor, cancelled
         self.max_items, self.clock = max_items, clock
         self.stubs, self.waits, self.given = dict(stubs or {}), waits, dict(given or {})
         self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
@@ -187,20 +193,38 @@ class Coordinator:
         self.unanswered: list[tuple[str, QuestionError]] = []
         self.made_outputs = 0
         self.under_way = 0
+        self.work: list[tuple[Any, ...]] = []
 
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""
         self._advance()
+        self._act()
         while self.under_way:
-            try:
-                message = self.messages.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            self.handlers[message[0]](*message[1:])
+            self._take()
+            self._act()
         if self.left:
             self._cancel_rest()
         status = run_status(self.status.values(), self.made_outputs)
         self.emit(RunFinished(at=self.now(), status=status, message=self._summary()))
+        self.commit()
+
+    def _take(self) -> None:
+        """Wait for a message of the workers, and take in all that there are by then."""
+        try:
+            message = self.messages.get(timeout=_WAIT_S)
+            for _ in range(_MOST_MESSAGES):
+                self.handlers[message[0]](*message[1:])
+                message = self.messages.get_nowait()
+        except queue.Empty:
+            return
+        self.handlers[message[0]](*message[1:])
+
+    def _act(self) -> None:
+        """Submit what has become due, once the events that it stands on are safe."""
+        self.commit()
+        due, self.work = self.work, []
+        for one in due:
+            self.executor.submit(*one)
 
     def _summary(self) -> str | None:
         """The run's status message: what failed first, and how many tiles did."""
@@ -242,7 +266,7 @@ class Coordinator:
         inputs = [item for before in self.before[node] for item in self.items[before]]
         self._change(node, NodeStatus.QUEUED)
         self.under_way += 1
-        self.executor.submit(self._work, node, inputs)
+        self.work.append((self._work, node, inputs))
 
     def _work(self, node: str, inputs: Sequence[Item]) -> None:
         """In a worker: one tile."""
@@ -383,7 +407,7 @@ class Coordinator:
         self.rendered[node] = dict.fromkeys((item.ref for item in outputs), 0.0)
         self.under_way += len(outputs) - 1
         for item in outputs:
-            self.executor.submit(self._render, node, item)
+            self.work.append((self._render, node, item))
 
     def _on_failed(self, node: str, message: str) -> None:
         self._end(node, NodeStatus.FAILED, message, (message,))

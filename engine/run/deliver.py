@@ -76,7 +76,7 @@ class RunDelivery:
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.cancelled, self.timeout_s, self.now = out, cancelled, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
-        self.renders = RenderCache(store.workspace, library)
+        self.renders = RenderCache(store, library)
         self._names: set[str] = set()
         self._lock = threading.Lock()
         self._scratch = tempfile.TemporaryDirectory(prefix="tessera-run-")

@@ -6,20 +6,19 @@ with, the version of the compiler and of ffmpeg, and of the tiles whose code dre
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from engine.errors import Cancelled, WorkspaceError
-from engine.inputs.library import Asset, Library, write_atomically
+from engine.inputs.library import Asset, Library
 from engine.media.compile import COMPILER_VERSION, Target
 from engine.media.expr import Expr, walk
 from engine.media.ffmpeg import ffmpeg_version
 from engine.media.item import Value, digest_of, exprs_of
 from engine.node import NodeType, derived_id
+from engine.run.store import RunStore
 
 __all__ = ["KnownRender", "RenderCache", "render_key"]
 
@@ -55,8 +54,9 @@ class KnownRender:
 class RenderCache:
     """The renders of a workspace, by key."""
 
-    def __init__(self, workspace: Path, library: Library) -> None:
-        self.folder, self.library = workspace / "rendered", library
+    def __init__(self, store: RunStore, library: Library) -> None:
+        self.store, self.library = store, library
+        self.locks = store.workspace / "locks"
 
     def once(
         self,
@@ -85,20 +85,19 @@ class RenderCache:
             if known is not None:
                 return known
             asset, facts = make()
-            write_atomically(self._path(key), json.dumps({"asset": asset.id, "facts": facts}))
+            self.store.keep_render(key, asset.id, facts)
             return KnownRender(asset, facts, reused=False)
 
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.json"
-
     def _known(self, key: str) -> KnownRender | None:
-        """What is noted under a key, where its file is still there."""
-        try:
-            note = json.loads(self._path(key).read_text("utf-8"))
-            asset = self.library.get(note["asset"])
-            return None if asset is None else KnownRender(asset, dict(note["facts"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        """What is kept under a key, where its file is still there."""
+        found = self.store.known_render(key)
+        if found is None:
             return None
+        try:
+            asset = self.library.get(found[0])
+        except WorkspaceError:
+            return None
+        return None if asset is None else KnownRender(asset, found[1])
 
     @contextmanager
     def _alone(self, key: str, cancelled: Callable[[], bool]) -> Iterator[None]:
@@ -106,8 +105,8 @@ class RenderCache:
         from filelock import FileLock, Timeout
 
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / f"{key}.lock", thread_local=False)
+            self.locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.locks / f"{key}.lock", thread_local=False)
             while True:
                 if cancelled():
                     raise Cancelled("the run was cancelled")
@@ -117,7 +116,7 @@ class RenderCache:
                 except Timeout:
                     continue
         except OSError as error:
-            raise WorkspaceError(f"cannot write {self.folder}: {error.strerror or error}") from None
+            raise WorkspaceError(f"cannot write {self.locks}: {error.strerror or error}") from None
         try:
             yield
         finally:

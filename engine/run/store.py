@@ -1,110 +1,161 @@
-"""Runs and renders of a workspace, in files: events as they happen, the record when a run has ended."""
+"""Runs and renders of a workspace: events as they happen, the record when a run has ended."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import WorkspaceError
-from engine.inputs.library import write_atomically
 from engine.node import is_id
 from engine.run.events import Event, Progress, read_event, write_event
 from engine.run.record import RunRecord, fold
+
+if TYPE_CHECKING:
+    from engine.database import Database
 
 __all__ = ["EventLog", "RunStore"]
 
 
 class EventLog:
-    """Appends events to a file, each durable before anything acts on it."""
+    """Appends the events of one run, each safe before anything acts on it."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = path.open("ab")
-        except OSError as error:
-            raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
-        self._path = path
+    def __init__(self, database: Database, run_id: str, seq: int = 0) -> None:
+        self._database, self._run_id, self._seq = database, run_id, seq
+        self._waiting: list[Event] = []
 
     def append(self, event: Event) -> None:
-        """Write one event and wait until it is safe. Progress is not kept.
+        """Take in an event; `commit` makes it safe. Progress is not kept."""
+        if not isinstance(event, Progress):
+            self._waiting.append(event)
+
+    def commit(self) -> None:
+        """Write what was appended, and wait until it is safe.
 
         Raises
         ------
         WorkspaceError
             It cannot be written.
         """
-        if isinstance(event, Progress):
+        if not self._waiting:
             return
-        try:
-            self._file.write(write_event(event) + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise WorkspaceError(f"cannot write {self._path}: {error.strerror or error}") from None
+        from engine.database import events
 
-    def close(self) -> None:
-        self._file.close()
+        rows = [
+            {"run_id": self._run_id, "seq": seq, "body": write_event(event).decode()}
+            for seq, event in enumerate(self._waiting, self._seq)
+        ]
+        with self._database.write() as connection:
+            connection.execute(events.insert(), rows)
+        self._seq += len(rows)
+        self._waiting.clear()
 
 
 class RunStore:
-    """The runs of a workspace."""
+    """The runs of a workspace. What only reads does not make one."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
 
+    @cached_property
+    def database(self) -> Database:
+        """The workspace's database, made where it is not there."""
+        from engine.database import Database
+
+        return Database(self.workspace)
+
+    def _is_there(self) -> bool:
+        from engine.database import Database
+
+        return "database" in self.__dict__ or Database.exists(self.workspace)
+
     def folder(self, run_id: str) -> Path:
+        """Where the outputs of a run are put that was given no other place."""
         return self.workspace / "runs" / run_id
 
-    def open_log(self, run_id: str) -> EventLog:
-        return EventLog(self.folder(run_id) / "events.jsonl")
+    def begin(self, run_id: str) -> EventLog:
+        """Note a new run; its events go into the log that this gives."""
+        from engine.database import runs
+
+        with self.database.write() as connection:
+            connection.execute(runs.insert().values(run_id=run_id))
+        return EventLog(self.database, run_id)
 
     def save_document(self, run_id: str, name: str, text: str) -> None:
-        """Keep a document of a run beside its events: `plan.json`, `agent.json`, `facts.json`."""
-        write_atomically(self.folder(run_id) / name, text)
+        """Keep a document of a run: `plan.json`, `agent.json`, `facts.json`, `record.json`."""
+        from engine.database import documents
+
+        with self.database.write() as connection:
+            mine = (documents.c.run_id == run_id) & (documents.c.name == name)
+            connection.execute(documents.delete().where(mine))
+            connection.execute(documents.insert().values(run_id=run_id, name=name, body=text))
 
     def document(self, run_id: str, name: str) -> str | None:
         """A document of a run, or None where the run has none of this name."""
-        try:
-            return (self.folder(run_id) / name).read_text("utf-8")
-        except FileNotFoundError:
+        if not self._is_there():
             return None
-        except (OSError, ValueError) as error:
-            raise WorkspaceError(f"{name} of run {run_id} cannot be read: {error}") from None
+        from sqlalchemy import select
+
+        from engine.database import documents
+
+        mine = (documents.c.run_id == run_id) & (documents.c.name == name)
+        with self.database.read() as connection:
+            return connection.scalar(select(documents.c.body).where(mine))
 
     def save(self, record: RunRecord) -> None:
         """Keep the record of a run that has ended."""
-        write_atomically(self.folder(record.run_id) / "record.json", record.to_json())
+        self.save_document(record.run_id, "record.json", record.to_json())
 
     def save_render(self, render_id: str, asset: str, run_id: str) -> None:
         """Keep which asset a render is, so that it can be the input of another run."""
-        note = json.dumps({"render_id": render_id, "asset": asset, "run_id": run_id})
-        write_atomically(self.workspace / "renders" / f"{render_id}.json", note)
+        from engine.database import renders
+
+        with self.database.write() as connection:
+            connection.execute(renders.delete().where(renders.c.render_id == render_id))
+            connection.execute(renders.insert().values(render_id=render_id, asset=asset, run_id=run_id))
 
     def render_asset(self, render_id: str) -> str | None:
         """The asset id of a render, or None where there is no such render."""
-        if not is_id(render_id):
+        if not is_id(render_id) or not self._is_there():
             return None
-        try:
-            note = json.loads((self.workspace / "renders" / f"{render_id.lower()}.json").read_text("utf-8"))
-            return str(note["asset"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError) as error:
-            raise WorkspaceError(f"render {render_id} cannot be read: {error}") from None
+        from sqlalchemy import select
+
+        from engine.database import renders
+
+        with self.database.read() as connection:
+            wanted = renders.c.render_id == render_id.lower()
+            return connection.scalar(select(renders.c.asset).where(wanted))
+
+    def known_render(self, key: str) -> tuple[str, dict[str, Any]] | None:
+        """The asset that was rendered under a key, and what was said of it then; None where there is none."""
+        from sqlalchemy import select
+
+        from engine.database import rendered
+
+        with self.database.read() as connection:
+            found = connection.execute(select(rendered).where(rendered.c.key == key)).first()
+        return None if found is None else (found.asset, json.loads(found.facts))
+
+    def keep_render(self, key: str, asset: str, facts: Mapping[str, Any]) -> None:
+        """Keep what was rendered under a key."""
+        from engine.database import rendered
+
+        with self.database.write() as connection:
+            connection.execute(rendered.delete().where(rendered.c.key == key))
+            connection.execute(rendered.insert().values(key=key, asset=asset, facts=json.dumps(facts)))
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
-        folder = self.workspace / "runs"
-        found = []
-        for path in folder.iterdir() if folder.is_dir() else ():
-            try:
-                found.append(((path / "events.jsonl").stat().st_ctime_ns, path.name))
-            except OSError:
-                continue
-        return [name for _stamp, name in sorted(found, reverse=True)]
+        if not self._is_there():
+            return []
+        from sqlalchemy import select
+
+        from engine.database import runs
+
+        with self.database.read() as connection:
+            return list(connection.scalars(select(runs.c.run_id).order_by(runs.c.number.desc())))
 
     def find(self, wanted: str) -> str:
         """The id of the run that `wanted`, an id or a unique beginning of one, or `latest`, means.
@@ -132,21 +183,26 @@ class RunStore:
         WorkspaceError
             It cannot be read.
         """
-        folder = self.folder(run_id)
+        kept = self.document(run_id, "record.json")
         try:
-            return json.loads((folder / "record.json").read_text("utf-8"))  # type: ignore[no-any-return]
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            raise WorkspaceError(f"the record of run {run_id} cannot be read: {error}") from None
-        try:
-            return fold(self._events(folder / "events.jsonl")).to_dict()
-        except (OSError, ValueError) as error:
-            raise WorkspaceError(f"the events of run {run_id} cannot be read: {error}") from None
+            if kept is not None:
+                return json.loads(kept)  # type: ignore[no-any-return]
+            return fold(self.events(run_id)).to_dict()
+        except ValueError as error:
+            raise WorkspaceError(f"run {run_id} cannot be read: {error}") from None
 
-    @staticmethod
-    def _events(path: Path) -> Iterator[Event]:
-        """The events of a log; a last line that was cut off is left out."""
-        lines = path.read_bytes().split(b"\n")
-        for line in lines[:-1]:
-            yield read_event(line)
+    def events(self, run_id: str) -> Iterator[Event]:
+        """The events of a run, in order."""
+        yield from (read_event(line) for line in self.event_lines(run_id))
+
+    def event_lines(self, run_id: str) -> list[str]:
+        """The events of a run as JSON, in order."""
+        if not self._is_there():
+            return []
+        from sqlalchemy import select
+
+        from engine.database import events
+
+        wanted = select(events.c.body).where(events.c.run_id == run_id).order_by(events.c.seq)
+        with self.database.read() as connection:
+            return list(connection.scalars(wanted))

@@ -1,0 +1,211 @@
+"""The workspace's database: one SQLite file, or another by URL; its schema, versioned.
+
+What is written in one `write` block is there whole or not at all, and safe on the disk when the block ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sql
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+__all__ = ["SCHEMA", "Database", "documents", "events", "expressions", "items", "rendered", "renders", "runs"]
+
+SCHEMA = 1
+"""The version of the schema that this code reads and writes."""
+
+FILE = "tessera.db"
+_BUSY_S = 30
+
+_metadata = sql.MetaData()
+_Id = sql.String(64)
+
+_meta = sql.Table("meta", _metadata, sql.Column("schema", sql.Integer, nullable=False))
+
+runs = sql.Table(
+    "runs",
+    _metadata,
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
+    sql.Column("run_id", _Id, nullable=False, unique=True),
+    sql.Column("cancel", sql.Boolean, nullable=False, default=False),
+)
+"""All runs, in the order in which they were begun. `cancel`: somebody asked for that."""
+
+events = sql.Table(
+    "events",
+    _metadata,
+    sql.Column("run_id", _Id, primary_key=True),
+    sql.Column("seq", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("body", sql.Text, nullable=False),
+)
+
+documents = sql.Table(
+    "documents",
+    _metadata,
+    sql.Column("run_id", _Id, primary_key=True),
+    sql.Column("name", sql.String(64), primary_key=True),
+    sql.Column("body", sql.Text, nullable=False),
+)
+"""What a run was begun with and came to: its plan, its agent, its facts, its record."""
+
+items = sql.Table(
+    "items",
+    _metadata,
+    sql.Column("run_id", _Id, primary_key=True),
+    sql.Column("node", _Id, primary_key=True),
+    sql.Column("place", sql.Integer, primary_key=True, autoincrement=False),
+    sql.Column("body", sql.Text, nullable=False),
+)
+"""The items of a run as values: their expressions by digest."""
+
+expressions = sql.Table(
+    "expressions",
+    _metadata,
+    sql.Column("digest", _Id, primary_key=True),
+    sql.Column("body", sql.Text, nullable=False),
+)
+"""Nodes of media expressions; those that one is made from stand in it by digest."""
+
+renders = sql.Table(
+    "renders",
+    _metadata,
+    sql.Column("render_id", _Id, primary_key=True),
+    sql.Column("asset", _Id, nullable=False),
+    sql.Column("run_id", _Id, nullable=False),
+)
+"""The outputs of runs, as inputs of other runs name them."""
+
+rendered = sql.Table(
+    "rendered",
+    _metadata,
+    sql.Column("key", _Id, primary_key=True),
+    sql.Column("asset", _Id, nullable=False),
+    sql.Column("facts", sql.Text, nullable=False),
+)
+"""What was rendered, by what it is made of and how."""
+
+
+class Database:
+    """A database of one workspace. Safe to use from several threads, and beside other processes.
+
+    Parameters
+    ----------
+    workspace
+        The folder of the SQLite file, unless `TESSERA_DATABASE_URL` names another database.
+
+    Raises
+    ------
+    WorkspaceError
+        It cannot be opened, or a newer version of Tessera has made it.
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        given = os.environ.get("TESSERA_DATABASE_URL")
+        try:
+            url = sql.make_url(given or f"sqlite:///{(workspace / FILE).absolute()}")
+            self.name = url.render_as_string(hide_password=True)
+            if not given:
+                workspace.mkdir(parents=True, exist_ok=True)
+            local = url.get_backend_name() == "sqlite"
+            self._engine: Engine = sql.create_engine(
+                url, connect_args={"timeout": _BUSY_S} if local else {}, pool_pre_ping=not local
+            )
+            if local:
+                _tune(self._engine)
+            self._prepare()
+        except (SQLAlchemyError, OSError, ImportError) as error:
+            raise WorkspaceError(
+                f"cannot open the database {'' if given else workspace / FILE}: {_reason(error)}"
+            ) from None
+
+    @staticmethod
+    def exists(workspace: Path) -> bool:
+        """Whether a workspace has one: reading needs not make it."""
+        return bool(os.environ.get("TESSERA_DATABASE_URL")) or (workspace / FILE).is_file()
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none; refuse those of a newer version."""
+        with self._writing() as connection:
+            _metadata.create_all(connection)
+            found = connection.scalar(sql.select(_meta.c.schema))
+            if found is None:
+                connection.execute(_meta.insert().values(schema=SCHEMA))
+            elif found > SCHEMA:
+                raise WorkspaceError(
+                    f"{self.name} has schema {found}; this version knows {SCHEMA}: use a newer Tessera"
+                )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection to read with.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be read.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise WorkspaceError(f"cannot read {self.name}: {_reason(error)}") from None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction: what is written in it is there, safely, once the block has ended without an error.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be written; nothing of it is.
+        """
+        try:
+            with self._writing() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise WorkspaceError(f"cannot write {self.name}: {_reason(error)}") from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection:
+            marked = connection.execution_options(writes=True)
+            with marked.begin():
+                yield marked
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _tune(engine: Engine) -> None:
+    """SQLite as a durable store that many may use: a write-ahead log, synced at every commit.
+
+    The driver leaves transactions to us, so that one that writes takes its lock when it begins and waits for
+    it, in place of failing half-way.
+    """
+
+    @sql.event.listens_for(engine, "connect")
+    def _connected(connection: object, _record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @sql.event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
