@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from engine.request import RunRequest
     from engine.run.api import run, simulate
     from engine.run.record import RunRecord
+    from engine.run.resume import resume
 
 _HOMES = {
     "AgentTemplate": "engine.agent",
@@ -51,6 +52,7 @@ _HOMES = {
     "WorkspaceError": "engine.errors",
     "load_agent": "engine.graph.load",
     "plan": "engine.graph.plan",
+    "resume": "engine.run.resume",
     "simulate": "engine.run.api",
 }
 
@@ -73,6 +75,7 @@ __all__ = [
     "WorkspaceError",
     "load_agent",
     "plan",
+    "resume",
     "run",
     "simulate",
 ]

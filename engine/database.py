@@ -66,15 +66,16 @@ items = sql.Table(
     sql.Column("place", sql.Integer, primary_key=True, autoincrement=False),
     sql.Column("body", sql.Text, nullable=False),
 )
-"""The items of a run as values: their expressions by digest."""
+"""The items of a run as values: their expressions by place."""
 
 expressions = sql.Table(
     "expressions",
     _metadata,
-    sql.Column("digest", _Id, primary_key=True),
+    sql.Column("run_id", _Id, primary_key=True),
+    sql.Column("place", sql.Integer, primary_key=True, autoincrement=False),
     sql.Column("body", sql.Text, nullable=False),
 )
-"""Nodes of media expressions; those that one is made from stand in it by digest."""
+"""The media expressions of a run, a node each: what one is made from stands before it, in it by place."""
 
 renders = sql.Table(
     "renders",

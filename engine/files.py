@@ -1,14 +1,50 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what is left of those that a dead process was writing."""
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["whole_file"]
+__all__ = ["part_prefix", "sweep", "whole_file"]
+
+_PART = re.compile(r"\.part-(\d+)-")
+
+
+def part_prefix() -> str:
+    """How the names of this process's unfinished files and folders begin."""
+    return f".part-{os.getpid()}-"
+
+
+def sweep(folders: Iterable[Path]) -> None:
+    """Remove the unfinished files and folders, directly in `folders`, of processes that are no more."""
+    for folder in folders:
+        try:
+            found = [entry for entry in os.scandir(folder) if entry.name.startswith(".part-")]
+        except OSError:
+            continue
+        for entry in found:
+            made_by = _PART.match(entry.name)
+            if made_by and not _lives(int(made_by[1])):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    with suppress(OSError):
+                        os.unlink(entry.path)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextmanager
@@ -23,7 +59,7 @@ def whole_file(target: Path) -> Iterator[Path]:
         It cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=target.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=part_prefix(), suffix=target.suffix, dir=target.parent)
     os.close(handle)
     partial = Path(name)
     try:

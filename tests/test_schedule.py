@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from engine import Plan, RequestError, RunRecord, simulate
 from engine.cli import main
 from engine.run.cost import DECLARED, Cost, Load, attempts, calibrated, load_of
-from engine.run.events import OutputFailed
+from engine.run.events import NodeLog, OutputFailed
 from engine.run.schedule import Schedule, gantt, list_schedule, longest_paths, schedule
 from engine.run.status import NodeStatus
 from engine.run.store import RunStore
@@ -383,8 +383,9 @@ def test_the_command_shows_the_schedule_and_calibrates_it_by_the_workspace(
         word in out for word in ("ESTIMATE", "* Clips", "with 3 workers", "critical path", "declared: ")
     )
     store = RunStore(tmp_path / ".tessera")
-    store.begin("r")
-    store.save_document("r", "record.json", json.dumps(took(LINE, 3)))
+    log = store.begin("r", {"record.json": json.dumps(took(LINE, 3))})
+    log.append(NodeLog(at="", node="", message=""))
+    log.commit()
     assert main(["estimate", *line, "--json", "--costs", '{"render": {"fixed": 100}}']) == 0
     found = json.loads(capsys.readouterr().out)
     costs = {task["label"]: task["cost"] for task in found["schedule"]["tasks"]}

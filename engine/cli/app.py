@@ -23,6 +23,7 @@ from engine.cli.options import (
     OptionalAgent,
     Prices,
     Request,
+    RunName,
     Set,
     Stubs,
     Unknown,
@@ -120,6 +121,31 @@ def run(
 
 
 @app.command()
+def resume(
+    wanted: RunName,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
+    ] = None,
+    stubs: Stubs = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
+    from engine.cli import commands
+
+    return commands.resume(wanted, workspace, out, tuple(stubs or ()), as_json=as_json)
+
+
+@app.command()
+def cancel(wanted: RunName, workspace: Workspace = None, as_json: Json = False) -> int:
+    """End a run that another process runs."""
+    from engine.cli import workspace as stored
+
+    return stored.cancel(wanted, workspace, as_json=as_json)
+
+
+@app.command()
 def simulate(
     agent: Agent,
     request: Request = None,
@@ -203,9 +229,7 @@ def shrink(
 
 @app.command()
 def bundle(
-    wanted: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
-    ],
+    wanted: RunName,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle.")] = Path("run.zip"),
     media: Annotated[
         bool, typer.Option("--media", help="Pack small drafts of the inputs and outputs as well.")
@@ -403,9 +427,7 @@ def runs(
 
 @app.command()
 def show(
-    wanted: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
-    ],
+    wanted: RunName,
     items: Annotated[bool, typer.Option("--items", help="Show every item that the tiles made.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,

@@ -11,12 +11,13 @@ from engine.cli.options import Given
 from engine.cli.output import OK, put, put_json, warn
 from engine.cli.progress import watcher
 from engine.cli.stands import Standing, Virtual, exit_code, recorded, simulated, stubs_of
+from engine.cli.workspace import found_run
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["plan", "run", "simulate", "validate"]
+__all__ = ["plan", "resume", "run", "simulate", "validate"]
 
 
 def run(
@@ -60,6 +61,30 @@ def run(
                     cancelled=cancelled,
                     facts_out=facts_out,
                 )
+    return recorded(record, as_json=as_json)
+
+
+def resume(
+    wanted: str,
+    workspace: Path | None,
+    out: Path | None,
+    stubs: tuple[str, ...] = (),
+    *,
+    as_json: bool,
+) -> int:
+    """Go on with a run, and show what came of it."""
+    with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
+        from engine import resume as resume_run
+
+        _store, run_id = found_run(wanted, workspace)
+        record = resume_run(
+            run_id,
+            stubs=stubs_of(stubs),
+            workspace=home_of(workspace),
+            out=out,
+            on_event=watch,
+            cancelled=cancelled,
+        )
     return recorded(record, as_json=as_json)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "OptionalAgent",
     "Prices",
     "Request",
+    "RunName",
     "Set",
     "Stubs",
     "Unknown",
@@ -48,6 +49,9 @@ OptionalAgent = Annotated[
 Request = Annotated[
     str | None,
     typer.Argument(metavar="REQUEST", help="The run request: a path, `-` for stdin, or JSON text."),
+]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
 ]
 Inputs = Annotated[
     list[str] | None,

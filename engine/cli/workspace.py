@@ -12,7 +12,7 @@ from engine.errors import WorkspaceError
 if TYPE_CHECKING:
     from engine.run.store import RunStore
 
-__all__ = ["found_run", "record_of", "runs", "show", "upload"]
+__all__ = ["cancel", "found_run", "record_of", "runs", "show", "upload"]
 
 _LISTED = (
     "run_id",
@@ -104,6 +104,16 @@ def found_run(wanted: str, workspace: Path | None) -> tuple[RunStore, str]:
         return store, store.find(wanted)
     except WorkspaceError as error:
         raise NotFound(str(error)) from None
+
+
+def cancel(wanted: str, workspace: Path | None, *, as_json: bool) -> int:
+    """Ask the process that runs a run to end it."""
+    store, run_id = found_run(wanted, workspace)
+    if not store.is_held(run_id):
+        raise refuse(f"run {run_id} is not being run")
+    store.ask_to_cancel(run_id)
+    put_json({"run_id": run_id, "status": "cancelling"}) if as_json else put(f"cancelling {run_id}")
+    return OK
 
 
 def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:

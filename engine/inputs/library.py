@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
-from engine.files import whole_file
+from engine.files import part_prefix, sweep, whole_file
 from engine.media.info import MediaInfo
 from engine.media.probe import probe
 
@@ -81,6 +81,13 @@ class Library:
         self.workspace = workspace.absolute() if workspace is not None else None
         self._attached: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
+
+    def sweep(self) -> None:
+        """Remove what dead processes left half-written."""
+        if self.workspace is not None:
+            analyses = self.workspace / "analysis"
+            each = analyses.iterdir() if analyses.is_dir() else ()
+            sweep([*(self.workspace / name for name in ("assets", "known", "scratch")), *each])
 
     # finding
 
@@ -187,7 +194,7 @@ class Library:
         parent = self.workspace / "assets"
         with _writing(parent):
             parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".part-", dir=parent))
+            folder = Path(tempfile.mkdtemp(prefix=part_prefix(), dir=parent))
         try:
             yield folder
         finally:

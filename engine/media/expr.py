@@ -18,7 +18,19 @@ from weakref import WeakValueDictionary
 
 from engine.media.time import Range
 
-__all__ = ["NO_SOURCE", "Expr", "Image", "Picture", "Sound", "SourceRange", "dump", "even", "load", "walk"]
+__all__ = [
+    "NO_SOURCE",
+    "Expr",
+    "Image",
+    "Picture",
+    "Sound",
+    "SourceRange",
+    "dump",
+    "dump_node",
+    "even",
+    "load",
+    "walk",
+]
 
 Args = tuple[tuple[str, Any], ...]
 _interned: WeakValueDictionary[str, Expr] = WeakValueDictionary()
@@ -444,12 +456,15 @@ def dump(*roots: Expr) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for node in walk(*roots):
         place[node] = len(out)
-        args = json.loads(json.dumps(dict(node.args), default=_plain))
-        out.append(
-            {"medium": node.medium, "op": node.op, "args": args, "in": [place[one] for one in node.inputs]}
-        )
+        out.append({**dump_node(node), "in": [place[one] for one in node.inputs]})
     out.append({"roots": [place[root] for root in roots]})
     return out
+
+
+def dump_node(node: Expr) -> dict[str, Any]:
+    """One node as JSON values, without what it works on."""
+    args = json.loads(json.dumps(dict(node.args), default=_plain))
+    return {"medium": node.medium, "op": node.op, "args": args}
 
 
 _FRACTIONS = frozenset({"duration", "opacity", "lufs", "peak"})

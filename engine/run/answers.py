@@ -19,6 +19,7 @@ from engine.inputs.library import Asset, Library
 from engine.media.expr import Image
 from engine.media.item import Video
 from engine.media.time import Range, ms, to_ms
+from engine.run.record import RunRecord
 from engine.run.stubs import StubAnswers
 
 __all__ = ["Answers", "Origin", "TileContext"]
@@ -101,6 +102,18 @@ class Answers:
         with self._lock:
             self.learned.setdefault(asset.id, {}).update(heard)
         return found
+
+    def ask_again(self, record: RunRecord) -> None:
+        """Learn once more what the tiles of a run were told of media, from the analyses that are kept."""
+        ask: dict[str, Callable[[str], Any]] = {
+            "speech": lambda key: self.speech(key, 0),
+            "levels": self.levels,
+            "image": self.image,
+        }
+        told = {one for node in record.nodes.values() for one in node.answers}
+        for question, about, origin in sorted(told):
+            if origin == "real" and question in ask:
+                ask[question](about)
 
     def name(self, asset_id: str) -> str:
         """The file name of an asset, or its id where only facts are known of it."""

@@ -7,8 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime
+from concurrent.futures import Executor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from engine.media.item import Item, describe
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
-from engine.run.deliver import RunDelivery, output_record
+from engine.run.deliver import output_record
 from engine.run.events import EPOCH, Event, RunStarted
-from engine.run.learned import facts_of
+from engine.run.executing import Execution, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
-from engine.run.store import EventLog, RunStore
+from engine.run.recorder import Recorder
+from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.settings import default_catalogue, settings
 
@@ -106,12 +106,12 @@ def simulate(
     library = Library(home if home.is_dir() else None)
     known = read_facts(facts)
     decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
-    most = _check_items(decided, max_items)
+    most = check_items(decided, max_items)
     stubbed = read_stubs(stubs, decided, None)
     part = _part(decided, known, until, since, only, of)
     decided = part.plan
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
-    record = _Recorder(on_event)
+    record = Recorder(on_event)
     run_id = _simulated_id(decided)
     record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     coordinator = Coordinator(
@@ -135,12 +135,12 @@ def simulate(
         node, question = coordinator.unanswered[0]
         raise QuestionError(f"{decided.tile(node).name} {node} asks: {question}")
     if workers is None and costs is None and prices is None and balance is None:
-        return record.finished()
+        return record.record
     from engine.run.forecast import WORKERS, forecast
 
     return forecast(
         decided,
-        record.finished(),
+        record.record,
         workers=workers or WORKERS,
         costs=costs,
         prices=prices,
@@ -199,51 +199,28 @@ def run(
     library, store = Library(home), RunStore(home)
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
-    _check_executable(decided, stubbed)
-    most = _check_items(decided, max_items)
+    check_executable(decided, stubbed)
+    most = check_items(decided, max_items)
     resolved = resolve_inputs(decided, library, renders=store.render_asset)
-    answers = Answers(library, None, cancelled)
-    _check_assets(decided, answers)
-    target = _writable(out)
+    _check_assets(decided, Answers(library, None, cancelled))
+    target = writable(out)
     run_id = str(uuid.uuid4())
-    log = store.begin(run_id)
-    store.save_document(run_id, "plan.json", decided.to_json())
-    if decided.template is not None:
-        store.save_document(run_id, "agent.json", json.dumps(decided.template.to_dict(), indent=1) + "\n")
-    record = _Recorder(on_event, log)
-    record.emit(_started(decided, resolved, run_id, "run", _now(), stubbed))
-    record.commit()
-    delivery = RunDelivery(decided, library, store, run_id, target, cancelled, render_timeout_s, _now)
-    pool = executor or ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="tile")
-    try:
-        Coordinator(
-            decided,
-            by_node(resolved.inputs),
-            answers,
-            delivery.deliver,
-            record.emit,
-            commit=record.commit,
-            now=_now,
-            executor=pool,
-            cancelled=cancelled,
-            max_items=most,
-            stubs=stubbed,
-        ).run()
-    finally:
-        if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
-        delivery.close()
-    finished = record.finished()
-    store.save(finished)
-    learned = json.dumps(facts_of(resolved, answers), indent=1) + "\n"
-    store.save_document(run_id, "facts.json", learned)
+    execution = Execution(
+        library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s
+    )
+    with store.hold(run_id):
+        kept = {"plan.json": decided.to_json()}
+        if decided.template is not None:
+            kept["agent.json"] = json.dumps(decided.template.to_dict(), indent=1) + "\n"
+        if target is not None:
+            kept["out"] = str(target.absolute())
+        recorder = Recorder(on_event, store.begin(run_id, kept))
+        recorder.emit(_started(decided, resolved, run_id, "run", now(), stubbed))
+        recorder.commit()
+        record = execution.run(decided, recorder)
     if facts_out is not None:
-        write_atomically(Path(facts_out), learned)
-    return finished
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        write_atomically(Path(facts_out), store.document(run_id, "facts.json") or "")
+    return record
 
 
 def _plan(
@@ -294,7 +271,7 @@ def _part(
     return Part(decided, {})
 
 
-def _check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile]) -> None:
+def check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile]) -> None:
     """Refuse a plan with tiles that cannot be run yet and for which no stub stands in, by name."""
     faults = []
     for node in decided.order:
@@ -308,7 +285,7 @@ def _check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile]) -> None
         raise RequestError(faults)
 
 
-def _check_items(decided: Plan, limit: int | None) -> int:
+def check_items(decided: Plan, limit: int | None) -> int:
     """Refuse a plan in which more items than `limit` are sure to reach a tile; give the limit in force."""
     most = limit if limit is not None else settings().max_items
     for node, count in static_items(decided):
@@ -338,7 +315,7 @@ def _check_assets(decided: Plan, answers: Answers) -> None:
         raise RequestError(faults)
 
 
-def _writable(out: str | Path | None) -> Path | None:
+def writable(out: str | Path | None) -> Path | None:
     """The folder for outputs, made where it is not there.
 
     Raises
@@ -356,39 +333,6 @@ def _writable(out: str | Path | None) -> Path | None:
     if not os.access(path, os.W_OK) or shutil.disk_usage(path).free == 0:
         raise WorkspaceError(f"cannot write to {path}")
     return path
-
-
-class _Recorder:
-    """Keeps events, folds them into the record, and passes them on."""
-
-    def __init__(self, on_event: Callable[[Event], None] | None, log: EventLog | None = None) -> None:
-        self._on_event, self._log = on_event, log
-        self._unseen: list[Event] = []
-        self._record: RunRecord | None = None
-
-    def emit(self, event: Event) -> None:
-        if self._log is not None:
-            self._log.append(event)
-        if self._record is None:
-            assert isinstance(event, RunStarted)
-            self._record = RunRecord.begin(event)
-        else:
-            self._record.apply(event)
-        if self._on_event is not None:
-            self._unseen.append(event)
-
-    def commit(self) -> None:
-        """Make safe what was emitted, and only then let others see it."""
-        if self._log is not None:
-            self._log.commit()
-        if self._on_event is not None:
-            unseen, self._unseen = self._unseen, []
-            for event in unseen:
-                self._on_event(event)
-
-    def finished(self) -> RunRecord:
-        assert self._record is not None
-        return self._record
 
 
 def _simulated_id(decided: Plan) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,7 @@ from engine.context import InputMedia
 from engine.errors import Cancelled, QuestionError, TesseraError, TileError, TransientError
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
-from engine.media.item import Item, kind_of
-from engine.node import Made
+from engine.media.item import Item
 from engine.run.answers import Answers, TileContext
 from engine.run.events import (
     Answered,
@@ -34,8 +33,9 @@ from engine.run.events import (
 )
 from engine.run.status import FINAL, NodeStatus, run_status
 from engine.run.stubs import Attempt, StubbedTile
+from engine.run.tiles import run_tile
 
-__all__ = ["Coordinator", "Delivered", "InlineExecutor", "run_tile"]
+__all__ = ["Coordinator", "Delivered", "Earlier", "InlineExecutor"]
 
 
 _DONE: Future[Any] = Future()
@@ -57,6 +57,25 @@ class Delivered:
     output: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a run that goes on has done before.
+
+    Attributes
+    ----------
+    done
+        The tiles that have completed.
+    items
+        What tiles have made, by tile; one that made something is not asked again.
+    outputs
+        The outputs that are there: (tile, index) → the tile that delivered it.
+    """
+
+    done: frozenset[str]
+    items: Mapping[str, tuple[Item, ...]]
+    outputs: Mapping[tuple[str, int], str]
+
+
 _MOST_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _POLL_S = 0.05
@@ -66,59 +85,6 @@ _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED
 
 Deliver = Callable[[Item, str, Callable[[float], None]], Delivered]
 """Makes an output of an item: (item, the delivering tile, progress) → its record."""
-
-
-def run_tile(
-    tile: Tile,
-    context: TileContext,
-    inputs: Sequence[Item],
-    *,
-    max_items: int,
-    stub: StubbedTile | None = None,
-    attempt: Attempt | None = None,
-) -> tuple[Item, ...]:
-    """Run one tile: check what reaches it, let it work, number what it makes.
-
-    Raises
-    ------
-    TileError
-        Something reaches it that it does not take, too much reaches it, or it fails.
-    """
-    kind = tile.type
-    if len(inputs) > max_items:
-        raise TileError(f"{len(inputs):,} items reach {tile.name} {tile.id}; at most {max_items:,} may")
-    if kind.produces is not None:
-        for item in inputs:
-            if kind_of(item.value) not in kind.accepts:
-                takes = " or ".join(sorted(kind.accepts)) or "nothing"
-                raise TileError(
-                    f"{tile.name} takes {takes}; it was given {kind_of(item.value)} by {item.node}"
-                )
-    if attempt is not None and stub is not None and attempt.makes is not None:
-        work: Iterable[Made] = stub.make(attempt, inputs)
-    else:
-        work = (kind().run if kind.executable() else kind().described)(context, inputs, tile.params)
-    return tuple(
-        Item(
-            tile.id,
-            index,
-            made.value,
-            tuple(parent.ref for parent in made.parents),
-            made.why,
-            _fidelity(made),
-        )
-        for index, made in enumerate(work)
-    )
-
-
-_FIDELITIES = ("real", "placeholder", "described", "stubbed")
-"""From the best to the worst; what is made of something worse is no better."""
-
-
-def _fidelity(made: Made) -> str:
-    if all(parent.fidelity == "real" for parent in made.parents):
-        return made.fidelity
-    return max((made.fidelity, *(parent.fidelity for parent in made.parents)), key=_FIDELITIES.index)
 
 
 class Coordinator:
@@ -146,6 +112,8 @@ class Coordinator:
         Whether time passes: False in a simulation, which neither pauses nor hangs.
     given
         The items of tiles whose work is taken as done.
+    earlier
+        Of a run that goes on: what is done.
     """
 
     def __init__(
@@ -165,6 +133,7 @@ class Coordinator:
         stubs: Mapping[str, StubbedTile] | None = None,
         waits: bool = True,
         given: Mapping[str, tuple[Item, ...]] | None = None,
+        earlier: Earlier | None = None,
     ) -> None:
         self.plan, self.sources, self.answers, self.deliver = plan, sources, answers, deliver
         self.emit, self.commit, self.now = emit, commit, now
@@ -194,6 +163,20 @@ class Coordinator:
         self.made_outputs = 0
         self.under_way = 0
         self.work: list[tuple[Any, ...]] = []
+        if earlier is not None:
+            self._go_on(earlier)
+
+    def _go_on(self, earlier: Earlier) -> None:
+        """Take what was done as done, and what was made as made."""
+        self.given.update(earlier.items)
+        self.outputs.update(earlier.outputs)
+        self.made_outputs = len(earlier.outputs)
+        for node in self.plan.order:
+            if node in earlier.done:
+                self.status[node] = NodeStatus.COMPLETED
+                self.items[node] = earlier.items.get(node, ())
+                self._done(node)
+        self.ready = [node for node in self.ready if node not in earlier.done]
 
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""

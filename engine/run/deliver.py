@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MediaError, RenderError, WorkspaceError
-from engine.files import whole_file
+from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
 from engine.media.compile import Located
@@ -79,7 +79,9 @@ class RunDelivery:
         self.renders = RenderCache(store, library)
         self._names: set[str] = set()
         self._lock = threading.Lock()
-        self._scratch = tempfile.TemporaryDirectory(prefix="tessera-run-")
+        scratch = store.workspace / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._scratch = tempfile.TemporaryDirectory(prefix=part_prefix(), dir=scratch)
 
     def close(self) -> None:
         self._scratch.cleanup()

@@ -25,6 +25,7 @@ __all__ = [
     "OutputMade",
     "Progress",
     "RunFinished",
+    "RunResumed",
     "RunStarted",
     "read_event",
     "write_event",
@@ -64,6 +65,13 @@ class RunStarted(Event):
     request: dict[str, Any]
     triggered_by: dict[str, Any] | None = None
     stubs: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class RunResumed(Event):
+    """A run that had ended, or was cut short, goes on: what was not done is begun anew."""
+
+    event: Literal["run_resumed"] = "run_resumed"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,6 +156,7 @@ class RunFinished(Event):
 
 AnyEvent = Annotated[
     RunStarted
+    | RunResumed
     | NodeChanged
     | ItemMade
     | OutputMade

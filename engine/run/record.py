@@ -19,6 +19,7 @@ from engine.run.events import (
     OutputFailed,
     OutputMade,
     RunFinished,
+    RunResumed,
     RunStarted,
 )
 from engine.run.status import NodeStatus, RunStatus, check_transition, counts
@@ -177,9 +178,19 @@ class RunRecord:
                 self.nodes[event.node].logs += (event.message,)
             case Answered():
                 self.nodes[event.node].answers += ((event.question, event.about, event.origin),)
+            case RunResumed():
+                self._reopen()
             case RunFinished():
                 self.status, self.message = event.status, event.message
                 self._sort()
+
+    def _reopen(self) -> None:
+        """Take back what is not done; outputs that are there stay."""
+        self.status, self.message, self.failures = RunStatus.RUNNING, None, []
+        for name, node in self.nodes.items():
+            if node.status is not NodeStatus.COMPLETED:
+                self.nodes[name] = NodeRecord(node.facts)
+        self.made_items = [item for item in self.made_items if self.nodes[_maker(item)].made]
 
     def _sort(self) -> None:
         """Items and outputs by tile, then by index: the order of work on several threads is nobody's
@@ -267,6 +278,10 @@ def item_record(item: Item) -> dict[str, Any]:
         "fidelity": item.fidelity,
         **describe(item.value),
     }
+
+
+def _maker(item: Item | dict[str, Any]) -> str:
+    return item.node if isinstance(item, Item) else str(item["agent_node_id"])
 
 
 def _place(item: Item | dict[str, Any], place: dict[str, int]) -> tuple[int, int]:

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import WorkspaceError
 from engine.node import is_id
-from engine.run.events import Event, Progress, read_event, write_event
+from engine.run.events import Event, ItemMade, Progress, read_event, write_event
 from engine.run.record import RunRecord, fold
+from engine.run.shelf import Shelf, read_items
+from engine.run.status import RunStatus
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
     from engine.database import Database
+    from engine.media.item import Item
 
 __all__ = ["EventLog", "RunStore"]
 
 
 class EventLog:
-    """Appends the events of one run, each safe before anything acts on it."""
+    """Appends the events of one run, each safe before anything acts on it; and keeps the items as values."""
 
-    def __init__(self, database: Database, run_id: str, seq: int = 0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        run_id: str,
+        seq: int = 0,
+        shelf: Shelf | None = None,
+        documents: Mapping[str, str] | None = None,
+    ) -> None:
         self._database, self._run_id, self._seq = database, run_id, seq
+        self._shelf = shelf or Shelf()
+        self._documents = documents or {}
         self._waiting: list[Event] = []
 
     def append(self, event: Event) -> None:
@@ -41,15 +56,32 @@ class EventLog:
         """
         if not self._waiting:
             return
-        from engine.database import events
+        from engine.database import documents, events, expressions, items, runs
 
-        rows = [
-            {"run_id": self._run_id, "seq": seq, "body": write_event(event).decode()}
-            for seq, event in enumerate(self._waiting, self._seq)
+        told, made, nodes = [], [], []
+        begun = [] if self._seq else [{"run_id": self._run_id}]
+        beside = [
+            {"run_id": self._run_id, "name": name, "body": body} for name, body in self._documents.items()
         ]
+        for seq, event in enumerate(self._waiting, self._seq):
+            told.append({"run_id": self._run_id, "seq": seq, "body": write_event(event).decode()})
+            if isinstance(event, ItemMade) and not self._shelf.holds(event.item):
+                new, body = self._shelf.add(event.item)
+                nodes += [{"run_id": self._run_id, "place": place, "body": one} for place, one in new]
+                one = event.item
+                made.append({"run_id": self._run_id, "node": one.node, "place": one.index, "body": body})
         with self._database.write() as connection:
-            connection.execute(events.insert(), rows)
-        self._seq += len(rows)
+            for table, rows in (
+                (runs, begun),
+                (documents, beside),
+                (events, told),
+                (expressions, nodes),
+                (items, made),
+            ):
+                if rows:
+                    connection.execute(table.insert(), rows)
+        self._seq += len(told)
+        self._documents = {}
         self._waiting.clear()
 
 
@@ -75,13 +107,85 @@ class RunStore:
         """Where the outputs of a run are put that was given no other place."""
         return self.workspace / "runs" / run_id
 
-    def begin(self, run_id: str) -> EventLog:
-        """Note a new run; its events go into the log that this gives."""
+    def begin(self, run_id: str, documents: Mapping[str, str] | None = None) -> EventLog:
+        """The log of a new run, which is there from its first event on, with these documents."""
+        return EventLog(self.database, run_id, documents=documents)
+
+    def reopen(self, run_id: str) -> tuple[EventLog, dict[str, tuple[Item, ...]]]:
+        """The log of a run that goes on, and the items that its tiles have made, by tile."""
+        from sqlalchemy import func, select
+
+        from engine.database import events, expressions, items, runs
+
+        with self.database.write() as connection:
+            connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel=False))
+            count = connection.scalar(select(func.count()).where(events.c.run_id == run_id))
+            nodes = select(expressions.c.body).where(expressions.c.run_id == run_id)
+            written = list(connection.scalars(nodes.order_by(expressions.c.place)))
+            made = select(items.c.node, items.c.place, items.c.body).where(items.c.run_id == run_id)
+            rows = [tuple(row) for row in connection.execute(made.order_by(items.c.node, items.c.place))]
+        found, shelf = read_items(written, rows)
+        return EventLog(self.database, run_id, count or 0, shelf), found
+
+    def ask_to_cancel(self, run_id: str) -> None:
+        """Ask the process that runs a run to end it; it looks some times a second."""
         from engine.database import runs
 
         with self.database.write() as connection:
-            connection.execute(runs.insert().values(run_id=run_id))
-        return EventLog(self.database, run_id)
+            connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel=True))
+
+    def is_asked_to_cancel(self, run_id: str) -> bool:
+        """Whether somebody has asked for that."""
+        from sqlalchemy import select
+
+        from engine.database import runs
+
+        with self.database.read() as connection:
+            return bool(connection.scalar(select(runs.c.cancel).where(runs.c.run_id == run_id)))
+
+    @contextmanager
+    def hold(self, run_id: str) -> Iterator[None]:
+        """Hold a run while it is worked on. The system lets go of it when the process dies.
+
+        Raises
+        ------
+        WorkspaceError
+            Another process holds it.
+        """
+        from filelock import Timeout
+
+        lock = self._lock(run_id)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise WorkspaceError(f"run {run_id} is being run by another process") from None
+        except OSError as error:
+            raise WorkspaceError(f"cannot write {lock.lock_file}: {error.strerror or error}") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def is_held(self, run_id: str) -> bool:
+        """Whether a process works on a run."""
+        from filelock import Timeout
+
+        lock = self._lock(run_id)
+        if not Path(lock.lock_file).exists():
+            return False
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except (Timeout, OSError):
+            return True
+
+    def _lock(self, run_id: str) -> BaseFileLock:
+        from filelock import FileLock
+
+        folder = self.workspace / "locks"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / f"{run_id}.lock", thread_local=False)
 
     def save_document(self, run_id: str, name: str, text: str) -> None:
         """Keep a document of a run: `plan.json`, `agent.json`, `facts.json`, `record.json`."""
@@ -187,9 +291,17 @@ class RunStore:
         try:
             if kept is not None:
                 return json.loads(kept)  # type: ignore[no-any-return]
-            return fold(self.events(run_id)).to_dict()
+            return self._unfinished(fold(self.events(run_id)))
         except ValueError as error:
             raise WorkspaceError(f"run {run_id} cannot be read: {error}") from None
+
+    def _unfinished(self, record: RunRecord) -> dict[str, Any]:
+        """The record of a run without an end: it is being run, or the process that ran it died."""
+        told = record.to_dict()
+        if not self.is_held(record.run_id):
+            what = f"interrupted: the process that ran it is gone; `tessera resume {record.run_id}` goes on"
+            told |= {"status": RunStatus.FAILED.value, "status_message": what}
+        return told
 
     def events(self, run_id: str) -> Iterator[Event]:
         """The events of a run, in order."""

@@ -1,0 +1,119 @@
+"""A run under way: a plan with its inputs, taken to its end on threads, and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.files import sweep
+from engine.graph.plan import Plan
+from engine.inputs.library import Library
+from engine.inputs.resolve import Resolved, by_node
+from engine.run.answers import Answers
+from engine.run.coordinator import Coordinator, Earlier
+from engine.run.deliver import RunDelivery
+from engine.run.learned import facts_of
+from engine.run.record import RunRecord
+from engine.run.recorder import Recorder
+from engine.run.store import RunStore
+from engine.run.stubs import StubbedTile
+
+__all__ = ["Execution", "now"]
+
+_LOOK_S = 0.3
+"""How often a run looks whether another process has asked it to end."""
+
+
+def now() -> str:
+    """The time of an event."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass
+class Execution:
+    """What a run needs besides its plan.
+
+    Attributes
+    ----------
+    cancelled
+        Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
+    executor
+        Where tiles and renders run; by default a thread pool.
+    render_timeout_s
+        The longest that one ffmpeg process may take.
+    """
+
+    library: Library
+    store: RunStore
+    resolved: Resolved
+    stubs: Mapping[str, StubbedTile]
+    max_items: int
+    out: Path | None = None
+    cancelled: Callable[[], bool] = lambda: False
+    executor: Executor | None = None
+    render_timeout_s: float | None = None
+    asked: bool = field(default=False, init=False)
+    _looked: float = field(default=0.0, init=False)
+
+    def run(self, plan: Plan, recorder: Recorder, earlier: Earlier | None = None) -> RunRecord:
+        """Take a run whose beginning is recorded to its end, and keep its record and what it learned.
+
+        Parameters
+        ----------
+        earlier
+            Of a run that goes on: what is done.
+        """
+        run_id = recorder.record.run_id
+        self.library.sweep()
+        sweep([self.out if self.out is not None else self.store.folder(run_id) / "outputs"])
+        stop = self._stop(run_id)
+        answers = Answers(self.library, None, stop)
+        delivery = RunDelivery(
+            plan, self.library, self.store, run_id, self.out, stop, self.render_timeout_s, now
+        )
+        workers = max(2, os.cpu_count() or 2)
+        pool = self.executor or ThreadPoolExecutor(max_workers=workers, thread_name_prefix="tile")
+        try:
+            Coordinator(
+                plan,
+                by_node(self.resolved.inputs),
+                answers,
+                delivery.deliver,
+                recorder.emit,
+                commit=recorder.commit,
+                now=now,
+                executor=pool,
+                cancelled=stop,
+                max_items=self.max_items,
+                stubs=self.stubs,
+                earlier=earlier,
+            ).run()
+        finally:
+            if self.executor is None:
+                pool.shutdown(wait=True, cancel_futures=True)
+            delivery.close()
+        if earlier is not None:
+            answers.ask_again(recorder.record)
+        self.store.save(recorder.record)
+        learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
+        self.store.save_document(run_id, "facts.json", learned)
+        return recorder.record
+
+    def _stop(self, run_id: str) -> Callable[[], bool]:
+        """Whether the caller, or somebody elsewhere, has asked the run to end."""
+
+        def stop() -> bool:
+            if self.asked or self.cancelled():
+                return True
+            if time.monotonic() - self._looked > _LOOK_S:
+                self._looked = time.monotonic()
+                self.asked = self.store.is_asked_to_cancel(run_id)
+            return self.asked
+
+        return stop

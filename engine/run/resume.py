@@ -1,0 +1,111 @@
+"""`resume`: a run that failed, was cancelled or was cut short goes on where it stood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Fault, RequestError, WorkspaceError
+from engine.graph.plan import Plan
+from engine.inputs.library import Library, default_workspace
+from engine.inputs.resolve import resolve_inputs
+from engine.run.api import check_executable, check_items, writable
+from engine.run.coordinator import Earlier
+from engine.run.events import Event, RunResumed
+from engine.run.executing import Execution, now
+from engine.run.record import RunRecord, fold
+from engine.run.recorder import Recorder
+from engine.run.status import NodeStatus, RunStatus
+from engine.run.store import RunStore
+from engine.run.stubs import read_stubs
+
+__all__ = ["resume"]
+
+
+def resume(
+    run_id: str,
+    *,
+    stubs: Mapping[str, Any] | None = None,
+    workspace: str | Path | None = None,
+    out: str | Path | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    executor: Executor | None = None,
+    render_timeout_s: float | None = None,
+) -> RunRecord:
+    """Go on with a run. Tiles that completed are not run again, nor are outputs that are there made again.
+
+    Parameters
+    ----------
+    run_id
+        The run: an id, a unique beginning of one, or `latest`.
+    stubs
+        As in `run`; tiles that were stubbed and are not done need theirs again.
+    out
+        Where outputs are put; by default where the run put them.
+
+    Raises
+    ------
+    WorkspaceError
+        There is no such run, or it is being run.
+    RequestError
+        The run is completed, or its inputs or stubs are no longer there.
+    """
+    home = Path(workspace) if workspace is not None else default_workspace()
+    library, store = Library(home), RunStore(home)
+    run_id = store.find(run_id)
+    with store.hold(run_id):
+        before = fold(store.events(run_id))
+        decided = _plan_of(store, run_id, before)
+        stubbed = read_stubs(stubs, decided, library.add)
+        _check_stubs(before, stubbed)
+        check_executable(decided, stubbed)
+        folder = out if out is not None else store.document(run_id, "out")
+        execution = Execution(
+            library,
+            store,
+            resolve_inputs(decided, library, renders=store.render_asset),
+            stubbed,
+            check_items(decided, None),
+            writable(folder),
+            cancelled,
+            executor,
+            render_timeout_s,
+        )
+        log, items = store.reopen(run_id)
+        recorder = Recorder(on_event, log, before)
+        recorder.emit(RunResumed(at=now()))
+        recorder.commit()
+        return execution.run(decided, recorder, _earlier(before, items))
+
+
+def _plan_of(store: RunStore, run_id: str, before: RunRecord) -> Plan:
+    if before.status is RunStatus.COMPLETED:
+        raise RequestError([Fault("", "request", f"run {run_id} is completed: there is nothing to resume")])
+    text = store.document(run_id, "plan.json")
+    if text is None:
+        raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be resumed")
+    return Plan.from_dict(text)
+
+
+def _check_stubs(before: RunRecord, stubbed: Mapping[str, Any]) -> None:
+    lacking = [
+        node
+        for node in before.start.stubs
+        if node not in stubbed and before.node(node).status is not NodeStatus.COMPLETED
+    ]
+    if lacking:
+        names = ", ".join(f"{before.node(node).name} {node}" for node in lacking)
+        raise RequestError(
+            [Fault("", "request", f"the run was begun with stubs for {names}: give them again")]
+        )
+
+
+def _earlier(record: RunRecord, items: Mapping[str, Any]) -> Earlier:
+    return Earlier(
+        frozenset(node for node, one in record.nodes.items() if one.status is NodeStatus.COMPLETED),
+        items,
+        {(output.node, output.raw["index"]): output.raw["delivered_by"] for output in record.outputs},
+    )
