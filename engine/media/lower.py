@@ -153,7 +153,8 @@ class Lowering:
             scale |= {"out_range": "tv", "out_color_matrix": "bt709" if _is_rgb(info) else "auto"}
         if scale:
             stream = stream.filter("scale", **scale).filter("setsar", 1)
-        return stream
+        # In one layout from the source on, crops and overlays give the same pixels in any order.
+        return stream if info.picture.pixel_format == "yuv420p" else stream.filter("format", "yuv420p")
 
     def _sound_source(self, node: Sound, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
         ranges = ranges or [(Fraction(0), node.duration)]
@@ -290,9 +291,11 @@ class Lowering:
             layer = layer.filter("scale", out_color_matrix=matrix, out_range="tv").filter(
                 "format", "yuva420p"
             )
-        return inputs[0].overlay(
-            layer, x=node.arg("x"), y=node.arg("y"), eof_action="repeat", format="yuv420"
-        )
+        options = {"eof_action": "repeat", "format": "yuv420"}
+        if isinstance(node.inputs[1], Picture):
+            # Both may have been cut in other steps: their times are equal but for the rounding to ticks.
+            options["ts_sync_mode"] = "nearest"
+        return inputs[0].overlay(layer, x=node.arg("x"), y=node.arg("y"), **options)
 
     def _image_scale(self, node: Image, inputs: list[Any]) -> Any:
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
