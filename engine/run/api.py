@@ -55,6 +55,7 @@ def simulate(
     unknown_tiles: UnknownTiles = "error",
     max_items: int | None = None,
     on_event: Callable[[Event], None] | None = None,
+    on_output: Callable[[Item, Library], None] | None = None,
 ) -> RunRecord:
     """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing
     stored.
@@ -86,6 +87,8 @@ def simulate(
         Where `video_ids` are looked up; by default `TESSERA_WORKSPACE`, else `.tessera`.
     max_items
         The greatest number of items that may reach one tile (10,000, or the setting).
+    on_output
+        Called with every item that is an output, and the assets that are known.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def simulate(
         decided,
         by_node(resolved.inputs),
         Answers(library, known, lambda: False, assume=assume),
-        _describing(run_id),
+        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
         record.emit,
         now=lambda: _EPOCH,
         executor=InlineExecutor(),
@@ -423,10 +426,11 @@ def _input_record(one: ResolvedInput) -> dict[str, Any]:
     }
 
 
-def _describing(run_id: str) -> Deliver:
+def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:
     """Delivers descriptions: what a simulation has for outputs."""
 
     def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
+        seen(item)
         render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, _EPOCH))
 

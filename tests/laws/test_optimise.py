@@ -141,7 +141,7 @@ def test_an_approximate_rule_stays_within_50_db_of_each_step_done_precisely(rule
     near()
 
 
-@given(st.sampled_from(SHARP), st.integers(12, 80))
+@given(st.sampled_from(SHARP), st.integers(6, 80))
 @real(5)
 def test_a_blur_of_a_smaller_copy_looks_like_one_of_the_whole(name: str, radius: int) -> None:
     picture = fixture(name)

@@ -29,8 +29,8 @@ _SHRINK_IN_ALL = 3 / 4
 Measured on sharp pictures: 50 dB and more from both one after the other; lesser shrinks came down to 42 dB.
 """
 
-_SHARPEST_BLUR = 12
-_BLUR_LEFT = 4
+_SHARPEST_BLUR = 6
+_BLUR_LEFT = 3
 """Radii in pixels: from which on a blur is made on a smaller copy, and what is left of it there at least."""
 
 _SMALLEST_COPY = 16
@@ -185,7 +185,7 @@ def shrink_before_blur(node: Any) -> Expr | None:
     if below.op == "scale":
         below = below.inputs[0]
     small: Any = _scale(below, width, height)
-    return _scale(small.blur(round(radius / factor)), node.width, node.height)
+    return _scale(small.blur(min(round(radius / factor), _SHARPEST_BLUR - 1)), node.width, node.height)
 
 
 def _corner(node: Any) -> tuple[int, int]:
