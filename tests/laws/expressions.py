@@ -68,16 +68,29 @@ def _blur(draw: Draw, picture: Picture) -> Picture:
 def _mark(draw: Draw, picture: Picture) -> Picture:
     """With an image over it, some of them outside or wholly transparent."""
     mark = Image.drawn("00000000-0000-0000-0000-000000000000", "mark", width=12, height=8)
-    x, y = draw(st.integers(-14, picture.width)), draw(st.integers(-10, picture.height))
+    x, y = draw(_edge(picture.width, mark.width)), draw(_edge(picture.height, mark.height))
     return picture.overlay(
         mark, x, y, opacity=draw(st.sampled_from([Fraction(3, 4), Fraction(1), Fraction(0)]))
     )
+
+
+def _edge(whole: int, part: int) -> st.SearchStrategy[int]:
+    """Where a layer begins: anywhere, or just within or outside either edge."""
+    return st.one_of(st.integers(-part - 2, whole), st.sampled_from([-part, 1 - part, whole - 1, whole]))
 
 
 def _self(draw: Draw, picture: Picture) -> Picture:
     """A smaller copy over itself: one input used twice."""
     small = picture.scale(max(even(picture.width // 2), 2), max(even(picture.height // 2), 2))
     return picture.overlay(small, 2 * draw(st.integers(0, 4)), 0)
+
+
+def _other(draw: Draw, picture: Picture) -> Picture:
+    """With as long a piece of another source over it, whose frames come at other times."""
+    other = source(draw(st.sampled_from(["pal", "ntsc"]))).picture
+    length = min(picture.duration, other.duration, Fraction(1))
+    layer = other.keep([(Fraction(1, 2), Fraction(1, 2) + length)])
+    return picture.keep([(Fraction(0), length)]).overlay(layer.crop(0, 0, 20, 16), 2, 2)
 
 
 def _cover(draw: Draw, picture: Picture) -> Picture:
@@ -107,7 +120,7 @@ def _joined(parts: list[Picture]) -> Picture:
     return parts[0].then(*parts[1:])
 
 
-_STEPS = [_cut, _cut, _flip, _crop, _crop, _scale, _blur, _mark, _self, _cover, _join, _chop]
+_STEPS = [_cut, _cut, _flip, _crop, _crop, _scale, _blur, _mark, _mark, _self, _other, _cover, _join, _chop]
 
 
 @st.composite
