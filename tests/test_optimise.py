@@ -36,6 +36,12 @@ def test_parts_of_one_source_changed_alike_become_one_cut_changed_once() -> None
     assert better is TALK.keep(cuts).flip(horizontal=True).overlay(LOGO, 0, 0)
 
 
+def test_parts_changed_in_different_ways_stay_so() -> None:
+    first, second = TALK.keep(seconds((0, 10))), TALK.keep(seconds((20, 30)))
+    joined = first.flip(horizontal=True).then(second.flip(vertical=True))
+    assert optimise(joined) is joined
+
+
 def test_parts_in_another_order_stay_parts() -> None:
     late, early = TALK.keep(seconds((60, 70))), TALK.keep(seconds((0, 10)))
     assert optimise(late.then(early)) is late.then(early)

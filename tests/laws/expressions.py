@@ -112,8 +112,16 @@ def _chop(draw: Draw, picture: Picture) -> Picture:
     parts = [picture.keep([(Fraction(0), middle)]), picture.keep([(middle, picture.duration)])]
     if draw(st.booleans()):
         parts.reverse()
-    changed = draw(st.sampled_from([(), (0,), (0, 1)]))
-    return _joined([part.flip(vertical=True) if at in changed else part for at, part in enumerate(parts)])
+    changes = draw(st.sampled_from(_CHANGES))
+    return _joined([part.flip(**change) for part, change in zip(parts, changes, strict=True)])
+
+
+_CHANGES: list[tuple[dict[str, bool], dict[str, bool]]] = [
+    ({}, {}),
+    ({"vertical": True}, {}),
+    ({"vertical": True}, {"vertical": True}),
+    ({"vertical": True}, {"horizontal": True}),
+]
 
 
 def _joined(parts: list[Picture]) -> Picture:
