@@ -35,6 +35,9 @@ _TICKS = 90_000
 _MOST_TICKS = 400_000
 """The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
 
+_MATRICES = {"bt2020c": "bt2020"}
+"""What the scale filter calls a matrix, where that is not what a stream's tag calls it."""
+
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
@@ -151,6 +154,9 @@ class Lowering:
             scale |= {"w": node.width, "h": node.height}
         if info.picture.color_range == "pc" or _is_rgb(info):
             scale |= {"out_range": "tv", "out_color_matrix": "bt709" if _is_rgb(info) else "auto"}
+        if info.picture.color_matrix not in (None, self.colors["colorspace"]) and not _is_rgb(info):
+            # ffmpeg would convert where the sources meet, wherever the optimiser has put that.
+            scale["out_color_matrix"] = _MATRICES.get(self.colors["colorspace"], self.colors["colorspace"])
         if scale:
             stream = stream.filter("scale", **scale).filter("setsar", 1)
         # In one layout from the source on, crops and overlays give the same pixels in any order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from engine.media.expr import Expr, Picture, Sound, dump, even
+from engine.media.ffmpeg import run_ffmpeg
 from engine.media.optimise import RULES, Rule, optimise
 from tests.laws.expressions import pictures, sounds
 from tests.laws.planes import fixture, luma, psnr, ssim, values
@@ -83,6 +85,30 @@ def test_sources_of_other_pixel_layouts_keep_the_law_too(name: str) -> None:
     better = _picture(optimise(picture, EXACT))
     assert better is not picture
     assert np.array_equal(values(better), values(picture))
+
+
+def test_sources_whose_colours_are_coded_in_different_ways_keep_the_law_too(tmp_path: Path) -> None:
+    parts = []
+    for matrix in ("smpte170m", "bt709"):
+        path = tmp_path / f"{matrix}.mp4"
+        noise = "testsrc2=s=64x36:r=25:d=0.2,noise=alls=40:all_seed=7"
+        tags = ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", matrix]
+        run_ffmpeg(["-f", "lavfi", "-i", noise, "-c:v", "libx264", "-pix_fmt", "yuv420p", *tags, str(path)])
+        parts.append(fixture(str(path)).blur(2).scale(100, 50))
+    picture = parts[0].then(parts[1])
+    better = _picture(optimise(picture, EXACT))
+    assert better.op == "scale"
+    assert np.array_equal(values(better), values(picture))
+
+
+def test_a_crop_of_something_scaled_is_as_good_at_its_edges() -> None:
+    """Where the crop's edges are those of whole pixels before scaling, so that it could be cut just there."""
+    scaled = source("pal").picture.keep([(Fraction(0), Fraction(1, 5))]).scale(128, 72)
+    for x, y in ((64, 0), (0, 36), (32, 16)):
+        picture = scaled.crop(x, y, 32, 32)
+        better = _picture(optimise(picture))
+        assert better is not picture
+        assert np.abs(values(better) - values(picture)).max() <= 1
 
 
 @given(st.one_of(pictures(8), sounds(6)))
