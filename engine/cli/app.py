@@ -261,6 +261,20 @@ def plan(
     clip: Clip = None,
     overrides: Set = None,
     ignored: Ignore = None,
+    explain_media: Annotated[
+        bool,
+        typer.Option(
+            "--explain-media",
+            help="Show what each output is made of, before and after the optimiser, and the ffmpeg commands.",
+        ),
+    ] = False,
+    media_graph: Annotated[
+        Path | None,
+        typer.Option("--media-graph", metavar="FILE.svg", help="Draw that into a file."),
+    ] = None,
+    facts: Facts = None,
+    stubs: Stubs = None,
+    assume: Assume = False,
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -268,10 +282,18 @@ def plan(
     """Show what a run would do, before it does anything.
 
     With --json the plan can be run later, by `tessera run --plan`: local inputs are stored for it.
+    --facts, --stub and --assume serve --explain-media and --media-graph, for which the run is simulated.
     """
-    from engine.cli import commands
+    from engine.cli import commands, media
+    from engine.cli.output import refuse
+    from engine.cli.stands import Standing
 
     given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    standing = Standing(facts, tuple(stubs or ()), assume)
+    if explain_media or media_graph is not None:
+        return media.explain_media(given, standing, media_graph, told=explain_media, as_json=as_json)
+    if standing:
+        raise refuse("--facts, --stub and --assume go with --explain-media or --media-graph")
     return commands.plan(given, as_json=as_json)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.graph.drawing import Drawing, Flow
     from engine.graph.plan import Plan
 
-__all__ = ["graph", "previewed"]
+__all__ = ["graph", "previewed", "write_text"]
 
 
 def graph(
@@ -40,7 +40,7 @@ def graph(
     drawn = draw(prepared.template, decided, flows)
     text = _drawing(drawn, form)
     if out is not None:
-        _write(out, text)
+        write_text(out, text)
     if as_json:
         put_json({"format": form, "drawing": text, **drawn.to_dict()})
     elif out is None:
@@ -56,7 +56,14 @@ def _drawing(drawn: Drawing, form: str) -> str:
     return {"ascii": ascii_of, "dot": dot_of, "mermaid": mermaid_of, "svg": svg_of}[form](drawn)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a drawing.
+
+    Raises
+    ------
+    WorkspaceError
+        It cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.graph.drawing import Drawing, DrawnEdge, DrawnTile, EdgeState, labels, notes, skips
-from engine.graph.layout import Layout, Link, Piece, Point, Route, lay_out
+from engine.graph.layout import Layout, Link, Point, Route, lay_out
+from engine.graph.pen import FONTS, cut_to, path_of, px, text_at, width_of, xml
 from engine.text import one_line, short_ids
 
 __all__ = ["svg_of"]
 
-_FONTS = "Helvetica, Arial, 'Liberation Sans', 'Noto Sans', 'DejaVu Sans', sans-serif"
 _INK, _SOFT, _ACCENT, _BAD = "#1b2230", "#5a6373", "#9a3f00", "#b3261e"
 _NAME, _SMALL, _WORDS = 13.0, 10.5, 10.5
 """Sizes of type: of a tile's name, of what stands below it, of what is written on a connection."""
@@ -82,14 +81,14 @@ def _document(
     legend = list(_legend(drawing, layout.height + 2 * _EDGE))
     width = max(layout.width + 2 * _EDGE, 280.0 if legend else 120.0)
     height = layout.height + 2 * _EDGE + 20 * len(legend)
-    title = _xml(one_line(drawing.name) or "agent")
+    title = xml(one_line(drawing.name) or "agent")
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
-        f'viewBox="0 0 {_n(width)} {_n(height)}" role="img" font-family="{_FONTS}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{px(width)}" height="{px(height)}" '
+        f'viewBox="0 0 {px(width)} {px(height)}" role="img" font-family="{FONTS}">'
     )
     yield f"<title>{title}</title>"
-    yield f'<rect width="{_n(width)}" height="{_n(height)}" fill="#ffffff"/>'
-    yield f'<g transform="translate({_n(_EDGE)} {_n(_EDGE)})">'
+    yield f'<rect width="{px(width)}" height="{px(height)}" fill="#ffffff"/>'
+    yield f'<g transform="translate({px(_EDGE)} {px(_EDGE)})">'
     drawn = list(zip(drawing.edges, words, layout.routes, strict=True))
     for state in _LINES:
         yield from (_edge(edge, route) for edge, _words, route in drawn if edge.state == state)
@@ -113,8 +112,8 @@ def _boxes(drawing: Drawing) -> list[_Box]:
     return [
         _Box(
             tile,
-            _cut(name, width - 2 * _PAD, _NAME, bold=True),
-            tuple(_cut(line, width - 2 * _PAD, _SMALL) for line in lines),
+            cut_to(name, width - 2 * _PAD, _NAME, bold=True),
+            tuple(cut_to(line, width - 2 * _PAD, _SMALL) for line in lines),
             width,
             24 + 14 * len(lines) + 6,
         )
@@ -130,8 +129,8 @@ def _lines(tile: DrawnTile, short: str) -> list[str]:
 
 
 def _needs(name: str, lines: Sequence[str]) -> float:
-    wide = max(_wide(line, _SMALL) for line in lines)
-    return max(_wide(name, _NAME, bold=True), wide) + 2 * _PAD + 0.5
+    wide = max(width_of(line, _SMALL) for line in lines)
+    return max(width_of(name, _NAME, bold=True), wide) + 2 * _PAD + 0.5
 
 
 def _tile(box: _Box, centre: Point) -> Iterator[str]:
@@ -142,22 +141,22 @@ def _tile(box: _Box, centre: Point) -> Iterator[str]:
     stroke = f'stroke="{_BAD if failed else line}" stroke-width="{2 if failed or tile.overrides else 1.3}"'
     dashes = {"removed": ' stroke-dasharray="5 4"', "skipped": ' stroke-dasharray="2 4"'}.get(tile.state, "")
     left, top = centre[0] - box.width / 2, centre[1] - box.height / 2
-    yield f"<g><title>{_xml(one_line(f'{tile.name} {tile.id}'))}</title>"
+    yield f"<g><title>{xml(one_line(f'{tile.name} {tile.id}'))}</title>"
     yield (
-        f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(box.width)}" height="{_n(box.height)}" '
+        f'<rect x="{px(left)}" y="{px(top)}" width="{px(box.width)}" height="{px(box.height)}" '
         f'rx="{_radius(tile.category)}" fill="{fill}" {stroke}{dashes}/>'
     )
     ink = _SOFT if off else _INK
-    yield _text(box.name, centre[0], top + 18, _NAME, ink, ' font-weight="600"')
+    yield text_at(box.name, centre[0], top + 18, _NAME, ink, ' font-weight="600"')
     if tile.state == "removed":
-        half = _wide(box.name, _NAME, bold=True) / 2 + 3
+        half = width_of(box.name, _NAME, bold=True) / 2 + 3
         yield (
-            f'<path d="M{_n(centre[0] - half)} {_n(top + 13.5)}H{_n(centre[0] + half)}" '
+            f'<path d="M{px(centre[0] - half)} {px(top + 13.5)}H{px(centre[0] + half)}" '
             f'stroke="{_BAD}" stroke-width="1.6"/>'
         )
     for number, text in enumerate(box.lines):
         colour = _SOFT if not number or off else _BAD if failed and number == 1 else _ACCENT
-        yield _text(text, centre[0], top + 32 + 14 * number, _SMALL, colour)
+        yield text_at(text, centre[0], top + 32 + 14 * number, _SMALL, colour)
     yield "</g>"
 
 
@@ -172,56 +171,20 @@ def _words(edge: DrawnEdge, called: Mapping[str, str]) -> list[str]:
     """What is written on a connection, cut to fit."""
     told = [skips(called[node] for node in edge.via)] if edge.via else []
     told += [str(edge.flow)] if edge.flow else []
-    return [_cut(line, _LABEL_WIDTH, _WORDS) for line in told]
+    return [cut_to(line, _LABEL_WIDTH, _WORDS) for line in told]
 
 
 def _size(lines: Sequence[str]) -> tuple[float, float]:
-    return max(_wide(line, _WORDS) for line in lines) + 8, 14.0 * len(lines)
+    return max(width_of(line, _WORDS) for line in lines) + 8, 14.0 * len(lines)
 
 
 def _edge(edge: DrawnEdge, route: Route) -> str:
     colour, style = _LINES[edge.state]
     x, y = route.end
-    head = f"M{_n(x)} {_n(y)}l-8 -4v8z"
+    head = f"M{px(x)} {px(y)}l-8 -4v8z"
     return (
-        f'<path d="{_path(route)}" fill="none" stroke="{colour}"{style}/><path d="{head}" fill="{colour}"/>'
+        f'<path d="{path_of(route)}" fill="none" stroke="{colour}"{style}/><path d="{head}" fill="{colour}"/>'
     )
-
-
-def _path(route: Route) -> str:
-    x, y = route.pieces[0].points[0]
-    steps = [f"M{_n(x)} {_n(y)}"]
-    last = len(route.pieces) - 1
-    for number, piece in enumerate(route.pieces):
-        steps.append(_step(piece, 6.0 if number == last else 0.0))
-    return "".join(steps)
-
-
-def _step(piece: Piece, short: float) -> str:
-    """One piece of a path; the last ends `short` of its end, below the arrow's head."""
-    points = [*piece.points[:-1], (piece.points[-1][0] - short, piece.points[-1][1])]
-    if piece.form == "curve":
-        (x, y), (to, down) = points
-        middle = (x + to) / 2
-        return f"C{_n(middle)} {_n(y)} {_n(middle)} {_n(down)} {_n(to)} {_n(down)}"
-    if piece.form == "corners":
-        return "".join(_rounded(points))
-    return f"L{_n(points[-1][0])} {_n(points[-1][1])}"
-
-
-def _rounded(points: Sequence[Point], radius: float = 7.0) -> Iterator[str]:
-    """Lines between points with round corners."""
-    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        one, other = _towards(corner, before, radius), _towards(corner, after, radius)
-        yield f"L{_n(one[0])} {_n(one[1])}Q{_n(corner[0])} {_n(corner[1])} {_n(other[0])} {_n(other[1])}"
-    yield f"L{_n(points[-1][0])} {_n(points[-1][1])}"
-
-
-def _towards(start: Point, end: Point, most: float) -> Point:
-    """The point `most` away from `start` in the direction of `end`, at most half-way."""
-    length = abs(end[0] - start[0]) + abs(end[1] - start[1])
-    share = min(most / length, 0.5) if length else 0.0
-    return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
 
 
 def _label(edge: DrawnEdge, lines: Sequence[str], route: Route) -> Iterator[str]:
@@ -230,12 +193,12 @@ def _label(edge: DrawnEdge, lines: Sequence[str], route: Route) -> Iterator[str]
     x, y = route.label or _middle(route)
     width, height = _size(lines)
     yield (
-        f'<rect x="{_n(x - width / 2)}" y="{_n(y - height / 2)}" width="{_n(width)}" height="{_n(height)}" '
+        f'<rect x="{px(x - width / 2)}" y="{px(y - height / 2)}" width="{px(width)}" height="{px(height)}" '
         'fill="#ffffff"/>'
     )
     for number, line in enumerate(lines):
         colour = _ACCENT if edge.via and not number else _INK
-        yield _text(line, x, y - height / 2 + 10.8 + 14 * number, _WORDS, colour)
+        yield text_at(line, x, y - height / 2 + 10.8 + 14 * number, _WORDS, colour)
 
 
 def _middle(route: Route) -> Point:
@@ -251,66 +214,10 @@ def _legend(drawing: Drawing, top: float) -> Iterator[str]:
         if state in ("removed", "skipped"):
             dashes = "5 4" if state == "removed" else "2 4"
             sample = (
-                f'<rect x="{_n(_EDGE)}" y="{_n(y - 9)}" width="26" height="12" rx="3" fill="#ffffff" '
+                f'<rect x="{px(_EDGE)}" y="{px(y - 9)}" width="26" height="12" rx="3" fill="#ffffff" '
                 f'stroke="#8b93a1" stroke-width="1.3" stroke-dasharray="{dashes}"/>'
             )
         else:
             colour, style = _LINES["gone" if state == "gone" else "rewired"]
-            sample = f'<path d="M{_n(_EDGE)} {_n(y - 3)}h26" stroke="{colour}"{style}/>'
-        yield sample + _text(_LEGEND[state], _EDGE + 36, y, _SMALL, _SOFT, "", anchor="start")
-
-
-# text
-
-
-def _text(
-    text: str, x: float, y: float, size: float, colour: str, style: str = "", anchor: str = "middle"
-) -> str:
-    return (
-        f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}" fill="{colour}" '
-        f'text-anchor="{anchor}"{style}>{_xml(text)}</text>'
-    )
-
-
-def _xml(text: str) -> str:
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return escaped.replace('"', "&quot;").replace("'", "&#39;")
-
-
-def _n(number: float) -> str:
-    """A coordinate to a tenth of a pixel."""
-    return f"{round(number, 1) + 0.0:.1f}".removesuffix(".0")
-
-
-_NARROW, _SLIM, _BROAD = frozenset("ijl.,:;'|!I`"), frozenset('ftr()[]{}/\\- "'), frozenset("mwMW@%…→—©")
-
-
-def _wide(text: str, size: float, *, bold: bool = False) -> float:
-    """About how wide a text is: the widths of common sans-serif types, rather too wide than too narrow."""
-    return sum(map(_em, text)) * size * (1.16 if bold else 1.02)
-
-
-def _em(character: str) -> float:
-    if character in _NARROW:
-        return 0.29
-    if character in _SLIM:
-        return 0.37
-    if character in _BROAD:
-        return 0.95
-    if character < "\x7f":
-        return 0.7 if character.isupper() else 0.57
-    if unicodedata.combining(character):
-        return 0.0
-    return 1.05 if unicodedata.east_asian_width(character) in "WF" else 0.68
-
-
-def _cut(text: str, width: float, size: float, *, bold: bool = False) -> str:
-    """A text, cut where it would be wider than `width`."""
-    if _wide(text, size, bold=bold) <= width:
-        return text
-    left = width - _wide("…", size, bold=bold)
-    for end, character in enumerate(text):
-        left -= _wide(character, size, bold=bold)
-        if left < 0:
-            return text[:end].rstrip() + "…"
-    return text
+            sample = f'<path d="M{px(_EDGE)} {px(y - 3)}h26" stroke="{colour}"{style}/>'
+        yield sample + text_at(_LEGEND[state], _EDGE + 36, y, _SMALL, _SOFT, "", anchor="start")

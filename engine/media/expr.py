@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import threading
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from hashlib import blake2b
 from typing import Any, ClassVar, Self
 from weakref import WeakValueDictionary
 
+from engine.media.ranges import NO_SOURCE, SourceRange, checked_ranges, cut_sources
 from engine.media.time import Range
 
 __all__ = [
@@ -38,30 +38,13 @@ _lock = threading.Lock()
 _NO_TAGS: frozenset[str] = frozenset()
 
 
-NO_SOURCE = ""
-
-
-class SourceRange(tuple[str, Fraction, Fraction]):
-    """(asset id, start, end): a range of a source that an expression shows, in seconds."""
-
-    __slots__ = ()
-
-    @property
-    def source(self) -> str:
-        return self[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        source, start, end = self
-        return {
-            "source": source,
-            "start_ms": start.numerator * 1000 / start.denominator,
-            "end_ms": end.numerator * 1000 / end.denominator,
-        }
-
-
 def even(number: int) -> int:
     """The greatest even number that is not greater."""
     return number - number % 2
+
+
+def _digest(*what: Any) -> str:
+    return blake2b(repr(what).encode(), digest_size=16).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -87,8 +70,7 @@ class Expr:
     def _make(cls, op: str, inputs: tuple[Expr, ...], facts: Mapping[str, Any], **args: Any) -> Self:
         """The one object with this operation, inputs and arguments; `facts` are its derived attributes."""
         pairs = tuple(args.items())
-        head = f"{cls.medium} {op} {pairs!r} {' '.join([one.digest for one in inputs])}"
-        digest = blake2b(head.encode(), digest_size=16).hexdigest()
+        digest = _digest(cls.medium, op, pairs, [one.digest for one in inputs])
         known = _interned.get(digest)
         if known is not None:
             return known  # type: ignore[return-value]
@@ -139,42 +121,15 @@ class Expr:
         return f"<{self.medium} {self.op}({shown}) of {len(self.inputs)}, {self.digest[:8]}>"
 
 
-def _checked_ranges(ranges: Iterable[Range], duration: Fraction) -> tuple[Range, ...]:
-    kept = []
-    for start, end in ranges:
-        start, end = Fraction(start), Fraction(end)
-        if not 0 <= start < end <= duration:
-            raise ValueError(f"range [{start}, {end}) does not lie within [0, {duration})")
-        kept.append((start, end))
-    if not kept:
-        raise ValueError("at least one range must be kept")
-    return tuple(kept)
-
-
-def _cut(kept: Sequence[SourceRange], ranges: Sequence[Range]) -> tuple[SourceRange, ...]:
-    """The source ranges that `ranges` of a timeline made of the source ranges `kept` show."""
-    starts, at = [], Fraction(0)
-    for _source, begin, finish in kept:
-        starts.append(at)
-        at += finish - begin
-    found: list[SourceRange] = []
-    for start, end in ranges:
-        index = max(bisect_right(starts, start) - 1, 0)
-        while index < len(kept) and starts[index] < end:
-            source, begin, finish = kept[index]
-            low = begin + max(start - starts[index], Fraction(0))
-            high = min(begin + (end - starts[index]), finish)
-            if low < high:
-                found.append(SourceRange((source, low, high)))
-            index += 1
-    return tuple(found)
-
-
 class _Timed(Expr):
-    """What has a duration: pictures and sounds."""
+    """What has a duration: pictures and sounds.
 
-    __slots__ = ("duration",)
+    `clock` is a digest of the times of its frames: equal ones have their frames at the same times.
+    """
+
+    __slots__ = ("clock", "duration")
     duration: Fraction
+    clock: str
 
     def _stream(self) -> dict[str, Any]:
         """The facts that a cut leaves as they are."""
@@ -194,7 +149,7 @@ class _Timed(Expr):
         ValueError
             A range is empty or reaches outside, or there is none.
         """
-        checked = _checked_ranges(ranges, self.duration)
+        checked = checked_ranges(ranges, self.duration)
         if checked == ((Fraction(0), self.duration),):
             return self
         return self._make(
@@ -203,7 +158,8 @@ class _Timed(Expr):
             {
                 **self._stream(),
                 "duration": sum((end - start for start, end in checked), Fraction(0)),
-                "kept": _cut(self.kept, checked),
+                "kept": cut_sources(self.kept, checked),
+                "clock": _digest(self.clock, checked),
             },
             ranges=checked,
         )
@@ -226,6 +182,7 @@ class _Timed(Expr):
         facts = {
             **stream,
             "duration": sum((part.duration for part in parts), Fraction(0)),
+            "clock": _digest(*(part.clock for part in parts)),
             "kept": tuple(piece for part in parts for piece in part.kept),
             "tags": frozenset().union(*(part.tags for part in parts)),
         }
@@ -245,7 +202,7 @@ class Picture(_Timed):
         return {"width": self.width, "height": self.height, "rate": self.rate}
 
     def _same(self) -> dict[str, Any]:
-        return {**self._stream(), "duration": self.duration}
+        return {**self._stream(), "duration": self.duration, "clock": self.clock}
 
     @classmethod
     def source(cls, asset: str, *, width: int, height: int, rate: Fraction, duration: Fraction) -> Picture:
@@ -258,6 +215,7 @@ class Picture(_Timed):
             "rate": rate,
             "duration": duration,
             "kept": (SourceRange((asset, Fraction(0), duration)),),
+            "clock": _digest(asset, duration),
         }
         return cls._make(
             "source", (), facts, asset=asset, width=width, height=height, rate=rate, duration=duration
@@ -350,6 +308,7 @@ class Sound(_Timed):
             "channels": channels,
             "duration": duration,
             "kept": (SourceRange((asset, Fraction(0), duration)),),
+            "clock": _digest(asset, duration),
         }
         return cls._make("source", (), facts, asset=asset, rate=rate, channels=channels, duration=duration)
 
@@ -357,11 +316,12 @@ class Sound(_Timed):
     def silence(cls, duration: Fraction, *, rate: int = 48_000, channels: int = 2) -> Sound:
         """Silence; in `kept` it stands as a range of `NO_SOURCE`, so that what follows keeps its place."""
         kept = (SourceRange((NO_SOURCE, Fraction(0), duration)),)
-        facts = {"rate": rate, "channels": channels, "duration": duration, "kept": kept}
+        clock = _digest("silence", duration)
+        facts = {"rate": rate, "channels": channels, "duration": duration, "kept": kept, "clock": clock}
         return cls._make("silence", (), facts, rate=rate, channels=channels, duration=duration)
 
     def _same(self) -> dict[str, Any]:
-        return {**self._stream(), "duration": self.duration}
+        return {**self._stream(), "duration": self.duration, "clock": self.clock}
 
     def denoise(self) -> Sound:
         """With steady background noise reduced."""

@@ -35,6 +35,9 @@ _TICKS = 90_000
 _MOST_TICKS = 400_000
 """The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
 
+_MATRICES = {"bt2020c": "bt2020"}
+"""What the scale filter calls a matrix, where that is not what a stream's tag calls it."""
+
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 
@@ -151,9 +154,13 @@ class Lowering:
             scale |= {"w": node.width, "h": node.height}
         if info.picture.color_range == "pc" or _is_rgb(info):
             scale |= {"out_range": "tv", "out_color_matrix": "bt709" if _is_rgb(info) else "auto"}
+        if info.picture.color_matrix not in (None, self.colors["colorspace"]) and not _is_rgb(info):
+            # ffmpeg would convert where the sources meet, wherever the optimiser has put that.
+            scale["out_color_matrix"] = _MATRICES.get(self.colors["colorspace"], self.colors["colorspace"])
         if scale:
             stream = stream.filter("scale", **scale).filter("setsar", 1)
-        return stream
+        # In one layout from the source on, crops and overlays give the same pixels in any order.
+        return stream if info.picture.pixel_format == "yuv420p" else stream.filter("format", "yuv420p")
 
     def _sound_source(self, node: Sound, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
         ranges = ranges or [(Fraction(0), node.duration)]
@@ -290,9 +297,11 @@ class Lowering:
             layer = layer.filter("scale", out_color_matrix=matrix, out_range="tv").filter(
                 "format", "yuva420p"
             )
-        return inputs[0].overlay(
-            layer, x=node.arg("x"), y=node.arg("y"), eof_action="repeat", format="yuv420"
-        )
+        options = {"eof_action": "repeat", "format": "yuv420"}
+        if isinstance(node.inputs[1], Picture):
+            # Both may have been cut in other steps: their times are equal but for the rounding to ticks.
+            options["ts_sync_mode"] = "nearest"
+        return inputs[0].overlay(layer, x=node.arg("x"), y=node.arg("y"), **options)
 
     def _image_scale(self, node: Image, inputs: list[Any]) -> Any:
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")

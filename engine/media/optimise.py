@@ -1,133 +1,91 @@
-"""The optimiser: rewrites an expression into an equal one that costs less to render.
-
-A rule is a named function from a node to an equal node, or None where it does not apply; its law stands
-in its docstring. `exact` rules leave every frame and sample as it is.
-"""
+"""The optimiser: rewrites an expression into an equal one that costs less to render."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
-from itertools import accumulate
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from engine.media.expr import Expr, Picture, rebuild
-from engine.media.time import Range
+from engine.media.expr import Expr, rebuild, walk
+from engine.media.rules import CUTS, FRAMES, Rule
 
 __all__ = ["RULES", "Rule", "optimise"]
 
-Rule = Callable[[Expr], Expr | None]
-
-_MEMORYLESS = frozenset({"crop", "scale", "flip", "blur"})
-"""Operations whose every frame depends on one frame of the input, at the same time."""
+RULES: tuple[Rule, ...] = (*CUTS, *FRAMES)
 
 
-def merge_cuts(node: Expr) -> Expr | None:
-    """exact: keep(keep(x, a), b) = keep(x, the ranges of a that b keeps)."""
-    if node.op != "keep" or node.inputs[0].op != "keep":
+def optimise(root: Expr, rules: Sequence[Rule] = RULES, fired: Counter[str] | None = None) -> Expr:
+    """An equal expression to which no rule applies. Shared parts are rewritten once; nothing recurses.
+
+    Parameters
+    ----------
+    fired
+        Counts how often each rule was used, by its name.
+    """
+    counted = fired if fired is not None else Counter()
+    # Cuts come first: only when they are where they stay is it known what is shared within a frame.
+    cuts, frames = [rule for rule in rules if rule not in FRAMES], [rule for rule in rules if rule in FRAMES]
+    while True:
+        cut = _Rewriter(root, cuts, counted).rewritten()
+        root = _Rewriter(cut, frames, counted).rewritten()
+        if root is cut:
+            return root
+
+
+class _Rewriter:
+    """Takes the rules to every node of an expression, from the root down and again on the way up.
+
+    Downwards a chain of cuts is merged on its way to the source, in one step a node; upwards what became of
+    the inputs may let a rule apply that did not before.
+    """
+
+    def __init__(self, root: Expr, rules: Iterable[Rule], fired: Counter[str]) -> None:
+        self.root, self.fired = root, fired
+        self.by_op: dict[str, list[Rule]] = {}
+        for rule in rules:
+            for op in rule.ops:
+                self.by_op.setdefault(op, []).append(rule)
+        self.uses = Counter(one for node in walk(root) for one in node.inputs)
+        self.done: dict[Expr, Expr] = {}
+
+    def rewritten(self) -> Expr:
+        done, becomes = self.done, dict[Expr, Expr]()
+        entered: set[Expr] = set()
+        stack = [self.root]
+        while stack:
+            node = stack[-1]
+            if node in done:
+                stack.pop()
+            elif node in becomes:
+                self._settle(node, done[becomes[node]])
+            elif node not in entered:
+                entered.add(node)
+                better = self._better(node)
+                if better is not None:
+                    becomes[node] = better
+                    stack.append(better)
+                else:
+                    stack.extend(one for one in reversed(node.inputs) if one not in done)
+            else:
+                rebuilt = rebuild(node, tuple(done[one] for one in node.inputs))
+                better = self._better(rebuilt) if rebuilt is not node else None
+                if better is None:
+                    self._settle(rebuilt, rebuilt)
+                    self._settle(node, rebuilt)
+                else:
+                    becomes[node] = better
+                    stack.append(better)
+        return done[self.root]
+
+    def _better(self, node: Expr) -> Expr | None:
+        for rule in self.by_op.get(node.op, ()):
+            if rule.unshared and self.uses[node.inputs[0]] > 1:
+                continue
+            better = rule.apply(node)
+            if better is not None and better is not node:
+                self.fired[rule.name] += 1
+                return better
         return None
-    inner = node.inputs[0]
-    return inner.inputs[0].keep(_compose(inner.arg("ranges"), node.arg("ranges")))  # type: ignore[attr-defined, no-any-return]
 
-
-def _compose(inner: Sequence[Range], outer: Sequence[Range]) -> list[Range]:
-    """The ranges of the innermost timeline that `outer`, a cut of the timeline that `inner` makes, keeps."""
-    found: list[Range] = []
-    offsets = _offsets(end - start for start, end in inner)
-    for index, first, last in _pieces(offsets, outer):
-        start = inner[index][0]
-        piece = (start + first, start + last)
-        if found and found[-1][1] == piece[0]:
-            piece = (found.pop()[0], piece[1])
-        found.append(piece)
-    return found
-
-
-def _offsets(durations: Iterable[Fraction]) -> list[Fraction]:
-    """Where each of a sequence of parts begins, and where the last one ends."""
-    return list(accumulate(durations, initial=Fraction(0)))
-
-
-def _pieces(offsets: Sequence[Fraction], ranges: Sequence[Range]) -> Iterator[tuple[int, Fraction, Fraction]]:
-    """What `ranges` keep of a sequence of parts: (part, start, end), in seconds from the part's beginning."""
-    for low, high in ranges:
-        index = bisect_right(offsets, low) - 1
-        while index < len(offsets) - 1 and offsets[index] < high:
-            yield (
-                index,
-                max(low, offsets[index]) - offsets[index],
-                min(high, offsets[index + 1]) - offsets[index],
-            )
-            index += 1
-
-
-def cut_before_effects(node: Expr) -> Expr | None:
-    """exact: keep(f(x)) = f(keep(x)) for an f without memory; for an overlay both layers are cut."""
-    if node.op != "keep":
-        return None
-    inner, ranges = node.inputs[0], node.arg("ranges")
-    if inner.op in _MEMORYLESS:
-        return rebuild(inner, (inner.inputs[0].keep(ranges),))  # type: ignore[attr-defined]
-    if inner.op == "overlay":
-        base, layer = inner.inputs
-        cut = layer
-        if isinstance(layer, Picture):
-            if layer.duration != base.duration:  # type: ignore[attr-defined]
-                return None
-            cut = layer.keep(ranges)
-        return rebuild(inner, (base.keep(ranges), cut))  # type: ignore[attr-defined]
-    return None
-
-
-def cut_parts_of_concat(node: Expr) -> Expr | None:
-    """exact: keep(a then b) = keep(a) then keep(b), parts that nothing is kept of left out."""
-    if node.op != "keep" or node.inputs[0].op != "concat":
-        return None
-    parts = node.inputs[0].inputs
-    offsets = _offsets(part.duration for part in parts)  # type: ignore[attr-defined]
-    kept = [
-        parts[index].keep([(first, last)])  # type: ignore[attr-defined]
-        for index, first, last in _pieces(offsets, node.arg("ranges"))
-    ]
-    return kept[0].then(*kept[1:])  # type: ignore[no-any-return]
-
-
-def fuse_flips(node: Expr) -> Expr | None:
-    """exact: two flips are one, and none where they undo each other."""
-    if node.op != "flip" or node.inputs[0].op != "flip":
-        return None
-    inner = node.inputs[0]
-    both = {axis: node.arg(axis) != inner.arg(axis) for axis in ("horizontal", "vertical")}
-    return inner.inputs[0].flip(**both)  # type: ignore[attr-defined, no-any-return]
-
-
-RULES: tuple[Rule, ...] = (merge_cuts, cut_before_effects, cut_parts_of_concat, fuse_flips)
-
-
-def optimise(root: Expr, rules: Sequence[Rule] = RULES) -> Expr:
-    """An equal expression to which no rule applies. Shared parts are rewritten once; no recursion."""
-    done: dict[Expr, Expr] = {}
-    becomes: dict[Expr, Expr] = {}
-    stack = [root]
-    while stack:
-        node = stack[-1]
-        if node in done:
-            stack.pop()
-            continue
-        if node in becomes:
-            done[node] = done[becomes[node]]
-            continue
-        waiting = [one for one in node.inputs if one not in done]
-        if waiting:
-            stack.extend(waiting)
-            continue
-        rebuilt = rebuild(node, tuple(done[one] for one in node.inputs))
-        better = next((new for rule in rules if (new := rule(rebuilt)) is not None), rebuilt)
-        if better is node or (better is rebuilt and rebuilt is node):
-            done[node] = node
-        elif better in done:
-            done[node] = done[better]
-        else:
-            becomes[node] = better
-            stack.append(better)
-    return done[root]
+    def _settle(self, node: Expr, final: Expr) -> None:
+        self.done[node] = final
+        self.uses[final] = max(self.uses[final], self.uses[node])

@@ -57,6 +57,7 @@ def simulate(
     costs: Any = None,
     prices: Any = None,
     balance: Decimal | int | None = None,
+    on_output: Callable[[Item, Library], None] | None = None,
 ) -> RunRecord:
     """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing
     stored.
@@ -93,6 +94,8 @@ def simulate(
         pieces of work at a time (2); seconds by the declared costs, calibrated from the workspace's finished
         runs, or what `costs` (a dict, JSON text or a path) states; credits by our prices, or what `prices`
         states. With a `balance` that does not suffice, tiles fail for it as in the hosted product.
+    on_output
+        Called with every item that is an output, and the assets that are known.
 
     Raises
     ------
@@ -118,7 +121,7 @@ def simulate(
         decided,
         by_node(resolved.inputs),
         Answers(library, known, lambda: False, assume=assume),
-        _describing(run_id),
+        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
         record.emit,
         commit=record.commit,
         now=lambda: EPOCH,
@@ -397,10 +400,11 @@ def _input_record(one: ResolvedInput) -> dict[str, Any]:
     }
 
 
-def _describing(run_id: str) -> Deliver:
+def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:
     """Delivers descriptions: what a simulation has for outputs."""
 
     def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
+        seen(item)
         render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, EPOCH))
 

@@ -1,94 +1,23 @@
-"""Laws 1, 3 and 4 of the media algebra, on real renders."""
+"""Laws 3 and 4 of the media algebra, on real renders."""
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RenderError
-from engine.media.expr import Image, Picture, Sound, dump, even, load
+from engine.media.expr import Picture, Sound, dump, load
 from engine.media.item import Video
-from engine.media.optimise import optimise
 from engine.media.probe import probe
-from engine.media.time import Range
+from tests.laws.expressions import pictures, ranges
 from tests.media import SOURCES, renderer, source, taken, whole
 
 REAL = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-
-
-@st.composite
-def ranges(draw: st.DrawFn, duration: Fraction, most: int = 4) -> list[Range]:
-    """Ranges within a duration: on frame times, on milliseconds, or odd fractions; ordered or not."""
-    found = []
-    for _ in range(draw(st.integers(1, most))):
-        steps = draw(st.sampled_from([one for one in (1000, 30000, 25, 7) if duration * one >= 1]))
-        last = int(duration * steps)
-        start = draw(st.integers(0, last - 1))
-        end = draw(st.integers(start + 1, last))
-        found.append((Fraction(start, steps), Fraction(end, steps)))
-    return sorted(found) if draw(st.booleans()) else found
-
-
-@st.composite
-def pictures(draw: st.DrawFn, depth: int = 4) -> Picture:
-    """A random picture expression over the small sources."""
-    picture = source(draw(st.sampled_from(sorted(SOURCES)))).picture
-    for _ in range(draw(st.integers(1, depth))):
-        picture = draw(st.sampled_from([_cut, _flip, _crop, _scale, _overlay, _join, _self]))(draw, picture)
-    return picture
-
-
-def _cut(draw: st.DrawFn, picture: Picture) -> Picture:
-    return picture.keep(draw(ranges(picture.duration)))
-
-
-def _flip(draw: st.DrawFn, picture: Picture) -> Picture:
-    return picture.flip(horizontal=draw(st.booleans()), vertical=draw(st.booleans()))
-
-
-def _crop(draw: st.DrawFn, picture: Picture) -> Picture:
-    width = even(draw(st.integers(min(16, picture.width), picture.width)))
-    height = even(draw(st.integers(min(16, picture.height), picture.height)))
-    x, y = (
-        even(draw(st.integers(0, picture.width - width))),
-        even(draw(st.integers(0, picture.height - height))),
-    )
-    return picture.crop(x, y, width, height)
-
-
-def _scale(draw: st.DrawFn, picture: Picture) -> Picture:
-    return picture.scale(2 * draw(st.integers(8, 40)), 2 * draw(st.integers(8, 40)))
-
-
-def _overlay(draw: st.DrawFn, picture: Picture) -> Picture:
-    mark = Image.drawn("00000000-0000-0000-0000-000000000000", "mark", width=12, height=8)
-    return picture.overlay(mark, draw(st.integers(0, 20)), draw(st.integers(0, 20)), opacity=Fraction(3, 4))
-
-
-def _self(draw: st.DrawFn, picture: Picture) -> Picture:
-    """A smaller copy over itself: one input used twice."""
-    small = picture.scale(max(even(picture.width // 2), 2), max(even(picture.height // 2), 2))
-    return picture.overlay(small, 2 * draw(st.integers(0, 4)), 0)
-
-
-def _join(draw: st.DrawFn, picture: Picture) -> Picture:
-    other = source(draw(st.sampled_from(["pal", "ntsc"]))).picture.keep([(Fraction(1, 3), Fraction(4, 5))])
-    return picture.then(other.scale(picture.width, picture.height))
-
-
-@given(pictures())
-@REAL
-def test_an_optimised_picture_is_the_same_frame_for_frame(picture: Picture) -> None:
-    note(json.dumps(dump(picture)[:-1]))
-    plain, better = taken(picture), taken(_picture(optimise(picture)))
-    assert better.frames == plain.frames
-    assert all(abs(a - b) <= Fraction(5, 90_000) for a, b in zip(plain.times, better.times, strict=True))
 
 
 @given(st.data(), st.sampled_from(sorted(SOURCES)))
@@ -138,17 +67,6 @@ def _round(value: Fraction) -> int:
     return int((value + Fraction(1, 2)) // 1)
 
 
-@given(st.data())
-@REAL
-def test_an_optimised_sound_is_as_long_as_it_was_and_the_same_within_a_sample(data: st.DataObject) -> None:
-    sound = source("pal").sound
-    assert sound is not None
-    cut = sound.keep(data.draw(ranges(sound.duration, 3)))
-    again = cut.keep(data.draw(ranges(cut.duration, 3)))
-    plain, better = taken(None, again).samples, taken(None, _sound(optimise(again))).samples
-    assert len(plain) == len(better) == _round(again.duration * again.rate)
-
-
 @given(pictures(), st.booleans())
 @REAL
 def test_a_file_is_what_its_expression_says(picture: Picture, with_sound: bool) -> None:
@@ -190,13 +108,3 @@ def test_duration_and_rate_of_a_cut_file_are_as_described(name: str, tmp_path: P
     frame = 1 / video.picture.rate
     assert abs(info.picture.duration - video.duration) <= frame * (4 if name == "vfr" else 1)
     assert name == "vfr" or info.picture.rate == video.picture.rate
-
-
-def _picture(node: object) -> Picture:
-    assert isinstance(node, Picture)
-    return node
-
-
-def _sound(node: object) -> Sound:
-    assert isinstance(node, Sound)
-    return node

@@ -1,0 +1,120 @@
+"""`tessera plan --explain-media` and `--media-graph`: what each output is made of, and what renders it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cli.draw import write_text
+from engine.cli.given import document, explained, home_of, prepare
+from engine.cli.options import Given
+from engine.cli.output import FAILED, OK, clean, put, put_json, warn
+from engine.cli.stands import Standing
+from engine.text import count
+
+if TYPE_CHECKING:
+    from engine.media.compile import Command
+    from engine.media.explain import Explained
+    from engine.run.explain_media import MediaPlan, OutputMedia
+
+__all__ = ["explain_media"]
+
+
+def explain_media(given: Given, standing: Standing, graph: Path | None, *, told: bool, as_json: bool) -> int:
+    """Say, draw, or both, what each output is made of and what renders it.
+
+    Parameters
+    ----------
+    graph
+        The SVG file to draw into.
+    told
+        Whether to print the explanation.
+    """
+    planned = _planned(given, standing)
+    if graph is not None:
+        write_text(graph, _drawing(planned))
+    if as_json:
+        put_json(planned.to_dict())
+    elif told:
+        put("\n".join(clean(line) for line in _lines(planned)))
+    if planned.record.status.value == "completed":
+        return OK
+    warn(f"the simulated run ended as {planned.record.status.value}; tessera simulate says why")
+    return FAILED
+
+
+def _planned(given: Given, standing: Standing) -> MediaPlan:
+    from engine.cli.stands import stubs_of
+    from engine.run.explain_media import media_plan
+
+    prepared = prepare(given, standing.facts)
+    with explained(given):
+        return media_plan(
+            prepared.template,
+            prepared.request,
+            facts=document(standing.facts),
+            stubs=stubs_of(standing.stubs),
+            assume=standing.assume,
+            inputs=prepared.inputs,
+            workspace=home_of(given.workspace),
+            unknown_tiles=given.unknown.value,
+        )
+
+
+def _drawing(planned: MediaPlan) -> str:
+    from engine.media.explain_svg import media_svg
+
+    shown = [(_title(planned, one), one.explained) for one in planned.outputs]
+    return media_svg([(title, how) for title, how in shown if how is not None], planned.name)
+
+
+def _title(planned: MediaPlan, one: OutputMedia) -> str:
+    why = f": {one.item.why}" if one.item.why else ""
+    name = planned.record.nodes[one.item.node].name
+    return f"{name} {one.item.node[:8]}, output {one.item.index + 1}{why}"
+
+
+def _lines(planned: MediaPlan) -> Iterator[str]:
+    if not planned.outputs:
+        yield "no outputs"
+    for number, one in enumerate(planned.outputs):
+        yield from ("",) if number else ()
+        yield _title(planned, one)
+        if one.explained is None:
+            yield "  drawn by its tile; ffmpeg has no part in it"
+        else:
+            yield from (f"  {line}" if line else "" for line in _output_lines(planned, one.explained))
+    for asset in planned.missing:
+        yield ""
+        yield f"{asset} is not here: the commands name it by a placeholder, /path/to/…"
+
+
+def _output_lines(planned: MediaPlan, how: Explained) -> Iterator[str]:
+    from engine.media.explain import text_of
+
+    yield "before"
+    yield from (f"  {line}" for line in text_of(how.before, planned.name))
+    yield "after" if how.fired else "after: the same, no rule applies"
+    if how.fired:
+        yield from (f"  {line}" for line in text_of(how.after, planned.name))
+        yield "rules"
+        wide = max(len(rule.name) for rule, _number in how.fired)
+        for rule, number in how.fired:
+            yield f"  {number:>5,} × {rule.name:{wide}}  {rule.exactness:11}  {rule.law}"
+    yield count(len(how.commands), "command")
+    for command in how.commands:
+        yield from (f"  {line}" for line in _command_lines(command))
+    if how.measures:
+        yield "  (a loudness is measured first; the last command then has the gain found, in place of 0.00dB)"
+
+
+def _command_lines(command: Command) -> Iterator[str]:
+    from engine.media.explain import program
+
+    for name, text in command.scripts:
+        yield f"cat > {shlex.quote(name)} <<'END'"
+        yield text
+        yield "END"
+    yield shlex.join((program(), *command.args))

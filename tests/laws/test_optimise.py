@@ -1,0 +1,183 @@
+"""Law 1: what the optimiser makes of an expression renders the same frames and samples."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from engine.media.expr import Expr, Picture, Sound, dump, even
+from engine.media.ffmpeg import run_ffmpeg
+from engine.media.optimise import RULES, Rule, optimise
+from tests.laws.expressions import pictures, sounds
+from tests.laws.planes import fixture, luma, psnr, ssim, values
+from tests.media import Taken, source, taken
+
+EXACT = [rule for rule in RULES if rule.exactness == "exact"]
+OF_SOUND = {"shorten silence"}
+"""Rules that only sounds meet."""
+
+
+def real(examples: int) -> settings:
+    """Settings of a test that renders."""
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def rendered(node: Expr) -> Taken:
+    return taken(node if isinstance(node, Picture) else None, node if isinstance(node, Sound) else None)
+
+
+def assert_same(plain: Expr, better: Expr) -> None:
+    """Both render the same frames at the same times, and the same samples."""
+    expected, got = rendered(plain), rendered(better)
+    assert got.frames == expected.frames
+    assert all(abs(a - b) <= Fraction(5, 90_000) for a, b in zip(expected.times, got.times, strict=True))
+    assert np.array_equal(got.samples, expected.samples)
+
+
+@given(pictures(8))
+@real(30)
+def test_the_exact_rules_together_leave_every_frame_as_it_is(picture: Picture) -> None:
+    note(json.dumps(dump(picture)[:-1]))
+    assert_same(picture, optimise(picture, EXACT))
+
+
+@given(sounds())
+@real(12)
+def test_the_exact_rules_together_leave_every_sample_as_it_is(sound: Sound) -> None:
+    assert_same(sound, optimise(sound, EXACT))
+
+
+@pytest.mark.parametrize("rule", EXACT, ids=str)
+def test_every_exact_rule_alone_leaves_every_frame_as_it_is(rule: Rule) -> None:
+    drawn: st.SearchStrategy[Expr] = sounds() if rule.name in OF_SOUND else pictures(5)
+
+    @given(drawn.filter(lambda node: optimise(node, [rule]) is not node))
+    @real(4)
+    def same(node: Expr) -> None:
+        note(json.dumps(dump(node)[:-1]))
+        assert_same(node, optimise(node, [rule]))
+
+    same()
+
+
+@pytest.mark.parametrize("name", ["film", "pal"])
+def test_a_layer_that_was_cut_in_other_steps_stays_on_its_frames(name: str) -> None:
+    whole = source(name).picture
+    first, second = (whole.keep([(Fraction(start, 7), Fraction(end, 7))]) for start, end in ((1, 3), (4, 11)))
+    layer = first.flip(vertical=True).then(second).crop(0, 0, 40, 30)
+    picture = first.then(second).overlay(layer, 4, 4)
+    assert optimise(picture, EXACT) is not picture
+    assert_same(picture, optimise(picture, EXACT))
+
+
+@pytest.mark.parametrize("name", ["tenbit.mp4", "odd.mp4"])
+def test_sources_of_other_pixel_layouts_keep_the_law_too(name: str) -> None:
+    whole = fixture(name)
+    picture = whole.keep([(Fraction(0), Fraction(1, 5))])
+    picture = picture.overlay(picture.scale(40, 20), 4, 6).flip(horizontal=True).crop(2, 2, 60, 40)
+    better = _picture(optimise(picture, EXACT))
+    assert better is not picture
+    assert np.array_equal(values(better), values(picture))
+
+
+def test_sources_whose_colours_are_coded_in_different_ways_keep_the_law_too(tmp_path: Path) -> None:
+    parts = []
+    for matrix in ("smpte170m", "bt709"):
+        path = tmp_path / f"{matrix}.mp4"
+        noise = "testsrc2=s=64x36:r=25:d=0.2,noise=alls=40:all_seed=7"
+        tags = ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", matrix]
+        run_ffmpeg(["-f", "lavfi", "-i", noise, "-c:v", "libx264", "-pix_fmt", "yuv420p", *tags, str(path)])
+        parts.append(fixture(str(path)).blur(2).scale(100, 50))
+    picture = parts[0].then(parts[1])
+    better = _picture(optimise(picture, EXACT))
+    assert better.op == "scale"
+    assert np.array_equal(values(better), values(picture))
+
+
+def test_a_crop_of_something_scaled_is_as_good_at_its_edges() -> None:
+    """Where the crop's edges are those of whole pixels before scaling, so that it could be cut just there."""
+    scaled = source("pal").picture.keep([(Fraction(0), Fraction(1, 5))]).scale(128, 72)
+    for x, y in ((64, 0), (0, 36), (32, 16)):
+        picture = scaled.crop(x, y, 32, 32)
+        better = _picture(optimise(picture))
+        assert better is not picture
+        assert np.abs(values(better) - values(picture)).max() <= 1
+
+
+@given(st.one_of(pictures(8), sounds(6)))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_optimised_cannot_be_optimised_further(node: Expr) -> None:
+    better = optimise(node)
+    again = Counter[str]()
+    assert optimise(better, fired=again) is better
+    assert not again
+
+
+SHARP = ["talk.mp4", "street.mp4", "portrait.mp4"]
+APPROXIMATE = [rule for rule in RULES if rule.exactness == "approximate"]
+
+
+@st.composite
+def resampled(draw: st.DrawFn) -> Picture:
+    """A sharp picture scaled, with what an approximate rule looks for above it."""
+    picture = fixture(draw(st.sampled_from(SHARP)))
+    picture = picture.keep([(picture.duration / 2, picture.duration / 2 + Fraction(1, 10))])
+    width, height = _size(draw, picture)
+    above = draw(st.sampled_from([_cropped, _flipped, _scaled]))
+    return above(draw, picture.flip(horizontal=draw(st.booleans())).scale(width, height))
+
+
+def _size(draw: st.DrawFn, picture: Picture) -> tuple[int, int]:
+    across, down = (draw(st.floats(0.25, 1.6)) for _ in range(2))
+    return even(int(picture.width * across)), even(int(picture.height * down))
+
+
+def _cropped(draw: st.DrawFn, picture: Picture) -> Picture:
+    width, height = (even(int(side * draw(st.floats(0.2, 0.6)))) for side in (picture.width, picture.height))
+    x, y = draw(st.integers(0, picture.width - width)), draw(st.integers(0, picture.height - height))
+    return picture.crop(even(x), even(y), width, height)
+
+
+def _flipped(draw: st.DrawFn, picture: Picture) -> Picture:
+    return picture.flip(horizontal=True, vertical=draw(st.booleans()))
+
+
+def _scaled(draw: st.DrawFn, picture: Picture) -> Picture:
+    return picture.scale(*_size(draw, picture))
+
+
+@pytest.mark.parametrize("rule", [rule for rule in APPROXIMATE if "SSIM" not in rule.law], ids=str)
+def test_an_approximate_rule_stays_within_50_db_of_each_step_done_precisely(rule: Rule) -> None:
+    @given(resampled().filter(lambda picture: optimise(picture, [rule]) is not picture))
+    @real(6)
+    def near(picture: Picture) -> None:
+        note(json.dumps(dump(picture)[:-1]))
+        wanted = values(picture, precise=True)
+        got = values(_picture(optimise(picture, [rule])))
+        note(f"{psnr(wanted, got):.1f} dB, at most {np.abs(wanted - got).max():.1f} apart")
+        assert psnr(wanted, got) >= 50
+
+    near()
+
+
+@given(st.sampled_from(SHARP), st.integers(6, 80))
+@real(5)
+def test_a_blur_of_a_smaller_copy_looks_like_one_of_the_whole(name: str, radius: int) -> None:
+    picture = fixture(name)
+    blurred = picture.keep([(picture.duration / 2, picture.duration / 2 + Fraction(1, 10))]).blur(radius)
+    better = _picture(optimise(blurred))
+    assert better is not blurred
+    one, other = luma(blurred, values(blurred)), luma(better, values(better))
+    assert ssim(one, other) >= 0.95
+
+
+def _picture(node: Expr) -> Picture:
+    assert isinstance(node, Picture)
+    return node
