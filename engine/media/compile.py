@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from engine.media.command import FEED_OUTPUT, Command, Feed, Reel
 from engine.media.expr import Picture, Sound
 from engine.media.lower import Gain, Located, Lowering, Measured, Resolver
+from engine.media.sounds import FedSound
 
 __all__ = [
     "COMPILER_VERSION",
@@ -41,14 +44,6 @@ class Target:
     lossless: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """An ffmpeg command: arguments without the program, and files that it reads its filter graph from."""
-
-    args: tuple[str, ...]
-    scripts: tuple[tuple[str, str], ...] = field(default=())
-
-
 def compile_render(
     picture: Picture | None,
     sound: Sound | None,
@@ -75,6 +70,18 @@ def compile_measure(sound: Sound, resolve: Resolver, measured: Measured) -> Comm
     lowering = Lowering(resolve, measured, [sound])
     stream = lowering.sound_output(sound).filter("ebur128", peak="true", framelog="quiet")
     return _command(lowering, [stream], "-", {"f": "null"})
+
+
+def _compile_reel(sound: Sound, resolve: Resolver, measured: Measured) -> Command:
+    """The command that decodes a sound for a feed."""
+    lowering = Lowering(resolve, measured, [sound])
+    options = {"f": "f32le", "c:a": "pcm_f32le"}
+    return _command(lowering, [lowering.sound_output(sound)], FEED_OUTPUT, options)
+
+
+def _feed(fed: FedSound, resolve: Resolver, measured: Measured) -> Feed:
+    reels = tuple(Reel(_compile_reel(sound, resolve, measured), spooled) for sound, spooled in fed.reels)
+    return Feed(fed.name, fed.node.channels, reels, fed.takes)
 
 
 def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
@@ -108,19 +115,22 @@ def _command(lowering: Lowering, streams: list[Any], output: str, options: Mappi
     flags = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "map_metadata": -1}
     built = ffmpeg.output(*streams, output, **options, **flags).global_args("-copyts", "-y")
     with _deep(20 * len(lowering.nodes)):
-        args = built.compile(cmd="ffmpeg")[1:]
-    return _with_scripts(args)
+        args, scripts = _with_scripts(built.compile(cmd="ffmpeg")[1:])
+    feeds = tuple(_feed(fed, lowering.resolve, lowering.measured) for fed in lowering.fed)
+    return Command(args, scripts, feeds)
 
 
-def _with_scripts(args: list[str]) -> Command:
-    """The command, with a filter graph that is too long for a command line put into a file."""
+def _with_scripts(args: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The arguments, with a filter graph that is too long for a command line put into a file."""
     scripts: list[tuple[str, str]] = []
     for index, arg in enumerate(args):
         if arg == "-filter_complex" and len(args[index + 1]) > _INLINE_GRAPH:
-            scripts.append(("graph.txt", args[index + 1]))
-            args[index : index + 2] = ["-/filter_complex", "graph.txt"]
+            graph = args[index + 1]
+            name = f"graph-{blake2b(graph.encode(), digest_size=6).hexdigest()}.txt"
+            scripts.append((name, graph))
+            args[index : index + 2] = ["-/filter_complex", name]
             break
-    return Command(tuple(args), tuple(scripts))
+    return tuple(args), tuple(scripts)
 
 
 @contextmanager

@@ -2,27 +2,27 @@
 
 Exactness
 ---------
-Sources are opened with `-copyts`, so that frames carry the container's own presentation times; a range is cut
-by
-whole ticks of one time base that holds those times exactly, never by seconds in floating point. Seeking only
-skips
-what need not be decoded: it aims well before a range, and the cut itself is made by `trim` and `atrim`.
+Sources are opened with `-copyts`, so that frames carry the container's own presentation times; a range is
+cut by whole ticks of one time base that holds those times exactly, never by seconds in floating point.
+Seeking only skips what need not be decoded: it aims well before a range, and the cut itself is made by
+`trim`, `select` and `atrim`.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil, floor, lcm
 from pathlib import Path
 from typing import Any
 
-from engine.media.expr import Expr, Image, Picture, Sound, walk
+from engine.media.expr import Expr, Image, Picture, Sound
 from engine.media.info import MediaInfo
 from engine.media.probe import DEMUXERS, PROTOCOLS
-from engine.media.time import Range
+from engine.media.sounds import FedSound, SoundLowering, SoundPlan, plan_sound
+from engine.media.timeline import Run, is_timeline, pieces_of, runs_of
 
 __all__ = ["Gain", "Located", "Lowering", "Measured", "Resolver"]
 
@@ -35,7 +35,8 @@ _TICKS = 90_000
 _MOST_TICKS = 400_000
 """The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+SKIPPED = Fraction(20)
+"""Seconds that are rather decoded and dropped than passed over by opening the file once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +63,63 @@ Measured = Mapping[str, Gain]
 """Digest of a `loudness` node → its gain."""
 
 
-class Lowering:
-    """Lowers the expressions of one command: opens inputs, splits what is shared, emits filters."""
+class Lowering(SoundLowering):
+    """Lowers the expressions of one command: opens inputs, splits what is shared, emits filters.
+
+    Cuts and joins are lowered as the pieces that they come to (`engine.media.timeline`), straight from the
+    files where they are of sources: each run seeks by itself.
+    """
 
     def __init__(self, resolve: Resolver, measured: Measured, roots: Sequence[Expr]) -> None:
         self.resolve, self.measured, self.roots = resolve, measured, roots
-        self.nodes = list(walk(*roots))
-        self.sources = {
-            node: resolve(node) for node in self.nodes if not node.inputs and node.op != "silence"
-        }
-        self.uses = _uses(self.nodes, roots)
+        self.sound_plans: dict[Expr, SoundPlan] = {}
+        self.picture_runs: dict[Expr, list[Run]] = {}
+        self.below: dict[Expr, tuple[Expr, ...]] = {}
+        self.sources: dict[Expr, Located] = {}
+        self.nodes = self._planned(roots)
+        self.uses = _uses(self.nodes, self.below, roots)
         self.inputs: dict[Any, Any] = {}
+        self.repeats: Counter[Any] = Counter()
         self.made: dict[Expr, list[Any]] = {}
+        self.fed: list[FedSound] = []
         self.opened = 0
         infos = [located.info for node, located in self.sources.items() if isinstance(node, Picture)]
         self.ticks = _common_ticks(infos)
         self.colors = _colors(infos)
+
+    def _planned(self, roots: Sequence[Expr]) -> list[Expr]:
+        """Every node that becomes filters of this command, inputs before what uses them."""
+        found: list[Expr] = []
+        stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
+        while stack:
+            node, entered = stack.pop()
+            if entered:
+                found.append(node)
+            elif node not in self.below:
+                self.below[node] = self._plan(node)
+                stack.append((node, True))
+                stack.extend((one, False) for one in reversed(self.below[node]) if one not in self.below)
+        return found
+
+    def _plan(self, node: Expr) -> tuple[Expr, ...]:
+        """Decide how a node is lowered; the nodes whose streams it takes, in order."""
+        if not is_timeline(node):
+            if not node.inputs and node.op != "silence":
+                self._locate(node)
+            return node.inputs
+        if isinstance(node, Sound):
+            self.sound_plans[node] = plan_sound(node, SKIPPED)
+            runs = list(self.sound_plans[node].runs)
+        else:
+            runs = self.picture_runs[node] = runs_of(pieces_of(node), SKIPPED)
+        for run in runs:
+            if run.leaf.op == "source":
+                self._locate(run.leaf)
+        return tuple(run.leaf for run in runs if run.leaf.op != "source")
+
+    def _locate(self, leaf: Expr) -> None:
+        if leaf not in self.sources:
+            self.sources[leaf] = self.resolve(leaf)
 
     def picture_output(self, picture: Picture) -> Any:
         return self.lower(picture).filter("format", "yuv420p")
@@ -87,17 +129,15 @@ class Lowering:
 
     def lower(self, root: Expr) -> Any:
         """The stream of an expression. Inputs come first, so nothing recurses."""
-        for node in walk(root, prune=self._is_ready):
-            if node in self.made:
-                continue
-            inputs = [] if _is_cut_source(node) else [self._take(one) for one in node.inputs]
-            stream = getattr(self, f"_{node.medium}_{node.op}")(node, inputs)
-            self.made[node] = self._shared(node, stream)
+        for node in self.nodes:
+            if node not in self.made:
+                inputs = [self._take(one) for one in self.below[node]]
+                op = "timeline" if is_timeline(node) else node.op
+                lowered = getattr(self, f"_{node.medium}_{op}")(node, inputs)
+                self.made[node] = self._shared(node, lowered)
+            if node is root:
+                break
         return self._take(root)
-
-    def _is_ready(self, node: Expr) -> bool:
-        """Whether nothing below this node need be lowered for it."""
-        return node in self.made or _is_cut_source(node)
 
     def _take(self, node: Expr) -> Any:
         return self.made[node].pop()
@@ -111,18 +151,19 @@ class Lowering:
 
     # sources
 
-    def _apart(self) -> str:
+    def apart(self) -> str:
         """A term without effect that sets one use of a source apart: ffmpeg-python takes equal filters for
         one.
         """
         self.opened += 1
         return f"+0*{self.opened}"
 
-    def _open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
+    def open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
         """The input of a source, opened well before its time `low`; its info; and the time of its first
         frame.
 
-        The picture and the sound of an asset share one input where they begin near each other.
+        The picture and the sound of an asset share one input where they begin near each other; two uses of
+        one picture never do, as the later one's frames would have to wait for the first one's end.
         """
         import ffmpeg
 
@@ -135,17 +176,26 @@ class Lowering:
         if low > 2 * _SEEK_MARGIN:
             begin = Fraction(floor(begin * 10), 10)
             options |= {"ss": f"{float(begin):.1f}", "seek_timestamp": 1, "noaccurate_seek": None}
-        key = (located.path, options.get("ss"))
-        if key not in self.inputs:
-            self.inputs[key] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
-        return self.inputs[key], info, zero
+        same = (located.path, options.get("ss"))
+        repeat = self.repeats[same, node.medium]
+        self.repeats[same, node.medium] += 1
+        if repeat:
+            # ffmpeg-python takes equal inputs for one.
+            options["thread_queue_size"] = 8 + repeat
+        if (*same, repeat) not in self.inputs:
+            self.inputs[*same, repeat] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
+        return self.inputs[*same, repeat], info, zero
 
-    def _picture_source(self, node: Picture, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
-        ranges = ranges or [(Fraction(0), node.duration)]
-        opened, info, zero = self._open(node, min(start for start, _end in ranges))
+    def _picture_source(self, node: Picture, _inputs: list[Any]) -> Any:
+        return self._cut_source(Run(node, ((Fraction(0), node.duration),), Fraction(0)))
+
+    def _cut_source(self, run: Run) -> Any:
+        node = run.leaf
+        assert isinstance(node, Picture)
+        opened, info, zero = self.open(node, run.ranges[0][0])
         assert info.picture is not None
-        stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self._apart()}")
-        stream = self._cut_picture(stream, zero, ranges)
+        stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
+        stream = self._cut_picture(stream, zero, run)
         scale: dict[str, Any] = {}
         if info.picture.sar != 1 or (node.width, node.height) != (info.picture.width, info.picture.height):
             scale |= {"w": node.width, "h": node.height}
@@ -154,23 +204,6 @@ class Lowering:
         if scale:
             stream = stream.filter("scale", **scale).filter("setsar", 1)
         return stream
-
-    def _sound_source(self, node: Sound, _inputs: list[Any], ranges: Sequence[Range] = ()) -> Any:
-        ranges = ranges or [(Fraction(0), node.duration)]
-        opened, info, zero = self._open(node, min(start for start, _end in ranges))
-        assert info.sound is not None
-        layout = LAYOUTS[node.channels]
-        stream = opened[str(info.sound.index)].filter("asettb", f"intb{self._apart()}")
-        stream = stream.filter("aformat", sample_fmts="fltp", sample_rates=node.rate, channel_layouts=layout)
-        stream = stream.filter("asettb", f"1/{node.rate}")
-        return self._cut_sound(stream, zero, ranges, node.rate, gaps=True)
-
-    def _sound_silence(self, node: Sound, _inputs: list[Any]) -> Any:
-        import ffmpeg
-
-        source = ffmpeg.input(f"anullsrc=r={node.rate}:cl={LAYOUTS[node.channels]}", f="lavfi")
-        count = _samples(node.duration, node.rate)
-        return source["0"].filter("atrim", end_sample=count).filter("aformat", sample_fmts="fltp")
 
     def _image_source(self, node: Image, _inputs: list[Any]) -> Any:
         import ffmpeg
@@ -183,83 +216,39 @@ class Lowering:
 
     _image_drawn = _image_source
 
-    # cuts
+    # timelines
 
-    def _picture_keep(self, node: Picture, inputs: list[Any]) -> Any:
-        source = node.inputs[0]
-        if _is_cut_source(node) and isinstance(source, Picture):
-            return self._picture_source(source, [], node.arg("ranges"))
-        return self._cut_picture(inputs[0], Fraction(0), node.arg("ranges"))
-
-    def _sound_keep(self, node: Sound, inputs: list[Any]) -> Any:
-        source = node.inputs[0]
-        if _is_cut_source(node) and isinstance(source, Sound):
-            return self._sound_source(source, [], node.arg("ranges"))
-        return self._cut_sound(inputs[0], Fraction(0), node.arg("ranges"), node.rate, gaps=False)
-
-    def _cut_picture(self, stream: Any, zero: Fraction, ranges: Sequence[Range]) -> Any:
-        """Keep the frames of each range, times from 0 on; `zero`: t = 0 on the stream's clock."""
-        pieces = []
-        at = Fraction(0)
-        for start, end in ranges:
-            first, last = ceil((zero + start) * self.ticks), ceil((zero + end) * self.ticks)
-            pieces.append((first, last, floor((zero + start - at) * self.ticks)))
-            at += end - start
-        if len(pieces) == 1:
-            first, last, shift = pieces[0]
-            cut = stream.filter("trim", start_pts=first, end_pts=last)
-            return cut.filter("setpts", f"PTS-({shift})") if shift else cut
-        if all(before[1] <= after[0] for before, after in pairwise(pieces)):
-            kept = _tree([(first, f"lt(pts,{last})") for first, last, _shift in pieces], "pts")
-            moved = _tree([(first, f"PTS-({shift})") for first, _last, shift in pieces], "PTS")
-            whole = stream.filter("trim", start_pts=pieces[0][0], end_pts=pieces[-1][1])
-            return whole.filter("select", kept).filter("setpts", moved)
-        split = stream.filter_multi_output("split", len(pieces))
-        parts = [
-            split[index].filter("trim", start_pts=first, end_pts=last).filter("setpts", f"PTS-({shift})")
-            for index, (first, last, shift) in enumerate(pieces)
-        ]
-        return self._interleave(parts)
-
-    def _cut_sound(
-        self, stream: Any, zero: Fraction, ranges: Sequence[Range], rate: int, *, gaps: bool
-    ) -> Any:
-        """Keep the samples of each range; with `gaps`, silence stands where the stream has none.
-
-        The n-th sample of the result is that of the time n / rate: the parts' lengths add up without drift.
-        """
-        pieces, at = [], Fraction(0)
-        for start, end in ranges:
-            count = _samples(at + end - start, rate) - _samples(at, rate)
-            pieces.append((_samples(zero + start, rate), count))
-            at += end - start
-        streams = [stream]
-        if len(pieces) > 1:
-            split = stream.filter_multi_output("asplit", len(pieces))
-            streams = [split[index] for index in range(len(pieces))]
-        parts = [
-            _cut_samples(one, first, count, gaps)
-            for one, (first, count) in zip(streams, pieces, strict=True)
-            if count
-        ]
-        return parts[0] if len(parts) == 1 else _concat(parts, video=0, audio=1)
-
-    # pictures
-
-    def _picture_concat(self, node: Picture, inputs: list[Any]) -> Any:
-        at, parts = Fraction(0), []
-        for one, stream in zip(node.inputs, inputs, strict=True):
-            assert isinstance(one, Picture)
-            shift = ceil(at * self.ticks)
-            parts.append(stream.filter("setpts", f"PTS+{shift}") if shift else stream)
-            at += one.duration
-        return self._interleave(parts)
-
-    def _interleave(self, parts: list[Any]) -> Any:
-        """Pictures one after another that carry their final times already."""
+    def _picture_timeline(self, node: Picture, inputs: list[Any]) -> Any:
         import ffmpeg
 
+        parts = []
+        for run in self.picture_runs[node]:
+            source = run.leaf.op == "source"
+            parts.append(
+                self._cut_source(run) if source else self._cut_picture(inputs.pop(0), Fraction(0), run)
+            )
+        if len(parts) == 1:
+            return parts[0]
         return ffmpeg.filter(parts, "interleave", n=len(parts)).filter("settb", f"1/{self.ticks}")
+
+    def _cut_picture(self, stream: Any, zero: Fraction, run: Run) -> Any:
+        """The frames of a run's ranges, in their final times; `zero`: t = 0 on the stream's clock."""
+        ticks, at = self.ticks, run.at
+        pieces = []
+        for start, end in run.ranges:
+            pieces.append(
+                (ceil((zero + start) * ticks), ceil((zero + end) * ticks), floor((zero + start - at) * ticks))
+            )
+            at += end - start
+        stream = stream.filter("trim", start_pts=pieces[0][0], end_pts=pieces[-1][1])
+        if len(pieces) == 1:
+            shift = pieces[0][2]
+            return stream.filter("setpts", f"PTS-({shift})") if shift else stream
+        kept = _tree([(first, f"lt(pts,{last})") for first, last, _shift in pieces], "pts")
+        moved = _tree([(first, f"PTS-({shift})") for first, _last, shift in pieces], "PTS")
+        return stream.filter("select", kept).filter("setpts", moved)
+
+    # pictures
 
     def _picture_crop(self, node: Picture, inputs: list[Any]) -> Any:
         return inputs[0].filter("crop", node.width, node.height, node.arg("x"), node.arg("y"), exact=1)
@@ -297,73 +286,6 @@ class Lowering:
     def _image_scale(self, node: Image, inputs: list[Any]) -> Any:
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
 
-    # sounds
-
-    def _sound_concat(self, node: Sound, inputs: list[Any]) -> Any:
-        at, parts = Fraction(0), []
-        for one, stream in zip(node.inputs, inputs, strict=True):
-            assert isinstance(one, Sound)
-            count = _samples(at + one.duration, node.rate) - _samples(at, node.rate)
-            at += one.duration
-            if count:
-                parts.append(_cut_samples(stream, 0, count, gaps=False))
-        return parts[0] if len(parts) == 1 else _concat(parts, video=0, audio=1)
-
-    def _sound_denoise(self, node: Sound, inputs: list[Any]) -> Any:
-        # afftdn delays its input by 1/40 s at any rate: measured with an impulse.
-        delay, count = node.rate // 40, _samples(node.duration, node.rate)
-        padded = inputs[0].filter("apad", pad_len=delay)
-        clean = padded.filter("afftdn", nr=12, nf=-40, tn=1)
-        return _restart(clean.filter("atrim", start_sample=delay, end_sample=delay + count))
-
-    def _sound_loudness(self, node: Sound, inputs: list[Any]) -> Any:
-        gain = self.measured[node.digest]
-        stream = inputs[0].filter("volume", f"{gain.db:.2f}dB", precision="float")
-        if not gain.limit:
-            return stream
-        # Limited at four times the rate, so that peaks between the samples are held as well.
-        ceiling = 10 ** (float(node.arg("peak")) / 20)
-        stream = stream.filter("aresample", node.rate * 4)
-        stream = stream.filter("alimiter", limit=f"{ceiling:.5f}", level=0, latency=1, attack=5, release=50)
-        stream = stream.filter("aresample", node.rate).filter("aformat", sample_fmts="fltp")
-        return _cut_samples(stream, 0, _samples(node.duration, node.rate), gaps=False)
-
-
-def _samples(seconds: Fraction, rate: int) -> int:
-    """The number of samples before an instant (halves up)."""
-    return floor(seconds * rate + Fraction(1, 2))
-
-
-def _restart(stream: Any) -> Any:
-    """Times from 0 on, one sample after another."""
-    return stream.filter("asetpts", "N/SR/TB")
-
-
-def _cut_samples(stream: Any, first: int, count: int, gaps: bool) -> Any:
-    """`count` samples from the one at time `first` on, in ticks of one sample; short of them, silence
-    follows.
-    """
-    if gaps:
-        stream = stream.filter("atrim", start_pts=first, end_pts=first + count).filter(
-            "asetpts", f"PTS-({first})"
-        )
-        options = {"async": 1, "first_pts": 0, "min_hard_comp": 0.01}
-        stream = stream.filter("aresample", **options)
-    elif first:
-        stream = stream.filter("atrim", start_sample=first)
-    padded = (
-        stream.filter("apad", whole_len=count)
-        if first == 0 or gaps
-        else _restart(stream).filter("apad", whole_len=count)
-    )
-    return _restart(padded.filter("atrim", end_sample=count))
-
-
-def _concat(parts: list[Any], *, video: int, audio: int) -> Any:
-    import ffmpeg
-
-    return ffmpeg.concat(*parts, v=video, a=audio)
-
 
 def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
     """An expression that picks, by binary search over the leaves' starts, the last leaf that starts by
@@ -380,15 +302,12 @@ def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
     return level[0][1]
 
 
-def _is_cut_source(node: Expr) -> bool:
-    """Whether this is a cut made straight from a file: it seeks by itself, whoever else uses the file."""
-    return node.op == "keep" and node.inputs[0].op == "source"
-
-
-def _uses(nodes: Sequence[Expr], roots: Iterable[Expr]) -> dict[Expr, int]:
+def _uses(
+    nodes: Sequence[Expr], below: Mapping[Expr, Sequence[Expr]], roots: Iterable[Expr]
+) -> dict[Expr, int]:
     uses = dict.fromkeys(nodes, 0)
     for node in nodes:
-        for one in () if _is_cut_source(node) else node.inputs:
+        for one in below[node]:
             uses[one] += 1
     for root in roots:
         uses[root] += 1
