@@ -35,6 +35,9 @@ _TICKS = 90_000
 _MOST_TICKS = 400_000
 """The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
 
+_INDEXED = ("mov", "matroska")
+"""Demuxers that seek to a keyframe at or before what is asked for."""
+
 SKIPPED = Fraction(20)
 """Seconds that are rather decoded and dropped than passed over by opening the file once more."""
 
@@ -172,9 +175,9 @@ class Lowering(SoundLowering):
         picture, sound = info.picture, info.sound
         zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
         options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
-        begin = zero + low - _SEEK_MARGIN
-        if low > 2 * _SEEK_MARGIN:
-            begin = Fraction(floor(begin * 10), 10)
+        margin = _seek_margin(info)
+        if margin is not None and low > margin + _SEEK_MARGIN:
+            begin = Fraction(floor((zero + low - margin) * 10), 10)
             options |= {"ss": f"{float(begin):.1f}", "seek_timestamp": 1, "noaccurate_seek": None}
         same = (located.path, options.get("ss"))
         repeat = self.repeats[same, node.medium]
@@ -285,6 +288,18 @@ class Lowering(SoundLowering):
 
     def _image_scale(self, node: Image, inputs: list[Any]) -> Any:
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
+
+
+def _seek_margin(info: MediaInfo) -> Fraction | None:
+    """Seconds before a range at which to begin to read a file; None: at its own beginning.
+
+    Without an index of keyframes, a seek leads to any packet, and decoding begins at the next keyframe;
+    after one that is not clean, it may take as long as to the next for frames to be whole.
+    """
+    picture = info.picture
+    if picture is None or (info.container.startswith(_INDEXED) and picture.clean_keys):
+        return _SEEK_MARGIN
+    return None if picture.key_gap is None else picture.key_gap + _SEEK_MARGIN
 
 
 def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
