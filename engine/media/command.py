@@ -1,18 +1,18 @@
-"""ffmpeg commands, and what must run beside one: sound that is cut outside of it and fed to it through a
-pipe.
+"""ffmpeg commands, and what must run beside one: streams that are made outside of it and fed to it by pipes.
 
 A filter graph with a branch for each of thousands of cuts grows without bound in time and memory. So a
-sound of many cuts is decoded by a process of its own, from which `Feed` picks the samples in blocks.
+sound of many cuts is decoded by a process of its own, from which a `SoundFeed` picks the samples in blocks;
+and a picture that reads files from many places is made by one process after another, as a `PictureFeed`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FEED_OUTPUT", "Command", "Feed", "Reel", "Take"]
+__all__ = ["FEED_OUTPUT", "Command", "Feed", "PictureFeed", "Reel", "SoundFeed", "Take"]
 
 FEED_OUTPUT = "feed:out"
-"""Stands in a reel's command for the pipe that it writes to."""
+"""Stands in a command that feeds another for the pipe that it writes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,24 @@ class Reel:
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class SoundFeed:
     """Takes of reels, one after another. `name` stands in the command that reads it for the pipe."""
 
     name: str
     channels: int
     reels: tuple[Reel, ...]
     takes: tuple[Take, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFeed:
+    """Raw frames in NUT, by one command after another; each gives its frames their final times."""
+
+    name: str
+    parts: tuple[Command, ...]
+
+
+Feed = SoundFeed | PictureFeed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from engine.errors import Cancelled, RenderError, TesseraError
-from engine.media.command import FEED_OUTPUT, Command, Feed, Reel, Take
+from engine.media.command import FEED_OUTPUT, Command, PictureFeed, Reel, SoundFeed, Take
 from engine.media.ffmpeg import Finished, run_ffmpeg
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _BLOCK = 32_768
 """Samples (of all channels) that are in hand at a time."""
 
 _PIPE_BYTES = 1 << 20
+_NUT_SYNCPOINT = bytes.fromhex("4e4be4adeeca4569")
 
 
 def run_command(
@@ -59,10 +61,14 @@ def _run(
 ) -> Finished:
     """`pipes`: names in the arguments → file descriptors that go to the process."""
     pipes = dict(pipes)
-    feeders = []
+    feeders: list[_Feeder] = []
     for feed in command.feeds:
         pipes[feed.name], into = _pipe()
-        feeders.append(_Feeder(feed, into, folder, cancelled, timeout_s))
+        around = _Around(folder, cancelled, timeout_s)
+        if isinstance(feed, SoundFeed):
+            feeders.append(_SoundFeeder(feed, into, around))
+        else:
+            feeders.append(_PictureFeeder(feed, into, around))
     args = [f"pipe:{pipes[arg]}" if arg in pipes else arg for arg in command.args]
     try:
         _write_scripts(command, folder, pipes)
@@ -112,31 +118,42 @@ def _raise_first(feeders: list[_Feeder]) -> None:
             raise feeder.error
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What all that runs for one command shares."""
+
+    folder: Path
+    cancelled: Callable[[], bool]
+    timeout_s: float | None
+
+
 class _Feeder(threading.Thread):
     """Writes a feed into a pipe, until all is written or nobody reads any more."""
 
-    def __init__(
-        self, feed: Feed, into: int, folder: Path, cancelled: Callable[[], bool], timeout_s: float | None
-    ) -> None:
-        super().__init__(daemon=True, name=f"feed-{feed.name}")
-        self.feed, self.into, self.folder, self.timeout_s = feed, into, folder, timeout_s
+    def __init__(self, name: str, into: int, around: _Around) -> None:
+        super().__init__(daemon=True, name=name)
+        self.into, self.around = into, around
         self.error: TesseraError | None = None
         self.commands: list[tuple[str, ...]] = []
-        self._cancelled, self._stopped = cancelled, threading.Event()
+        self._stopped = threading.Event()
+
+    def _blocks(self) -> Iterator[bytes]:
+        """What is to be written."""
+        raise NotImplementedError
 
     def run(self) -> None:
         try:
             with open(self.into, "wb", buffering=0) as pipe:
                 for block in self._blocks():
-                    _write_all(pipe, memoryview(block.tobytes()))
+                    _write_all(pipe, memoryview(block))
         except BrokenPipeError:
             pass
         except Cancelled as error:
-            self.error = error if self._cancelled() else None
+            self.error = error if self.around.cancelled() else None
         except TesseraError as error:
             self.error = error
         except OSError as error:
-            self.error = RenderError(f"sound could not be cut: {error.strerror or error}")
+            self.error = RenderError(f"what is fed to ffmpeg could not be made: {error.strerror or error}")
 
     def stop(self) -> None:
         """End it, and the processes that it reads from; what was not read by now is not needed."""
@@ -144,40 +161,24 @@ class _Feeder(threading.Thread):
         if self.ident is not None:
             self.join()
 
-    def _blocks(self) -> Iterator[Samples]:
-        last = {take.reel: index for index, take in enumerate(self.feed.takes)}
-        with contextlib.ExitStack() as stack:
-            open_reels: dict[int, tuple[_Reader, contextlib.ExitStack]] = {}
-            for index, take in enumerate(self.feed.takes):
-                if take.reel not in open_reels:
-                    own = stack.enter_context(contextlib.ExitStack())
-                    open_reels[take.reel] = (own.enter_context(self._open(self.feed.reels[take.reel])), own)
-                reader, own = open_reels[take.reel]
-                yield from _taken(reader, take, self.feed.channels)
-                if last[take.reel] == index:
-                    own.close()
-
-    def _open(self, reel: Reel) -> contextlib.AbstractContextManager[_Reader]:
-        return self._spooled(reel) if reel.spooled else self._streamed(reel)
-
     @contextlib.contextmanager
-    def _streamed(self, reel: Reel) -> Iterator[_Reader]:
-        """A reel read while its command runs; how that ended is looked at once its end has been read."""
+    def _streamed(self, command: Command) -> Iterator[BinaryIO]:
+        """What a command writes, while it runs. How that ended is looked at once its end has been read."""
         done = threading.Event()
         failures: list[TesseraError] = []
         read, write = _pipe()
 
-        def decode() -> None:
+        def work() -> None:
             try:
-                self._decode(reel, write, lambda: done.is_set())
+                self._make(command, write, done.is_set)
             except TesseraError as error:
                 failures.append(error)
 
-        thread = threading.Thread(target=decode, daemon=True, name=f"reel-{self.feed.name}")
+        thread = threading.Thread(target=work, daemon=True, name=f"{self.name}-part")
         thread.start()
         try:
             with open(read, "rb", buffering=0) as pipe:
-                yield _Stream(pipe, self.feed.channels)
+                yield pipe
                 ended = not pipe.read(1)
             if not ended:
                 done.set()
@@ -188,20 +189,64 @@ class _Feeder(threading.Thread):
         if failures and ended:
             raise failures[0]
 
-    @contextlib.contextmanager
-    def _spooled(self, reel: Reel) -> Iterator[_Reader]:
-        with tempfile.TemporaryFile(dir=self.folder) as file:
-            self._decode(reel, os.dup(file.fileno()), lambda: False)
-            yield _Spool(file, self.feed.channels)
-
-    def _decode(self, reel: Reel, into: int, enough: Callable[[], bool]) -> None:
-        """Run a reel's command with its output going to the file descriptor `into`, which it closes."""
+    def _make(self, command: Command, into: int, enough: Callable[[], bool]) -> None:
+        """Run a command with its output going to the file descriptor `into`, which it closes."""
+        around = self.around
 
         def stopped() -> bool:
-            return self._stopped.is_set() or enough() or self._cancelled()
+            return self._stopped.is_set() or enough() or around.cancelled()
 
-        finished = _run(reel.command, self.folder, {FEED_OUTPUT: into}, None, stopped, self.timeout_s)
+        finished = _run(command, around.folder, {FEED_OUTPUT: into}, None, stopped, around.timeout_s)
         self.commands += [*finished.fed, finished.command]
+
+
+class _SoundFeeder(_Feeder):
+    def __init__(self, feed: SoundFeed, into: int, around: _Around) -> None:
+        super().__init__(feed.name, into, around)
+        self.feed = feed
+
+    def _blocks(self) -> Iterator[bytes]:
+        last = {take.reel: index for index, take in enumerate(self.feed.takes)}
+        with contextlib.ExitStack() as stack:
+            open_reels: dict[int, tuple[_Reader, contextlib.ExitStack]] = {}
+            for index, take in enumerate(self.feed.takes):
+                if take.reel not in open_reels:
+                    own = stack.enter_context(contextlib.ExitStack())
+                    open_reels[take.reel] = (own.enter_context(self._open(self.feed.reels[take.reel])), own)
+                reader, own = open_reels[take.reel]
+                for block in _taken(reader, take, self.feed.channels):
+                    yield block.tobytes()
+                if last[take.reel] == index:
+                    own.close()
+
+    @contextlib.contextmanager
+    def _open(self, reel: Reel) -> Iterator[_Reader]:
+        if not reel.spooled:
+            with self._streamed(reel.command) as pipe:
+                yield _Stream(pipe, self.feed.channels)
+            return
+        with tempfile.TemporaryFile(dir=self.around.folder) as file:
+            self._make(reel.command, os.dup(file.fileno()), lambda: False)
+            yield _Spool(file, self.feed.channels)
+
+
+class _PictureFeeder(_Feeder):
+    def __init__(self, feed: PictureFeed, into: int, around: _Around) -> None:
+        super().__init__(feed.name, into, around)
+        self.feed = feed
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The parts' streams as one: the headers of all but the first are left out."""
+        for number, command in enumerate(self.feed.parts):
+            with self._streamed(command) as pipe:
+                if number:
+                    head = b""
+                    while _NUT_SYNCPOINT not in head and (more := pipe.read(_PIPE_BYTES)):
+                        head += more
+                    at = head.find(_NUT_SYNCPOINT)
+                    yield head[at:] if at >= 0 else b""
+                while block := pipe.read(_PIPE_BYTES):
+                    yield block
 
 
 class _Reader(Protocol):

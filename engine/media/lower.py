@@ -73,13 +73,16 @@ class Lowering(SoundLowering):
     files where they are of sources: each run seeks by itself.
     """
 
-    def __init__(self, resolve: Resolver, measured: Measured, roots: Sequence[Expr]) -> None:
+    def __init__(
+        self, resolve: Resolver, measured: Measured, roots: Sequence[Expr], part_of: Lowering | None = None
+    ) -> None:
+        """`part_of`: the lowering of the whole, whose time base and colours a part has to have."""
         self.resolve, self.measured, self.roots = resolve, measured, roots
         self.sound_plans: dict[Expr, SoundPlan] = {}
         self.picture_runs: dict[Expr, list[Run]] = {}
         self.below: dict[Expr, tuple[Expr, ...]] = {}
         self.sources: dict[Expr, Located] = {}
-        self.nodes = self._planned(roots)
+        self.nodes = self._ordered(roots)
         self.uses = _uses(self.nodes, self.below, roots)
         self.inputs: dict[Any, Any] = {}
         self.repeats: Counter[Any] = Counter()
@@ -87,22 +90,24 @@ class Lowering(SoundLowering):
         self.fed: list[FedSound] = []
         self.opened = 0
         infos = [located.info for node, located in self.sources.items() if isinstance(node, Picture)]
-        self.ticks = _common_ticks(infos)
-        self.colors = _colors(infos)
+        self.ticks: int = part_of.ticks if part_of else _common_ticks(infos)
+        self.colors: dict[str, str] = part_of.colors if part_of else _colors(infos)
 
-    def _planned(self, roots: Sequence[Expr]) -> list[Expr]:
-        """Every node that becomes filters of this command, inputs before what uses them."""
-        found: list[Expr] = []
-        stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
+    def _ordered(self, roots: Iterable[Expr]) -> list[Expr]:
+        """Every node that becomes filters of this command for the roots, inputs before what uses them."""
+        found: dict[Expr, None] = {}
+        entered: set[Expr] = set()
+        stack = list(roots)[::-1]
         while stack:
-            node, entered = stack.pop()
-            if entered:
-                found.append(node)
-            elif node not in self.below:
+            node = stack[-1]
+            if node in entered:
+                found.setdefault(stack.pop())
+                continue
+            entered.add(node)
+            if node not in self.below:
                 self.below[node] = self._plan(node)
-                stack.append((node, True))
-                stack.extend((one, False) for one in reversed(self.below[node]) if one not in self.below)
-        return found
+            stack.extend(one for one in reversed(self.below[node]) if one not in entered)
+        return list(found)
 
     def _plan(self, node: Expr) -> tuple[Expr, ...]:
         """Decide how a node is lowered; the nodes whose streams it takes, in order."""
@@ -127,19 +132,23 @@ class Lowering(SoundLowering):
     def picture_output(self, picture: Picture) -> Any:
         return self.lower(picture).filter("format", "yuv420p")
 
+    def fed_picture(self, name: str) -> Any:
+        """A picture that is fed, in its final times, as an input of the command."""
+        import ffmpeg
+
+        return ffmpeg.input(name, f="nut")["0"].filter("settb", f"1/{self.ticks}")
+
     def sound_output(self, sound: Sound) -> Any:
         return self.lower(sound)
 
     def lower(self, root: Expr) -> Any:
         """The stream of an expression. Inputs come first, so nothing recurses."""
-        for node in self.nodes:
+        for node in self._ordered([root]):
             if node not in self.made:
                 inputs = [self._take(one) for one in self.below[node]]
                 op = "timeline" if is_timeline(node) else node.op
                 lowered = getattr(self, f"_{node.medium}_{op}")(node, inputs)
                 self.made[node] = self._shared(node, lowered)
-            if node is root:
-                break
         return self._take(root)
 
     def _take(self, node: Expr) -> Any:
