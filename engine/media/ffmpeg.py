@@ -118,7 +118,7 @@ def run_ffmpeg(
     for reader in readers:
         reader.start()
     try:
-        _wait(process, cancelled, timeout_s)
+        _wait(process, readers[1], cancelled, timeout_s)
     finally:
         _kill(process)
         for reader in readers:
@@ -132,14 +132,23 @@ def run_ffmpeg(
     return Finished(command, text)
 
 
-def _wait(process: subprocess.Popen[str], cancelled: Callable[[], bool], timeout_s: float | None) -> None:
+def _wait(
+    process: subprocess.Popen[str],
+    ended: threading.Thread,
+    cancelled: Callable[[], bool],
+    timeout_s: float | None,
+) -> None:
+    """`ended`: a thread that is through once the process closes its output. `Popen.wait` would look for its
+    end hundreds of times a second.
+    """
     waited = 0.0
     while True:
-        try:
-            process.wait(timeout=_POLL_S)
-            return
-        except subprocess.TimeoutExpired:
-            waited += _POLL_S
+        ended.join(_POLL_S)
+        waited += _POLL_S
+        if not ended.is_alive():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_POLL_S)
+                return
         if cancelled():
             raise Cancelled("the run was cancelled")
         if timeout_s is not None and waited >= timeout_s:
