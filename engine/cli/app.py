@@ -38,6 +38,14 @@ app = typer.Typer(
 )
 
 
+class Quality(StrEnum):
+    """How good what `run` makes is."""
+
+    DRAFT = "draft"
+    STANDARD = "standard"
+    MASTER = "master"
+
+
 class DrawingFormat(StrEnum):
     """How `graph` draws."""
 
@@ -97,6 +105,9 @@ def run(
         Path | None,
         typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
     ] = None,
+    quality: Annotated[
+        Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
+    ] = Quality.STANDARD,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
@@ -113,7 +124,9 @@ def run(
         )
     if agent is not None:
         given = _given(agent, request, inputs, clip, overrides, ignored, workspace)
-    return commands.run(given, plan_file, workspace, out, tuple(stubs or ()), facts_out, as_json=as_json)
+    return commands.run(
+        given, plan_file, workspace, out, tuple(stubs or ()), facts_out, quality.value, as_json=as_json
+    )
 
 
 @app.command()

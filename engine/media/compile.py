@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from hashlib import blake2b
 from itertools import pairwise
@@ -18,6 +17,7 @@ from engine.media.expr import Picture, Sound
 from engine.media.lower import Gain, Located, Lowering, Measured, Resolver
 from engine.media.optimise import optimise
 from engine.media.sounds import FedSound
+from engine.media.target import Target, sized
 from engine.media.time import Range
 
 __all__ = [
@@ -43,15 +43,6 @@ _INLINE_GRAPH = 60_000
 """Characters of a filter graph that may stand on the command line; a longer one goes into a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """How an output is encoded. `lossless` is for tests of exactness."""
-
-    crf: int = 18
-    preset: str = "veryfast"
-    lossless: bool = False
-
-
 def compile_render(
     picture: Picture | None,
     sound: Sound | None,
@@ -61,6 +52,7 @@ def compile_render(
     target: Target,
 ) -> Command:
     """The command that renders a picture, a sound, or both into an MP4 file."""
+    picture = picture and sized(picture, target)
     lowering = Lowering(resolve, measured, [one for one in (picture, sound) if one is not None])
     streams, options, feeds = [], dict[str, Any](), list[Feed]()
     if picture is not None:
@@ -154,7 +146,7 @@ def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
         "crf": target.crf,
         "video_track_timescale": lowering.ticks,
         "color_range": "tv",
-        **lowering.colors,
+        **lowering.colors.options(),
     }
 
 

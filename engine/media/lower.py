@@ -18,6 +18,7 @@ from math import ceil, floor, lcm
 from pathlib import Path
 from typing import Any
 
+from engine.media.colors import BT709, Colors, conformed, output_colors
 from engine.media.expr import Expr, Image, Picture, Sound
 from engine.media.info import MediaInfo
 from engine.media.probe import DEMUXERS, PROTOCOLS
@@ -91,7 +92,7 @@ class Lowering(SoundLowering):
         self.opened = 0
         infos = [located.info for node, located in self.sources.items() if isinstance(node, Picture)]
         self.ticks: int = part_of.ticks if part_of else _common_ticks(infos)
-        self.colors: dict[str, str] = part_of.colors if part_of else _colors(infos)
+        self.colors: Colors = part_of.colors if part_of else output_colors(infos) or BT709
 
     def _ordered(self, roots: Iterable[Expr]) -> list[Expr]:
         """Every node that becomes filters of this command for the roots, inputs before what uses them."""
@@ -208,14 +209,7 @@ class Lowering(SoundLowering):
         assert info.picture is not None
         stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
         stream = self._cut_picture(stream, zero, run)
-        scale: dict[str, Any] = {}
-        if info.picture.sar != 1 or (node.width, node.height) != (info.picture.width, info.picture.height):
-            scale |= {"w": node.width, "h": node.height}
-        if info.picture.color_range == "pc" or _is_rgb(info):
-            scale |= {"out_range": "tv", "out_color_matrix": "bt709" if _is_rgb(info) else "auto"}
-        if scale:
-            stream = stream.filter("scale", **scale).filter("setsar", 1)
-        return stream
+        return conformed(stream, info.picture, (node.width, node.height), self.colors)
 
     def _image_source(self, node: Image, _inputs: list[Any]) -> Any:
         import ffmpeg
@@ -287,8 +281,7 @@ class Lowering(SoundLowering):
         if isinstance(node.inputs[1], Image):
             if node.arg("opacity") != 1:
                 layer = layer.filter("colorchannelmixer", aa=float(node.arg("opacity")))
-            matrix = self.colors.get("colorspace", "bt709")
-            layer = layer.filter("scale", out_color_matrix=matrix, out_range="tv").filter(
+            layer = layer.filter("scale", out_color_matrix=self.colors.matrix, out_range="tv").filter(
                 "format", "yuva420p"
             )
         return inputs[0].overlay(
@@ -349,21 +342,3 @@ def _common_ticks(infos: Sequence[MediaInfo]) -> int:
     if exact > _MOST_TICKS:
         return 4 * _TICKS
     return exact * -(-_TICKS // exact)
-
-
-def _is_rgb(info: MediaInfo) -> bool:
-    return bool(info.picture and (info.picture.pixel_format or "").startswith(("rgb", "bgr", "gbr", "pal")))
-
-
-def _colors(infos: Sequence[MediaInfo]) -> dict[str, str]:
-    """The colour tags of an output: those of its first source; by its height where that has none."""
-    picture = infos[0].picture if infos else None
-    if picture is None:
-        return {}
-    usual = "bt709" if picture.height >= 720 or picture.width >= 1280 or _is_rgb(infos[0]) else "smpte170m"
-    matrix = picture.color_matrix or usual
-    return {
-        "color_primaries": picture.color_primaries or usual,
-        "color_trc": picture.color_transfer or usual,
-        "colorspace": "bt709" if _is_rgb(infos[0]) else matrix,
-    }

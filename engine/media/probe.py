@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MediaError
+from engine.media.colors import HDR
 from engine.media.expr import even
 from engine.media.info import MediaInfo, PictureInfo, SoundInfo
 from engine.media.time import parse_rate
@@ -371,8 +372,8 @@ def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureIn
         yield f"has {len(others)} more picture stream(s) (cover art or another angle), not used"
     if picture is not None and picture.variable:
         yield f"has a variable frame rate, {float(picture.rate):.3f} frames/s on average"
-    if picture is not None and picture.color_transfer in ("smpte2084", "arib-std-b67"):
-        yield "is HDR; its colours are not tone-mapped"
+    if picture is not None and picture.color_transfer in HDR:
+        yield f"is HDR ({HDR[picture.color_transfer]}): it is tone-mapped to SDR (BT.709)"
 
 
 _RANGES = {1: "tv", 2: "pc"}

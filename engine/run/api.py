@@ -20,6 +20,7 @@ from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
 from engine.media.item import Item, describe
+from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
@@ -144,6 +145,7 @@ def run(
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
+    quality: str = "standard",
 ) -> RunRecord:
     """Run an agent on real media.
 
@@ -166,15 +168,21 @@ def run(
     facts_out
         A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
         counts, durations, sizes and lineage where the media is not.
+    quality
+        `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
+        `"master"` (to be edited or encoded again).
 
     Raises
     ------
     RequestError
         The template or the request is wrong, a tile cannot be run yet, an input is unknown or does not fit:
         nothing has been started.
+    ValueError
+        There is no such quality.
     WorkspaceError
         The workspace cannot be written.
     """
+    target_of(quality)
     home = Path(workspace) if workspace is not None else default_workspace()
     library, store = Library(home), RunStore(home)
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
@@ -192,7 +200,9 @@ def run(
         store.save_document(run_id, "agent.json", json.dumps(decided.template.to_dict(), indent=1) + "\n")
     record = _Recorder(on_event, log.append)
     record.emit(_started(decided, resolved, run_id, "run", _now(), stubbed))
-    delivery = RunDelivery(decided, library, store, run_id, target, cancelled, render_timeout_s, _now)
+    delivery = RunDelivery(
+        decided, library, store, run_id, target, cancelled, render_timeout_s, _now, quality
+    )
     pool = executor or ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2), thread_name_prefix="tile")
     try:
         Coordinator(
