@@ -4,7 +4,7 @@ An output has the primaries, transfer and matrix of its first source, in the lim
 on its own keeps its colours as they are; BT.709 where that is HDR. Sources that differ are converted, each
 once. HDR (PQ or HLG) is tone-mapped to SDR: linear light in units of 203 cd/m², BT.2408's reference white,
 is left as it is up to 0.3 and compressed above, so that 1,000 cd/m² are white (`tonemap=mobius`); brighter
-light is clipped.
+light is clipped. The result is coded for a display of BT.1886.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def conformed(stream: Any, picture: PictureInfo, size: tuple[int, int], wanted: 
     elif not _alike(own, wanted) and not _is_rgb(picture):
         stream, own = _to(stream, picture.color_range or "tv", own, wanted), wanted
     elif picture.color_range == "pc" or _is_rgb(picture):
-        matrix = "bt709" if _is_rgb(picture) else "auto"
-        stream = stream.filter("scale", out_range="tv", out_color_matrix=matrix)
+        matrix = {"out_color_matrix": "bt709"} if _is_rgb(picture) else {}
+        stream = stream.filter("scale", out_range="tv", **matrix)
     if not _alike(own, wanted):
         stream = _to(stream.filter("format", "yuv420p"), "tv", own, wanted)
     if picture.sar == 1 and (picture.width - size[0], picture.height - size[1]) in ((0, 1), (1, 0), (1, 1)):
