@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -19,10 +20,12 @@ from PIL import Image as Pillow
 from engine.inputs.resolve import video_of
 from engine.media.compile import Gain, Located, Target, compile_render
 from engine.media.expr import Expr, Image, Picture, Sound
+from engine.media.feed import run_command
 from engine.media.ffmpeg import run_ffmpeg
 from engine.media.item import Video
 from engine.media.probe import probe
 from engine.media.render import NOTHING_ENCODED, Renderer
+from engine.media.time import Range
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 MEDIA = FIXTURES / "media"
@@ -112,9 +115,7 @@ def taken(picture: Picture | None, sound: Sound | None = None, **gains: Gain) ->
 
         out = Path(scratch) / "out.nut"
         command = compile_render(picture, sound, out, resolve, gains, Target(lossless=True))
-        for name, text in command.scripts:
-            (Path(scratch) / name).write_text(text)
-        finished = run_ffmpeg(command.args, cwd=Path(scratch))
+        finished = run_command(command, Path(scratch))
         if NOTHING_ENCODED in finished.stderr:
             return Taken((), (), np.zeros(0, np.float32))
         return take_apart(out)
@@ -146,3 +147,30 @@ def whole(name: str) -> Taken:
     zero = apart.times[0]
     scale = 32768 if np.abs(apart.samples).max() > 1 else 1
     return Taken(tuple(time - zero for time in apart.times), apart.frames, apart.samples / scale)
+
+
+def cut_samples(real: NDArray[np.float32], kept: Sequence[Range], rate: int) -> NDArray[np.float32]:
+    """What the ranges keep of a source's samples: ranges that touch are one, other joins fade over 4 ms."""
+    ranges: list[Range] = []
+    for start, end in kept:
+        ranges.append((ranges.pop()[0], end) if ranges and ranges[-1][1] == start else (start, end))
+    at, parts = Fraction(0), []
+    for start, end in ranges:
+        count = nearest((at + end - start) * rate) - nearest(at * rate)
+        part = real[nearest(start * rate) :][:count]
+        parts.append(np.pad(part, (0, count - len(part))))
+        at += end - start
+    parts = [part for part in parts if len(part)]
+    for index, part in enumerate(parts):
+        fade = min(rate * 4 // 1000, len(part) // 2)
+        ramp = np.arange(fade, dtype=np.float32) / max(fade, 1)
+        if index:
+            part[:fade] = part[:fade] * ramp
+        if fade and index + 1 < len(parts):
+            part[-fade:] = part[-fade:] * (1 - ramp)
+    return np.concatenate(parts)
+
+
+def nearest(value: Fraction) -> int:
+    """The nearest whole number, halves up."""
+    return int((value + Fraction(1, 2)) // 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from engine.cli.options import (
     Balance,
     Clip,
     Costs,
+    DrawingFormat,
     Facts,
     Given,
     Ignore,
@@ -22,6 +22,7 @@ from engine.cli.options import (
     Json,
     OptionalAgent,
     Prices,
+    Quality,
     Request,
     RunName,
     Set,
@@ -40,15 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class DrawingFormat(StrEnum):
-    """How `graph` draws."""
-
-    ASCII = "ascii"
-    MERMAID = "mermaid"
-    DOT = "dot"
-    SVG = "svg"
 
 
 def _version(wanted: bool) -> None:
@@ -101,6 +93,9 @@ def run(
         Path | None,
         typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
     ] = None,
+    quality: Annotated[
+        Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
+    ] = Quality.STANDARD,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
@@ -117,7 +112,9 @@ def run(
         )
     if agent is not None:
         given = _given(agent, request, inputs, clip, overrides, ignored, workspace)
-    return commands.run(given, plan_file, workspace, out, tuple(stubs or ()), facts_out, as_json=as_json)
+    return commands.run(
+        given, plan_file, workspace, out, tuple(stubs or ()), facts_out, quality.value, as_json=as_json
+    )
 
 
 @app.command()

@@ -27,6 +27,7 @@ def run(
     out: Path | None,
     stubs: tuple[str, ...] = (),
     facts_out: Path | None = None,
+    quality: str = "standard",
     *,
     as_json: bool,
 ) -> int:
@@ -45,6 +46,7 @@ def run(
                 on_event=watch,
                 cancelled=cancelled,
                 facts_out=facts_out,
+                quality=quality,
             )
         else:
             assert given is not None
@@ -60,6 +62,7 @@ def run(
                     on_event=watch,
                     cancelled=cancelled,
                     facts_out=facts_out,
+                    quality=quality,
                 )
     return recorded(record, as_json=as_json)
 

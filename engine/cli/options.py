@@ -15,6 +15,7 @@ __all__ = [
     "Balance",
     "Clip",
     "Costs",
+    "DrawingFormat",
     "Facts",
     "Given",
     "Ignore",
@@ -22,6 +23,7 @@ __all__ = [
     "Json",
     "OptionalAgent",
     "Prices",
+    "Quality",
     "Request",
     "RunName",
     "Set",
@@ -37,6 +39,23 @@ class Unknown(StrEnum):
 
     ERROR = "error"
     OPAQUE = "opaque"
+
+
+class Quality(StrEnum):
+    """How good what `run` makes is."""
+
+    DRAFT = "draft"
+    STANDARD = "standard"
+    MASTER = "master"
+
+
+class DrawingFormat(StrEnum):
+    """How `graph` draws."""
+
+    ASCII = "ascii"
+    MERMAID = "mermaid"
+    DOT = "dot"
+    SVG = "svg"
 
 
 Agent = Annotated[

@@ -55,11 +55,12 @@ def ffmpeg_version() -> str:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """What a finished ffmpeg process left: its command and all that it wrote to stderr (the last lines of
-    it).
+    it); and the commands that fed it.
     """
 
     command: tuple[str, ...]
     stderr: str
+    fed: tuple[tuple[str, ...], ...] = ()
 
 
 def run_ffmpeg(
@@ -69,6 +70,7 @@ def run_ffmpeg(
     cancelled: Callable[[], bool] = lambda: False,
     timeout_s: float | None = None,
     cwd: Path | None = None,
+    pipes: tuple[int, ...] = (),
 ) -> Finished:
     """Run ffmpeg to its end, in a process group of its own.
 
@@ -80,6 +82,8 @@ def run_ffmpeg(
         Called with the seconds of output written so far.
     cancelled
         Asked about 20 times a second; once it is true the process group is killed.
+    pipes
+        File descriptors that go over to the process: closed here once it has started, or could not be.
 
     Raises
     ------
@@ -99,9 +103,13 @@ def run_ffmpeg(
             errors="replace",
             cwd=cwd,
             start_new_session=True,
+            pass_fds=pipes,
         )
     except OSError as error:
         raise RenderError(f"ffmpeg could not be started: {error.strerror or error}") from None
+    finally:
+        for pipe in pipes:
+            os.close(pipe)
     stderr: deque[str] = deque(maxlen=_STDERR_LINES)
     readers = [
         threading.Thread(target=_read_stderr, args=(process, stderr), daemon=True),
@@ -110,28 +118,37 @@ def run_ffmpeg(
     for reader in readers:
         reader.start()
     try:
-        _wait(process, cancelled, timeout_s)
+        _wait(process, readers[1], cancelled, timeout_s)
     finally:
         _kill(process)
         for reader in readers:
             reader.join(timeout=5)
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
     text = "".join(stderr)
     if process.returncode != 0:
         raise RenderError(f"ffmpeg failed ({_status(process.returncode)}): {_last_useful(text)}")
     return Finished(command, text)
 
 
-def _wait(process: subprocess.Popen[str], cancelled: Callable[[], bool], timeout_s: float | None) -> None:
+def _wait(
+    process: subprocess.Popen[str],
+    ended: threading.Thread,
+    cancelled: Callable[[], bool],
+    timeout_s: float | None,
+) -> None:
+    """`ended`: a thread that is through once the process closes its output. `Popen.wait` would look for its
+    end hundreds of times a second.
+    """
     waited = 0.0
     while True:
-        try:
-            process.wait(timeout=_POLL_S)
-            return
-        except subprocess.TimeoutExpired:
-            waited += _POLL_S
+        ended.join(_POLL_S)
+        waited += _POLL_S
+        if not ended.is_alive():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=_POLL_S)
+                return
         if cancelled():
             raise Cancelled("the run was cancelled")
         if timeout_s is not None and waited >= timeout_s:

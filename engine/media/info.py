@@ -43,6 +43,10 @@ class PictureInfo(_Info):
         Presentation time of the first frame, in ticks of `time_base`.
     duration
         Seconds from the first frame's presentation to the end of the last.
+    key_gap
+        The longest that a decoder which begins anywhere waits for a keyframe, in seconds; None if unknown.
+    clean_keys
+        Whether all frames from any keyframe on can be decoded whole.
     pixel_format, depth
         As stored; bits per component.
     color_range, color_primaries, color_transfer, color_matrix
@@ -63,6 +67,8 @@ class PictureInfo(_Info):
     time_base: Exact
     start: int = 0
     duration: Exact
+    key_gap: Exact | None = None
+    clean_keys: bool = True
     pixel_format: str | None = None
     depth: int = 8
     color_range: str | None = None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import MediaError
+from engine.media.colors import HDR
 from engine.media.expr import even
 from engine.media.info import MediaInfo, PictureInfo, SoundInfo
 from engine.media.time import parse_rate
@@ -32,6 +33,7 @@ PROTOCOLS = "file,pipe"
 _IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _MAX_PIXELS = 100_000_000
 _MOST_UNDECODED = 300
+_IDR = 5
 _MILLISECOND = Fraction(1, 1000)
 _USUAL_RATES = tuple(
     Fraction(rate)
@@ -178,6 +180,8 @@ class _Scan:
     """What the packets of one stream say. Times in ticks of the stream."""
 
     times: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    clean: bool = True
     end: int | None = None
     packets: int = 0
     corrupt: bool = False
@@ -200,6 +204,9 @@ def _scan(container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
                 continue
             if packet.stream.index in pictures or not scan.times:
                 scan.times.append(time)
+                if packet.is_keyframe:
+                    scan.keys.append(time)
+                    scan.clean = scan.clean and _is_clean(packet)
             end = time + (packet.duration or 0)
             if scan.end is None or end > scan.end:
                 scan.end = end
@@ -208,15 +215,38 @@ def _scan(container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
             scan.corrupt = True
     for scan in scans.values():
         scan.times.sort()
+        scan.keys.sort()
     return scans
+
+
+def _is_clean(packet: Any) -> bool:
+    """Whether a keyframe is one that all is whole from: in H.264 an IDR picture; elsewhere its flag is
+    trusted.
+
+    x264 flags pictures of open groups, and those from which a gradual refresh starts, as keyframes too.
+    """
+    context = packet.stream.codec_context
+    if context.name != "h264":
+        return True
+    data, extra = bytes(packet), context.extradata or b""
+    length = (extra[4] & 3) + 1 if extra[:1] == b"\1" and len(extra) > 4 else 0
+    at = 0
+    while length and at + length < len(data):
+        if data[at + length] & 31 == _IDR:
+            return True
+        at += length + int.from_bytes(data[at : at + length], "big")
+    return not length and any(part and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
 
 
 def _whole(path: Path, stream: Any, scan: _Scan) -> None:
     """Refuse a stream that ends before its index says."""
     if not scan.times:
         raise MediaError(f"{path.name} holds no {stream.type} data that can be read")
-    if scan.corrupt or (stream.frames and scan.packets < stream.frames):
-        of = f"{scan.packets} of {stream.frames}" if stream.frames else "not all"
+    # Of PCM the index counts samples, not packets.
+    counted = 0 if stream.codec_context.name.startswith("pcm_") else stream.frames
+    short = stream.duration is not None and (scan.end or 0) - scan.times[0] < stream.duration - 1
+    if scan.corrupt or scan.packets < counted or (not counted and stream.frames and short):
+        of = f"{scan.packets} of {counted}" if counted else "not all"
         raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
 
 
@@ -263,6 +293,8 @@ def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
         time_base=base,
         start=scan.times[0],
         duration=(end - scan.times[0]) * base,
+        key_gap=max(after - key for key, after in pairwise([scan.times[0], *scan.keys, end])) * base,
+        clean_keys=scan.clean,
         pixel_format=layout.name,
         depth=max(component.bits for component in layout.components),
         color_range=_RANGES.get(int(frame.color_range)),
@@ -340,8 +372,8 @@ def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureIn
         yield f"has {len(others)} more picture stream(s) (cover art or another angle), not used"
     if picture is not None and picture.variable:
         yield f"has a variable frame rate, {float(picture.rate):.3f} frames/s on average"
-    if picture is not None and picture.color_transfer in ("smpte2084", "arib-std-b67"):
-        yield "is HDR; its colours are not tone-mapped"
+    if picture is not None and picture.color_transfer in HDR:
+        yield f"is HDR ({HDR[picture.color_transfer]}): it is tone-mapped to SDR (BT.709)"
 
 
 _RANGES = {1: "tv", 2: "pc"}

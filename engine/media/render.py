@@ -15,7 +15,8 @@ from engine.errors import RenderError
 from engine.files import whole_file
 from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_measure, compile_render
 from engine.media.expr import Expr, Image, Picture, Sound, walk
-from engine.media.ffmpeg import Finished, run_ffmpeg
+from engine.media.feed import run_command
+from engine.media.ffmpeg import Finished
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.optimise import optimise
 
@@ -141,16 +142,14 @@ class Renderer:
                 if NOTHING_ENCODED in finished.stderr:
                     raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
                 final = tuple(str(output) if arg == str(partial) else arg for arg in finished.command)
-                commands.append(final)
+                commands += [*finished.fed, final]
         return Rendered(output, tuple(commands), measured)
 
     def _run(
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
     ) -> Finished:
-        for name, text in command.scripts:
-            (folder / name).write_text(text, "utf-8")
-        return run_ffmpeg(
-            command.args, progress=progress, cancelled=self.cancelled, timeout_s=self.timeout_s, cwd=folder
+        return run_command(
+            command, folder, progress=progress, cancelled=self.cancelled, timeout_s=self.timeout_s
         )
 
     def _measure(
@@ -168,7 +167,7 @@ class Renderer:
 
         def levels(sound: Expr) -> tuple[float, float]:
             finished = self._run(compile_measure(_must_sound(sound), resolve, gains), folder)
-            commands.append(finished.command)
+            commands.extend((*finished.fed, finished.command))
             return read_levels(finished.stderr)
 
         wanted, ceiling = float(node.arg("lufs")), float(node.arg("peak"))

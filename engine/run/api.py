@@ -20,6 +20,7 @@ from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
 from engine.media.item import Item, describe
+from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
@@ -167,6 +168,7 @@ def run(
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
+    quality: str = "standard",
 ) -> RunRecord:
     """Run an agent on real media.
 
@@ -189,15 +191,21 @@ def run(
     facts_out
         A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
         counts, durations, sizes and lineage where the media is not.
+    quality
+        `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
+        `"master"` (to be edited or encoded again).
 
     Raises
     ------
     RequestError
         The template or the request is wrong, a tile cannot be run yet, an input is unknown or does not fit:
         nothing has been started.
+    ValueError
+        There is no such quality.
     WorkspaceError
         The workspace cannot be written.
     """
+    target_of(quality)
     home = Path(workspace) if workspace is not None else default_workspace()
     library, store = Library(home), RunStore(home)
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
@@ -209,12 +217,13 @@ def run(
     target = writable(out)
     run_id = str(uuid.uuid4())
     execution = Execution(
-        library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s
+        library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s, quality
     )
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json()}
         if decided.template is not None:
             kept["agent.json"] = json.dumps(decided.template.to_dict(), indent=1) + "\n"
+        kept["quality"] = quality
         if target is not None:
             kept["out"] = str(target.absolute())
         recorder = Recorder(on_event, store.begin(run_id, kept))

@@ -16,8 +16,10 @@ from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
 from engine.media.compile import Located
 from engine.media.expr import NO_SOURCE, Image
+from engine.media.info import MediaInfo
 from engine.media.item import Audio, Item, describe, digest_of, kept_of
 from engine.media.render import Renderer, media_type, suffix_of, write_thumbnail
+from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.coordinator import Delivered
 from engine.run.renders import RenderCache, render_key
@@ -51,6 +53,11 @@ def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -
     }
 
 
+def _size_of(info: MediaInfo) -> dict[str, int]:
+    """Width and height of what was made, which may be smaller than asked for."""
+    return {"width": info.picture.width, "height": info.picture.height} if info.picture else {}
+
+
 class RunDelivery:
     """Renders the outputs of one run.
 
@@ -60,6 +67,8 @@ class RunDelivery:
         A folder that receives a copy of every output and its thumbnail, or None.
     now
         The time, for `completed_at`.
+    quality
+        The name of a quality (`engine.media.target`).
     """
 
     def __init__(
@@ -72,11 +81,13 @@ class RunDelivery:
         cancelled: Callable[[], bool],
         timeout_s: float | None,
         now: Callable[[], str],
+        quality: str = "standard",
     ) -> None:
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.cancelled, self.timeout_s, self.now = out, cancelled, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
         self.renders = RenderCache(store, library)
+        self.quality, self._target = quality, target_of(quality)
         self._names: set[str] = set()
         self._lock = threading.Lock()
         scratch = store.workspace / "scratch"
@@ -96,7 +107,12 @@ class RunDelivery:
         """
         render_id = derived_id(self.run_id, item.node, item.index)
         renderer = Renderer(
-            self._locate, self._paint, cancelled=self.cancelled, progress=progress, timeout_s=self.timeout_s
+            self._locate,
+            self._paint,
+            cancelled=self.cancelled,
+            progress=progress,
+            timeout_s=self.timeout_s,
+            target=self._target,
         )
         name = self._name(item)
         scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
@@ -128,6 +144,8 @@ class RunDelivery:
                 thumbnail_path=str(picture) if picture else None,
                 asset_id=known.asset.id,
                 reused=known.reused,
+                quality=self.quality,
+                **_size_of(known.asset.info),
                 **known.facts,
             )
         )

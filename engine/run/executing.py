@@ -47,6 +47,8 @@ class Execution:
         Where tiles and renders run; by default a thread pool.
     render_timeout_s
         The longest that one ffmpeg process may take.
+    quality
+        How outputs are encoded.
     """
 
     library: Library
@@ -58,6 +60,7 @@ class Execution:
     cancelled: Callable[[], bool] = lambda: False
     executor: Executor | None = None
     render_timeout_s: float | None = None
+    quality: str = "standard"
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -75,7 +78,15 @@ class Execution:
         stop = self._stop(run_id)
         answers = Answers(self.library, None, stop)
         delivery = RunDelivery(
-            plan, self.library, self.store, run_id, self.out, stop, self.render_timeout_s, now
+            plan,
+            self.library,
+            self.store,
+            run_id,
+            self.out,
+            stop,
+            self.render_timeout_s,
+            now,
+            self.quality,
         )
         workers = max(2, os.cpu_count() or 2)
         pool = self.executor or ThreadPoolExecutor(max_workers=workers, thread_name_prefix="tile")

@@ -73,6 +73,7 @@ def resume(
             cancelled,
             executor,
             render_timeout_s,
+            store.document(run_id, "quality") or "standard",
         )
         log, items = store.reopen(run_id)
         recorder = Recorder(on_event, log, before)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from engine.errors import RenderError
 from engine.media.expr import Picture, Sound, dump, load
 from engine.media.item import Video
+from engine.media.optimise import optimise
 from engine.media.probe import probe
 from tests.laws.expressions import pictures, ranges
-from tests.media import SOURCES, renderer, source, taken, whole
+from tests.media import SOURCES, cut_samples, nearest, renderer, source, taken, whole
 
 REAL = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -42,29 +44,52 @@ def test_a_range_keeps_the_frames_from_its_start_up_to_but_not_its_end(
     assert all(abs(a - b) <= Fraction(2, 90_000) for a, b in zip(got.times, times, strict=True))
 
 
-@given(st.data(), st.sampled_from(["pal", "ntsc"]))
+@given(st.data(), st.sampled_from(["pal", "ntsc"]), st.sampled_from([4, 40]))
 @REAL
-def test_sound_is_cut_at_the_sample_and_never_drifts(data: st.DataObject, name: str) -> None:
+def test_sound_is_cut_at_the_sample_and_never_drifts(data: st.DataObject, name: str, most: int) -> None:
     video = source(name)
     assert video.sound is not None
-    kept = data.draw(ranges(video.duration))
+    kept = data.draw(ranges(video.duration, most))
     cut = video.sound.keep(kept)
     got = taken(None, cut).samples
-    real = whole(name).samples
-    rate, at, wanted = cut.rate, Fraction(0), []
-    for start, end in kept:
-        count = _round((at + end - start) * rate) - _round(at * rate)
-        first = _round(start * rate)
-        part = real[first : first + count]
-        wanted.append(np.pad(part, (0, count - len(part))))
-        at += end - start
-    expected = np.concatenate(wanted)
-    assert len(got) == len(expected) == _round(cut.duration * rate)
+    expected = cut_samples(whole(name).samples, kept, cut.rate)
+    assert len(got) == len(expected) == nearest(cut.duration * cut.rate)
     assert np.allclose(got, expected, atol=2e-4)
 
 
-def _round(value: Fraction) -> int:
-    return int((value + Fraction(1, 2)) // 1)
+@st.composite
+def sounds(draw: st.DrawFn) -> Sound:
+    """A random sound expression over the small sources."""
+    sound = source("pal").sound
+    other = source("ntsc").sound
+    assert sound is not None
+    assert other is not None
+    for _ in range(draw(st.integers(1, 4))):
+        step = draw(st.sampled_from(["cut", "cut", "join", "silence", "denoise"]))
+        if step == "cut":
+            sound = sound.keep(draw(ranges(sound.duration, draw(st.sampled_from([3, 30])))))
+        elif step == "join":
+            sound = sound.then(other.keep([(Fraction(1, 3), Fraction(4, 5))]), sound)
+        elif step == "silence":
+            sound = sound.then(Sound.silence(Fraction(1, 7), rate=sound.rate, channels=sound.channels))
+        else:
+            sound = sound.denoise()
+    return sound
+
+
+def optimised(sound: Sound) -> Sound:
+    better = optimise(sound)
+    assert isinstance(better, Sound)
+    return better
+
+
+@given(sounds())
+@REAL
+def test_an_optimised_sound_is_the_same_sample_for_sample(sound: Sound) -> None:
+    note(json.dumps(dump(sound)[:-1]))
+    plain, better = taken(None, sound).samples, taken(None, optimised(sound)).samples
+    assert len(plain) == nearest(sound.duration * sound.rate)
+    assert np.array_equal(plain, better)
 
 
 @given(pictures(), st.booleans())
