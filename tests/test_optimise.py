@@ -63,12 +63,6 @@ def test_a_cut_stops_at_a_picture_whose_frames_come_at_other_times() -> None:
     assert optimise(cut) is cut
 
 
-def test_a_cut_of_silence_is_silence() -> None:
-    assert optimise(VOICE.then(Sound.silence(Fraction(9))).keep(seconds((602, 604)))) is Sound.silence(
-        Fraction(2)
-    )
-
-
 @pytest.mark.parametrize(
     "picture",
     [

@@ -11,7 +11,7 @@ from engine.media.expr import Image, Picture, Sound, even
 from engine.media.time import Range
 from tests.media import SOURCES, source
 
-__all__ = ["pictures", "ranges", "sounds"]
+__all__ = ["pictures", "pictures_for", "ranges", "sounds"]
 
 Draw = st.DrawFn
 
@@ -129,6 +129,39 @@ def _joined(parts: list[Picture]) -> Picture:
 
 
 _STEPS = [_cut, _cut, _flip, _crop, _crop, _scale, _blur, _mark, _mark, _self, _other, _cover, _join, _chop]
+
+
+def _cut_on(draw: Draw, picture: Picture) -> Picture:
+    """Cut into ranges one of which begins where the one before ends."""
+    middle = picture.duration / draw(st.integers(2, 5))
+    return picture.keep([(Fraction(0), middle), (middle, picture.duration), (Fraction(0), middle)])
+
+
+_MET_BY: dict[str, tuple[Any, ...]] = {
+    "merge cuts": (_cut, _cut),
+    "join touching ranges": (_cut_on,),
+    "cut before effects": (_flip, _cut),
+    "cut both pictures": (_self, _cut),
+    "cut parts": (_join, _cut),
+    "flatten joins": (_join, _join),
+    "join cuts": (_chop,),
+    "join before effects": (_chop,),
+    "fuse crops": (_crop, _crop),
+    "crop before flip": (_flip, _crop),
+    "crop before overlay": (_mark, _crop),
+    "fuse flips": (_flip, _flip),
+    "drop unseen layer": (_mark,),
+    "drop hidden base": (_cover,),
+}
+
+
+@st.composite
+def pictures_for(draw: Draw, rule: str) -> Picture:
+    """A picture with operations in it that a rule looks for, by its name."""
+    picture = draw(pictures(2))
+    for step in _MET_BY[rule]:
+        picture = step(draw, picture)
+    return draw(st.sampled_from(_STEPS))(draw, picture) if draw(st.booleans()) else picture
 
 
 @st.composite

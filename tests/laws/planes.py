@@ -23,10 +23,10 @@ Values = NDArray[np.float64]
 
 
 class _Precise(Lowering):
-    """Lowers as ever, but in 12 bits from the sources on: what rounds each step to 8 bits rounds no more."""
+    """Lowers as ever, but in 12 bits from the first scale on: what rounds each to 8 bits rounds no more."""
 
-    def _picture_source(self, *args: Any, **options: Any) -> Any:
-        return super()._picture_source(*args, **options).filter("format", "yuv420p12le")
+    def _picture_scale(self, node: Picture, inputs: list[Any]) -> Any:
+        return super()._picture_scale(node, [inputs[0].filter("format", "yuv420p12le")])
 
 
 def fixture(name: str) -> Picture:

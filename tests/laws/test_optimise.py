@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 from engine.media.expr import Expr, Picture, Sound, dump, even
 from engine.media.ffmpeg import run_ffmpeg
 from engine.media.optimise import RULES, Rule, optimise
-from tests.laws.expressions import pictures, sounds
+from tests.laws.expressions import pictures, pictures_for, sounds
 from tests.laws.planes import fixture, luma, psnr, ssim, values
 from tests.media import Taken, source, taken
 
 EXACT = [rule for rule in RULES if rule.exactness == "exact"]
-OF_SOUND = {"shorten silence"}
-"""Rules that only sounds meet."""
 
 
 def real(examples: int) -> settings:
@@ -60,13 +58,11 @@ def test_the_exact_rules_together_leave_every_sample_as_it_is(sound: Sound) -> N
 
 @pytest.mark.parametrize("rule", EXACT, ids=str)
 def test_every_exact_rule_alone_leaves_every_frame_as_it_is(rule: Rule) -> None:
-    drawn: st.SearchStrategy[Expr] = sounds() if rule.name in OF_SOUND else pictures(5)
-
-    @given(drawn.filter(lambda node: optimise(node, [rule]) is not node))
+    @given(pictures_for(rule.name).filter(lambda picture: optimise(picture, [rule]) is not picture))
     @real(4)
-    def same(node: Expr) -> None:
-        note(json.dumps(dump(node)[:-1]))
-        assert_same(node, optimise(node, [rule]))
+    def same(picture: Picture) -> None:
+        note(json.dumps(dump(picture)[:-1]))
+        assert_same(picture, optimise(picture, [rule]))
 
     same()
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import groupby, pairwise
 from typing import Any
 
-from engine.media.expr import Expr, Picture, Sound, rebuild
+from engine.media.expr import Expr, Picture, rebuild
 from engine.media.ranges import compose, join_touching, offsets_of, pieces_of
 from engine.media.rules.rule import Rule, exact
 from engine.media.time import Range
@@ -40,15 +40,6 @@ def join_touching_ranges(node: Any) -> Expr | None:
     ranges = node.arg("ranges")
     joined = join_touching(ranges)
     return _kept(node.inputs[0], joined) if len(joined) < len(ranges) else None
-
-
-@exact("keep")
-def shorten_silence(node: Any) -> Expr | None:
-    """keep(silence, a) = silence as long as a"""
-    inner = node.inputs[0]
-    if inner.op != "silence":
-        return None
-    return Sound.silence(node.duration, rate=inner.rate, channels=inner.channels)
 
 
 @exact("keep")
@@ -166,7 +157,6 @@ def _joined(parts: Sequence[Any]) -> Expr:
 CUTS: tuple[Rule, ...] = (
     merge_cuts,
     join_touching_ranges,
-    shorten_silence,
     cut_before_effects,
     cut_both_pictures,
     cut_parts,
