@@ -298,7 +298,7 @@ class RunStore:
     def _unfinished(self, record: RunRecord) -> dict[str, Any]:
         """The record of a run without an end: it is being run, or the process that ran it died."""
         told = record.to_dict()
-        if not self.is_held(record.run_id):
+        if record.status is RunStatus.RUNNING and not self.is_held(record.run_id):
             what = f"interrupted: the process that ran it is gone; `tessera resume {record.run_id}` goes on"
             told |= {"status": RunStatus.FAILED.value, "status_message": what}
         return told
