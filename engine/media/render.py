@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import RenderError
 from engine.files import whole_file
 from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_measure, compile_render
+from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.ffmpeg import Finished, run_ffmpeg
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.optimise import optimise
+from engine.media.packets import Unsafe
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
+__all__ = ["Made", "Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
 
 NOTHING_ENCODED = "nothing was encoded"
 """What ffmpeg says of an output that holds no frame."""
@@ -33,11 +35,25 @@ _QUIET_LUFS = -69.0
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a render left: the file, the ffmpeg commands that made it, and what was measured on the way."""
+    """What a render left: the file, the ffmpeg commands that made it, what was measured on the way, and
+    what of it was copied (None for an image).
+    """
 
     path: Path
     commands: tuple[tuple[str, ...], ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    made: Made | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be rendered, optimised, and what that takes."""
+
+    picture: Picture | None
+    sound: Sound | None
+    resolve: Resolver
+    gains: dict[str, Gain]
+    folder: Path
 
 
 def suffix_of(value: Value) -> str:
@@ -128,21 +144,57 @@ class Renderer:
             for node in walk(*roots):
                 if node.medium == "sound" and node.op == "loudness":
                     self._measure(node, resolve, gains, measured, commands, Path(folder))
+            work = _Work(_picture(better_picture), _sound(better_sound), resolve, gains, Path(folder))
             with _temporary(output) as partial:
-                command = compile_render(
-                    _picture(better_picture), _sound(better_sound), partial, resolve, gains, self.target
+                made, ran = self._make(work, partial)
+                commands.extend(
+                    tuple(str(output) if arg == str(partial) else arg for arg in one) for one in ran
                 )
-                seconds = float((picture or sound).duration)  # type: ignore[union-attr]
-                finished = self._run(
-                    command,
-                    Path(folder),
-                    lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0),
-                )
-                if NOTHING_ENCODED in finished.stderr:
-                    raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
-                final = tuple(str(output) if arg == str(partial) else arg for arg in finished.command)
-                commands.append(final)
-        return Rendered(output, tuple(commands), measured)
+        return Rendered(output, tuple(commands), measured, made)
+
+    def _make(self, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
+        """Copy what can be copied; where nothing can, or what is written fails its check, encode all."""
+        note = ""
+        if work.picture is not None and not self.target.lossless:
+            plan = plan_copy(work.picture, work.sound, work.resolve, self.target)
+            note = plan.note
+            if plan.picture is not None or plan.sound is not None:
+                try:
+                    return self._copy(plan, work, partial)
+                except Unsafe as doubt:
+                    note = str(doubt)
+        ran = self._encode(work, partial, work.picture, work.sound)
+        picture: Way | None = "encoded" if work.picture is not None else None
+        return Made(picture, "encoded" if work.sound is not None else None, note=note), [ran]
+
+    def _copy(self, plan: Plan, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
+        """Encode the half that is not copied, if there is one, and put the file together."""
+        ran = []
+        with tempfile.TemporaryDirectory(prefix=".part-", dir=partial.parent) as folder:
+            half = Path(folder) / "half.mp4"
+            halves = Halves()
+            if plan.picture is None:
+                halves = Halves(picture=half)
+                ran.append(self._encode(work, half, work.picture, None))
+            elif plan.sound is None and work.sound is not None:
+                halves = Halves(sound=half)
+                ran.append(self._encode(work, half, None, work.sound))
+            progress = (lambda _fraction: None) if ran else self.progress
+            made = write_copy(plan, halves, partial, cancelled=self.cancelled, progress=progress)
+        return made, ran
+
+    def _encode(
+        self, work: _Work, output: Path, picture: Picture | None, sound: Sound | None
+    ) -> tuple[str, ...]:
+        """Render a picture, a sound or both by ffmpeg, and give its command."""
+        command = compile_render(picture, sound, output, work.resolve, work.gains, self.target)
+        seconds = float((picture or sound).duration)  # type: ignore[union-attr]
+        finished = self._run(
+            command, work.folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
+        )
+        if NOTHING_ENCODED in finished.stderr:
+            raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
+        return finished.command
 
     def _run(
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None

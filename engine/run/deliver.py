@@ -115,6 +115,7 @@ class RunDelivery:
                 asset_id=asset.id,
                 commands=[list(command) for command in made.commands],
                 measured=made.measured,
+                render=made.made.to_dict() if made.made else None,
             )
         )
 
