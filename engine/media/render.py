@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -101,7 +102,7 @@ class Renderer:
     cancelled, progress
         As in `run_ffmpeg`; progress is a fraction of the whole, 0–1.
     timeout_s
-        For each ffmpeg process.
+        For each ffmpeg process, and for copying.
     """
 
     locate: Callable[[str], Located]
@@ -180,8 +181,19 @@ class Renderer:
                 halves = Halves(sound=half)
                 ran.append(self._encode(work, half, None, work.sound))
             progress = (lambda _fraction: None) if ran else self.progress
-            made = write_copy(plan, halves, partial, cancelled=self.cancelled, progress=progress)
+            made = write_copy(plan, halves, partial, cancelled=self._stopped(), progress=progress)
         return made, ran
+
+    def _stopped(self) -> Callable[[], bool]:
+        """`cancelled`, which fails once the time for one process is over."""
+        begun = time.monotonic()
+
+        def stopped() -> bool:
+            if self.timeout_s is not None and time.monotonic() - begun > self.timeout_s:
+                raise RenderError(f"copying took longer than {self.timeout_s:g} s and was stopped")
+            return self.cancelled()
+
+        return stopped
 
     def _encode(
         self, work: _Work, output: Path, picture: Picture | None, sound: Sound | None
