@@ -35,8 +35,8 @@ def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], boo
     """
     with open_media(output) as container:
         stream = alone(container, container.streams.video[0].index)
-        per_tick = stream.time_base * picture.ticks
-        read = [(int(one.pts * per_tick), one.is_discard) for one in _watched(container, stream, cancelled)]
+        per_tick = int(stream.time_base * picture.ticks)
+        read = [(one.pts * per_tick, one.is_discard) for one in _watched(container, stream, cancelled)]
         shown = sorted(time for time, hidden in read if not hidden)
         if shown != list(picture.times):
             raise Unsafe(f"a check found {len(shown)} pictures for {len(picture.times)}, or other times")

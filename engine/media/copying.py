@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import merge
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -246,15 +247,7 @@ def _write(
 
 def _by_time(tracks: list[Iterator[Any]]) -> Iterator[Any]:
     """The packets of all tracks, those to be decoded earlier first."""
-    waiting = [(track, next(track, None)) for track in tracks]
-    while True:
-        there = [(one.dts * one.time_base, place) for place, (_track, one) in enumerate(waiting) if one]
-        if not there:
-            return
-        place = min(there)[1]
-        track, packet = waiting[place]
-        yield packet
-        waiting[place] = (track, next(track, None))
+    return merge(*tracks, key=lambda packet: float(packet.dts * packet.time_base))
 
 
 def _all_packets(path: Path, kind: str, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
