@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import RenderError
 from engine.files import whole_file
-from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_measure, compile_render
+from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_render
 from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.ffmpeg import Finished, run_ffmpeg
 from engine.media.item import Audio, Project, Value, Video
+from engine.media.levels import Leveller
 from engine.media.optimise import optimise
 from engine.media.packets import Unsafe
 
@@ -29,9 +29,6 @@ __all__ = ["Made", "Rendered", "Renderer", "media_type", "suffix_of", "write_thu
 
 NOTHING_ENCODED = "nothing was encoded"
 """What ffmpeg says of an output that holds no frame."""
-
-_TRUE_PEAK_MARGIN = 0.1
-_QUIET_LUFS = -69.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,24 +131,23 @@ class Renderer:
                 raise RenderError("projects cannot be written yet")
 
     def _timed(self, picture: Picture | None, sound: Sound | None, output: Path) -> Rendered:
-        better_picture = optimise(picture) if picture else None
-        better_sound = optimise(sound) if sound else None
-        roots = [one for one in (better_picture, better_sound) if one is not None]
-        with tempfile.TemporaryDirectory(prefix="tessera-") as folder:
-            resolve = _Leaves(self, Path(folder)).resolve
-            gains: dict[str, Gain] = {}
-            measured: dict[str, Any] = {}
-            commands: list[tuple[str, ...]] = []
-            for node in walk(*roots):
-                if node.medium == "sound" and node.op == "loudness":
-                    self._measure(node, resolve, gains, measured, commands, Path(folder))
-            work = _Work(_picture(better_picture), _sound(better_sound), resolve, gains, Path(folder))
+        better_picture = _picture(optimise(picture)) if picture else None
+        better_sound = _sound(optimise(sound)) if sound else None
+        with tempfile.TemporaryDirectory(prefix="tessera-") as name:
+            folder = Path(name)
+            leveller = Leveller(
+                lambda command: self._run(command, folder), _Leaves(self, folder).resolve, folder
+            )
+            if better_sound is not None:
+                better_sound = leveller.level(better_sound)
+            work = _Work(better_picture, better_sound, leveller.resolve, leveller.gains, folder)
+            commands = leveller.commands
             with _temporary(output) as partial:
                 made, ran = self._make(work, partial)
                 commands.extend(
                     tuple(str(output) if arg == str(partial) else arg for arg in one) for one in ran
                 )
-        return Rendered(output, tuple(commands), measured, made)
+        return Rendered(output, tuple(commands), leveller.measured, made)
 
     def _make(self, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
         """Copy what can be copied; where nothing can, or what is written fails its check, encode all."""
@@ -217,39 +213,6 @@ class Renderer:
             command.args, progress=progress, cancelled=self.cancelled, timeout_s=self.timeout_s, cwd=folder
         )
 
-    def _measure(
-        self,
-        node: Expr,
-        resolve: Resolver,
-        gains: dict[str, Gain],
-        measured: dict[str, Any],
-        commands: list[tuple[str, ...]],
-        folder: Path,
-    ) -> None:
-        """Find the gain of a `loudness` node: measure, and where a limiter must act, measure with it once
-        more.
-        """
-
-        def levels(sound: Expr) -> tuple[float, float]:
-            finished = self._run(compile_measure(_must_sound(sound), resolve, gains), folder)
-            commands.append(finished.command)
-            return read_levels(finished.stderr)
-
-        wanted, ceiling = float(node.arg("lufs")), float(node.arg("peak"))
-        loudness, peak = levels(node.inputs[0])
-        if loudness <= _QUIET_LUFS:
-            gains[node.digest] = Gain(0.0, False)
-            measured[node.digest] = {"loudness_lufs": None, "true_peak_dbtp": None, "gain_db": 0.0}
-            return
-        gain = wanted - loudness
-        limit = peak + gain > ceiling - _TRUE_PEAK_MARGIN
-        gains[node.digest] = Gain(gain, limit)
-        if limit:
-            limited, _peak = levels(node)
-            gain += min(wanted - limited, 6.0)
-            gains[node.digest] = Gain(gain, True)
-        measured[node.digest] = {"loudness_lufs": loudness, "true_peak_dbtp": peak, "gain_db": round(gain, 2)}
-
     def _image(self, image: Image, output: Path) -> Rendered:
         picture = self.raster(image)
         kind = image_format(image)
@@ -287,11 +250,6 @@ def _sound(node: Expr | None) -> Sound | None:
     return node
 
 
-def _must_sound(node: Expr) -> Sound:
-    assert isinstance(node, Sound)
-    return node
-
-
 class _Leaves:
     """The files of an expression's leaves; images become PNG files of our own writing, whatever they were."""
 
@@ -319,18 +277,6 @@ def _temporary(output: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise RenderError(f"cannot write {output}: {error.strerror or error}") from None
-
-
-_LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTILINE)
-
-
-def read_levels(stderr: str) -> tuple[float, float]:
-    """Integrated loudness (LUFS) and true peak (dBTP) from what ebur128 printed at its end."""
-    found = dict(_LEVEL.findall(stderr))
-    try:
-        return float(found["I"]), float(found["Peak"])
-    except KeyError:
-        raise RenderError("the loudness could not be measured: ffmpeg printed no summary") from None
 
 
 def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:
