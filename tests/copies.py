@@ -34,6 +34,11 @@ FILES: dict[str, str] = {
     "vfr.mp4": f"-vf {{vfr}} -fps_mode vfr {X264} -g 12 -bf 3",
     "vfr.mkv": f"-vf {{vfr}} -fps_mode vfr {X264} -g 12 -bf 3",
     "open.mp4": f"-r 25 {X264} -g 12 -bf 3 -x264-params open-gop=1:keyint=12:min-keyint=12:scenecut=0",
+    "deep.mp4": f"-r 25 {X264} -g 10 -bf 8 -refs 6 -x264-params b-adapt=2:b-pyramid=strict:slices=2",
+    "repeating.mp4": f"-r 25 {X264} -g 10 -bf 3 -profile:v main -x264-params repeat-headers=1",
+    "fields.mp4": f"-r 25 {X264} -g 10 -bf 3 -flags +ildct+ilme -x264-params tff=1",
+    "refresh.mp4": f"-r 25 {X264} -g 40 -bf 0 -x264-params intra-refresh=1",
+    "av1.mp4": "-r 25 -c:v libsvtav1 -preset 12 -g 20",
     "full.mp4": f"-r 25 {X264} -g 12 -bf 3 -pix_fmt yuvj420p -color_range pc",
     "hevc.mp4": "-r 25 -c:v libx265 -preset ultrafast -x265-params keyint=12:log-level=error",
 }

@@ -239,7 +239,7 @@ def _setup(stream: Any) -> Configuration:
     Raises
     ------
     Unsafe
-        It has fields, several parameter sets, or a form that cannot be matched.
+        It has fields, or a form that cannot be matched.
     """
     try:
         setup = Configuration.parse(bytes(stream.codec_context.extradata or b""))
@@ -248,8 +248,6 @@ def _setup(stream: Any) -> Configuration:
         raise Unsafe(str(error)) from None
     if not progressive:
         raise Unsafe("it may hold fields (interlaced)")
-    if len(setup.sequences) != 1:
-        raise Unsafe("it has several parameter sets")
     return setup
 
 
@@ -288,8 +286,6 @@ class _Splicer:
         for access in group.pictures:
             if self.cancelled():
                 raise Cancelled("the run was cancelled")
-            if not (needed or copied):
-                break
             packet = next(source, None)
             if packet is None or packet.pts != access.pts:
                 raise Unsafe("it reads otherwise the second time")
