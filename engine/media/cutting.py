@@ -25,6 +25,9 @@ __all__ = ["CopiedPicture", "Sample", "cut_picture", "sample_of", "whole_picture
 _CODING_COST = 8
 """What coding a picture costs, in decodings of one: about that of x264's veryfast beside its decoder."""
 
+_PARTS_TRIED = 16
+"""Ranges after which it is asked, and asked again, whether going on is worth it."""
+
 _SAMPLED_EVERY = 16
 _SAMPLED_BEFORE = 2
 """Copied pictures before a join of which a sample is taken."""
@@ -48,7 +51,6 @@ class _Part:
 
     groups: tuple[Group, ...]
     shift: int
-    low: int
 
 
 @dataclass
@@ -85,12 +87,6 @@ class CopiedPicture:
     def copied(self) -> int:
         """How many are copied."""
         return len(self.line.pts) - self.encoded
-
-    def is_worth_it(self) -> bool:
-        """Whether this takes at most half of the work of coding every picture anew."""
-        groups = [group for part in self.parts for group in part.groups]
-        cost = sum(group.decoded + _CODING_COST * len(group.encoded) for group in groups)
-        return 2 * cost <= (1 + _CODING_COST) * len(self.times)
 
     def joins(self) -> list[tuple[int, int]]:
         """Places in the order of coding at which packets follow that do not follow so in the source, each
@@ -176,7 +172,7 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
         info,
         ticks,
         scale,
-        (_Part((group,), shift, 0),),
+        (_Part((group,), shift),),
         timeline(moved, last),
         tuple(time * scale - shift for time in times),
     )
@@ -207,12 +203,14 @@ def cut_picture(
             if not shown:
                 continue
             groups = tuple(groups_of(pictures, low, high))
-            parts.append(_Part(groups, shift, low))
+            parts.append(_Part(groups, shift))
             for group in groups:
                 order.extend(time * scale - shift for time in (*group.copied, *group.encoded))
             times.extend(time * scale - shift for time in shown)
             lasts = next(one.duration for one in pictures if one.pts == shown[-1]) * scale
             last = max(min(lasts, floor(at * ticks) - times[-1]), 1)
+            if len(parts) % _PARTS_TRIED == 0:
+                _check_worth(parts)
     if not order:
         raise Unsafe("it shows no picture")
     found = CopiedPicture(
@@ -228,9 +226,24 @@ def cut_picture(
     )
     if not found.copied:
         raise Unsafe("no whole group of pictures lies within what is kept")
-    if not found.is_worth_it():
-        raise Unsafe("too little of it could be copied to win time")
+    _check_worth(parts)
     return found
+
+
+def _check_worth(parts: Sequence[_Part]) -> None:
+    """See that this takes at most half of the work of coding every picture anew.
+
+    Raises
+    ------
+    Unsafe
+        It does not.
+    """
+    groups = [group for part in parts for group in part.groups]
+    encoded = sum(len(group.encoded) for group in groups)
+    shown = encoded + sum(len(group.copied) for group in groups)
+    cost = sum(group.decoded for group in groups) + _CODING_COST * encoded
+    if 2 * cost > (1 + _CODING_COST) * shown:
+        raise Unsafe("too little of it could be copied to win time")
 
 
 def _setup(stream: Any) -> Configuration:
