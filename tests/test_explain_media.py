@@ -115,18 +115,21 @@ def test_media_that_is_not_here_has_a_placeholder_named_by_its_id(tmp_path: Path
 
 
 def test_a_command_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    done = tessera("plan", agent("trimmer"), "--input", TALK_MP4, "--explain-media", cwd=tmp_path)
-    (line,) = (line.strip() for line in done.stdout.splitlines() if "-filter_complex" in line)
-    subprocess.run(["sh", "-c", f"{line} -v error"], check=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    line = ["--input", MEDIA / "portrait.mp4", "--explain-media"]
+    done = tessera("plan", agent("pad"), *line, cwd=tmp_path)
+    (command,) = (line.strip() for line in done.stdout.splitlines() if "-filter_complex" in line)
+    subprocess.run(["sh", "-c", f"{command} -v error"], check=True, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert list(tmp_path.glob("*.mp4"))
 
 
 def test_a_loudness_is_measured_before_it_is_used(tmp_path: Path) -> None:
     planned = explained("enhance", tmp_path, "--input", TALK_MP4)
     (output,) = planned["outputs"]
-    measure, render = output["commands"]
+    *measures, render = output["commands"]
     assert output["measures"]
-    assert any("ebur128" in word for word in measure)
+    assert output["ways"] == {"picture": "copied", "sound": "encoded"}
+    assert measures
+    assert all(any("ebur128" in word for word in measure) for measure in measures)
     assert any("volume=" in word for word in render)
 
 

@@ -65,13 +65,13 @@ def patches(
     return path
 
 
-def render(output: Path, *sources: Path, target: Target | None = None) -> Path:
-    """The sources one after another."""
+def render(output: Path, *sources: Path, target: Target | None = None, changed: bool = False) -> Path:
+    """The sources one after another; `changed`, upside down, so that nothing is copied."""
     known = {str(index): Located(path, probe(path)) for index, path in enumerate(sources)}
     videos = [video_of(name, one.info) for name, one in known.items()]
     joined = videos[0].picture.then(*(video.picture for video in videos[1:]))
     renderer = Renderer(known.__getitem__, paint, target=target or Target(crf=1))
-    return renderer.render(Video(joined), output).path
+    return renderer.render(Video(joined.flip(vertical=changed)), output).path
 
 
 def shown(path: Path, at: float = 0.0) -> list[Rgb]:
@@ -126,7 +126,7 @@ def test_colours_and_their_tags_survive(
     tags: str, matrix: str, full: bool, depth: int, tmp_path: Path
 ) -> None:
     source = patches(tmp_path / "in.mp4", PATCHES, tags, matrix, depth, full)
-    made = render(tmp_path / "out.mp4", source)
+    made = render(tmp_path / "out.mp4", source, changed=True)
     assert_close(shown(made), PATCHES, 0.015)
     info = probe(made).picture
     assert info is not None

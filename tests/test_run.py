@@ -256,7 +256,7 @@ def test_cancelling_ends_ffmpeg_at_once_and_leaves_nothing_half_written(tmp_path
 
 def test_a_render_that_takes_too_long_fails_with_the_time_that_it_had(tmp_path: Path) -> None:
     record = run(
-        FIXTURES / "agents" / "pad.json",
+        FIXTURES / "agents" / "diamond.json",
         inputs=[str(MEDIA / "talk.mp4")],
         workspace=tmp_path,
         render_timeout_s=0.05,

@@ -103,6 +103,8 @@ def _output_lines(planned: MediaPlan, how: Explained) -> Iterator[str]:
         wide = max(len(rule.name) for rule, _number in how.fired)
         for rule, number in how.fired:
             yield f"  {number:>5,} × {rule.name:{wide}}  {rule.exactness:11}  {rule.law}"
+    ways = ", ".join(f"{half} {way}" for half, way in how.ways.items())
+    yield f"{ways} ({how.note})" if how.note else ways
     yield count(len(how.commands), "command")
     for command in how.commands:
         yield from (f"  {line}" for line in _command_lines(command))

@@ -70,10 +70,17 @@ def compile_render(
     return _command(lowering, streams, str(output), {**options, **suffix}, feeds)
 
 
-def compile_measure(sound: Sound, resolve: Resolver, measured: Measured) -> Command:
-    """The command that prints the EBU R128 loudness and true peak of a sound to stderr."""
+def compile_measure(
+    sound: Sound, resolve: Resolver, measured: Measured, *, peak: bool = True, keep: Path | None = None
+) -> Command:
+    """The command that prints the EBU R128 loudness, and the true peak, of a sound to stderr.
+
+    `keep` is a file (`.w64`) that receives the sound's samples.
+    """
     lowering = Lowering(resolve, measured, [sound])
-    stream = lowering.sound_output(sound).filter("ebur128", peak="true", framelog="quiet")
+    stream = lowering.sound_output(sound).filter("ebur128", peak="true" if peak else "none", framelog="quiet")
+    if keep is not None:
+        return _command(lowering, [stream], str(keep), {"f": "w64", "c:a": "pcm_f32le"})
     return _command(lowering, [stream], "-", {"f": "null"})
 
 

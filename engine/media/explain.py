@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import count, product
 from pathlib import Path
@@ -12,9 +12,11 @@ from string import ascii_lowercase
 from typing import Any
 
 from engine.errors import RenderError
-from engine.media.compile import Command, Gain, Resolver, Target, compile_measure, compile_render
+from engine.media.compile import Command, Gain, Resolver, Target, compile_render
+from engine.media.copying import plan_copy
 from engine.media.expr import Expr, Picture, Sound, dump, walk
-from engine.media.ffmpeg import ffmpeg_path
+from engine.media.ffmpeg import Finished, ffmpeg_path
+from engine.media.levels import Leveller
 from engine.media.optimise import RULES, Rule, optimise
 from engine.media.time import seconds_text
 
@@ -47,6 +49,11 @@ class Explained:
         The ffmpeg commands of a run, in order.
     measures
         Whether a command measures a loudness that the last one uses: until then that shows a gain of 0 dB.
+    ways
+        How the picture and the sound come into the file: `encoded`, `copied` packet by packet, or `cut`
+        (copied but for a few pictures at the edges).
+    note
+        Why what might have been copied is encoded.
     """
 
     before: Mapping[str, Expr]
@@ -54,6 +61,8 @@ class Explained:
     fired: tuple[tuple[Rule, int], ...] = ()
     commands: tuple[Command, ...] = ()
     measures: bool = False
+    ways: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -66,6 +75,8 @@ class Explained:
             "commands": [[program(), *command.args] for command in self.commands],
             "scripts": [dict(command.scripts) for command in self.commands],
             "measures": self.measures,
+            "ways": dict(self.ways),
+            "note": self.note,
         }
 
 
@@ -77,8 +88,15 @@ def program() -> str:
         return "ffmpeg"
 
 
-def explain(picture: Picture | None, sound: Sound | None, output: Path, resolve: Resolver) -> Explained:
+def explain(
+    picture: Picture | None,
+    sound: Sound | None,
+    output: Path,
+    resolve: Resolver,
+    target: Target | None = None,
+) -> Explained:
     """What a render of a picture, a sound or both does, by the functions that render."""
+    target = target or Target()
     before: dict[str, Expr] = {}
     if picture is not None:
         before["picture"] = picture
@@ -86,21 +104,36 @@ def explain(picture: Picture | None, sound: Sound | None, output: Path, resolve:
         before["sound"] = sound
     used = Counter[str]()
     after = {name: optimise(root, fired=used) for name, root in before.items()}
-    gains: dict[str, Gain] = {}
-    commands = []
-    for node in walk(*after.values()):
-        if isinstance(node, Sound) and node.op == "loudness":
-            below = node.inputs[0]
-            assert isinstance(below, Sound)
-            commands.append(compile_measure(below, resolve, gains))
-            gains[node.digest] = Gain(0.0, True)
-    commands.append(
-        compile_render(
-            _picture(after.get("picture")), _sound(after.get("sound")), output, resolve, gains, Target()
-        )
-    )
+    commands: list[Command] = []
+
+    def pretend(command: Command) -> Finished:
+        commands.append(command)
+        return Finished((), _LEVELS)
+
+    seen, heard = _picture(after.get("picture")), _sound(after.get("sound"))
+    leveller = Leveller(pretend, resolve, Path())
+    if heard is not None:
+        heard = leveller.level(heard)
+    gains = dict.fromkeys(leveller.gains, Gain(0.0, True))
+    ways: dict[str, str] = dict.fromkeys(before, "encoded")
+    note = ""
+    if seen is not None:
+        plan = plan_copy(seen, heard, leveller.resolve, target)
+        note = plan.note
+        if plan.picture is not None:
+            ways["picture"] = "cut" if plan.picture.encoded else "copied"
+            seen = None
+        if plan.sound is not None:
+            ways["sound"] = "copied"
+            heard = None
+    if seen is not None or heard is not None:
+        commands.append(compile_render(seen, heard, output, leveller.resolve, gains, target))
     fired = tuple((rule, used[rule.name]) for rule in RULES if used[rule.name])
-    return Explained(before, after, fired, tuple(commands), bool(gains))
+    return Explained(before, after, fired, tuple(commands), bool(gains), ways, note)
+
+
+_LEVELS = "  I: -30.0 LUFS\n  Peak: 0.0 dBFS\n"
+"""What stands for a measurement: loud enough to be raised, and in need of a limiter."""
 
 
 def _picture(node: Expr | None) -> Picture | None:

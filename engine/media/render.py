@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,33 +12,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RenderError
-from engine.files import whole_file
-from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_measure, compile_render
+from engine.files import part_prefix, whole_file
+from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_render
+from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.feed import run_command
 from engine.media.ffmpeg import Finished
 from engine.media.item import Audio, Project, Value, Video
+from engine.media.levels import Leveller
 from engine.media.optimise import optimise
+from engine.media.packets import Unsafe
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
+__all__ = ["Made", "Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
 
 NOTHING_ENCODED = "nothing was encoded"
 """What ffmpeg says of an output that holds no frame."""
 
-_TRUE_PEAK_MARGIN = 0.1
-_QUIET_LUFS = -69.0
-
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a render left: the file, the ffmpeg commands that made it, and what was measured on the way."""
+    """What a render left: the file, the ffmpeg commands that made it, what was measured on the way, and
+    what of it was copied (None for an image).
+    """
 
     path: Path
     commands: tuple[tuple[str, ...], ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
+    made: Made | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be rendered, optimised, and what that takes."""
+
+    picture: Picture | None
+    sound: Sound | None
+    resolve: Resolver
+    gains: dict[str, Gain]
+    folder: Path
 
 
 def suffix_of(value: Value) -> str:
@@ -86,7 +100,7 @@ class Renderer:
     cancelled, progress
         As in `run_ffmpeg`; progress is a fraction of the whole, 0–1.
     timeout_s
-        For each ffmpeg process.
+        For each ffmpeg process, and for copying.
     """
 
     locate: Callable[[str], Located]
@@ -118,32 +132,78 @@ class Renderer:
                 raise RenderError("projects cannot be written yet")
 
     def _timed(self, picture: Picture | None, sound: Sound | None, output: Path) -> Rendered:
-        better_picture = optimise(picture) if picture else None
-        better_sound = optimise(sound) if sound else None
-        roots = [one for one in (better_picture, better_sound) if one is not None]
-        with tempfile.TemporaryDirectory(prefix="tessera-") as folder:
-            resolve = _Leaves(self, Path(folder)).resolve
-            gains: dict[str, Gain] = {}
-            measured: dict[str, Any] = {}
-            commands: list[tuple[str, ...]] = []
-            for node in walk(*roots):
-                if node.medium == "sound" and node.op == "loudness":
-                    self._measure(node, resolve, gains, measured, commands, Path(folder))
+        better_picture = _picture(optimise(picture)) if picture else None
+        better_sound = _sound(optimise(sound)) if sound else None
+        with tempfile.TemporaryDirectory(prefix="tessera-") as name:
+            folder = Path(name)
+            leveller = Leveller(
+                lambda command: self._run(command, folder), _Leaves(self, folder).resolve, folder
+            )
+            if better_sound is not None:
+                better_sound = leveller.level(better_sound)
+            work = _Work(better_picture, better_sound, leveller.resolve, leveller.gains, folder)
+            commands = leveller.commands
             with _temporary(output) as partial:
-                command = compile_render(
-                    _picture(better_picture), _sound(better_sound), partial, resolve, gains, self.target
+                made, ran = self._make(work, partial)
+                commands.extend(
+                    tuple(str(output) if arg == str(partial) else arg for arg in one) for one in ran
                 )
-                seconds = float((picture or sound).duration)  # type: ignore[union-attr]
-                finished = self._run(
-                    command,
-                    Path(folder),
-                    lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0),
-                )
-                if NOTHING_ENCODED in finished.stderr:
-                    raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
-                final = tuple(str(output) if arg == str(partial) else arg for arg in finished.command)
-                commands += [*finished.fed, final]
-        return Rendered(output, tuple(commands), measured)
+        return Rendered(output, tuple(commands), leveller.measured, made)
+
+    def _make(self, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
+        """Copy what can be copied; where nothing can, or what is written fails its check, encode all."""
+        note = ""
+        if work.picture is not None and not self.target.lossless:
+            plan = plan_copy(work.picture, work.sound, work.resolve, self.target)
+            note = plan.note
+            if plan.picture is not None or plan.sound is not None:
+                try:
+                    return self._copy(plan, work, partial)
+                except Unsafe as doubt:
+                    note = str(doubt)
+        ran = self._encode(work, partial, work.picture, work.sound)
+        picture: Way | None = "encoded" if work.picture is not None else None
+        return Made(picture, "encoded" if work.sound is not None else None, note=note), ran
+
+    def _copy(self, plan: Plan, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
+        """Encode the half that is not copied, if there is one, and put the file together."""
+        ran: list[tuple[str, ...]] = []
+        with tempfile.TemporaryDirectory(prefix=part_prefix(), dir=partial.parent) as folder:
+            half = Path(folder) / "half.mp4"
+            halves = Halves()
+            if plan.picture is None:
+                halves = Halves(picture=half)
+                ran += self._encode(work, half, work.picture, None)
+            elif plan.sound is None and work.sound is not None:
+                halves = Halves(sound=half)
+                ran += self._encode(work, half, None, work.sound)
+            progress = (lambda _fraction: None) if ran else self.progress
+            made = write_copy(plan, halves, partial, cancelled=self._stopped(), progress=progress)
+        return made, ran
+
+    def _stopped(self) -> Callable[[], bool]:
+        """`cancelled`, which fails once the time for one process is over."""
+        begun = time.monotonic()
+
+        def stopped() -> bool:
+            if self.timeout_s is not None and time.monotonic() - begun > self.timeout_s:
+                raise RenderError(f"copying took longer than {self.timeout_s:g} s and was stopped")
+            return self.cancelled()
+
+        return stopped
+
+    def _encode(
+        self, work: _Work, output: Path, picture: Picture | None, sound: Sound | None
+    ) -> list[tuple[str, ...]]:
+        """Render a picture, a sound or both by ffmpeg, and give its commands."""
+        command = compile_render(picture, sound, output, work.resolve, work.gains, self.target)
+        seconds = float((picture or sound).duration)  # type: ignore[union-attr]
+        finished = self._run(
+            command, work.folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
+        )
+        if NOTHING_ENCODED in finished.stderr:
+            raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
+        return [*finished.fed, finished.command]
 
     def _run(
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
@@ -151,39 +211,6 @@ class Renderer:
         return run_command(
             command, folder, progress=progress, cancelled=self.cancelled, timeout_s=self.timeout_s
         )
-
-    def _measure(
-        self,
-        node: Expr,
-        resolve: Resolver,
-        gains: dict[str, Gain],
-        measured: dict[str, Any],
-        commands: list[tuple[str, ...]],
-        folder: Path,
-    ) -> None:
-        """Find the gain of a `loudness` node: measure, and where a limiter must act, measure with it once
-        more.
-        """
-
-        def levels(sound: Expr) -> tuple[float, float]:
-            finished = self._run(compile_measure(_must_sound(sound), resolve, gains), folder)
-            commands.extend((*finished.fed, finished.command))
-            return read_levels(finished.stderr)
-
-        wanted, ceiling = float(node.arg("lufs")), float(node.arg("peak"))
-        loudness, peak = levels(node.inputs[0])
-        if loudness <= _QUIET_LUFS:
-            gains[node.digest] = Gain(0.0, False)
-            measured[node.digest] = {"loudness_lufs": None, "true_peak_dbtp": None, "gain_db": 0.0}
-            return
-        gain = wanted - loudness
-        limit = peak + gain > ceiling - _TRUE_PEAK_MARGIN
-        gains[node.digest] = Gain(gain, limit)
-        if limit:
-            limited, _peak = levels(node)
-            gain += min(wanted - limited, 6.0)
-            gains[node.digest] = Gain(gain, True)
-        measured[node.digest] = {"loudness_lufs": loudness, "true_peak_dbtp": peak, "gain_db": round(gain, 2)}
 
     def _image(self, image: Image, output: Path) -> Rendered:
         picture = self.raster(image)
@@ -222,11 +249,6 @@ def _sound(node: Expr | None) -> Sound | None:
     return node
 
 
-def _must_sound(node: Expr) -> Sound:
-    assert isinstance(node, Sound)
-    return node
-
-
 class _Leaves:
     """The files of an expression's leaves; images become PNG files of our own writing, whatever they were."""
 
@@ -254,18 +276,6 @@ def _temporary(output: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise RenderError(f"cannot write {output}: {error.strerror or error}") from None
-
-
-_LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTILINE)
-
-
-def read_levels(stderr: str) -> tuple[float, float]:
-    """Integrated loudness (LUFS) and true peak (dBTP) from what ebur128 printed at its end."""
-    found = dict(_LEVEL.findall(stderr))
-    try:
-        return float(found["I"]), float(found["Peak"])
-    except KeyError:
-        raise RenderError("the loudness could not be measured: ffmpeg printed no summary") from None
 
 
 def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:

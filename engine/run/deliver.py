@@ -123,6 +123,7 @@ class RunDelivery:
             return asset, {
                 "commands": [list(command) for command in made.commands],
                 "measured": made.measured,
+                "render": made.made.to_dict() if made.made else None,
             }
 
         key = render_key(item.value, renderer.target, self._types)

@@ -1,0 +1,110 @@
+"""Checks of a file that was put together from copied packets: every picture counted, every join decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import dropwhile
+from pathlib import Path
+from typing import Any
+
+from engine.errors import Cancelled
+from engine.media.cutting import CopiedPicture, Sample, sample_of
+from engine.media.packets import Unsafe, alone
+from engine.media.probe import open_media
+
+__all__ = ["check_copy"]
+
+_DECODED_AFTER = 3
+"""Pictures after a join, as coded, that are decoded with it."""
+
+_DECODED_BEFORE = 4
+
+_WORST_MSE = 650.0
+"""The most that a picture coded anew may be off (a PSNR of 20 dB): even noise is less, a broken one more."""
+
+
+def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) -> None:
+    """See that a file shows the pictures that it must, at their times, and that it decodes across every join.
+
+    Raises
+    ------
+    Unsafe
+        It does not.
+    Cancelled
+        `cancelled()` became true.
+    """
+    with open_media(output) as container:
+        stream = alone(container, container.streams.video[0].index)
+        per_tick = int(stream.time_base * picture.ticks)
+        read = [(one.pts * per_tick, one.is_discard) for one in _watched(container, stream, cancelled)]
+        shown = sorted(time for time, hidden in read if not hidden)
+        if shown != list(picture.times):
+            raise Unsafe(f"a check found {len(shown)} pictures for {len(picture.times)}, or other times")
+        stream.thread_type = "AUTO"
+        for first, last, wanted in _windows(picture):
+            times = [time for time, _hidden in read[first:last]]
+            found = _decoded(container, stream, times, wanted, cancelled)
+            _compare(picture, found, wanted)
+
+
+def _watched(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
+    for packet in container.demux(stream):
+        if cancelled():
+            raise Cancelled("the run was cancelled")
+        if packet.size:
+            yield packet
+
+
+def _windows(picture: CopiedPicture) -> list[tuple[int, int, set[int]]]:
+    """Ranges of packets from where decoding may begin over one join each, and the times of the pictures that
+    are to be looked at.
+    """
+    times = picture.line.pts
+    return [
+        (first, last, {*times[max(first, join - _DECODED_BEFORE) : last], *_sampled(picture, first, last)})
+        for first, join in picture.joins()
+        for last in [min(join + _DECODED_AFTER, len(times))]
+    ]
+
+
+def _sampled(picture: CopiedPicture, first: int, last: int) -> Iterator[int]:
+    return (time for time in picture.line.pts[first:last] if time in picture.samples)
+
+
+def _decoded(
+    container: Any, stream: Any, times: list[int], wanted: set[int], cancelled: Callable[[], bool]
+) -> dict[int, Sample]:
+    """Samples of the wanted pictures among those with these times, in the order of coding."""
+    context = stream.codec_context
+    found: dict[int, Sample] = {}
+
+    def take(frames: list[Any]) -> None:
+        for frame in frames:
+            if frame.pts in wanted and not frame.is_corrupt:
+                found[frame.pts] = sample_of(frame)
+
+    container.seek(times[0], stream=stream, backward=True)
+    source = dropwhile(lambda one: one.pts != times[0], _watched(container, stream, cancelled))
+    for time, packet in zip(times, source, strict=False):
+        if packet.pts != time:
+            break
+        context.skip_frame = "DEFAULT" if time in wanted else "NONREF"
+        take(stream.decode(packet))
+    take(stream.decode(None))
+    context.flush_buffers()
+    return found
+
+
+def _compare(picture: CopiedPicture, found: dict[int, Sample], wanted: set[int]) -> None:
+    import numpy as np
+
+    if found.keys() != wanted:
+        raise Unsafe("a check could not decode every picture at a join")
+    anew = picture.recoded()
+    for time, sample in found.items():
+        known = picture.samples.get(time)
+        if known is None or sample == known:
+            continue
+        apart = np.frombuffer(sample, np.uint8).astype(float) - np.frombuffer(known, np.uint8)
+        if time not in anew or np.mean(apart**2) > _WORST_MSE:
+            raise Unsafe("a check found a picture at a join that is not the source's")

@@ -1,0 +1,263 @@
+"""Copying what need not change: which halves of a video can be copied from its source, and the file made so.
+
+A picture is copied where its expression is an H.264, AV1 or VP9 source as it is; where it keeps ranges of an
+H.264 source, it is cut. A sound is copied where it is one range of an AAC source in an MP4 file. The other
+half is encoded by ffmpeg as ever. What was written is checked; on any doubt nothing is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from heapq import merge
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.errors import Cancelled, MediaError, RenderError
+from engine.media.check import check_copy
+from engine.media.colors import HDR
+from engine.media.compile import Target
+from engine.media.cutting import CopiedPicture, cut_picture, whole_picture
+from engine.media.expr import Expr, Picture, Sound
+from engine.media.hearing import CopiedSound, copy_sound
+from engine.media.lower import Lowering, Resolver
+from engine.media.packets import Unsafe
+from engine.media.probe import open_media
+from engine.media.time import Range
+
+__all__ = ["Halves", "Made", "Plan", "Way", "plan_copy", "write_copy"]
+
+_WHOLE = ("h264", "av1", "libdav1d", "vp9", "libvpx-vp9")
+"""Codecs whose packets browsers play from an MP4 file. HEVC is not one: many have no decoder for it."""
+
+_CUT = ("h264",)
+_FORMATS = ("yuv420p", "yuvj420p")
+_CONTAINERS = ("mp4", "matroska")
+
+Way = Literal["copied", "cut", "encoded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a file was made.
+
+    Attributes
+    ----------
+    picture, sound
+        `"copied"` packet by packet, `"cut"` (copied but for a few pictures at the edges), `"encoded"`, or
+        None where there is none.
+    frames_copied, frames_encoded
+        Pictures of the file; both 0 where all were encoded.
+    note
+        Why what might have been copied was encoded; empty where nothing might have been.
+    """
+
+    picture: Way | None
+    sound: Way | None
+    frames_copied: int = 0
+    frames_encoded: int = 0
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "picture": self.picture,
+            "sound": self.sound,
+            "frames_copied": self.frames_copied,
+            "frames_encoded": self.frames_encoded,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What of a video is copied: its picture, its sound, or both. `note`: why not the other, if it might."""
+
+    picture: CopiedPicture | None
+    sound: CopiedSound | None
+    note: str = ""
+
+
+def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, target: Target) -> Plan:
+    """What can be copied of an optimised picture and sound."""
+    notes = []
+
+    def tried(plan: Callable[[], Any]) -> Any:
+        try:
+            return plan()
+        except (Unsafe, MediaError) as doubt:
+            notes.append(str(doubt))
+            return None
+
+    seen = tried(lambda: _plan_picture(picture, resolve, target))
+    heard = tried(lambda: _plan_sound(sound, resolve)) if sound is not None else None
+    return Plan(seen, heard, "; ".join(notes))
+
+
+def _kept(node: Expr) -> tuple[Expr, tuple[Range, ...]] | None:
+    """The source that a node shows, and the ranges of it in their order; None for any other node."""
+    if node.op == "source":
+        return node, ()
+    if node.op != "keep" or node.inputs[0].op != "source":
+        return None
+    ranges = node.arg("ranges")
+    if any(after[0] < before[1] for before, after in pairwise(ranges)):
+        return None
+    return node.inputs[0], ranges
+
+
+def _plan_picture(picture: Picture, resolve: Resolver, target: Target) -> CopiedPicture | None:
+    found = _kept(picture)
+    if found is None:
+        return None
+    source, ranges = found
+    located = resolve(source)
+    info = located.info.picture
+    assert info is not None
+    turned = info.rotation in (90, 270)
+    size = (info.coded_height, info.coded_width) if turned else (info.coded_width, info.coded_height)
+    if info.sar != 1 or size != (picture.width, picture.height) or info.pixel_format not in _FORMATS:
+        raise Unsafe("its picture is not stored as it is to be seen")
+    if info.codec not in (_CUT if ranges else _WHOLE):
+        raise Unsafe(f"its codec ({info.codec}) is not one that is copied")
+    if target.longest is not None and max(size) > target.longest:
+        return None
+    if info.color_transfer in HDR:
+        raise Unsafe("it is HDR")
+    if not any(one in located.info.container for one in _CONTAINERS):
+        raise Unsafe(f"its container ({located.info.container}) is not one that is copied from")
+    ticks = Lowering(resolve, {}, [picture]).ticks
+    if ranges:
+        return cut_picture(located.path, info, ranges, ticks, target)
+    return whole_picture(located.path, info, ticks)
+
+
+def _plan_sound(sound: Sound, resolve: Resolver) -> CopiedSound | None:
+    found = _kept(sound)
+    if found is None:
+        return None
+    source, ranges = found
+    located = resolve(source)
+    info = located.info.sound
+    if info is None or (info.rate, info.channels) != (sound.rate, sound.channels):
+        raise Unsafe("its sound is not stored as it is to be heard")
+    if len(ranges) > 1:
+        raise Unsafe("its sound is cut more than once")
+    return copy_sound(located.path, located.info, ranges[0] if ranges else (Fraction(0), sound.duration))
+
+
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Files that hold the halves of a video that were encoded."""
+
+    picture: Path | None = None
+    sound: Path | None = None
+
+
+def write_copy(
+    plan: Plan,
+    encoded: Halves,
+    output: Path,
+    *,
+    cancelled: Callable[[], bool],
+    progress: Callable[[float], None],
+) -> Made:
+    """Write what a plan copies, and the halves that were encoded, into an MP4 file, and check it.
+
+    Raises
+    ------
+    Unsafe
+        Something was not as it was found to be. What was written is of no use.
+    Cancelled
+        `cancelled()` became true.
+    """
+    import av
+
+    try:
+        _write(plan, encoded, output, cancelled, progress)
+        if plan.picture is not None:
+            check_copy(plan.picture, output, cancelled)
+    except (Cancelled, RenderError):
+        raise
+    except (MediaError, av.error.FFmpegError, ValueError) as error:
+        raise Unsafe(f"what was copied could not be read or written: {error}") from None
+    picture = plan.picture
+    has_sound = plan.sound is not None or encoded.sound is not None
+    return Made(
+        ("cut" if picture.encoded else "copied") if picture else "encoded",
+        ("copied" if plan.sound else "encoded") if has_sound else None,
+        picture.copied if picture else 0,
+        picture.encoded if picture else 0,
+        plan.note,
+    )
+
+
+def _write(
+    plan: Plan,
+    encoded: Halves,
+    output: Path,
+    cancelled: Callable[[], bool],
+    progress: Callable[[float], None],
+) -> None:
+    import av
+
+    with ExitStack() as files:
+
+        def template(path: Path, kind: str, index: int | None = None) -> Any:
+            streams = files.enter_context(open_media(path)).streams
+            return streams[index] if index is not None else getattr(streams, kind)[0]
+
+        picture = plan.picture
+        if picture is not None:
+            video = template(picture.path, "video", picture.info.index)
+            ticks = picture.ticks
+        else:
+            assert encoded.picture is not None
+            video = template(encoded.picture, "video")
+            ticks = video.time_base.denominator
+        options = {
+            "movflags": "+faststart",
+            "fflags": "+bitexact",
+            "video_track_timescale": str(ticks),
+            "movie_timescale": str(ticks),
+        }
+        out = files.enter_context(av.open(str(output), "w", format="mp4", options=options))
+        seen = out.add_stream_from_template(video, opaque=True)
+        tracks = []
+        if picture is not None:
+            if (setup := picture.configuration(video)) is not None:
+                seen.codec_context.extradata = setup
+            tracks.append(picture.packets(seen, cancelled))
+        else:
+            assert encoded.picture is not None
+            tracks.append(_all_packets(encoded.picture, "video", seen, cancelled))
+        if plan.sound is not None:
+            audio = template(plan.sound.path, "audio", plan.sound.index)
+            heard = out.add_stream_from_template(audio, opaque=True)
+            tracks.append(plan.sound.packets(heard, cancelled))
+        elif encoded.sound is not None:
+            heard = out.add_stream_from_template(template(encoded.sound, "audio"), opaque=True)
+            tracks.append(_all_packets(encoded.sound, "audio", heard, cancelled))
+        seconds = picture.times[-1] / ticks if picture else 0.0
+        for count, packet in enumerate(_by_time(tracks)):
+            if seconds and count % 500 == 0:
+                progress(min(max(float(packet.dts * packet.time_base) / seconds, 0.0), 1.0))
+            out.mux_one(packet)
+
+
+def _by_time(tracks: list[Iterator[Any]]) -> Iterator[Any]:
+    """The packets of all tracks, those to be decoded earlier first."""
+    return merge(*tracks, key=lambda packet: float(packet.dts * packet.time_base))
+
+
+def _all_packets(path: Path, kind: str, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
+    """All packets of a file that we encoded."""
+    with open_media(path) as container:
+        for packet in container.demux(getattr(container.streams, kind)[0]):
+            if cancelled():
+                raise Cancelled("the run was cancelled")
+            if packet.dts is not None:
+                packet.stream = out
+                yield packet
