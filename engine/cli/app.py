@@ -11,6 +11,7 @@ import typer
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
+    AllowPrivate,
     Assume,
     Clip,
     Facts,
@@ -97,6 +98,7 @@ def run(
         Path | None,
         typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
     ] = None,
+    allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
@@ -113,7 +115,8 @@ def run(
         )
     if agent is not None:
         given = _given(agent, request, inputs, clip, overrides, ignored, workspace)
-    return commands.run(given, plan_file, workspace, out, tuple(stubs or ()), facts_out, as_json=as_json)
+    options = commands.RunOptions(out, tuple(stubs or ()), facts_out, allow_private)
+    return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,35 +18,38 @@ if TYPE_CHECKING:
     from engine.graph.plan import Plan
     from engine.run.record import RunRecord
 
-__all__ = ["plan", "run", "simulate", "validate"]
+__all__ = ["RunOptions", "plan", "run", "simulate", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `tessera run` takes beside an agent and a request."""
+
+    out: Path | None = None
+    stubs: tuple[str, ...] = ()
+    facts_out: Path | None = None
+    allow_private: bool = False
 
 
 def run(
-    given: Given | None,
-    plan_file: str | None,
-    workspace: Path | None,
-    out: Path | None,
-    stubs: tuple[str, ...] = (),
-    facts_out: Path | None = None,
-    *,
-    as_json: bool,
+    given: Given | None, plan_file: str | None, workspace: Path | None, options: RunOptions, *, as_json: bool
 ) -> int:
     """Run an agent, or a plan that was made before, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
         from engine import run as run_agent
+        from engine.inputs.fetch.rules import FetchRules
 
-        home = home_of(workspace)
+        work: dict[str, Any] = {
+            "workspace": home_of(workspace),
+            "out": options.out,
+            "on_event": watch,
+            "cancelled": cancelled,
+            "facts_out": options.facts_out,
+            "fetch_rules": FetchRules(allow_private=options.allow_private),
+        }
         if plan_file is not None:
             decided = _read_plan(plan_file)
-            record = run_agent(
-                decided,
-                stubs=stubs_of(stubs),
-                workspace=home,
-                out=out,
-                on_event=watch,
-                cancelled=cancelled,
-                facts_out=facts_out,
-            )
+            record = run_agent(decided, stubs=stubs_of(options.stubs), **work)
         else:
             assert given is not None
             prepared = prepare(given)
@@ -53,13 +57,9 @@ def run(
                 record = run_agent(
                     prepared.template,
                     prepared.request,
-                    stubs=stubs_of(stubs),
+                    stubs=stubs_of(options.stubs),
                     inputs=prepared.inputs,
-                    workspace=home,
-                    out=out,
-                    on_event=watch,
-                    cancelled=cancelled,
-                    facts_out=facts_out,
+                    **work,
                 )
     return _recorded(record, as_json=as_json)
 

@@ -11,6 +11,7 @@ import typer
 
 __all__ = [
     "Agent",
+    "AllowPrivate",
     "Assume",
     "Clip",
     "Facts",
@@ -100,6 +101,12 @@ Workspace = Annotated[
 ]
 UnknownTiles = Annotated[
     Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
+]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private-networks", help="Let URLs lead to this machine and to private networks as well."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 

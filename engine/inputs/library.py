@@ -53,8 +53,8 @@ class Asset(BaseModel):
     info: MediaInfo
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file whole or not at all.
+def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a small file whole or not at all; a private one is for its owner alone.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def write_atomically(path: Path, text: str) -> None:
         It cannot be written.
     """
     try:
-        with whole_file(path) as partial:
+        with whole_file(path, 0o600 if private else 0o644) as partial:
             partial.write_text(text, "utf-8")
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
@@ -156,18 +156,65 @@ class Library:
                 path.replace(moved)
             return self._keep(folder, moved, digest, Path(name))
 
+    def receive(
+        self,
+        fill: Callable[[Path], tuple[Path, str | None]],
+        *,
+        name: str,
+        shown: str,
+        check: Callable[[Asset], None] = lambda _asset: None,
+    ) -> Asset:
+        """Store what `fill` puts into a folder; nothing of it stays where that, or what it made, fails.
+
+        Parameters
+        ----------
+        fill
+            Puts media into the folder that it is given; gives the file, and its SHA-256 where it knows it.
+        name, shown
+            What the asset is called, and what messages call it.
+        check
+            Raises where the asset is not to be stored.
+
+        Raises
+        ------
+        MediaError
+            It is not media that can be used, or is over a limit of its kind.
+        WorkspaceError
+            The workspace cannot be written.
+        """
+        with self._folder() as folder:
+            work = folder / "work"
+            with _writing(folder):
+                work.mkdir()
+                filled, digest = fill(work)
+                if digest is None:
+                    with _reading(filled) as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                info = _probed(filled, shown)
+                media = filled.replace(folder / f"media{_suffix(info)}")
+                shutil.rmtree(work)
+            asset = _limited(media, digest, name, info, shown)
+            check(asset)
+            return self._kept(folder, asset)
+
     def _stored(self, asset: Asset) -> bool:
         return (
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
     def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
-        assert self.workspace is not None
+        """Make a folder with media in it an asset, unless its content is stored already."""
         found = self.get(asset_id(digest))
         if found is not None and self._stored(found):
             return found
-        asset = _asset(media, digest, origin)
-        raw = {**asset.model_dump(mode="json"), "path": media.name}
+        return self._kept(folder, _asset(media, digest, origin))
+
+    def _kept(self, folder: Path, asset: Asset) -> Asset:
+        assert self.workspace is not None
+        found = self.get(asset.id)
+        if found is not None and self._stored(found):
+            return found
+        raw = {**asset.model_dump(mode="json"), "path": asset.path.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
         home = self.workspace / "assets" / asset.id
         try:
@@ -175,7 +222,7 @@ class Library:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
-        asset = asset.model_copy(update={"path": home / media.name})
+        asset = asset.model_copy(update={"path": home / asset.path.name})
         self._attached[asset.id] = asset
         return asset
 
@@ -253,18 +300,34 @@ class Library:
 
 def _asset(media: Path, digest: str, origin: Path) -> Asset:
     """Probe a file and check it against the limits of its kind; messages name `origin`."""
+    return _limited(media, digest, origin.name, _probed(media, str(origin)), str(origin))
+
+
+def _probed(media: Path, shown: str) -> MediaInfo:
     try:
-        info = probe(media)
+        return probe(media)
     except MediaError as error:
-        raise MediaError(str(error).replace(media.name, str(origin))) from None
+        raise MediaError(str(error).replace(media.name, shown)) from None
+
+
+def _limited(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:
     size = media.stat().st_size
     most_bytes, most_seconds = LIMITS[info.kind]
     if size > most_bytes:
-        raise MediaError(f"{origin} has {size:,} bytes; {info.kind} may have at most {most_bytes:,}")
+        raise MediaError(f"{shown} has {size:,} bytes; {info.kind} may have at most {most_bytes:,}")
     if most_seconds is not None and info.duration > most_seconds:
-        what = f"{origin} lasts {float(info.duration):.0f} s; {info.kind} may last at most {most_seconds} s"
+        what = f"{shown} lasts {float(info.duration):.0f} s; {info.kind} may last at most {most_seconds} s"
         raise MediaError(what)
-    return Asset(id=asset_id(digest), sha256=digest, name=origin.name, size=size, path=media, info=info)
+    return Asset(id=asset_id(digest), sha256=digest, name=name, size=size, path=media, info=info)
+
+
+_SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts", "mpeg": ".mpg", "jpeg": ".jpg"}
+
+
+def _suffix(info: MediaInfo) -> str:
+    """A file's ending, from what it was found to be."""
+    kind = info.container.partition(",")[0]
+    return _SUFFIXES.get(kind, f".{kind}")
 
 
 @contextlib.contextmanager

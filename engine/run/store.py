@@ -62,8 +62,11 @@ class RunStore:
         return EventLog(self.folder(run_id) / "events.jsonl")
 
     def save_document(self, run_id: str, name: str, text: str) -> None:
-        """Keep a document of a run beside its events: `plan.json`, `agent.json`, `facts.json`."""
-        write_atomically(self.folder(run_id) / name, text)
+        """Keep a document of a run beside its events: `plan.json`, `agent.json`, `facts.json`.
+
+        A plan, which may hold signed URLs, is for its owner alone.
+        """
+        write_atomically(self.folder(run_id) / name, text, private=name == "plan.json")
 
     def document(self, run_id: str, name: str) -> str | None:
         """A document of a run, or None where the run has none of this name."""
