@@ -10,11 +10,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.media import MEDIA
+from engine.media.ffmpeg import run_ffmpeg
+from tests.media import MEDIA, folder
 
 PLUGINS = Path(__file__).parent / "plugins"
 sys.path.append(str(PLUGINS))
@@ -267,10 +269,25 @@ class _Handler(BaseHTTPRequestHandler):
     def video_file(self, _name: str) -> None:
         self.good()
 
+    def stream(self) -> None:
+        """One segment, named by a playlist."""
+        text = "#EXTM3U\n#EXT-X-TARGETDURATION:30\n#EXTINF:24.024,\n/site/segment.ts\n#EXT-X-ENDLIST\n"
+        self.whole(text.encode(), "application/vnd.apple.mpegurl")
+
+    def segment(self) -> None:
+        self.whole(_segment())
+
     def broken_file(self) -> None:
         """The first request for the site's file drops; the next go on."""
         first = self.state.times("/site/media/drops.mp4") <= 1
         self.ranged(TALK.read_bytes(), most=300_000 if first else None)
+
+
+@cache
+def _segment() -> bytes:
+    path = folder() / "segment.ts"
+    run_ffmpeg(["-y", "-i", str(TALK), "-c", "copy", "-f", "mpegts", str(path)])
+    return path.read_bytes()
 
 
 _PATHS: list[tuple[str, Callable[..., None]]] = [
@@ -300,6 +317,8 @@ _PATHS: list[tuple[str, Callable[..., None]]] = [
     (r"/to", _Handler.to),
     (r"/site/api/(\w+)\.json", _Handler.video_facts),
     (r"/site/(watch|list|channel)(/\w+)?", _Handler.watch),
+    (r"/site/hls\.m3u8", _Handler.stream),
+    (r"/site/segment\.ts", _Handler.segment),
     (r"/site/media/drops\.mp4", _Handler.broken_file),
     (r"/site/media/(\w+)\.mp4", _Handler.video_file),
 ]

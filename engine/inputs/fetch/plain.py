@@ -245,6 +245,8 @@ def _asked(url: str, guard: Guard, rules: FetchRules, headers: dict[str, str]) -
                 raise _own_answer(shown, guard)
             _check_status(answer, shown)
             yield answer
+            if guard.ended is not None:  # a body without a length ends like a whole one when it is cut off
+                raise FetchError(f"{shown}: {guard.ended}")
     except httpx.TooManyRedirects:
         raise FetchError(f"{shown} redirects more than {rules.most_redirects} times") from None
     except httpx.UnsupportedProtocol as error:

@@ -134,6 +134,8 @@ def fetch_video(
                     made = client.process_ie_result(dict(copy.deepcopy(info)), download=True)
                 else:
                     made = client.extract_info(look.url, download=True)
+            if guard.ended is not None:  # a body without a length ends like a whole one when it is cut off
+                raise FetchError(f"{shown}: {guard.ended}")
             return _file(made, shown)
         except PassingError as error:
             trying.pause(error, guard.received)

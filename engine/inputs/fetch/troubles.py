@@ -59,7 +59,11 @@ def explained(shown: str, error: BaseException, guard: Guard, warnings: Sequence
         return FetchError(f"{shown}: {said}")
     causes = list(_causes(error))
     text = _text(error)
-    status = next((int(one.status) for one in causes if isinstance(one, HTTPError)), None)
+    answers = [one for one in causes if isinstance(one, HTTPError)]
+    for answer in answers:
+        answer.close()
+    found = re.search(r"HTTP Error (\d{3})", text)
+    status = int(answers[0].status) if answers else int(found[1]) if found else None
     kinds = {kind.__name__ for one in causes for kind in type(one).__mro__}
     if "GeoRestrictedError" in kinds:
         return FetchError(f"{shown} is not available from here (geo-blocked); {_GIVE}")
