@@ -404,7 +404,9 @@ def show(
 
 @app.command()
 def upload(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video, an image or a sound.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A video, an image, a sound or a .cube table.")
+    ],
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:

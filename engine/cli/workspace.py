@@ -117,10 +117,12 @@ def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
         told.append(f"{facts['width']}×{facts['height']}")
     if facts["fps"]:
         told.append(f"{frame_rate(facts['fps'])} fps")
-    if facts["kind"] != "image":
+    if facts["kind"] in ("video", "audio"):
         told.append(seconds_of(facts["duration_ms"]))
     if facts["kind"] == "video":
         told.append("with sound" if facts["has_audio"] else "without sound")
+    if facts["kind"] == "lut":
+        told.extend(asset.info.notes)
     put(f"{named} {asset.id}")
     put(f"{asset.name}: {', '.join(told)}")
     return OK

@@ -110,7 +110,7 @@ def probe(path: Path) -> MediaInfo:
         scans = _scan(container, [stream for stream in (video, audio) if stream is not None])
         for stream in (video, audio):
             if stream is not None:
-                _whole(path, stream, scans[stream.index])
+                _whole(path, stream, scans[stream.index], container.format.name)
         frame = _first_frame(path, video.index) if video is not None else None
         picture = _picture(path, video, scans[video.index], frame) if video is not None else None
         sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
@@ -211,11 +211,15 @@ def _scan(container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
     return scans
 
 
-def _whole(path: Path, stream: Any, scan: _Scan) -> None:
-    """Refuse a stream that ends before its index says."""
+def _whole(path: Path, stream: Any, scan: _Scan, container: str) -> None:
+    """Refuse a stream that ends before its index says.
+
+    The index of an AVI counts places in time; those that hold no picture of their own give no packet.
+    """
     if not scan.times:
         raise MediaError(f"{path.name} holds no {stream.type} data that can be read")
-    if scan.corrupt or (stream.frames and scan.packets < stream.frames):
+    reached = max(scan.packets, scan.end or 0) if container == "avi" else scan.packets
+    if scan.corrupt or (stream.frames and reached < stream.frames):
         of = f"{scan.packets} of {stream.frames}" if stream.frames else "not all"
         raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
 

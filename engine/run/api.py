@@ -453,10 +453,11 @@ def _triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
 def _input_record(one: ResolvedInput) -> dict[str, Any]:
     clip = one.media.clip
     about = one.source.look.about if one.source is not None else None
+    small = one.asset.thumbnail if one.asset is not None else None
     return {
         "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
         "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
-        "thumbnail_url": None,
+        "thumbnail_url": small.absolute().as_uri() if small is not None else None,
         "agent_node_id": one.node,
         "form": one.ref.form,
         "key": masked_url(one.ref.key),
