@@ -43,6 +43,10 @@ class Served:
         Its base, without a slash at its end.
     videos
         The video site: an id → what the plug-in's page says of it.
+    items
+        The archive: an id → the paths of its artifacts.
+    flaws
+        `version`: that of the good file.
     release
         Ends what would never end.
     """
@@ -50,6 +54,7 @@ class Served:
     url: str
     asked: list[Asked] = field(default_factory=list)
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
+    items: dict[str, dict[str, str]] = field(default_factory=dict)
     flaws: dict[str, int] = field(default_factory=dict)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -255,6 +260,20 @@ class _Handler(BaseHTTPRequestHandler):
     def redirect(self, where: str) -> None:
         self.head(302, Location=where, Content_Length=0)
 
+    # the archive
+
+    def archive(self, item: str | None = None) -> None:
+        if self.headers.get("Authorization") != "Bearer open-sesame":
+            return self.head(401, Content_Length=0)
+        if item is None:
+            return self.whole(b'{"items": []}', "application/json")
+        artifacts = self.state.items.get(item)
+        if artifacts is None:
+            return self.head(404, Content_Length=0)
+        host = f"http://{self.headers['Host']}"
+        urls = {name: f"{host}{path}?X-Amz-Signature=s3cret" for name, path in artifacts.items()}
+        return self.whole(json.dumps({"title": f"Item {item}", **urls}).encode(), "application/json")
+
     # the video site
 
     def video_facts(self, video: str) -> None:
@@ -315,6 +334,8 @@ _PATHS: list[tuple[str, Callable[..., None]]] = [
     (r"/silent\.mp4", _Handler.silent),
     (r"/around/(\d+)", _Handler.around),
     (r"/to", _Handler.to),
+    (r"/mimir/api/v1/items", _Handler.archive),
+    (r"/mimir/api/v1/items/([\w-]+)", _Handler.archive),
     (r"/site/api/(\w+)\.json", _Handler.video_facts),
     (r"/site/(watch|list|channel)(/\w+)?", _Handler.watch),
     (r"/site/hls\.m3u8", _Handler.stream),

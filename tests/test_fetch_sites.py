@@ -16,6 +16,7 @@ from engine.inputs.fetch.fetcher import Fetcher
 from engine.inputs.fetch.rules import FetchRules
 from engine.inputs.library import Library
 from engine.media.info import MediaInfo
+from engine.request import SourceRef
 from tests.media import FIXTURES, take_apart
 from tests.servers import TALK, Served, serving
 
@@ -230,7 +231,9 @@ def test_a_stream_that_a_site_made_is_fetched(served: Served, tmp_path: Path) ->
     served.videos["hls"] = {
         "formats": [{"format_id": "0", "url": "/site/hls.m3u8", "protocol": "m3u8_native"}]
     }
-    looks = Fetcher(Library(tmp_path), RULES).look({f"{served.url}/site/watch?v=hls": "youtube_url"})
+    looks = Fetcher(Library(tmp_path), RULES).look(
+        {"hls": SourceRef("youtube_url", f"{served.url}/site/watch?v=hls")}
+    )
     found = Fetcher(Library(tmp_path), RULES).fetch(looks, {url: [None] for url in looks})  # type: ignore[arg-type]
     (one,) = found.values()
     assert not isinstance(one, Exception), one

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.given import home_of, library_of
 from engine.cli.output import OK, NotFound, put, put_json, refuse, warn
 from engine.errors import WorkspaceError
+from engine.masking import masked_url
 
 if TYPE_CHECKING:
     from engine.run.store import RunStore
 
-__all__ = ["record_of", "runs", "show", "upload"]
+__all__ = ["connect_mimir", "record_of", "runs", "show", "upload"]
 
 _LISTED = (
     "run_id",
@@ -99,6 +100,27 @@ def record_of(wanted: str, workspace: Path | None) -> dict[str, Any]:
     except WorkspaceError as error:
         raise NotFound(str(error)) from None
     return store.record(run_id)
+
+
+def connect_mimir(url: str, key: str, workspace: Path | None, *, allow_private: bool, as_json: bool) -> int:
+    """Verify and save the workspace's connection to a Mimir archive."""
+    from engine.cli.given import document
+    from engine.inputs.fetch.rules import FetchError, FetchRules
+    from engine.inputs.mimir import connect
+
+    read = document(key)
+    secret = (read.decode("utf-8", "replace") if isinstance(read, bytes) else str(read)).strip()
+    if not secret or not secret.isascii() or not secret.isprintable():
+        raise refuse("--key: that is no API key")
+    try:
+        made = connect(home_of(workspace), url, secret, FetchRules(allow_private=allow_private, retry_s=5))
+    except FetchError as error:
+        raise refuse(str(error)) from None
+    if as_json:
+        put_json({"connection_id": made.id, "url": masked_url(made.url), "status": "ok"})
+    else:
+        put(f"connected to Mimir at {masked_url(made.url)}")
+    return OK
 
 
 def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "video_of"]
 
 _CHANNELS = {1: 1, 2: 2, 6: 6}
-_URLS = ("video_url", "youtube_url", "signed_url")
+_FETCHED = ("video_url", "youtube_url", "signed_url", "mimir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +137,15 @@ class _Resolver:
 
     def fetch(self, fetcher: Fetcher) -> None:
         """Look at every URL, and fetch all, unless an input is wrong already."""
-        urls = {ref.key: ref.form for _tile, ref in self.asked if ref.form in _URLS}
-        if not urls:
+        places = {_place(ref): ref for _tile, ref in self.asked if ref.form in _FETCHED}
+        if not places:
             return
-        self._each(lambda tile, ref: None if ref.key in urls else self._resolve(tile, ref))
+        self._each(lambda tile, ref: None if ref.form in _FETCHED else self._resolve(tile, ref))
         self.notices.clear()
-        looks = fetcher.look(urls)
+        looks = fetcher.look(places)
 
         def looked_at(_tile: Tile, ref: SourceRef) -> None:
-            look = looks.get(ref.key)
+            look = looks.get(_place(ref))
             if isinstance(look, TesseraError):
                 raise _Refused(str(look))
             if look is not None and look.duration is not None:
@@ -155,11 +155,11 @@ class _Resolver:
         seen = {url: look for url, look in looks.items() if not isinstance(look, TesseraError)}
         wanted: dict[str, list[Range | None]] = {}
         for _tile, ref in self.asked:
-            look = seen.get(ref.key)
+            look = seen.get(_place(ref))
             if look is not None:
                 whole = look.duration is None
                 clip = None if whole else _clip(ref, look.duration or Fraction(0), look.name, [])
-                wanted.setdefault(ref.key, []).append(clip)
+                wanted.setdefault(_place(ref), []).append(clip)
         for url, fetched in fetcher.fetch(seen, wanted).items():
             if isinstance(fetched, TesseraError):
                 self.sources[url] = fetched
@@ -187,7 +187,7 @@ class _Resolver:
             return ResolvedInput(
                 tile.id, ref, InputMedia(video, clip, name), _kept(clip, video), None, "facts"
             )
-        if ref.form in _URLS and self.fetches:
+        if ref.form in _FETCHED and self.fetches:
             return self._fetched(tile, ref)
         asset = self._stored(ref)
         if asset.info.picture is None or asset.info.kind != "video":
@@ -199,7 +199,7 @@ class _Resolver:
 
     def _fetched(self, tile: Tile, ref: SourceRef) -> ResolvedInput:
         """An input that is a URL. Where only a part of the source was fetched, its clip lies within that."""
-        source = self.sources[ref.key]
+        source = self.sources[_place(ref)]
         if isinstance(source, TesseraError):
             raise _Refused(str(source))
         asset, part, name = source.fetched.asset, source.fetched.part, source.look.name
@@ -236,6 +236,11 @@ class _Resolver:
             hint = " (or give facts of it)" if simulated else ""
             raise _Refused(f"unknown {ref.form} {ref.key}: the workspace holds none{hint}")
         return asset
+
+
+def _place(ref: SourceRef) -> str:
+    """What is looked at and fetched once: a URL, or an artifact of an item."""
+    return ref.key if ref.artifact is None else f"{ref.artifact} of {ref.key}"
 
 
 def _kept(clip: Range | None, video: Video) -> int:

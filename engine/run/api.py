@@ -453,6 +453,7 @@ def _triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
 def _input_record(one: ResolvedInput) -> dict[str, Any]:
     clip = one.media.clip
     about = one.source.look.about if one.source is not None else None
+    info = one.source.look.source_info if one.source is not None else None
     small = one.asset.thumbnail if one.asset is not None else None
     return {
         "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
@@ -467,6 +468,7 @@ def _input_record(one: ResolvedInput) -> dict[str, Any]:
         "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
         **describe(one.media.video),
         **({"about": about.to_dict()} if about is not None else {}),
+        **({"source_info": dict(info)} if info is not None else {}),
     }
 
 

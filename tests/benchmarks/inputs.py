@@ -29,6 +29,7 @@ from engine.inputs.fetch.rules import FetchRules
 from engine.inputs.library import Library
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import resolve_inputs
+from engine.request import SourceRef
 from tests.benchmarks.clock import cpu, machine
 from tests.benchmarks.rows import Row, table
 from tests.media import FIXTURES, MEDIA
@@ -157,7 +158,7 @@ def fetch(url: str, folder: Path) -> None:
     """Download a URL into a new workspace, and print what that took."""
     with tempfile.TemporaryDirectory(dir=folder) as home:
         fetcher = Fetcher(Library(Path(home)), FetchRules(allow_private=True))
-        looks = fetcher.look({url: "video_url"})
+        looks = fetcher.look({url: SourceRef("video_url", url)})
         before, used, begun = _peak(), cpu(), time.perf_counter()
         (found,) = fetcher.fetch(looks, {url: [None]}).values()  # type: ignore[arg-type]
         assert not isinstance(found, Exception), found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +20,7 @@ from engine.inputs.fetch.site import About, SiteLook, fetch_video, look_at_site
 from engine.inputs.library import Asset, Library
 from engine.masking import masked_url
 from engine.media.time import Range, to_ms
-from engine.request import SourceForm
+from engine.request import SourceRef
 
 __all__ = ["Fetched", "Fetcher", "Look"]
 
@@ -44,11 +44,14 @@ class Look:
         Seconds, where a site says.
     about
         What a site says of it.
+    source_info
+        Of an item of an archive: which it is, of which connection, and which artifact.
     """
 
     key: str
     name: str
     found: PlainLook | SiteLook
+    source_info: Mapping[str, str] | None = None
 
     @property
     def duration(self) -> Fraction | None:
@@ -98,10 +101,10 @@ class Fetcher:
         self._told, self._cancelled = told, cancelled
         self._known = Downloads(library.workspace)
 
-    def look(self, urls: Mapping[str, SourceForm]) -> dict[str, Look | TesseraError]:
-        """Look at URLs, side by side.
+    def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
+        """Look at sources, side by side.
 
-        Returns what was found, or why a URL cannot be used, of each.
+        Returns what was found, or why it cannot be used, of each, by the keys that were given.
 
         Raises
         ------
@@ -110,10 +113,10 @@ class Fetcher:
         """
         lanes: Lanes[Look] = Lanes(self._rules, self._told, self._cancelled)
 
-        def job(url: str, form: SourceForm) -> Callable[[], Look]:
-            return lambda: self._look(url, form, lanes)
+        def job(ref: SourceRef) -> Callable[[], Look]:
+            return lambda: self._item(ref, lanes) if ref.form == "mimir" else self._look(ref, lanes)
 
-        return lanes.run({url: job(url, form) for url, form in urls.items()})
+        return lanes.run({place: job(ref) for place, ref in sources.items()})
 
     def fetch(
         self, looks: Mapping[str, Look], wanted: Mapping[str, Sequence[Range | None]]
@@ -123,7 +126,7 @@ class Fetcher:
         Parameters
         ----------
         wanted
-            By URL: the ranges of it that are needed, in seconds; None stands for the whole.
+            By key: the ranges of it that are needed, in seconds; None stands for the whole.
 
         Raises
         ------
@@ -145,7 +148,26 @@ class Fetcher:
 
     # one source
 
-    def _look(self, url: str, form: SourceForm, lanes: Lanes[Look]) -> Look:
+    def _item(self, ref: SourceRef, lanes: Lanes[Look]) -> Look:
+        """An item of the archive that the workspace is connected to."""
+        from engine.inputs.mimir import connection_of, item_of
+
+        connection = connection_of(self._library.workspace)
+        item = item_of(connection, ref.key, self._rules)
+        artifact = item.choose(ref.artifact or "highres")
+        look = self._look(SourceRef("signed_url", item.artifacts[artifact]), lanes)
+        info = {
+            "provider": "mimir",
+            "item_id": item.id,
+            "artifact": artifact,
+            "connection_id": connection.id,
+        }
+        return replace(
+            look, key=f"mimir:{connection.id}:{item.id}:{artifact}", name=item.title, source_info=info
+        )
+
+    def _look(self, ref: SourceRef, lanes: Lanes[Look]) -> Look:
+        url, form = ref.key, ref.form
         with self._lane(lanes, url, name_of(url), _LOOK_BYTES, None, tell=False) as lane:
             guard, rules = lane.guard, self._rules
             if form != "youtube_url":

@@ -8,7 +8,7 @@ import hashlib
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.masking import masked_url
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["PlainLook", "fetch_file", "look_at_file", "name_of"]
+__all__ = ["PlainLook", "fetch_file", "get_text", "look_at_file", "name_of"]
 
 _LOOK_BYTES = 64 * 1024
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
@@ -117,6 +117,18 @@ def _seen(look: PlainLook, answer: httpx.Response) -> PlainLook:
     """A look, with the size and the version of the file that an answer tells of."""
     etag, modified = _strong(answer.headers.get("etag")), answer.headers.get("last-modified")
     return replace(look, size=_whole_size(answer), etag=etag, modified=modified)
+
+
+def get_text(url: str, guard: Guard, rules: FetchRules, headers: Mapping[str, str]) -> bytes:
+    """The body of a small answer; no redirect is followed, so that the headers go nowhere else.
+
+    Raises
+    ------
+    FetchError
+        It cannot be had.
+    """
+    with _asked(url, guard, rules, headers, redirects=False) as answer:
+        return b"".join(answer.iter_raw())
 
 
 def fetch_file(
@@ -222,7 +234,9 @@ class _Fetch:
 
 
 @contextlib.contextmanager
-def _asked(url: str, guard: Guard, rules: FetchRules, headers: dict[str, str]) -> Iterator[httpx.Response]:
+def _asked(
+    url: str, guard: Guard, rules: FetchRules, headers: Mapping[str, str], *, redirects: bool = True
+) -> Iterator[httpx.Response]:
     """The answer to a GET, its body still to come; what goes wrong, in our words."""
     import httpx
 
@@ -235,11 +249,11 @@ def _asked(url: str, guard: Guard, rules: FetchRules, headers: dict[str, str]) -
                 trust_env=False,
                 verify=_tls(),
                 timeout=times,
-                follow_redirects=True,
+                follow_redirects=redirects,
                 max_redirects=rules.most_redirects,
                 headers={"Accept-Encoding": "identity", "User-Agent": "tessera"},
             ) as client,
-            client.stream("GET", url, headers=headers) as answer,
+            client.stream("GET", url, headers=dict(headers)) as answer,
         ):
             if MARK in answer.headers:
                 raise _own_answer(shown, guard)
