@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import socket
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -197,6 +198,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self.ranged(TALK.read_bytes(), most=200_000, etag='"old"')
         return self.ranged((MEDIA / "silent.mp4").read_bytes(), etag='"new"')
 
+    def five_hours(self) -> None:
+        """A video whose index says that it lasts 5 h and 1 s."""
+        data = bytearray(TALK.read_bytes())
+        begin = data.index(b"mvhd") + 4
+        assert data[begin] == 0
+        struct.pack_into(">II", data, begin + 12, 1000, 18_001_000)
+        self.ranged(bytes(data))
+
     def sound(self) -> None:
         self.ranged((MEDIA / "sound.wav").read_bytes())
 
@@ -321,6 +330,7 @@ _PATHS: list[tuple[str, Callable[..., None]]] = [
     (r"/drops\.mp4", _Handler.drops),
     (r"/drops-once\.mp4", _Handler.drops_without_ranges),
     (r"/changes\.mp4", _Handler.changes),
+    (r"/five-hours\.mp4", _Handler.five_hours),
     (r"/sound\.wav", _Handler.sound),
     (r"/empty\.mp4", _Handler.nothing),
     (r"/status/(\d+)\.mp4", _Handler.status),

@@ -185,6 +185,12 @@ def test_sound_alone_is_no_video(served: Served, tmp_path: Path) -> None:
     assert "no moving picture (it is audio)" in refused(f"{served.url}/sound.wav", tmp_path)
 
 
+def test_a_file_that_says_it_is_too_long_is_not_fetched(served: Served, tmp_path: Path) -> None:
+    said = refused(f"{served.url}/five-hours.mp4", tmp_path)
+    assert "lasts 18001000 ms; at most 18000000 ms are taken" in said
+    assert served.times("/five-hours.mp4") == 1
+
+
 def test_redirects_end_after_ten(served: Served, tmp_path: Path) -> None:
     assert "redirects more than 10 times" in refused(f"{served.url}/around/0", tmp_path)
     assert len(served.asked) == 11

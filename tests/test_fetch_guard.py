@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import httpx
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 from engine.inputs.fetch.addresses import may_reach
 from engine.inputs.fetch.guard import Guard
 from engine.inputs.fetch.known import key_of
+from engine.inputs.fetch.length import told_length
 from engine.inputs.fetch.rules import FetchRules
 from engine.inputs.fetch.sniff import head_of
 from engine.masking import masked, masked_url
+from tests.media import MEDIA
 from tests.servers import TALK, Served, serving
 
 LOOPBACK = FetchRules(allow_private=True, stall_s=2)
@@ -159,6 +162,22 @@ def _address(guard: Guard) -> tuple[str, int]:
 )
 def test_first_bytes_tell_what_is_no_media(head: bytes, is_: str) -> None:
     assert head_of(head) == is_
+
+
+@pytest.mark.parametrize(
+    ("file", "seconds"),
+    [("talk.mp4", "24.024"), ("multi_audio.mkv", "3.021"), ("sound.wav", None), ("logo.png", None)],
+)
+def test_first_bytes_tell_how_long_a_file_says_it_lasts(file: str, seconds: str | None) -> None:
+    told = told_length((MEDIA / file).read_bytes()[:65_536])
+    assert told == (Fraction(seconds) if seconds else None)
+
+
+@given(st.binary(max_size=200), st.integers(0, 300), st.sampled_from(["talk.mp4", "multi_audio.mkv"]))
+def test_no_bytes_make_the_length_fail(junk: bytes, at: int, file: str) -> None:
+    head = (MEDIA / file).read_bytes()[:2000]
+    for text in (junk, head[:at], head[:at] + junk + head[at + len(junk) :]):
+        assert told_length(text) != 0
 
 
 def test_a_url_asks_for_the_same_file_whoever_signs_it() -> None:

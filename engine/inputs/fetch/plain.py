@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from engine.inputs.fetch.guard import MARK, Guard
+from engine.inputs.fetch.length import told_length
 from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from engine.inputs.fetch.sniff import Head, head_of
 from engine.masking import masked_url
+from engine.media.time import to_ms
 
 if TYPE_CHECKING:
     import httpx
@@ -110,6 +112,11 @@ def look_at_file(url: str, guard: Guard, rules: FetchRules) -> PlainLook:
         )
     if found == "text":
         raise FetchError(f"{shown} is text, not media")
+    length = told_length(head)
+    if length is not None and length >= rules.most_seconds + 1:
+        raise FetchError(
+            f"{shown} lasts {to_ms(length)} ms; at most {rules.most_seconds * 1000} ms are taken"
+        )
     return _seen(PlainLook(url, None, answer.status_code == 206, None, None, found), answer)
 
 
