@@ -23,12 +23,14 @@ from tests.servers import TALK, Served, serving
 AGENT = FIXTURES / "agents" / "trimmer.json"
 RULES = FetchRules(
     allow_private=True,
-    stall_s=0.6,
-    retry_s=1.0,
+    stall_s=20.0,
+    retry_s=20.0,
     pause_s=0.02,
     most_pause_s=0.2,
     most_bytes=2_000_000,
 )
+IMPATIENT = replace(RULES, retry_s=1.0)
+STALLS = replace(RULES, stall_s=0.6)
 ONE_SECOND = {"input_clip_start_ms": 1000, "input_clip_end_ms": 2000}
 
 
@@ -53,7 +55,7 @@ def assets_in(workspace: Path) -> list[Path]:
     return sorted(workspace.glob("assets/*"))
 
 
-def refused(url: str, workspace: Path, rules: FetchRules = RULES) -> str:
+def refused(url: str, workspace: Path, rules: FetchRules = IMPATIENT) -> str:
     """What a user reads of a URL that cannot be used; no run was made, and nothing is left."""
     with pytest.raises(RequestError) as caught:
         fetched(url, workspace, rules)
@@ -170,8 +172,6 @@ def test_the_end_of_a_clip_past_the_end_is_clamped_and_a_start_there_is_refused(
         ("loopback", "is a playlist"),
         ("dash", "is a playlist"),
         ("concat", "is a playlist"),
-        ("trickle", "no progress"),
-        ("silent", "no progress"),
     ],
 )
 def test_a_file_that_cannot_be_had_is_refused_in_words(
@@ -179,6 +179,13 @@ def test_a_file_that_cannot_be_had_is_refused_in_words(
 ) -> None:
     assert says in refused(f"{served.url}/{path}.mp4", tmp_path)
     assert served.times("/secret.ts") == 0
+
+
+@pytest.mark.parametrize("path", ["trickle", "silent"])
+def test_a_download_without_progress_is_given_up(path: str, served: Served, tmp_path: Path) -> None:
+    said = refused(f"{served.url}/{path}.mp4", tmp_path, STALLS)
+    assert "no progress" in said
+    assert "bytes in 0.6 s; given up, try again later" in said
 
 
 def test_sound_alone_is_no_video(served: Served, tmp_path: Path) -> None:
@@ -260,7 +267,6 @@ def test_progress_is_told_with_bytes_speed_and_time(served: Served, tmp_path: Pa
 
 def test_a_cancelled_download_leaves_nothing(served: Served, tmp_path: Path) -> None:
     flag = threading.Event()
-    slow = replace(RULES, stall_s=60)
 
     def cancelled() -> bool:
         if served.times("/silent.mp4") > 1:
@@ -268,7 +274,7 @@ def test_a_cancelled_download_leaves_nothing(served: Served, tmp_path: Path) -> 
         return flag.is_set()
 
     with pytest.raises(Cancelled):
-        fetched(f"{served.url}/silent.mp4", tmp_path, slow, cancelled=cancelled)
+        fetched(f"{served.url}/silent.mp4", tmp_path, cancelled=cancelled)
     assert left_in(tmp_path) == []
 
 

@@ -22,7 +22,7 @@ from tests.servers import TALK, Served, serving
 
 AGENT = FIXTURES / "agents" / "trimmer.json"
 RULES = FetchRules(
-    allow_private=True, stall_s=5.0, retry_s=1.0, pause_s=0.02, most_pause_s=0.2, most_bytes=2_000_000
+    allow_private=True, stall_s=20.0, retry_s=20.0, pause_s=0.02, most_pause_s=0.2, most_bytes=2_000_000
 )
 FILM: dict[str, Any] = {
     "title": "Film / one: <3>",
@@ -51,7 +51,7 @@ def played(served: Served, path: str, workspace: Path, *clips: tuple[int, int], 
 
 def refused(served: Served, path: str, workspace: Path, **options: Any) -> str:
     with pytest.raises(RequestError) as caught:
-        played(served, path, workspace, **options)
+        played(served, path, workspace, **{"fetch_rules": replace(RULES, retry_s=1.0), **options})
     (fault,) = caught.value.errors
     assert fault.loc == "/youtube_url_inputs/0"
     assert not [one for one in workspace.rglob("*") if one.is_file()]
