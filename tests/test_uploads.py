@@ -85,11 +85,21 @@ def sparse(source: Path, size: int, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("file", "kind"), [("sound.wav", "audio"), ("logo.png", "image")])
-def test_what_is_larger_than_its_kind_may_be_is_refused(file: str, kind: str, tmp_path: Path) -> None:
+def wave(folder: Path, size: int, rate: int) -> Path:
+    """A WAV file with this many bytes of silence, a byte a sample; on disk, most of it a hole."""
+    path = folder / "long.wav"
+    form = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, rate, 1, 8)
+    path.write_bytes(form + struct.pack("<4sI", b"data", size))
+    os.truncate(path, path.stat().st_size + size)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["audio", "image"])
+def test_what_is_larger_than_its_kind_may_be_is_refused(kind: str, tmp_path: Path) -> None:
     most = LIMITS[kind][0]
+    path = wave(tmp_path, most, 96_000) if kind == "audio" else sparse(MEDIA / "logo.png", most + 1, tmp_path)
     with pytest.raises(MediaError, match=f"{kind} may have at most {most:,}"):
-        upload(sparse(MEDIA / file, most + 1, tmp_path), tmp_path)
+        upload(path, tmp_path)
     assert not list((tmp_path / "ws" / "assets").iterdir())
 
 
@@ -101,12 +111,8 @@ def test_a_video_over_five_gigabytes_is_refused_before_it_is_read(tmp_path: Path
 
 
 def test_sound_of_more_than_an_hour_is_refused(tmp_path: Path) -> None:
-    path, samples = tmp_path / "long.wav", 3601 * 8000
-    form = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + samples, b"WAVE", b"fmt ", 16, 1, 1, 8000, 8000, 1, 8)
-    path.write_bytes(form + struct.pack("<4sI", b"data", samples))
-    os.truncate(path, path.stat().st_size + samples)
     with pytest.raises(MediaError, match="lasts 3601 s; audio may last at most 3600 s"):
-        upload(path, tmp_path)
+        upload(wave(tmp_path, 3601 * 8000, 8000), tmp_path)
 
 
 CUBE = 'TITLE "warm"\n# made by hand\nLUT_3D_SIZE 2\nDOMAIN_MIN 0 0 0\n' + "0.5 1e-1 0\n" * 8
