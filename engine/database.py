@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +117,7 @@ class Database:
             self.name = url.render_as_string(hide_password=True)
             if not given:
                 workspace.mkdir(parents=True, exist_ok=True)
+                _private(workspace / FILE)
             local = url.get_backend_name() == "sqlite"
             self._engine: Engine = sql.create_engine(
                 url, connect_args={"timeout": _BUSY_S} if local else {}, pool_pre_ping=not local
@@ -185,6 +186,12 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _private(file: Path) -> None:
+    """Make a file for its owner alone: plans may hold signed URLs. What SQLite puts beside it follows it."""
+    with suppress(FileExistsError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _tune(engine: Engine) -> None:

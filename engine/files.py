@@ -48,10 +48,11 @@ def _lives(pid: int) -> bool:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
     """A temporary name beside `target` to write to, moved into its place at the end.
 
     Folders that are not there are made. After a failure nothing is left, and what stood at `target` stays.
+    `mode` tells who may read and write the file.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def whole_file(target: Path) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        partial.chmod(0o644)
+        partial.chmod(mode)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

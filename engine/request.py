@@ -138,11 +138,13 @@ class SourceRef:
     loc: str = ""
 
     def to_dict(self) -> dict[str, Any]:
+        """The source as JSON. `metered_ms` is what its clip asks for; None where it has no end."""
         return {
             "form": self.form,
             "key": self.key,
             "input_clip_start_ms": self.start_ms,
             "input_clip_end_ms": self.end_ms,
+            "metered_ms": None if self.end_ms is None else self.end_ms - (self.start_ms or 0),
             "artifact": self.artifact,
             "loc": self.loc,
         }

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["clean", "count", "one_line", "seconds_of", "short_ids", "shown", "span_of"]
+__all__ = ["bytes_of", "clean", "count", "one_line", "seconds_of", "short_ids", "shown", "span_of"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters but tab and newline, and those that turn the direction of writing."""
@@ -53,6 +53,18 @@ def seconds_of(milliseconds: float) -> str:
     '4.004 s'
     """
     return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".") + " s"
+
+
+def bytes_of(size: float) -> str:
+    """A number of bytes.
+
+    >>> bytes_of(999), bytes_of(12_345_678)
+    ('999 bytes', '12.3 MB')
+    """
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{int(size)} bytes"
 
 
 def span_of(start_ms: float | None, end_ms: float | None) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from engine import RequestError, run
+from engine.masking import masked
 from engine.media.probe import probe
-from engine.run.bundle import masked, read_bundle, replay, write_bundle
+from engine.run.bundle import read_bundle, replay, write_bundle
 from engine.run.store import RunStore
 from tests.media import FIXTURES, MEDIA
 
@@ -74,6 +75,6 @@ def test_queries_and_user_names_of_urls_are_masked_and_the_video_s_id_stays() ->
         }
     )
     assert json.loads(json.dumps(told)) == {
-        "https://a.example/x.mp4?masked": ["https://www.youtube.com/watch?v=abc"],
+        "https://a.example/x.mp4?masked=99178e95": ["https://www.youtube.com/watch?v=abc"],
         "plain": "text?token=1",
     }

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from engine import RequestError, load_agent, plan, simulate
 from engine.cli import main
 from engine.graph.diff import Comparison, Difference, diff
+from engine.run.store import RunStore
 from tests.media import FIXTURES, MEDIA
 from tests.planning import agent, chain, runs, uid
 
@@ -357,8 +358,7 @@ def test_runs_are_named_by_id_and_by_latest(capsys: pytest.CaptureFixture[str], 
     code, out, _err = said(capsys, ids[0], "latest")
     assert code == 1
     assert "Mirror 00000001 #1 duration_ms" in out
-    assert said(capsys, f".tessera/runs/{ids[0]}", f".tessera/runs/{ids[1]}/record.json")[0] == 0
-    Path(f".tessera/runs/{ids[2]}/record.json").write_text("{")
+    RunStore(Path(".tessera")).save_document(ids[2], "record.json", "{")
     assert said(capsys, ids[0], "latest")[0] == 2
     simulated = tmp_path / "simulated.json"
     assert main(["simulate", template, "--input", str(MEDIA / "talk.mp4"), "--clip", ":0.2", "--json"]) == 0

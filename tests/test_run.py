@@ -279,10 +279,10 @@ def test_a_render_is_an_input_of_the_next_run_whole_or_clipped(tmp_path: Path) -
         run(trimmer, {"node_render_ids": ["11111111-2222-3333-4444-555555555555"]}, workspace=tmp_path)
 
 
-def test_sources_that_are_not_supported_yet_are_refused_by_name(tmp_path: Path) -> None:
+def test_an_archive_that_is_not_connected_is_refused_with_how_to_connect_it(tmp_path: Path) -> None:
     trimmer = FIXTURES / "agents" / "trimmer.json"
-    with pytest.raises(RequestError, match=r"video_url inputs are not supported yet"):
-        run(trimmer, {"video_urls": ["https://example.org/a.mp4"]}, workspace=tmp_path)
+    with pytest.raises(RequestError, match=r"tessera settings mimir --url URL --key KEY"):
+        run(trimmer, {"mimir_assets": [{"id": "item"}]}, workspace=tmp_path)
 
 
 def test_the_same_bytes_are_stored_once_and_have_one_id(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
+    AllowPrivate,
     Assume,
     Balance,
     Clip,
@@ -31,6 +32,7 @@ from engine.cli.options import (
     UnknownTiles,
     Workspace,
 )
+from engine.cli.settings import settings
 
 __all__ = ["app"]
 
@@ -96,6 +98,7 @@ def run(
     quality: Annotated[
         Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
     ] = Quality.STANDARD,
+    allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
@@ -111,10 +114,9 @@ def run(
             "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
         )
     if agent is not None:
-        given = _given(agent, request, inputs, clip, overrides, ignored, workspace)
-    return commands.run(
-        given, plan_file, workspace, out, tuple(stubs or ()), facts_out, quality.value, as_json=as_json
-    )
+        given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace)
+    options = commands.RunOptions(out, tuple(stubs or ()), facts_out, allow_private, quality.value)
+    return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
 
 @app.command()
@@ -125,13 +127,14 @@ def resume(
         typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
     ] = None,
     stubs: Stubs = None,
+    allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
     from engine.cli import commands
 
-    return commands.resume(wanted, workspace, out, tuple(stubs or ()), as_json=as_json)
+    return commands.resume(wanted, workspace, out, tuple(stubs or ()), allow_private, as_json=as_json)
 
 
 @app.command()
@@ -190,7 +193,7 @@ def simulate(
     """Run an agent on descriptions of media and a virtual clock, rendering nothing."""
     from engine.cli import commands, stands
 
-    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = stands.Standing(facts, tuple(stubs or ()), assume, until, since, only, of)
     if sweep is not None:
         return stands.sweep(given, standing, sweep, workers)
@@ -285,7 +288,7 @@ def plan(
     from engine.cli.output import refuse
     from engine.cli.stands import Standing
 
-    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
     if explain_media or media_graph is not None:
         return media.explain_media(given, standing, media_graph, told=explain_media, as_json=as_json)
@@ -309,7 +312,7 @@ def validate(
     """Check an agent, and a request where one is given."""
     from engine.cli import commands
 
-    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     return commands.validate(given, as_json=as_json)
 
 
@@ -342,7 +345,7 @@ def graph(
     from engine.cli import draw
     from engine.cli.stands import Standing
 
-    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
     return draw.graph(given, form.value, out, standing, simulate=simulate, as_json=as_json)
 
@@ -386,7 +389,7 @@ def explain(
     from engine.cli import explain as explaining
     from engine.cli.stands import Standing
 
-    given = _given(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
     return explaining.explain(given, explaining.Asked(node, edge, output, of), standing, as_json=as_json)
 
@@ -459,7 +462,9 @@ def show(
 
 @app.command()
 def upload(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video, an image or a sound.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A video, an image, a sound or a .cube table.")
+    ],
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
@@ -474,24 +479,4 @@ def upload(
 
 app.command()(estimate)
 
-
-def _given(
-    agent: str,
-    request: str | None,
-    inputs: list[str] | None,
-    clip: str | None,
-    overrides: list[str] | None,
-    ignored: list[str] | None,
-    workspace: Path | None,
-    unknown: Unknown = Unknown.ERROR,
-) -> Given:
-    return Given(
-        agent,
-        request,
-        tuple(inputs or ()),
-        clip,
-        tuple(overrides or ()),
-        tuple(ignored or ()),
-        workspace,
-        unknown,
-    )
+app.add_typer(settings, name="settings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,37 +18,40 @@ if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["plan", "resume", "run", "simulate", "validate"]
+__all__ = ["RunOptions", "plan", "resume", "run", "simulate", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `tessera run` takes beside an agent and a request."""
+
+    out: Path | None = None
+    stubs: tuple[str, ...] = ()
+    facts_out: Path | None = None
+    allow_private: bool = False
+    quality: str = "standard"
 
 
 def run(
-    given: Given | None,
-    plan_file: str | None,
-    workspace: Path | None,
-    out: Path | None,
-    stubs: tuple[str, ...] = (),
-    facts_out: Path | None = None,
-    quality: str = "standard",
-    *,
-    as_json: bool,
+    given: Given | None, plan_file: str | None, workspace: Path | None, options: RunOptions, *, as_json: bool
 ) -> int:
     """Run an agent, or a plan that was made before, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
         from engine import run as run_agent
+        from engine.inputs.fetch.rules import FetchRules
 
-        home = home_of(workspace)
+        work: dict[str, Any] = {
+            "workspace": home_of(workspace),
+            "out": options.out,
+            "on_event": watch,
+            "cancelled": cancelled,
+            "facts_out": options.facts_out,
+            "fetch_rules": FetchRules(allow_private=options.allow_private),
+            "quality": options.quality,
+        }
         if plan_file is not None:
             decided = _read_plan(plan_file)
-            record = run_agent(
-                decided,
-                stubs=stubs_of(stubs),
-                workspace=home,
-                out=out,
-                on_event=watch,
-                cancelled=cancelled,
-                facts_out=facts_out,
-                quality=quality,
-            )
+            record = run_agent(decided, stubs=stubs_of(options.stubs), **work)
         else:
             assert given is not None
             prepared = prepare(given)
@@ -55,14 +59,9 @@ def run(
                 record = run_agent(
                     prepared.template,
                     prepared.request,
-                    stubs=stubs_of(stubs),
+                    stubs=stubs_of(options.stubs),
                     inputs=prepared.inputs,
-                    workspace=home,
-                    out=out,
-                    on_event=watch,
-                    cancelled=cancelled,
-                    facts_out=facts_out,
-                    quality=quality,
+                    **work,
                 )
     return recorded(record, as_json=as_json)
 
@@ -72,12 +71,14 @@ def resume(
     workspace: Path | None,
     out: Path | None,
     stubs: tuple[str, ...] = (),
+    allow_private: bool = False,
     *,
     as_json: bool,
 ) -> int:
     """Go on with a run, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
         from engine import resume as resume_run
+        from engine.inputs.fetch.rules import FetchRules
 
         _store, run_id = found_run(wanted, workspace)
         record = resume_run(
@@ -87,6 +88,7 @@ def resume(
             out=out,
             on_event=watch,
             cancelled=cancelled,
+            fetch_rules=FetchRules(allow_private=allow_private),
         )
     return recorded(record, as_json=as_json)
 

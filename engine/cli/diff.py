@@ -44,8 +44,6 @@ def _read(argument: str, workspace: Path | None) -> Any:
     if argument == "-" or argument.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return document(argument)
     path = Path(argument)
-    if _is(path.is_dir) and _is((path / "record.json").is_file):
-        return str(path / "record.json")
     if _is(path.exists) or path.suffix or len(path.parts) != 1:
         return argument
     try:

@@ -66,16 +66,7 @@ def estimate(
     from engine.cli.output import FAILED, OK, put_json
     from engine.cli.stands import Standing, Virtual, simulated
 
-    given = Given(
-        agent,
-        request,
-        tuple(inputs or ()),
-        clip,
-        tuple(overrides or ()),
-        tuple(ignored or ()),
-        workspace,
-        unknown,
-    )
+    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
     record = simulated(prepare(given, facts), given, standing, Virtual(workers, costs, prices, balance))
     found = _forecast(record)

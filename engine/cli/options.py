@@ -11,6 +11,7 @@ import typer
 
 __all__ = [
     "Agent",
+    "AllowPrivate",
     "Assume",
     "Balance",
     "Clip",
@@ -137,6 +138,12 @@ Workspace = Annotated[
 UnknownTiles = Annotated[
     Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
 ]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private-networks", help="Let URLs lead to this machine and to private networks as well."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
 
@@ -152,6 +159,23 @@ class Given:
     ignored: tuple[str, ...] = ()
     workspace: Path | None = None
     unknown: Unknown = Unknown.ERROR
+
+    @classmethod
+    def of(
+        cls,
+        agent: str,
+        request: str | None,
+        inputs: list[str] | None,
+        clip: str | None,
+        overrides: list[str] | None,
+        ignored: list[str] | None,
+        workspace: Path | None,
+        unknown: Unknown = Unknown.ERROR,
+    ) -> Given:
+        """From the values of a command's options."""
+        lists = (tuple(one or ()) for one in (inputs, overrides, ignored))
+        given, changed, left = lists
+        return cls(agent, request, given, clip, changed, left, workspace, unknown)
 
     @property
     def agent_alone(self) -> bool:

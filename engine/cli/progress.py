@@ -49,6 +49,7 @@ class Narrator:
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.items: dict[str, int] = {}
+        self.fetching: set[str] = set()
         self.total = 0
 
     def lines(self, event: Event) -> list[str]:
@@ -56,6 +57,8 @@ class Narrator:
         from engine.run import events
 
         match event:
+            case events.DownloadProgress():
+                return self._fetched(event)
             case events.RunStarted():
                 short = short_ids(node["original_node_id"] for node in event.nodes)
                 self.names = {
@@ -78,6 +81,17 @@ class Narrator:
                     return []
                 return [f"{self.names[event.node]}: {line}" for line in event.message.splitlines()]
         return []
+
+    def _fetched(self, event: Any) -> list[str]:
+        from engine.text import bytes_of
+
+        if event.done:
+            return [f"{event.name}: fetched, {bytes_of(event.received)}"]
+        if event.url in self.fetching:
+            return []
+        self.fetching.add(event.url)
+        size = f", {bytes_of(event.total)}" if event.total is not None else ""
+        return [f"{event.name}: fetching{size}"]
 
     def _changed(self, event: Any) -> list[str]:
         if event.status in ("not_started", "queued", "running"):
@@ -130,6 +144,7 @@ class Live(Lines):
         self.bars = _bars()
         self.whole: TaskID = self.bars.add_task("reading inputs", total=None)
         self.tasks: dict[str, TaskID] = {}
+        self.downloads: dict[str, TaskID] = {}
         self.ended = 0
 
     def __enter__(self) -> Self:
@@ -147,6 +162,8 @@ class Live(Lines):
 
         super().__call__(event)
         match event:
+            case events.DownloadProgress():
+                self._download(event)
             case events.RunStarted():
                 self.bars.update(self.whole, description="run", total=len(event.nodes))
             case events.NodeChanged(node=node, status="running"):
@@ -161,6 +178,17 @@ class Live(Lines):
                     self.bars.remove_task(self.tasks.pop(node))
                 for task in islice(self.tasks.values(), _MOST_BARS):
                     self.bars.update(task, visible=True)
+
+    def _download(self, event: Any) -> None:
+        from engine.text import bytes_of
+
+        left = f", {event.remaining_s:.0f} s left" if event.remaining_s else ""
+        told = f"{clean(event.name)}: {bytes_of(event.received)}, {bytes_of(event.bytes_per_s)}/s{left}"
+        if event.url not in self.downloads:
+            self.downloads[event.url] = self.bars.add_task(told, total=event.total)
+        self.bars.update(
+            self.downloads[event.url], description=told, completed=event.received, visible=not event.done
+        )
 
 
 def _bars() -> Bars:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.given import home_of, library_of
 from engine.cli.output import OK, NotFound, put, put_json, refuse, warn
 from engine.errors import WorkspaceError
+from engine.masking import masked_url
 
 if TYPE_CHECKING:
     from engine.run.store import RunStore
 
-__all__ = ["cancel", "found_run", "record_of", "runs", "show", "upload"]
+__all__ = ["cancel", "connect_mimir", "found_run", "record_of", "runs", "show", "upload"]
 
 _LISTED = (
     "run_id",
@@ -116,6 +117,27 @@ def cancel(wanted: str, workspace: Path | None, *, as_json: bool) -> int:
     return OK
 
 
+def connect_mimir(url: str, key: str, workspace: Path | None, *, allow_private: bool, as_json: bool) -> int:
+    """Verify and save the workspace's connection to a Mimir archive."""
+    from engine.cli.given import document
+    from engine.inputs.fetch.rules import FetchError, FetchRules
+    from engine.inputs.mimir import connect
+
+    read = document(key)
+    secret = (read.decode("utf-8", "replace") if isinstance(read, bytes) else str(read)).strip()
+    if not secret or not secret.isascii() or not secret.isprintable():
+        raise refuse("--key: that is no API key")
+    try:
+        made = connect(home_of(workspace), url, secret, FetchRules(allow_private=allow_private, retry_s=5))
+    except FetchError as error:
+        raise refuse(str(error)) from None
+    if as_json:
+        put_json({"connection_id": made.id, "url": masked_url(made.url), "status": "ok"})
+    else:
+        put(f"connected to Mimir at {masked_url(made.url)}")
+    return OK
+
+
 def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
     """Store a file in the workspace and print its id."""
     asset = library_of(workspace, writable=True).add(file)
@@ -132,10 +154,12 @@ def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
         told.append(f"{facts['width']}×{facts['height']}")
     if facts["fps"]:
         told.append(f"{frame_rate(facts['fps'])} fps")
-    if facts["kind"] != "image":
+    if facts["kind"] in ("video", "audio"):
         told.append(seconds_of(facts["duration_ms"]))
     if facts["kind"] == "video":
         told.append("with sound" if facts["has_audio"] else "without sound")
+    if facts["kind"] == "lut":
+        told.extend(asset.info.notes)
     put(f"{named} {asset.id}")
     put(f"{asset.name}: {', '.join(told)}")
     return OK

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from engine.agent import read_json
 from engine.errors import Fault, RequestError, pointer
+from engine.masking import masked_url
 from engine.media.info import Exact
 from engine.media.time import ms, parse_rate
 from engine.shape import faults_of
@@ -17,7 +18,7 @@ from engine.shape import faults_of
 __all__ = ["Facts", "MediaFacts", "read_facts"]
 
 Facts = Mapping[str, "MediaFacts"]
-"""Facts by asset id or URL; `"*"` stands for every other one."""
+"""Facts by asset id or masked URL, in lower case; `"*"` stands for every other one."""
 
 
 def _rate(value: Any) -> Fraction:
@@ -69,7 +70,7 @@ def read_facts(source: Any) -> dict[str, MediaFacts]:
     faults: list[Fault] = []
     for key, value in raw.items():
         if isinstance(value, MediaFacts):
-            found[key.lower()] = value
+            found[masked_url(key).lower()] = value
             continue
         try:
             facts = MediaFacts.model_validate(value)
@@ -81,7 +82,7 @@ def read_facts(source: Any) -> dict[str, MediaFacts]:
             if not 0 <= start < end:
                 what = f"a range of speech is [start_ms, end_ms] with 0 ≤ start < end, not [{start}, {end}]"
                 faults.append(Fault(pointer(key, "speech", index), "request", what))
-        found[key.lower()] = facts
+        found[masked_url(key).lower()] = facts
     if faults:
         raise RequestError([Fault(f.loc, f.document, f"facts: {f.message}") for f in faults])
     return found

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
 from engine.files import part_prefix, sweep, whole_file
+from engine.inputs.lut import check_cube, is_cube
+from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
 from engine.media.probe import probe
 
@@ -26,8 +28,13 @@ __all__ = ["Asset", "Library", "asset_id", "default_workspace", "write_atomicall
 
 _CONTENT = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
 _CHUNK = 1 << 20
-LIMITS = {"video": (5 * 10**9, 5 * 3600), "audio": (100 * 10**6, 3600), "image": (50 * 10**6, None)}
-"""Bytes and seconds that an asset of a kind may have (contract, section 6)."""
+LIMITS: Mapping[str, tuple[int, int | None]] = {
+    "video": (5 * 10**9, 5 * 3600),
+    "audio": (100 * 10**6, 3600),
+    "image": (50 * 10**6, None),
+    "lut": (50 * 10**6, None),
+}
+"""Bytes and seconds that an asset of a kind may have (contract, section 6; that of colour tables is ours)."""
 
 
 def default_workspace() -> Path:
@@ -51,10 +58,11 @@ class Asset(BaseModel):
     size: int
     path: Path
     info: MediaInfo
+    thumbnail: Path | None = None
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file whole or not at all.
+def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a small file whole or not at all; a private one is for its owner alone.
 
     Raises
     ------
@@ -62,7 +70,7 @@ def write_atomically(path: Path, text: str) -> None:
         It cannot be written.
     """
     try:
-        with whole_file(path) as partial:
+        with whole_file(path, 0o600 if private else 0o644) as partial:
             partial.write_text(text, "utf-8")
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
@@ -101,7 +109,9 @@ class Library:
         folder = self.workspace / "assets" / key
         try:
             raw = json.loads((folder / "asset.json").read_text("utf-8"))
-            asset = Asset.model_validate({**raw, "path": folder / raw["path"]})
+            small = raw.get("thumbnail")
+            places = {"path": folder / raw["path"], "thumbnail": folder / small if small else None}
+            asset = Asset.model_validate({**raw, **places})
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, ValidationError) as error:
@@ -146,6 +156,7 @@ class Library:
         known = self._known(path)
         if known is not None and self._stored(known):
             return known
+        _check_size(path)
         with self._folder() as folder:
             copy = folder / f"media{path.suffix.lower()}"
             digest = _copy(path, copy)
@@ -161,20 +172,69 @@ class Library:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             with _writing(moved):
                 path.replace(moved)
-            return self._keep(folder, moved, digest, Path(name))
+            return self._keep(folder, moved, digest, Path(name), small=False)
+
+    def receive(
+        self,
+        fill: Callable[[Path], tuple[Path, str | None]],
+        *,
+        name: str,
+        shown: str,
+        check: Callable[[Asset], None] = lambda _asset: None,
+    ) -> Asset:
+        """Store what `fill` puts into a folder; nothing of it stays where that, or what it made, fails.
+
+        Parameters
+        ----------
+        fill
+            Puts media into the folder that it is given; gives the file, and its SHA-256 where it knows it.
+        name, shown
+            What the asset is called, and what messages call it.
+        check
+            Raises where the asset is not to be stored.
+
+        Raises
+        ------
+        MediaError
+            It is not media that can be used, or is over a limit of its kind.
+        WorkspaceError
+            The workspace cannot be written.
+        """
+        with self._folder() as folder:
+            work = folder / "work"
+            with _writing(folder):
+                work.mkdir()
+                filled, digest = fill(work)
+                if digest is None:
+                    with _reading(filled) as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                info = _probed(filled, shown)
+                media = filled.replace(folder / f"media{_suffix(info)}")
+                shutil.rmtree(work)
+            asset = _limited(media, digest, name, info, shown)
+            check(asset)
+            return self._kept(folder, asset)
 
     def _stored(self, asset: Asset) -> bool:
         return (
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
-    def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
-        assert self.workspace is not None
+    def _keep(self, folder: Path, media: Path, digest: str, origin: Path, *, small: bool = True) -> Asset:
+        """Make a folder with media in it an asset, unless its content is stored already."""
         found = self.get(asset_id(digest))
         if found is not None and self._stored(found):
             return found
-        asset = _asset(media, digest, origin)
-        raw = {**asset.model_dump(mode="json"), "path": media.name}
+        return self._kept(folder, _asset(media, digest, origin), small=small)
+
+    def _kept(self, folder: Path, asset: Asset, *, small: bool = True) -> Asset:
+        """Make a folder with media in it an asset, with a thumbnail where a small picture is wanted."""
+        assert self.workspace is not None
+        found = self.get(asset.id)
+        if found is not None and self._stored(found):
+            return found
+        seen = thumbnail_of(asset.path, asset.info, folder) if small else None
+        raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
         home = self.workspace / "assets" / asset.id
         try:
@@ -182,7 +242,8 @@ class Library:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
-        asset = asset.model_copy(update={"path": home / media.name})
+        places = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
+        asset = asset.model_copy(update=places)
         self._attached[asset.id] = asset
         return asset
 
@@ -260,18 +321,55 @@ class Library:
 
 def _asset(media: Path, digest: str, origin: Path) -> Asset:
     """Probe a file and check it against the limits of its kind; messages name `origin`."""
+    return _limited(media, digest, origin.name, _probed(media, str(origin)), str(origin))
+
+
+def _probed(media: Path, shown: str) -> MediaInfo:
     try:
-        info = probe(media)
+        if media.is_file() and is_cube(media):
+            dimensions, size = check_cube(media)
+            return MediaInfo(
+                kind="lut", container="cube", notes=(f"is {dimensions}D, {size} along each side",)
+            )
+        if media.is_file() and _is_drawing(media):
+            raise MediaError(f"{media.name} is an SVG drawing, which is not taken yet: give it as PNG")
+        return probe(media)
     except MediaError as error:
-        raise MediaError(str(error).replace(media.name, str(origin))) from None
+        raise MediaError(str(error).replace(media.name, shown)) from None
+
+
+def _is_drawing(media: Path) -> bool:
+    with media.open("rb") as file:
+        head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+    return head.startswith(b"<svg") or (head.startswith((b"<?xml", b"<!")) and b"<svg" in head)
+
+
+def _limited(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:
     size = media.stat().st_size
     most_bytes, most_seconds = LIMITS[info.kind]
     if size > most_bytes:
-        raise MediaError(f"{origin} has {size:,} bytes; {info.kind} may have at most {most_bytes:,}")
+        raise MediaError(f"{shown} has {size:,} bytes; {info.kind} may have at most {most_bytes:,}")
     if most_seconds is not None and info.duration > most_seconds:
-        what = f"{origin} lasts {float(info.duration):.0f} s; {info.kind} may last at most {most_seconds} s"
+        what = f"{shown} lasts {float(info.duration):.0f} s; {info.kind} may last at most {most_seconds} s"
         raise MediaError(what)
-    return Asset(id=asset_id(digest), sha256=digest, name=origin.name, size=size, path=media, info=info)
+    return Asset(id=asset_id(digest), sha256=digest, name=name, size=size, path=media, info=info)
+
+
+_SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts", "mpeg": ".mpg", "jpeg": ".jpg"}
+
+
+def _suffix(info: MediaInfo) -> str:
+    """A file's ending, from what it was found to be."""
+    kind = info.container.partition(",")[0]
+    return _SUFFIXES.get(kind, f".{kind}")
+
+
+def _check_size(path: Path) -> None:
+    """Refuse before anything is read what is larger than any asset may be."""
+    most = max(size for size, _seconds in LIMITS.values())
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > most:
+            raise MediaError(f"{path} has {path.stat().st_size:,} bytes; no more than {most:,} are taken")
 
 
 @contextlib.contextmanager

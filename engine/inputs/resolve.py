@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.context import InputMedia
 from engine.errors import Fault, RequestError, TesseraError
 from engine.graph.plan import Plan
 from engine.inputs.facts import MediaFacts
 from engine.inputs.library import Asset, Library
+from engine.masking import masked_url
 from engine.media.expr import Picture, Sound, even
 from engine.media.info import MediaInfo
 from engine.media.item import Video
@@ -21,17 +22,40 @@ from engine.request import SourceRef
 
 if TYPE_CHECKING:
     from engine.graph.model import Tile
+    from engine.inputs.fetch.fetcher import Fetched, Fetcher, Look
 
 __all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "sound_of", "video_of"]
 
 _CHANNELS = {1: 1, 2: 2, 6: 6}
+_FETCHED = ("video_url", "youtube_url", "signed_url", "mimir")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a URL led to."""
+
+    look: Look
+    fetched: Fetched
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds of the whole source, which may be longer than what was fetched of it."""
+        of_asset = self.fetched.asset.info.duration
+        return (self.look.duration or of_asset) if self.fetched.part else of_asset
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedInput:
     """One source of one Video Input, found and measured.
 
-    `asset` is None where only facts are known; `metered_ms` is the duration of what is kept.
+    Attributes
+    ----------
+    metered_ms
+        The duration of what is kept.
+    asset
+        None where only facts are known.
+    source
+        What was looked at and fetched, where it is a URL.
     """
 
     node: str
@@ -40,6 +64,7 @@ class ResolvedInput:
     metered_ms: int
     asset: Asset | None
     origin: str
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +81,11 @@ def resolve_inputs(
     *,
     facts: Mapping[str, MediaFacts] | None = None,
     renders: Callable[[str], str | None] = lambda _render_id: None,
+    fetcher: Fetcher | None = None,
 ) -> Resolved:
     """Find every input of a plan.
+
+    URLs are looked at when all ids are found, and fetched when nothing that was seen is wrong.
 
     Parameters
     ----------
@@ -65,73 +93,159 @@ def resolve_inputs(
         Given in a simulation, where they come first and may stand for media that is not there; None in a run.
     renders
         The asset id of an earlier run's output, by its render id.
+    fetcher
+        What fetches URLs; None refuses them.
 
     Raises
     ------
+    Cancelled
+        Meanwhile the run was cancelled.
     RequestError
         Every input that is unknown, is no video, or whose clip does not fit, each with its JSON pointer.
     """
-    found: list[ResolvedInput] = []
-    faults: list[Fault] = []
-    notices: list[Notice] = []
-    for binding in plan.inputs:
-        tile = plan.tile(binding.node)
-        for ref in binding.sources:
-            try:
-                found.append(_resolve(tile, ref, library, facts, renders, notices))
-            except _Refused as refused:
-                faults.append(Fault(ref.loc, "request", f"{tile.name} {tile.id}: {refused}"))
-    if faults:
-        raise RequestError(faults)
-    return Resolved(tuple(found), tuple(notices))
+    resolver = _Resolver(plan, library, facts, renders, fetcher)
+    if fetcher is not None:
+        resolver.fetch(fetcher)
+    return resolver.resolved()
 
 
 class _Refused(Exception):
     """An input that cannot be used, and why."""
 
 
-def _resolve(
-    tile: Tile,
-    ref: SourceRef,
-    library: Library,
-    facts: Mapping[str, MediaFacts] | None,
-    renders: Callable[[str], str | None],
-    notices: list[Notice],
-) -> ResolvedInput:
-    known = (facts or {}).get(ref.key.lower()) or (facts or {}).get("*")
-    asset: Asset | None = None
-    if known is None:
-        asset = _stored(ref, library, renders, simulated=facts is not None)
+class _Resolver:
+    """Finds the inputs of one plan; collects faults."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        library: Library,
+        facts: Mapping[str, MediaFacts] | None,
+        renders: Callable[[str], str | None],
+        fetcher: Fetcher | None,
+    ) -> None:
+        self.library, self.facts, self.renders = library, facts, renders
+        self.asked = [(plan.tile(one.node), ref) for one in plan.inputs for ref in one.sources]
+        self.sources: dict[str, Source | TesseraError] = {}
+        self.notices: list[Notice] = []
+        self.fetches = fetcher is not None
+
+    def resolved(self) -> Resolved:
+        """Every input, each once; raises with every fault."""
+        found = self._each(self._resolve)
+        return Resolved(tuple(found), tuple(self.notices))
+
+    def fetch(self, fetcher: Fetcher) -> None:
+        """Look at every URL, and fetch all, unless an input is wrong already."""
+        places = {_place(ref): ref for _tile, ref in self.asked if ref.form in _FETCHED}
+        if not places:
+            return
+        self._each(lambda tile, ref: None if ref.form in _FETCHED else self._resolve(tile, ref))
+        self.notices.clear()
+        looks = fetcher.look(places)
+
+        def looked_at(_tile: Tile, ref: SourceRef) -> None:
+            look = looks.get(_place(ref))
+            if isinstance(look, TesseraError):
+                raise _Refused(str(look))
+            if look is not None and look.duration is not None:
+                _clip(ref, look.duration, look.name, [])
+
+        self._each(looked_at)
+        seen = {url: look for url, look in looks.items() if not isinstance(look, TesseraError)}
+        wanted: dict[str, list[Range | None]] = {}
+        for _tile, ref in self.asked:
+            look = seen.get(_place(ref))
+            if look is not None:
+                whole = look.duration is None
+                clip = None if whole else _clip(ref, look.duration or Fraction(0), look.name, [])
+                wanted.setdefault(_place(ref), []).append(clip)
+        for url, fetched in fetcher.fetch(seen, wanted).items():
+            if isinstance(fetched, TesseraError):
+                self.sources[url] = fetched
+            else:
+                self.sources[url] = Source(seen[url], fetched)
+
+    def _each(self, work: Callable[[Tile, SourceRef], Any]) -> list[Any]:
+        found, faults = [], []
+        for tile, ref in self.asked:
+            try:
+                found.append(work(tile, ref))
+            except _Refused as refused:
+                faults.append(Fault(ref.loc, "request", f"{tile.name} {tile.id}: {refused}"))
+        if faults:
+            raise RequestError(faults)
+        return found
+
+    def _resolve(self, tile: Tile, ref: SourceRef) -> ResolvedInput:
+        facts = self.facts or {}
+        known = facts.get(masked_url(ref.key).lower()) or facts.get("*")
+        if known is not None:
+            key = masked_url(ref.key)
+            video, name = _video_of_facts(key, known), known.name or key
+            clip = _clip(ref, video.duration, name, self.notices)
+            return ResolvedInput(
+                tile.id, ref, InputMedia(video, clip, name), _kept(clip, video), None, "facts"
+            )
+        if ref.form in _FETCHED and self.fetches:
+            return self._fetched(tile, ref)
+        asset = self._stored(ref)
         if asset.info.picture is None or asset.info.kind != "video":
             raise _Refused(f"{asset.name} has no moving picture (it is {asset.info.kind}); a video is needed")
-        video, name, origin = video_of(asset.id, asset.info), asset.name, "real"
-        said = [f"{asset.name} {note}" for note in asset.info.notes]
-        notices += [Notice("media", one, ref.loc, "request") for one in said]
-    else:
-        video, name, origin = _video_of_facts(ref.key, known), known.name or ref.key, "facts"
-    clip = _clip(ref, video.duration, name, notices)
-    kept = clip[1] - clip[0] if clip else video.duration
-    return ResolvedInput(tile.id, ref, InputMedia(video, clip, name), to_ms(kept), asset, origin)
+        video = self._video(ref, asset, asset.name)
+        clip = _clip(ref, video.duration, asset.name, self.notices)
+        media = InputMedia(video, clip, asset.name)
+        return ResolvedInput(tile.id, ref, media, _kept(clip, video), asset, "real")
+
+    def _fetched(self, tile: Tile, ref: SourceRef) -> ResolvedInput:
+        """An input that is a URL. Where only a part of the source was fetched, its clip lies within that."""
+        source = self.sources[_place(ref)]
+        if isinstance(source, TesseraError):
+            raise _Refused(str(source))
+        asset, part, name = source.fetched.asset, source.fetched.part, source.look.name
+        video = self._video(ref, asset, name)
+        clip = _clip(ref, source.duration, name, self.notices)
+        metered = to_ms(clip[1] - clip[0] if clip else source.duration)
+        if part is not None and clip is not None:
+            start, end = max(clip[0] - part[0], Fraction(0)), min(clip[1] - part[0], video.duration)
+            if start >= end:
+                raise _past(ref, name, part[1])
+            clip = (start, end) if (start, end) != (Fraction(0), video.duration) else None
+        return ResolvedInput(tile.id, ref, InputMedia(video, clip, name), metered, asset, "real", source)
+
+    def _video(self, ref: SourceRef, asset: Asset, name: str) -> Video:
+        said = [f"{name} {note}" for note in asset.info.notes]
+        self.notices += [Notice("media", one, ref.loc, "request") for one in said]
+        return video_of(asset.id, asset.info)
+
+    def _stored(self, ref: SourceRef) -> Asset:
+        simulated = self.facts is not None
+        if ref.form not in ("video_id", "node_render_id"):
+            shown = masked_url(ref.key)
+            if simulated:
+                stated = '"duration_ms": …, "width": …, "height": …, "fps": "30000/1001", …'
+                what = f'facts={{"{shown}": {{{stated}}}}}'
+                raise _Refused(f"nothing is known of {shown}: a simulation fetches nothing; give {what}")
+            raise _Refused(f"{ref.form} inputs are not supported yet ({shown}): give a file or a video_id")
+        try:
+            wanted = self.renders(ref.key) if ref.form == "node_render_id" else ref.key
+            asset = self.library.get(wanted) if wanted is not None else None
+        except TesseraError as error:
+            raise _Refused(str(error)) from None
+        if asset is None:
+            hint = " (or give facts of it)" if simulated else ""
+            raise _Refused(f"unknown {ref.form} {ref.key}: the workspace holds none{hint}")
+        return asset
 
 
-def _stored(
-    ref: SourceRef, library: Library, renders: Callable[[str], str | None], *, simulated: bool
-) -> Asset:
-    if ref.form not in ("video_id", "node_render_id"):
-        if simulated:
-            stated = '"duration_ms": …, "width": …, "height": …, "fps": "30000/1001", …'
-            what = f'facts={{"{ref.key}": {{{stated}}}}}'
-            raise _Refused(f"nothing is known of {ref.key}: a simulation fetches nothing; give {what}")
-        raise _Refused(f"{ref.form} inputs are not supported yet ({ref.key}): give a file or a video_id")
-    try:
-        wanted = renders(ref.key) if ref.form == "node_render_id" else ref.key
-        asset = library.get(wanted) if wanted is not None else None
-    except TesseraError as error:
-        raise _Refused(str(error)) from None
-    if asset is None:
-        hint = " (or give facts of it)" if simulated else ""
-        raise _Refused(f"unknown {ref.form} {ref.key}: the workspace holds none{hint}")
-    return asset
+def _place(ref: SourceRef) -> str:
+    """What is looked at and fetched once: a URL, or an artifact of an item."""
+    return ref.key if ref.artifact is None else f"{ref.artifact} of {ref.key}"
+
+
+def _kept(clip: Range | None, video: Video) -> int:
+    """The milliseconds that a clip keeps."""
+    return to_ms(clip[1] - clip[0] if clip else video.duration)
 
 
 def video_of(asset: str, info: MediaInfo) -> Video:
@@ -199,14 +313,16 @@ def _clip(ref: SourceRef, duration: Fraction, name: str, notices: list[Notice]) 
         return None
     start, end = ms(ref.start_ms or 0), duration if ref.end_ms is None else ms(ref.end_ms)
     if start >= duration:
-        raise _Refused(
-            f"the clip of {name} starts at {ref.start_ms} ms, at or past its end at {to_ms(duration)} ms"
-        )
+        raise _past(ref, name, duration)
     if end > duration:
         what = f"the clip of {name} ends at {ref.end_ms} ms, past its end at {to_ms(duration)} ms; clamped"
         notices.append(Notice("clip_clamped", what, ref.loc, "request"))
         end = duration
     return None if (start, end) == (Fraction(0), duration) else (start, end)
+
+
+def _past(ref: SourceRef, name: str, end: Fraction) -> _Refused:
+    return _Refused(f"the clip of {name} starts at {ref.start_ms} ms, at or past its end at {to_ms(end)} ms")
 
 
 def by_node(inputs: Iterable[ResolvedInput]) -> dict[str, tuple[InputMedia, ...]]:

@@ -96,7 +96,7 @@ class SoundInfo(_Info):
 class MediaInfo(_Info):
     """A media file. `kind` is what it can be used as; a video may lack sound."""
 
-    kind: Literal["video", "audio", "image"]
+    kind: Literal["video", "audio", "image", "lut"]
     container: str
     picture: PictureInfo | None = None
     sound: SoundInfo | None = None
@@ -104,8 +104,8 @@ class MediaInfo(_Info):
 
     @property
     def duration(self) -> Fraction:
-        """Seconds: of the picture, or of the sound where there is none; 0 for an image."""
-        if self.kind == "image":
+        """Seconds: of the picture, or of the sound where there is none; 0 for an image and a colour table."""
+        if self.kind in ("image", "lut"):
             return Fraction(0)
         if self.picture is not None:
             return self.picture.duration

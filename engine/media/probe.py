@@ -112,7 +112,7 @@ def probe(path: Path) -> MediaInfo:
         scans = _scan(container, [stream for stream in (video, audio) if stream is not None])
         for stream in (video, audio):
             if stream is not None:
-                _whole(path, stream, scans[stream.index])
+                _whole(path, stream, scans[stream.index], container.format.name)
         frame = _first_frame(path, video.index) if video is not None else None
         picture = _picture(path, video, scans[video.index], frame) if video is not None else None
         sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
@@ -238,14 +238,18 @@ def _is_clean(packet: Any) -> bool:
     return not length and any(part and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
 
 
-def _whole(path: Path, stream: Any, scan: _Scan) -> None:
-    """Refuse a stream that ends before its index says."""
+def _whole(path: Path, stream: Any, scan: _Scan, container: str) -> None:
+    """Refuse a stream that ends before its index says.
+
+    The index of an AVI counts places in time; those that hold no picture of their own give no packet.
+    """
     if not scan.times:
         raise MediaError(f"{path.name} holds no {stream.type} data that can be read")
     # Of PCM the index counts samples, not packets.
     counted = 0 if stream.codec_context.name.startswith("pcm_") else stream.frames
+    reached = max(scan.packets, scan.end or 0) if container == "avi" else scan.packets
     short = stream.duration is not None and (scan.end or 0) - scan.times[0] < stream.duration - 1
-    if scan.corrupt or scan.packets < counted or (not counted and stream.frames and short):
+    if scan.corrupt or reached < counted or (not counted and stream.frames and short):
         of = f"{scan.packets} of {counted}" if counted else "not all"
         raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
 

@@ -8,9 +8,10 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
 from engine.graph.load import UnknownTiles
@@ -19,13 +20,14 @@ from engine.inputs.facts import MediaFacts, read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
+from engine.masking import masked, masked_url
 from engine.media.item import Item, describe
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
 from engine.run.deliver import output_record
-from engine.run.events import EPOCH, Event, RunStarted
+from engine.run.events import EPOCH, DownloadProgress, Event, RunStarted
 from engine.run.executing import Execution, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
@@ -33,6 +35,10 @@ from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.settings import default_catalogue, settings
+
+if TYPE_CHECKING:
+    from engine.inputs.fetch.fetcher import Fetcher
+    from engine.inputs.fetch.rules import FetchRules, Transfer
 
 __all__ = ["run", "simulate"]
 
@@ -169,6 +175,7 @@ def run(
     render_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
     quality: str = "standard",
+    fetch_rules: FetchRules | None = None,
 ) -> RunRecord:
     """Run an agent on real media.
 
@@ -181,7 +188,7 @@ def run(
     out
         A folder that receives one file per output, and a `.jpg` thumbnail each.
     on_event
-        Called with every event, in order.
+        Called with every event, in order; before the first with the progress of downloads.
     cancelled
         Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
     executor
@@ -194,6 +201,8 @@ def run(
     quality
         `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
         `"master"` (to be edited or encoded again).
+    fetch_rules
+        The limits of fetching URLs, and whether private networks may be reached.
 
     Raises
     ------
@@ -212,9 +221,10 @@ def run(
     stubbed = read_stubs(stubs, decided, library.add)
     check_executable(decided, stubbed)
     most = check_items(decided, max_items)
-    resolved = resolve_inputs(decided, library, renders=store.render_asset)
     _check_assets(decided, Answers(library, None, cancelled))
     target = writable(out)
+    fetcher = fetching(library, fetch_rules, on_event, cancelled)
+    resolved = resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher)
     run_id = str(uuid.uuid4())
     execution = Execution(
         library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s, quality
@@ -233,6 +243,22 @@ def run(
     if facts_out is not None:
         write_atomically(Path(facts_out), store.document(run_id, "facts.json") or "")
     return record
+
+
+def fetching(
+    library: Library,
+    rules: FetchRules | None,
+    on_event: Callable[[Event], None] | None,
+    cancelled: Callable[[], bool],
+) -> Fetcher:
+    """What fetches the inputs of a run, telling its progress in events."""
+    from engine.inputs.fetch.fetcher import Fetcher
+
+    def told(transfer: Transfer) -> None:
+        if on_event is not None:
+            on_event(DownloadProgress(at=now(), **asdict(transfer)))
+
+    return Fetcher(library, rules, told=told, cancelled=cancelled)
 
 
 def _plan(
@@ -386,26 +412,48 @@ def _started(
         inputs=tuple(_input_record(one) for one in resolved.inputs),
         warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
         changes=decided.changes.to_dict(),
-        request=decided.request.to_dict(),
-        triggered_by=None,
+        request=masked(decided.request.to_dict()),
+        triggered_by=_triggered_by(resolved, at),
         stubs=tuple(stubbed),
     )
 
 
+def _triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
+    """What the contract's section 4 says of a run of a YouTube URL: the first of its inputs that is one."""
+    for one in resolved.inputs:
+        about = one.source.look.about if one.source is not None else None
+        if about is not None and one.ref.form == "youtube_url":
+            return {
+                "type": "youtube",
+                "channel_id": about.channel_id,
+                "video_id": about.id,
+                "video_title": about.title,
+                "video_url": about.url,
+                "triggered_at": at,
+                "trigger_id": None,
+            }
+    return None
+
+
 def _input_record(one: ResolvedInput) -> dict[str, Any]:
     clip = one.media.clip
+    about = one.source.look.about if one.source is not None else None
+    info = one.source.look.source_info if one.source is not None else None
+    small = one.asset.thumbnail if one.asset is not None else None
     return {
         "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
         "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
-        "thumbnail_url": None,
+        "thumbnail_url": small.absolute().as_uri() if small is not None else None,
         "agent_node_id": one.node,
         "form": one.ref.form,
-        "key": one.ref.key,
+        "key": masked_url(one.ref.key),
         "name": one.media.name,
         "origin": one.origin,
         "metered_ms": one.metered_ms,
         "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
         **describe(one.media.video),
+        **({"about": about.to_dict()} if about is not None else {}),
+        **({"source_info": dict(info)} if info is not None else {}),
     }
 
 

@@ -10,46 +10,24 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.files import whole_file
 from engine.graph.plan import Plan
 from engine.inputs.facts import read_facts
 from engine.inputs.library import Library
+from engine.masking import masked
 from engine.media.ffmpeg import ffmpeg_version
 from engine.run.api import simulate
 from engine.run.drafts import drafts
 from engine.run.record import RunRecord
 from engine.run.store import RunStore
 
-__all__ = ["Bundle", "masked", "read_bundle", "replay", "write_bundle"]
+__all__ = ["Bundle", "read_bundle", "replay", "write_bundle"]
 
 _DOCUMENTS = ("agent.json", "plan.json", "facts.json")
 _MOST_BYTES = 200_000_000
 """Of one member of a bundle, unpacked: a hostile one must not fill the memory."""
-
-
-def masked(value: Any) -> Any:
-    """JSON without what URLs carry in their queries, fragments and user names: signatures and tokens."""
-    if isinstance(value, Mapping):
-        return {masked(key): masked(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [masked(one) for one in value]
-    if isinstance(value, str) and value.lower().startswith(("http://", "https://")):
-        return _masked_url(value)
-    return value
-
-
-def _masked_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "https://masked.invalid/"
-    video = next((one for one in parts.query.split("&") if one.startswith("v=")), "")
-    query = video or ("masked" if parts.query else "")
-    return urlunsplit((parts.scheme, host, parts.path, query, ""))
 
 
 def write_bundle(store: RunStore, run_id: str, out: Path, *, media: bool = False) -> None:

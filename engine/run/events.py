@@ -17,6 +17,7 @@ __all__ = [
     "EPOCH",
     "Answered",
     "AnyEvent",
+    "DownloadProgress",
     "Event",
     "ItemMade",
     "NodeChanged",
@@ -126,6 +127,23 @@ class Progress(Event):
 
 
 @dataclass(slots=True, kw_only=True)
+class DownloadProgress(Event):
+    """How far the download of an input is, before the run begins. Not kept: for whoever looks on.
+
+    `url` is masked; `received` and `total` are bytes; None stands for what nobody knows.
+    """
+
+    event: Literal["download_progress"] = "download_progress"
+    url: str
+    name: str
+    received: int
+    total: int | None
+    bytes_per_s: float
+    remaining_s: float | None
+    done: bool
+
+
+@dataclass(slots=True, kw_only=True)
 class NodeLog(Event):
     """A line of a tile's log."""
 
@@ -162,6 +180,7 @@ AnyEvent = Annotated[
     | OutputMade
     | OutputFailed
     | Progress
+    | DownloadProgress
     | NodeLog
     | Answered
     | RunFinished,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from engine.inputs.resolve import Resolved
+from engine.context import LEVEL_HOP_MS
+from engine.inputs.resolve import Resolved, ResolvedInput
+from engine.masking import masked_url
 from engine.media.info import MediaInfo
+from engine.media.time import to_ms
 from engine.run.answers import Answers
 
 __all__ = ["facts_of"]
@@ -18,15 +22,31 @@ def facts_of(resolved: Resolved, answers: Answers) -> dict[str, dict[str, Any]]:
     for one in resolved.inputs:
         if one.asset is not None:
             of_inputs.add(one.asset.id)
-            facts[one.ref.key] = {
-                "name": one.asset.name,
+            facts[masked_url(one.ref.key)] = {
+                "name": one.media.name,
                 **described(one.asset.info),
                 **answers.learned.get(one.asset.id, {}),
+                **_placed(one, answers.learned.get(one.asset.id, {})),
             }
     for asset, learned in answers.learned.items():
         if asset not in of_inputs:
             facts[asset] = dict(learned)
     return facts
+
+
+def _placed(one: ResolvedInput, learned: Mapping[str, Any]) -> dict[str, Any]:
+    """Where only a part of a source was fetched, what differs when it is told of the source."""
+    part = one.source.fetched.part if one.source is not None else None
+    if part is None or one.source is None:
+        return {}
+    begin, whole = to_ms(part[0]), one.source.duration
+    placed: dict[str, Any] = {"duration": str(whole), "duration_ms": int(whole * 1000)}
+    if "speech" in learned:
+        placed["speech"] = [[start + begin, end + begin] for start, end in learned["speech"]]
+    if learned.get("levels_dbfs"):
+        before = [min(learned["levels_dbfs"])] * round(begin / LEVEL_HOP_MS)
+        placed["levels_dbfs"] = [*before, *learned["levels_dbfs"]]
+    return placed
 
 
 def described(info: MediaInfo) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
 from engine.inputs.library import Library, default_workspace
 from engine.inputs.resolve import resolve_inputs
-from engine.run.api import check_executable, check_items, writable
+from engine.run.api import check_executable, check_items, fetching, writable
 from engine.run.coordinator import Earlier
 from engine.run.events import Event, RunResumed
 from engine.run.executing import Execution, now
@@ -20,6 +20,9 @@ from engine.run.recorder import Recorder
 from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
+
+if TYPE_CHECKING:
+    from engine.inputs.fetch.rules import FetchRules
 
 __all__ = ["resume"]
 
@@ -34,6 +37,7 @@ def resume(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    fetch_rules: FetchRules | None = None,
 ) -> RunRecord:
     """Go on with a run. Tiles that completed are not run again, nor are outputs that are there made again.
 
@@ -62,11 +66,12 @@ def resume(
         stubbed = read_stubs(stubs, decided, library.add)
         _check_stubs(before, stubbed)
         check_executable(decided, stubbed)
+        fetcher = fetching(library, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
         execution = Execution(
             library,
             store,
-            resolve_inputs(decided, library, renders=store.render_asset),
+            resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher),
             stubbed,
             check_items(decided, None),
             writable(folder),

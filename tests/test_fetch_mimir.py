@@ -1,0 +1,134 @@
+"""Items of a Mimir archive as inputs: an archive on loopback that answers as ours is taken to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import RequestError, RunRecord, run
+from tests.servers import TALK, Served, serving
+from tests.test_fetch import AGENT, ONE_SECOND, RULES, left_in, tessera
+
+KEY = "open-sesame"
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving() as found:
+        found.items |= {
+            "both": {"highResUrl": "/good.mp4", "proxyUrl": "/no-ranges.mp4"},
+            "light": {"proxyUrl": "/good.mp4"},
+            "empty": {},
+            "expired": {"highResUrl": "/status/403.mp4"},
+        }
+        yield found
+
+
+@pytest.fixture
+def workspace(served: Served, tmp_path: Path) -> Path:
+    done = connected(served, tmp_path)
+    assert done.returncode == 0, done.stderr
+    return tmp_path / ".tessera"
+
+
+def connected(served: Served, folder: Path, url: str = "/mimir", key: str = KEY) -> Any:
+    options = ["--url", served.url + url, "--key", key, "--allow-private-networks"]
+    return tessera("settings", "mimir", *options, cwd=folder)
+
+
+def of_item(workspace: Path, *items: dict[str, Any]) -> RunRecord:
+    return run(AGENT, {"mimir_assets": list(items), **ONE_SECOND}, workspace=workspace, fetch_rules=RULES)
+
+
+def test_a_connection_is_verified_and_kept_for_its_owner_alone(served: Served, tmp_path: Path) -> None:
+    done = connected(served, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert KEY not in done.stdout + done.stderr
+    saved = tmp_path / ".tessera" / "connections" / "mimir.json"
+    assert json.loads(saved.read_text())["key"] == KEY
+    assert saved.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "says"),
+    [
+        ("/mimir", "wrong", "the server answered 401"),
+        ("/elsewhere", KEY, "the server answered 404"),
+        ("/page.mp4?", KEY, "does not answer as Mimir does"),
+    ],
+)
+def test_a_connection_that_does_not_work_is_not_saved(
+    url: str, key: str, says: str, served: Served, tmp_path: Path
+) -> None:
+    done = connected(served, tmp_path, url, key)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "check URL and key" in done.stderr
+    assert KEY not in done.stderr
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "artifact", "fetched"),
+    [
+        ({"id": "both"}, "highres", "/good.mp4"),
+        ({"id": "both", "artifact": "proxy"}, "proxy", "/no-ranges.mp4"),
+        ({"id": "both", "artifact": "auto"}, "highres", "/good.mp4"),
+        ({"id": "light", "artifact": "auto"}, "proxy", "/good.mp4"),
+    ],
+)
+def test_the_artifact_that_is_asked_for_is_fetched_and_said(
+    item: dict[str, str], artifact: str, fetched: str, served: Served, workspace: Path
+) -> None:
+    record = of_item(workspace, item)
+    (given,) = record.inputs
+    assert given["name"] == f"Item {item['id']}"
+    assert given["metered_ms"] == 1000
+    assert {name: given["source_info"][name] for name in ("provider", "item_id", "artifact")} == {
+        "provider": "mimir",
+        "item_id": item["id"],
+        "artifact": artifact,
+    }
+    assert served.times(fetched) == 2
+    assert Path(given["video_url"].removeprefix("file://")).read_bytes() == TALK.read_bytes()
+    assert "s3cret" not in record.to_json()
+
+
+def test_an_item_asked_for_in_several_ways_is_fetched_once(served: Served, workspace: Path) -> None:
+    record = of_item(workspace, {"id": "both"}, {"id": "both", "artifact": "auto"})
+    assert len(record.inputs) == 2
+    assert served.sent("/good.mp4") == TALK.stat().st_size + 2 * 65_536
+    of_item(workspace, {"id": "both"})
+    assert served.sent("/good.mp4") == TALK.stat().st_size + 3 * 65_536
+
+
+@pytest.mark.parametrize(
+    ("item", "says"),
+    [
+        ({"id": "light"}, "has no highres artifact; it has proxy: ask for that, or for auto"),
+        ({"id": "empty", "artifact": "auto"}, "has no highres or proxy artifact, nor any other"),
+        ({"id": "nobody"}, "Mimir has no item nobody: check the id"),
+        ({"id": "expired"}, "the server answered 403"),
+    ],
+)
+def test_an_item_that_cannot_be_had_is_refused(
+    item: dict[str, str], says: str, served: Served, workspace: Path
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        of_item(workspace, item)
+    (fault,) = caught.value.errors
+    assert fault.loc == "/mimir_assets/0"
+    assert says in fault.message
+    assert "s3cret" not in fault.message
+    assert left_in(workspace) == ["connections/mimir.json"]
+
+
+def test_a_key_that_is_refused_later_is_said(served: Served, workspace: Path) -> None:
+    saved = workspace / "connections" / "mimir.json"
+    saved.write_text(saved.read_text().replace(KEY, "revoked"))
+    with pytest.raises(RequestError, match="the server answered 401"):
+        of_item(workspace, {"id": "both"})
