@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,10 +81,14 @@ def _scratch() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Chain:
-    """Seconds of three ways to the same picture, and how near two of them come to a lossless one (VMAF)."""
+    """Seconds of three ways to the same picture, and how near each comes to a lossless one (VMAF).
+
+    `ours_s` was measured in turn with `command_s`, `again_s` with `steps_s`.
+    """
 
     ours_s: float
     command_s: float
+    again_s: float
     steps_s: float
     ours_vmaf: float
     command_vmaf: float
@@ -109,26 +112,24 @@ def _chain(folder: Path, short: bool) -> _Chain:
             ),
             rounds=3,
         )
-        begun = time.perf_counter()
-        steps = _steps(whole, place)
-        steps_s = time.perf_counter() - begun
+        steps = place / "step3.mp4"
+        again_s, steps_s = race(lambda: _render(video, ours), lambda: _steps(whole, place), rounds=3)
         ideal = place / "ideal.mkv"
         _ffmpeg(
             f"-t 10 -i {source} -i {_LOGO} -filter_complex {graph} -map [out] -c:v ffv1 -pix_fmt yuv420p",
             ideal,
         )
         found = [_vmaf(one, ideal) for one in (ours, command, steps)]
-    return _Chain(ours_s, command_s, steps_s, *found)
+    return _Chain(ours_s, command_s, again_s, steps_s, *found)
 
 
-def _steps(whole: str, place: Path) -> Path:
+def _steps(whole: str, place: Path) -> None:
     """One encode for each tile."""
     first, second, third = (place / f"step{number}.mp4" for number in (1, 2, 3))
     _ffmpeg(f"{whole} -vf {_TALL} {_X264} -c:a copy", first)
     _ffmpeg(f"-i {first} -vf hflip {_X264} -c:a copy", second)
     graph = f"{_MARK};[0:v][mark]overlay={_AT}:{_AT}[out]"
     _ffmpeg(f"-i {second} -i {_LOGO} -filter_complex {graph} -map [out] -map 0:a {_X264} -c:a copy", third)
-    return third
 
 
 def _vmaf(made: Path, ideal: Path) -> float:
@@ -156,10 +157,10 @@ def one_command(folder: Path, short: bool) -> Row:
 def one_encode_a_tile(folder: Path, short: bool) -> Row:
     """Reframe → Mirror → Watermark beside three commands, each of which encodes."""
     found = _chain(folder, short)
-    faster, better = found.steps_s / found.ours_s, found.ours_vmaf - found.steps_vmaf
+    faster, better = found.steps_s / found.again_s, found.ours_vmaf - found.steps_vmaf
     return Row(
         "Reframe → Mirror → Watermark, one encode a tile",
-        found.ours_s,
+        found.again_s,
         found.steps_s,
         "≥ 2.4 × faster, VMAF + 5",
         f"{faster:.2f} × faster, VMAF {better:+.2f}",
