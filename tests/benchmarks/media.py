@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.media.ffmpeg import ffmpeg_version
-from tests.benchmarks import tiles
+from tests.benchmarks import many_cuts, tiles, trim
 from tests.benchmarks.clock import machine
 from tests.benchmarks.rows import Row, table
 
@@ -25,6 +25,8 @@ CASES: tuple[Case, ...] = (
     tiles.one_encode_a_tile,
     tiles.blurred_padding,
     tiles.three_clips,
+    *trim.CASES,
+    many_cuts.many_cuts,
 )
 
 
