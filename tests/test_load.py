@@ -338,6 +338,14 @@ def test_a_deprecated_parameter_gives_a_warning() -> None:
     assert "say in prompt what to avoid" in warning.message
 
 
+def test_each_of_two_tiles_alike_gives_its_warning() -> None:
+    alike = {"avoid_prompt": "cats"}
+    template = load_agent(chain("a:Motion Graphics", "b:Motion Graphics", a=alike, b=alike))
+    assert [one.loc for one in template.warnings] == [
+        f"/agent_nodes/{index}/params_used/avoid_prompt" for index in (0, 1)
+    ]
+
+
 @pytest.mark.parametrize(
     ("source", "target", "part"),
     [

@@ -140,6 +140,7 @@ def test_an_override_changes_one_tile_and_nothing_of_the_graph_it_is_given() -> 
     assert contents(graph) == before
     assert after.nodes[uid(1)]["node"].values()["horizontal_flip"] is True
     assert after.nodes[uid(2)]["node"] is graph.nodes[uid(2)]["node"]
+    assert list(after.edges(data=True)) == list(graph.edges(data=True)) != []
 
 
 @given(cases(), st.data())
