@@ -98,6 +98,9 @@ def run(
     quality: Annotated[
         Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
     ] = Quality.STANDARD,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
+    ] = False,
     allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -115,7 +118,9 @@ def run(
         )
     if agent is not None:
         given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace)
-    options = commands.RunOptions(out, tuple(stubs or ()), facts_out, allow_private, quality.value)
+    options = commands.RunOptions(
+        out, tuple(stubs or ()), facts_out, allow_private, quality.value, not no_cache
+    )
     return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
 

@@ -30,6 +30,7 @@ class RunOptions:
     facts_out: Path | None = None
     allow_private: bool = False
     quality: str = "standard"
+    cache: bool = True
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
             "facts_out": options.facts_out,
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
+            "cache": options.cache,
         }
         if plan_file is not None:
             decided = _read_plan(plan_file)

@@ -172,7 +172,7 @@ class Library:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             with _writing(moved):
                 path.replace(moved)
-            return self._keep(folder, moved, digest, Path(name), small=False)
+            return self._keep(folder, moved, digest, Path(name))
 
     def receive(
         self,
@@ -220,20 +220,20 @@ class Library:
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
-    def _keep(self, folder: Path, media: Path, digest: str, origin: Path, *, small: bool = True) -> Asset:
+    def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         """Make a folder with media in it an asset, unless its content is stored already."""
         found = self.get(asset_id(digest))
         if found is not None and self._stored(found):
             return found
-        return self._kept(folder, _asset(media, digest, origin), small=small)
+        return self._kept(folder, _asset(media, digest, origin))
 
-    def _kept(self, folder: Path, asset: Asset, *, small: bool = True) -> Asset:
-        """Make a folder with media in it an asset, with a thumbnail where a small picture is wanted."""
+    def _kept(self, folder: Path, asset: Asset) -> Asset:
+        """Make a folder with media in it an asset, with a thumbnail where it has a picture."""
         assert self.workspace is not None
         found = self.get(asset.id)
         if found is not None and self._stored(found):
             return found
-        seen = thumbnail_of(asset.path, asset.info, folder) if small else None
+        seen = thumbnail_of(asset.path, asset.info, folder)
         raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
         home = self.workspace / "assets" / asset.id

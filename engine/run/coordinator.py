@@ -26,6 +26,7 @@ from engine.run.events import (
     ItemMade,
     NodeChanged,
     NodeLog,
+    NodeWork,
     OutputFailed,
     OutputMade,
     Progress,
@@ -33,6 +34,7 @@ from engine.run.events import (
 )
 from engine.run.status import FINAL, NodeStatus, run_status
 from engine.run.stubs import Attempt, StubbedTile
+from engine.run.tilecache import Hit, TileCache
 from engine.run.tiles import run_tile
 
 __all__ = ["Coordinator", "Delivered", "Earlier", "InlineExecutor"]
@@ -114,6 +116,8 @@ class Coordinator:
         The items of tiles whose work is taken as done.
     earlier
         Of a run that goes on: what is done.
+    cache
+        The work of tiles that is kept; None keeps none.
     """
 
     def __init__(
@@ -134,7 +138,9 @@ class Coordinator:
         waits: bool = True,
         given: Mapping[str, tuple[Item, ...]] | None = None,
         earlier: Earlier | None = None,
+        cache: TileCache | None = None,
     ) -> None:
+        self.cache = cache
         self.plan, self.sources, self.answers, self.deliver = plan, sources, answers, deliver
         self.emit, self.commit, self.now = emit, commit, now
         self.executor, self.cancelled = executor, cancelled
@@ -180,7 +186,6 @@ class Coordinator:
 
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""
-        self._advance()
         self._act()
         while self.under_way:
             self._take()
@@ -204,10 +209,39 @@ class Coordinator:
 
     def _act(self) -> None:
         """Submit what has become due, once the events that it stands on are safe."""
-        self.commit()
-        due, self.work = self.work, []
-        for one in due:
-            self.executor.submit(*one)
+        more = True
+        while more:
+            self._advance()
+            self.commit()
+            due, self.work = self.work, []
+            for one in due:
+                self.executor.submit(*one)
+            more = self.cache is not None and self._take_kept(self.cache)
+
+    def _take_kept(self, cache: TileCache) -> bool:
+        """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""
+        for asked in cache.claimed():
+            self.emit(NodeWork(at=self.now(), node=asked.node, how="ran", why=asked.why))
+            self.executor.submit(self._work, asked.node, asked.inputs)
+        taken = False
+        for asked, hit in cache.arrived():
+            self._take_hit(asked.node, hit, asked.inputs)
+            taken = True
+        for asked in cache.leave() if self.cancelled() else ():
+            self.started[asked.node] = self.clock()
+            self._on_cancelled(asked.node)
+            taken = True
+        return taken or cache.is_due()
+
+    def _take_hit(self, node: str, hit: Hit, inputs: Sequence[Item]) -> None:
+        """Take what was made before as what this tile makes."""
+        self._on_started(node)
+        self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in run {hit.run_id}"))
+        for question, about in hit.answers:
+            self._on_answered(node, question, about, "cached")
+        for message in hit.logs:
+            self._on_log(node, message)
+        self._on_worked(node, hit.items, inputs)
 
     def _summary(self) -> str | None:
         """The run's status message: what failed first, and how many tiles did."""
@@ -249,7 +283,12 @@ class Coordinator:
         inputs = [item for before in self.before[node] for item in self.items[before]]
         self._change(node, NodeStatus.QUEUED)
         self.under_way += 1
-        self.work.append((self._work, node, inputs))
+        if self.cache is None or node in self.given or node in self.stubs:
+            self.work.append((self._work, node, inputs))
+            return
+        hit = self.cache.ask(node, inputs)
+        if hit is not None:
+            self._take_hit(node, hit, inputs)
 
     def _work(self, node: str, inputs: Sequence[Item]) -> None:
         """In a worker: one tile."""
@@ -364,9 +403,13 @@ class Coordinator:
         self._change(node, NodeStatus.RUNNING)
 
     def _on_log(self, node: str, message: str) -> None:
+        if self.cache is not None:
+            self.cache.note_log(node, message)
         self.emit(NodeLog(at=self.now(), node=node, message=message))
 
     def _on_answered(self, node: str, question: str, about: str, origin: str) -> None:
+        if self.cache is not None:
+            self.cache.note_answer(node, question, about)
         self.emit(Answered(at=self.now(), node=node, question=question, about=about, origin=origin))
 
     def _on_progress(self, node: str, fraction: float) -> None:
@@ -379,6 +422,8 @@ class Coordinator:
 
     def _on_worked(self, node: str, items: tuple[Item, ...], inputs: Sequence[Item]) -> None:
         self.items[node] = items
+        if self.cache is not None:
+            self.cache.keep(node, items)
         for item in items:
             self.emit(ItemMade(at=self.now(), node=node, item=item))
         outputs = self._outputs_of(node, items, inputs)
@@ -452,9 +497,10 @@ class Coordinator:
         self, node: str, status: NodeStatus, message: str | None = None, errors: tuple[str, ...] = ()
     ) -> None:
         self.under_way -= 1
+        if self.cache is not None:
+            self.cache.drop(node)
         self._change(node, status, message, errors, round(self.clock() - self.started[node], 3))
         self._done(node)
-        self._advance()
 
     def _cancel_rest(self) -> None:
         for node in self.plan.order:

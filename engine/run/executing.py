@@ -23,6 +23,7 @@ from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
+from engine.run.tilecache import TileCache
 
 __all__ = ["Execution", "now"]
 
@@ -49,6 +50,8 @@ class Execution:
         The longest that one ffmpeg process may take.
     quality
         How outputs are encoded.
+    fresh
+        Whether tiles are to work, and outputs to be rendered, although both are kept.
     """
 
     library: Library
@@ -61,6 +64,7 @@ class Execution:
     executor: Executor | None = None
     render_timeout_s: float | None = None
     quality: str = "standard"
+    fresh: bool = False
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -87,13 +91,17 @@ class Execution:
             self.render_timeout_s,
             now,
             self.quality,
+            fresh=self.fresh,
         )
+        sources = by_node(self.resolved.inputs)
+        cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh)
+        recorder.beside(cache.is_due, cache.write)
         workers = max(2, os.cpu_count() or 2)
         pool = self.executor or ThreadPoolExecutor(max_workers=workers, thread_name_prefix="tile")
         try:
             Coordinator(
                 plan,
-                by_node(self.resolved.inputs),
+                sources,
                 answers,
                 delivery.deliver,
                 recorder.emit,
@@ -104,13 +112,14 @@ class Execution:
                 max_items=self.max_items,
                 stubs=self.stubs,
                 earlier=earlier,
+                cache=cache,
             ).run()
         finally:
             if self.executor is None:
                 pool.shutdown(wait=True, cancel_futures=True)
             delivery.close()
-        if earlier is not None:
-            answers.ask_again(recorder.record)
+            cache.close()
+        answers.ask_again(recorder.record)
         self.store.save(recorder.record)
         learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
         self.store.save_document(run_id, "facts.json", learned)
