@@ -23,6 +23,7 @@ from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
+from engine.run.working import LocalCrew, Worker
 
 __all__ = ["Execution", "now"]
 
@@ -83,7 +84,6 @@ class Execution:
             self.store,
             run_id,
             self.out,
-            stop,
             self.render_timeout_s,
             now,
             self.quality,
@@ -94,14 +94,11 @@ class Execution:
             Coordinator(
                 plan,
                 by_node(self.resolved.inputs),
-                answers,
-                delivery.deliver,
+                LocalCrew(pool, Worker(answers, delivery.deliver, self.max_items)),
                 recorder.emit,
                 commit=recorder.commit,
                 now=now,
-                executor=pool,
                 cancelled=stop,
-                max_items=self.max_items,
                 stubs=self.stubs,
                 earlier=earlier,
             ).run()
