@@ -347,7 +347,7 @@ def test_who_waits_for_another_s_work_can_be_cancelled(tmp_path: Path) -> None:
 
 
 def test_the_table_says_what_ran_and_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from engine.cli.app import main
+    from engine.cli import main
 
     (tmp_path / "agent.json").write_text(json.dumps(chain("Video Input", ("Clips", {"num_clips": 1}))))
     line = ["run", str(tmp_path / "agent.json"), "--input", TALK, "--workspace", str(tmp_path / "ws")]

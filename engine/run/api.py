@@ -25,7 +25,7 @@ from engine.media.item import Item, describe
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
-from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
+from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
 from engine.run.events import EPOCH, DownloadProgress, Event, RunStarted
 from engine.run.executing import Execution, now
@@ -34,6 +34,7 @@ from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile, find_tile, read_stubs
+from engine.run.working import Deliver, Delivered, InlineExecutor, LocalCrew, Stopped, Worker
 from engine.settings import default_catalogue, settings
 
 if TYPE_CHECKING:
@@ -124,20 +125,23 @@ def simulate(
     record = Recorder(on_event)
     run_id = _simulated_id(decided)
     record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
+    worker = Worker(
+        Answers(library, known, lambda: False, assume=assume),
+        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
+        most,
+        waits=False,
+        clock=lambda: 0.0,
+    )
     coordinator = Coordinator(
         decided,
         by_node(resolved.inputs),
-        Answers(library, known, lambda: False, assume=assume),
-        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
+        LocalCrew(InlineExecutor(), worker),
         record.emit,
         commit=record.commit,
         now=lambda: EPOCH,
-        executor=InlineExecutor(),
         cancelled=lambda: False,
-        max_items=most,
         clock=lambda: 0.0,
         stubs=stubbed,
-        waits=False,
         given=part.given,
     )
     coordinator.run()
@@ -473,7 +477,7 @@ def _input_record(one: ResolvedInput) -> dict[str, Any]:
 def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:
     """Delivers descriptions: what a simulation has for outputs."""
 
-    def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
+    def deliver(item: Item, _progress: Callable[[float], None], _stopped: Stopped) -> Delivered:
         seen(item)
         render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, EPOCH))

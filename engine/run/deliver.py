@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import MediaError, RenderError, WorkspaceError
+from engine.errors import Cancelled, MediaError, RenderError, WorkspaceError
 from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
@@ -21,9 +21,9 @@ from engine.media.item import Item, describe, digest_of, kept_of
 from engine.media.render import Renderer, media_type, suffix_of
 from engine.media.target import target_of
 from engine.node import derived_id
-from engine.run.coordinator import Delivered
 from engine.run.renders import RenderCache, render_key
 from engine.run.store import RunStore
+from engine.run.working import Delivered, Stopped
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -80,7 +80,6 @@ class RunDelivery:
         store: RunStore,
         run_id: str,
         out: Path | None,
-        cancelled: Callable[[], bool],
         timeout_s: float | None,
         now: Callable[[], str],
         quality: str = "standard",
@@ -88,7 +87,7 @@ class RunDelivery:
         fresh: bool = False,
     ) -> None:
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
-        self.out, self.cancelled, self.timeout_s, self.now = out, cancelled, timeout_s, now
+        self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
         self.renders = RenderCache(store, library, fresh=fresh)
         self.quality, self._target = quality, target_of(quality)
@@ -101,11 +100,13 @@ class RunDelivery:
     def close(self) -> None:
         self._scratch.cleanup()
 
-    def deliver(self, item: Item, _by: str, progress: Callable[[float], None]) -> Delivered:
+    def deliver(self, item: Item, progress: Callable[[float], None], stopped: Stopped) -> Delivered:
         """Render an item, store it, copy it out.
 
         Raises
         ------
+        Cancelled
+            `stopped()` became true.
         TesseraError
             It could not be rendered or written. Nothing half-written stays.
         """
@@ -113,7 +114,7 @@ class RunDelivery:
         renderer = Renderer(
             self._locate,
             self._paint,
-            cancelled=self.cancelled,
+            cancelled=stopped,
             progress=progress,
             timeout_s=self.timeout_s,
             target=self._target,
@@ -131,7 +132,9 @@ class RunDelivery:
             }
 
         key = render_key(item.value, renderer.target, self._types)
-        known = self.renders.once(key, make, self.cancelled)
+        known = self.renders.once(key, make, stopped)
+        if stopped():
+            raise Cancelled("the run was cancelled")
         path, picture = self._place(name, known.asset.path, known.asset.thumbnail)
         self.store.save_render(render_id, known.asset.id, self.run_id)
         return Delivered(

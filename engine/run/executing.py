@@ -24,6 +24,7 @@ from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
 from engine.run.tilecache import TileCache
+from engine.run.working import LocalCrew, Worker
 
 __all__ = ["Execution", "now"]
 
@@ -87,7 +88,6 @@ class Execution:
             self.store,
             run_id,
             self.out,
-            stop,
             self.render_timeout_s,
             now,
             self.quality,
@@ -102,14 +102,11 @@ class Execution:
             Coordinator(
                 plan,
                 sources,
-                answers,
-                delivery.deliver,
+                LocalCrew(pool, Worker(answers, delivery.deliver, self.max_items)),
                 recorder.emit,
                 commit=recorder.commit,
                 now=now,
-                executor=pool,
                 cancelled=stop,
-                max_items=self.max_items,
                 stubs=self.stubs,
                 earlier=earlier,
                 cache=cache,

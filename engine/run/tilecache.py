@@ -341,9 +341,10 @@ class TileCache:
     def _made(self, kept: Kept) -> tuple[Item, ...] | None:
         if kept.run_id == self._run_id and kept.node in self._mine:
             return self._mine[kept.node]
-        if kept.run_id not in self._shelves:
+        made = self._shelves.get(kept.run_id, {}).get(kept.node, ())
+        if len(made) != kept.count:  # not read yet, or read when that run had not come so far
             self._shelves[kept.run_id] = self._store.items(kept.run_id)
-        made = self._shelves[kept.run_id].get(kept.node, ())
+            made = self._shelves[kept.run_id].get(kept.node, ())
         return made if len(made) == kept.count else None
 
 
