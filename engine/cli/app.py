@@ -33,6 +33,7 @@ from engine.cli.options import (
     Workspace,
 )
 from engine.cli.settings import settings
+from engine.cli.store import store
 
 __all__ = ["app"]
 
@@ -485,3 +486,4 @@ def upload(
 app.command()(estimate)
 
 app.add_typer(settings, name="settings")
+app.add_typer(store, name="store")

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
-from engine.files import part_prefix, sweep, whole_file
+from engine.files import part_prefix, sweep, synced, whole_file
 from engine.inputs.lut import check_cube, is_cube
 from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
@@ -116,6 +116,8 @@ class Library:
             return None
         except (OSError, ValueError, KeyError, ValidationError) as error:
             raise WorkspaceError(f"asset {wanted} cannot be read: {error}") from None
+        with contextlib.suppress(OSError):  # for whoever asks what was not used for long
+            os.utime(folder / "asset.json")
         self._attached[key] = asset
         return asset
 
@@ -233,12 +235,15 @@ class Library:
         found = self.get(asset.id)
         if found is not None and self._stored(found):
             return found
+        with _writing(asset.path):
+            synced(asset.path)
         seen = thumbnail_of(asset.path, asset.info, folder)
         raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
         home = self.workspace / "assets" / asset.id
         try:
             folder.rename(home)
+            synced(home.parent)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None

@@ -107,7 +107,8 @@ class RunStore:
 
         return Database(self.workspace)
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Whether there is a database to read."""
         from engine.database import Database
 
         return "database" in self.__dict__ or Database.exists(self.workspace)
@@ -219,7 +220,7 @@ class RunStore:
 
     def document(self, run_id: str, name: str) -> str | None:
         """A document of a run, or None where the run has none of this name."""
-        if not self._is_there():
+        if not self.is_there():
             return None
         from sqlalchemy import select
 
@@ -243,7 +244,7 @@ class RunStore:
 
     def render_asset(self, render_id: str) -> str | None:
         """The asset id of a render, or None where there is no such render."""
-        if not is_id(render_id) or not self._is_there():
+        if not is_id(render_id) or not self.is_there():
             return None
         from sqlalchemy import select
 
@@ -273,7 +274,7 @@ class RunStore:
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
-        if not self._is_there():
+        if not self.is_there():
             return []
         from sqlalchemy import select
 
@@ -330,7 +331,7 @@ class RunStore:
 
     def event_lines(self, run_id: str) -> list[str]:
         """The events of a run as JSON, in order."""
-        if not self._is_there():
+        if not self.is_there():
             return []
         from sqlalchemy import select
 
