@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.errors import Fault, RenderError, RequestError
 from engine.files import sweep
 from engine.graph.plan import Plan
 from engine.inputs.library import Library
 from engine.inputs.resolve import Resolved, by_node
+from engine.media.ffmpeg import ffmpeg_path
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Earlier
 from engine.run.deliver import RunDelivery
@@ -25,7 +27,7 @@ from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
 from engine.run.working import LocalCrew, Worker
 
-__all__ = ["Execution", "now"]
+__all__ = ["Execution", "check_ffmpeg", "now"]
 
 _LOOK_S = 0.3
 """How often a run looks whether another process has asked it to end."""
@@ -34,6 +36,20 @@ _LOOK_S = 0.3
 def now() -> str:
     """The time of an event."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def check_ffmpeg() -> None:
+    """Refuse to begin where there is no ffmpeg to be run.
+
+    Raises
+    ------
+    RequestError
+        `TESSERA_FFMPEG` names none, or none is installed.
+    """
+    try:
+        ffmpeg_path()
+    except RenderError as error:
+        raise RequestError([Fault("", "request", str(error))]) from None
 
 
 @dataclass
