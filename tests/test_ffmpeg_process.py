@@ -1,4 +1,4 @@
-"""ffmpeg as a process: it never outlives the one that started it, and whatever befalls it is told in words."""
+"""ffmpeg as a process: it never outlives the one that started it, and what befalls it is told in words."""
 
 from __future__ import annotations
 
