@@ -143,6 +143,8 @@ class NodeType:
     painters
         The functions that draw this tile's `Image.drawn` leaves, by name: called with width, height and the
         leaf's arguments, each gives a Pillow image of that size.
+    timeout_s
+        The seconds that its work, and each of its renders, may take; None: as long as it takes.
     """
 
     type_id: ClassVar[str]
@@ -158,6 +160,7 @@ class NodeType:
     version: ClassVar[int] = 1
     cacheable: ClassVar[bool] = True
     painters: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    timeout_s: ClassVar[float | None] = None
 
     class Params(Params):
         """No parameters."""

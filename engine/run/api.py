@@ -28,7 +28,7 @@ from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
 from engine.run.events import EPOCH, DownloadProgress, Event, RunStarted
-from engine.run.executing import Execution, now
+from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
@@ -227,6 +227,7 @@ def run(
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
     check_executable(decided, stubbed)
+    check_ffmpeg()
     most = check_items(decided, max_items)
     _check_assets(decided, Answers(library, None, cancelled))
     target = writable(out)

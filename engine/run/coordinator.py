@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from engine.context import InputMedia
@@ -32,32 +32,16 @@ from engine.run.events import (
 from engine.run.status import FINAL, NodeStatus, run_status
 from engine.run.stubs import StubbedTile
 from engine.run.tilecache import Hit, TileCache
+from engine.run.underway import Earlier, UnderWay
 from engine.run.working import Crew, Delivered, Job, Key, Message, RenderJob, TileJob
 
-__all__ = ["Coordinator", "Earlier"]
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What a run that goes on has done before.
-
-    Attributes
-    ----------
-    done
-        The tiles that have completed.
-    items
-        What tiles have made, by tile; one that made something is not asked again.
-    outputs
-        The outputs that are there: (tile, index) → the tile that delivered it.
-    """
-
-    done: frozenset[str]
-    items: Mapping[str, tuple[Item, ...]]
-    outputs: Mapping[tuple[str, int], str]
+__all__ = ["Coordinator"]
 
 
 _WAIT_S = 0.2
 _MOST_MESSAGES = 1_000
+_PATIENCE_S = 1.0
+"""How long a cancelled run waits for what is under way to end by itself."""
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 
@@ -80,6 +64,11 @@ class Coordinator:
         Asked between steps; once it is true nothing new is started.
     stubs
         Stubs by node.
+    ranks
+        By tile: the greater, the sooner it is begun when others are ready too. Where nothing is said of any,
+        in the template's order.
+    time_limits
+        By tile: the seconds that its own work, and each of its renders, may take.
     given
         The items of tiles whose work is taken as done.
     earlier
@@ -100,6 +89,8 @@ class Coordinator:
         clock: Callable[[], float] = time.monotonic,
         commit: Callable[[], None] = lambda: None,
         stubs: Mapping[str, StubbedTile] | None = None,
+        ranks: Mapping[str, float] | None = None,
+        time_limits: Mapping[str, float] | None = None,
         given: Mapping[str, tuple[Item, ...]] | None = None,
         earlier: Earlier | None = None,
         cache: TileCache | None = None,
@@ -109,6 +100,7 @@ class Coordinator:
         self.emit, self.commit, self.now = emit, commit, now
         self.cancelled, self.clock = cancelled, clock
         self.stubs, self.given = dict(stubs or {}), dict(given or {})
+        self.ranks, self.time_limits = ranks or {}, time_limits or {}
         self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -118,6 +110,7 @@ class Coordinator:
             node: sorted(plan.graph.predecessors(node), key=self.place.__getitem__) for node in plan.order
         }
         self.waits_for = {node: len(before) for node, before in self.before.items()}
+        self.claiming_next = self._claiming_order()
         self.ready = [node for node, count in self.waits_for.items() if not count]
         self.left = len(plan.order)
         self.handlers: dict[str, Callable[..., None]] = {
@@ -125,15 +118,33 @@ class Coordinator:
         }
         self.started: dict[str, float] = {}
         self.awaited: dict[str, int] = {}
-        self.failed_outputs: dict[str, list[str]] = {}
+        self.failed_outputs: dict[str, list[tuple[int, int, str]]] = {}
         self.rendered: dict[str, dict[tuple[str, int], float]] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.unanswered: list[tuple[str, QuestionError]] = []
         self.made_outputs = 0
-        self.under_way: dict[Key, Job] = {}
-        self.due: list[Job] = []
+        self.under_way: dict[Key, UnderWay] = {}
+        self.due: list[UnderWay] = []
+        self.ends: dict[Key, float] = {}
+        self.end_of_patience: float | None = None
         if earlier is not None:
             self._go_on(earlier)
+
+    def _claiming_order(self) -> dict[str, list[str]]:
+        """By output tile: those that may claim the same items for delivery, and do so after it. They wait for
+        it, so that who delivers an item does not depend on who comes first.
+        """
+        fed: dict[str, list[str]] = {}
+        for node in sorted(self.plan.order, key=self.place.__getitem__):
+            if self.tiles[node].type.is_output():
+                for before in self.before[node]:
+                    fed.setdefault(before, []).append(node)
+        pairs = {pair for outputs in fed.values() for pair in pairwise(outputs)}
+        found: dict[str, list[str]] = {}
+        for node, later in sorted(pairs, key=lambda pair: self.place[pair[1]]):
+            found.setdefault(node, []).append(later)
+            self.waits_for[later] += 1
+        return found
 
     def _go_on(self, earlier: Earlier) -> None:
         """Take what was done as done, and what was made as made."""
@@ -152,6 +163,7 @@ class Coordinator:
         self._act()
         while self.under_way:
             self._take()
+            self._give_up_late()
             self._act()
         if self.left:
             self._cancel_rest()
@@ -172,13 +184,45 @@ class Coordinator:
 
     def _handle(self, what: str, key: Key, *told: Any) -> None:
         """Take in one message; of a job that has ended nothing is heard any more."""
-        job = self.under_way.get(key)
-        if job is not None:
-            self.handlers[what](job, *told)
+        one = self.under_way.get(key)
+        if one is not None:
+            self.handlers[what](one.job, *told)
 
     def _start(self, job: Job) -> None:
-        self.under_way[job.key] = job
-        self.due.append(job)
+        one = self.under_way[job.key] = UnderWay(job, self.cancelled)
+        self.due.append(one)
+
+    def _begun(self, key: Key, node: str) -> None:
+        """A worker has begun: its time runs."""
+        if node in self.time_limits:
+            self.ends[key] = self.clock() + self.time_limits[node]
+
+    def _ended(self, key: Key) -> None:
+        self.under_way.pop(key, None)
+        self.ends.pop(key, None)
+
+    def _give_up_late(self) -> None:
+        """End what has used up its time; and all, where a cancelled run does not end by itself."""
+        now = self.clock()
+        for key in [key for key, end in self.ends.items() if end <= now]:
+            self._give_up(key, ("failed", "output_failed"))
+        if not self.cancelled():
+            return
+        if self.end_of_patience is None:
+            self.end_of_patience = now + _PATIENCE_S
+        elif self.end_of_patience <= now:
+            for key in list(self.under_way):
+                self._give_up(key, ("cancelled", "output_cancelled"))
+
+    def _give_up(self, key: Key, whats: tuple[str, str]) -> None:
+        """Hear no more of a job, and go on as if it had told this, of a tile's work or of a render."""
+        one = self.under_way[key]
+        one.dropped = True
+        self.crew.drop(key)
+        what = whats[isinstance(one.job, RenderJob)]
+        limit = self.time_limits.get(_node(one.job), 0.0)
+        late = (f"took longer than {limit:g} s and was stopped",) if "failed" in what else ()
+        self._handle(what, key, *late)
 
     def _act(self) -> None:
         """Submit what has become due, once the events that it stands on are safe."""
@@ -187,28 +231,30 @@ class Coordinator:
             self._advance()
             self.commit()
             due, self.due = self.due, []
-            for job in due:
-                self.crew.submit(job, self.cancelled, self.messages.put)
+            if self.ranks:
+                due.sort(key=lambda one: -one.job.rank)
+            for one in due:
+                self.crew.submit(one.job, one, self.messages.put)
             more = self.cache is not None and self._take_kept(self.cache)
 
     def _take_kept(self, cache: TileCache) -> bool:
         """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""
-        for asked in cache.claimed():
+        for asked in sorted(cache.claimed(), key=lambda one: -self.ranks.get(one.node, 0.0)):
             self.emit(NodeWork(at=self.now(), node=asked.node, how="ran", why=asked.why))
-            self.crew.submit(self.under_way[asked.node], self.cancelled, self.messages.put)
+            one = self.under_way[asked.node]
+            self.crew.submit(one.job, one, self.messages.put)
         taken = False
         for asked, hit in cache.arrived():
             self._take_hit(asked.node, hit)
             taken = True
         for asked in cache.leave() if self.cancelled() else ():
-            self.started[asked.node] = self.clock()
             self._end(asked.node, NodeStatus.CANCELLED, "the run was cancelled")
             taken = True
         return taken or cache.is_due()
 
     def _take_hit(self, node: str, hit: Hit) -> None:
         """Take what was made before as what this tile makes."""
-        job = self.under_way[node]
+        job = self.under_way[node].job
         assert isinstance(job, TileJob)
         self._on_started(job)
         self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in run {hit.run_id}"))
@@ -241,10 +287,19 @@ class Coordinator:
     def _done(self, node: str) -> None:
         """A tile has ended: those that waited for it alone are ready."""
         self.left -= 1
-        for after in self.plan.graph.successors(node):
-            self.waits_for[after] -= 1
-            if not self.waits_for[after]:
-                self.ready.append(after)
+        self._release(self.plan.graph.successors(node))
+        self._claimed(node)
+
+    def _claimed(self, node: str) -> None:
+        """An output tile has claimed what it delivers, or never will."""
+        if self.claiming_next:
+            self._release(self.claiming_next.pop(node, ()))
+
+    def _release(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self.waits_for[node] -= 1
+            if not self.waits_for[node]:
+                self.ready.append(node)
 
     def _submit(self, node: str) -> None:
         broken = [before for before in self.before[node] if self.status[before] in _BROKEN]
@@ -264,11 +319,12 @@ class Coordinator:
             self.sources.get(node, ()),
             self.stubs.get(node),
             self.given.get(node),
+            self.ranks.get(node, 0.0),
         )
         if self.cache is None or job.given is not None or job.stub is not None:
             self._start(job)
             return
-        self.under_way[node] = job
+        self.under_way[node] = UnderWay(job, self.cancelled)
         hit = self.cache.ask(node, inputs)
         if hit is not None:
             self._take_hit(node, hit)
@@ -292,6 +348,7 @@ class Coordinator:
 
     def _on_started(self, job: TileJob) -> None:
         self.started[job.key] = self.clock()
+        self._begun(job.key, job.key)
         self._change(job.key, NodeStatus.RUNNING)
 
     def _on_log(self, job: Job, message: str) -> None:
@@ -318,14 +375,18 @@ class Coordinator:
         if not outputs:
             self._end(node, NodeStatus.COMPLETED)
             return
-        del self.under_way[node]
+        self._ended(node)
+        self._claimed(node)
         self.awaited[node] = len(outputs)
         self.failed_outputs[node] = []
         self.rendered[node] = dict.fromkeys((item.ref for item in outputs), 0.0)
+        rank = self.ranks.get(node, 0.0)
         for item in outputs:
-            self._start(RenderJob((node, item.ref), item))
+            self._start(RenderJob((node, item.ref), item, rank))
 
     def _on_failed(self, job: TileJob, message: str) -> None:
+        if job.key not in self.started:  # its worker was lost before it said anything
+            self._on_started(job)
         self._end(job.key, NodeStatus.FAILED, message, (message,))
 
     def _on_question(self, job: TileJob, error: QuestionError) -> None:
@@ -336,7 +397,7 @@ class Coordinator:
         self._end(job.key, NodeStatus.CANCELLED, "the run was cancelled")
 
     def _on_render_started(self, job: RenderJob) -> None:
-        """A render is under way."""
+        self._begun(job.key, _node(job))
 
     def _on_output_progress(self, job: RenderJob, fraction: float) -> None:
         node, ref = job.key
@@ -352,7 +413,8 @@ class Coordinator:
     def _on_output_failed(self, job: RenderJob, message: str) -> None:
         node, item = _node(job), job.item
         self.emit(OutputFailed(at=self.now(), by=node, node=item.node, index=item.index, message=message))
-        self.failed_outputs[node].append(f"output {item.index + 1} of {item.node}: {message}")
+        told = f"output {item.index + 1} of {item.node}: {message}"
+        self.failed_outputs[node].append((self.place[item.node], item.index, told))
         self._output_ended(job)
 
     def _on_output_cancelled(self, job: RenderJob) -> None:
@@ -360,11 +422,11 @@ class Coordinator:
 
     def _output_ended(self, job: RenderJob) -> None:
         node = _node(job)
-        del self.under_way[job.key]
+        self._ended(job.key)
         self.awaited[node] -= 1
         if self.awaited[node]:
             return
-        failed = self.failed_outputs[node]
+        failed = [told for _place, _index, told in sorted(self.failed_outputs[node])]
         if self.cancelled():
             self._end(node, NodeStatus.CANCELLED, "the run was cancelled")
         elif not failed:
@@ -395,10 +457,12 @@ class Coordinator:
     def _end(
         self, node: str, status: NodeStatus, message: str | None = None, errors: tuple[str, ...] = ()
     ) -> None:
-        self.under_way.pop(node, None)
+        self._ended(node)
         if self.cache is not None:
             self.cache.drop(node)
-        self._change(node, status, message, errors, round(self.clock() - self.started[node], 3))
+        begun = self.started.get(node)
+        seconds = round(self.clock() - begun, 3) if begun is not None else None
+        self._change(node, status, message, errors, seconds)
         self._done(node)
 
     def _cancel_rest(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +57,23 @@ def _size_of(info: MediaInfo) -> dict[str, int]:
     return {"width": info.picture.width, "height": info.picture.height} if info.picture else {}
 
 
+def _file_names(plan: Plan) -> dict[str, str]:
+    """By tile that makes outputs: how the names of their files begin. It is the tile's name, and of those of
+    one name all but the first in the template have their id as well.
+    """
+    made: dict[str, str] = {}
+    taken: set[str] = set()
+    for tile in sorted((plan.tile(node) for node in plan.order), key=lambda tile: tile.index):
+        after = [plan.tile(node) for node in plan.graph.successors(tile.id)]
+        if after and not any(one.type.is_output() for one in after):
+            continue
+        slug = re.sub(r"[^a-z0-9]+", "-", tile.name.lower()).strip("-") or "output"
+        names = (slug, f"{slug}-{tile.id[:8]}", f"{slug}-{tile.id}")
+        made[tile.id] = next(name for name in names if name not in taken)
+        taken.add(made[tile.id])
+    return made
+
+
 class RunDelivery:
     """Renders the outputs of one run.
 
@@ -91,8 +107,7 @@ class RunDelivery:
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
         self.renders = RenderCache(store, library, fresh=fresh)
         self.quality, self._target = quality, target_of(quality)
-        self._names: set[str] = set()
-        self._lock = threading.Lock()
+        self._names = _file_names(plan)
         scratch = store.workspace / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.TemporaryDirectory(prefix=part_prefix(), dir=scratch)
@@ -119,7 +134,7 @@ class RunDelivery:
             timeout_s=self.timeout_s,
             target=self._target,
         )
-        name = self._name(item)
+        name = f"{self._names[item.node]}-{item.index + 1}"
         scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
 
         def make() -> tuple[Asset, dict[str, Any]]:
@@ -168,21 +183,6 @@ class RunDelivery:
         if picture.size != (leaf.width, leaf.height):
             raise RenderError(f"{kind.name} drew {picture.size}, not {leaf.width}×{leaf.height}")
         return picture
-
-    def _name(self, item: Item) -> str:
-        """A file name, unique in this run: the tile's name, and a number where it makes more than one."""
-        slug = re.sub(r"[^a-z0-9]+", "-", self.plan.tile(item.node).name.lower()).strip("-") or "output"
-        with self._lock:
-            name, count = f"{slug}-{item.index + 1}", 1
-            while name in self._names:
-                count += 1
-                name = (
-                    f"{slug}-{item.node[:8]}-{item.index + 1}"
-                    if count == 2
-                    else f"{slug}-{count}-{item.index + 1}"
-                )
-            self._names.add(name)
-            return name
 
     def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
         """Put an output where the user finds it: in `out`, else in the run's own folder."""

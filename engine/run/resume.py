@@ -12,14 +12,14 @@ from engine.graph.plan import Plan
 from engine.inputs.library import Library, default_workspace
 from engine.inputs.resolve import resolve_inputs
 from engine.run.api import check_executable, check_items, fetching, writable
-from engine.run.coordinator import Earlier
 from engine.run.events import Event, RunResumed
-from engine.run.executing import Execution, now
+from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.record import RunRecord, fold
 from engine.run.recorder import Recorder
 from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
+from engine.run.underway import Earlier
 
 if TYPE_CHECKING:
     from engine.inputs.fetch.rules import FetchRules
@@ -66,6 +66,7 @@ def resume(
         stubbed = read_stubs(stubs, decided, library.add)
         _check_stubs(before, stubbed)
         check_executable(decided, stubbed)
+        check_ffmpeg()
         fetcher = fetching(library, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
         execution = Execution(

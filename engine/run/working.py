@@ -6,13 +6,14 @@ given (`Job`) and what it tells (`Message`) are values; the coordinator alone ma
 
 from __future__ import annotations
 
+import random
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from engine.context import InputMedia
 from engine.errors import Cancelled, QuestionError, TesseraError, TileError, TransientError
@@ -48,6 +49,8 @@ Put = Callable[[Message], None]
 Stopped = Callable[[], bool]
 """Asked between steps and some times a second; once it is true, a job ends as soon as it can."""
 
+_Made = TypeVar("_Made")
+
 _MOST_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _POLL_S = 0.05
@@ -76,6 +79,8 @@ class TileJob:
         Of a Video Input: what the request gave it.
     given
         What it has made before, or is taken to have made: then it does not work.
+    rank
+        The greater, the sooner it is to be begun.
     """
 
     key: str
@@ -84,14 +89,16 @@ class TileJob:
     sources: Sequence[InputMedia] = ()
     stub: StubbedTile | None = None
     given: tuple[Item, ...] | None = None
+    rank: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """The render of one output."""
+    """The render of one output. `rank` as of a tile's work."""
 
     key: tuple[str, tuple[str, int]]
     item: Item
+    rank: float = 0.0
 
 
 Job = TileJob | RenderJob
@@ -102,6 +109,9 @@ class Crew(Protocol):
 
     def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
         """Have a job done, now or later. What comes of it is told by `put`, from any thread."""
+
+    def drop(self, key: Key) -> None:
+        """A job is given up, begun or not: let others have its place."""
 
 
 _DONE: Future[Any] = Future()
@@ -147,31 +157,32 @@ class Worker:
         key = job.key
         put(("started", key))
         try:
-            items = self._attempts(job, stopped, put)
+            items = self._attempts(job, stopped, put, partial(self._attempt, job, stopped, put))
         except Cancelled:
             put(("cancelled", key))
         except QuestionError as error:
             put(("question", key, error))
         except TesseraError as error:
             put(("failed", key, str(error)))
-        except Exception as error:  # a tile's own fault must not end the run
+        except (Exception, SystemExit) as error:  # a tile's own fault must not end the run
             put(("log", key, traceback.format_exc()))
             put(("failed", key, f"{type(error).__name__}: {error}"))
         else:
             put(("worked", key, items))
 
-    def _attempts(self, job: TileJob, stopped: Stopped, put: Put) -> tuple[Item, ...]:
-        """A tile's work, tried again where it failed for this time only."""
+    def _attempts(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
+        """Work, tried again where it failed for this time only. It is told the number of the attempt."""
         for number in range(1, _MOST_ATTEMPTS):
+            _go_on(stopped)
             try:
-                return self._attempt(job, stopped, put, number)
+                return work(number)
             except TransientError as error:
                 put(("log", job.key, f"attempt {number} of {_MOST_ATTEMPTS} failed: {error}"))
-                self._pause(number)
-        return self._attempt(job, stopped, put, _MOST_ATTEMPTS)
+                self._pause(number, stopped)
+        _go_on(stopped)
+        return work(_MOST_ATTEMPTS)
 
     def _attempt(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
-        _go_on(stopped)
         if job.given is not None:
             return job.given
         key, tile, stub = job.key, job.tile, job.stub
@@ -201,23 +212,35 @@ class Worker:
             raise TileError(attempt.message or "hangs, by a stub: a run would wait until it is cancelled")
         raise TileError(attempt.message or "fails, by a stub")
 
-    def _pause(self, attempt: int) -> None:
-        """Wait before the next attempt, twice as long each time; a simulation does not."""
-        if self.waits:
-            time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
+    def _pause(self, attempt: int, stopped: Stopped) -> None:
+        """Wait before the next attempt, about twice as long each time, so that those who failed together do
+        not try again together. It ends at once when the job does; a simulation does not wait.
+        """
+        if not self.waits:
+            return
+        end = time.monotonic() + _FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+        while (left := end - time.monotonic()) > 0:
+            _go_on(stopped)
+            time.sleep(min(left, _POLL_S))
 
     def _render(self, job: RenderJob, stopped: Stopped, put: Put) -> None:
         key = job.key
         put(("render_started", key))
         begun = self.clock()
         try:
-            _go_on(stopped)
-            made = self.deliver(job.item, lambda fraction: put(("output_progress", key, fraction)), stopped)
+            made = self._attempts(
+                job,
+                stopped,
+                put,
+                lambda _number: self.deliver(
+                    job.item, lambda fraction: put(("output_progress", key, fraction)), stopped
+                ),
+            )
         except Cancelled:
             put(("output_cancelled", key))
         except TesseraError as error:
             put(("output_failed", key, str(error)))
-        except Exception as error:  # as above
+        except (Exception, SystemExit) as error:  # as above
             put(("log", key, traceback.format_exc()))
             put(("output_failed", key, f"{type(error).__name__}: {error}"))
         else:
@@ -240,6 +263,9 @@ class LocalCrew:
         future = self.executor.submit(self.worker.do, job, stopped, put)
         if future is not _DONE:
             future.add_done_callback(partial(_tell_if_lost, job, put))
+
+    def drop(self, key: Key) -> None:
+        """Nothing: it keeps its thread until it ends."""
 
 
 def _tell_if_lost(job: Job, put: Put, future: Future[Any]) -> None:
