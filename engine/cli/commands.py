@@ -23,13 +23,14 @@ __all__ = ["RunOptions", "plan", "resume", "run", "simulate", "validate"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `tessera run` takes beside an agent and a request."""
+    """What `tessera run` takes beside an agent and a request, and `tessera resume` beside a run."""
 
     out: Path | None = None
     stubs: tuple[str, ...] = ()
     facts_out: Path | None = None
     allow_private: bool = False
     quality: str = "standard"
+    tile_timeout_s: float | None = None
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
             "facts_out": options.facts_out,
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
+            "tile_timeout_s": options.tile_timeout_s,
         }
         if plan_file is not None:
             decided = _read_plan(plan_file)
@@ -66,15 +68,7 @@ def run(
     return recorded(record, as_json=as_json)
 
 
-def resume(
-    wanted: str,
-    workspace: Path | None,
-    out: Path | None,
-    stubs: tuple[str, ...] = (),
-    allow_private: bool = False,
-    *,
-    as_json: bool,
-) -> int:
+def resume(wanted: str, workspace: Path | None, options: RunOptions, *, as_json: bool) -> int:
     """Go on with a run, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
         from engine import resume as resume_run
@@ -83,12 +77,13 @@ def resume(
         _store, run_id = found_run(wanted, workspace)
         record = resume_run(
             run_id,
-            stubs=stubs_of(stubs),
+            stubs=stubs_of(options.stubs),
             workspace=home_of(workspace),
-            out=out,
+            out=options.out,
             on_event=watch,
             cancelled=cancelled,
-            fetch_rules=FetchRules(allow_private=allow_private),
+            tile_timeout_s=options.tile_timeout_s,
+            fetch_rules=FetchRules(allow_private=options.allow_private),
         )
     return recorded(record, as_json=as_json)
 

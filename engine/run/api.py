@@ -177,6 +177,7 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
     quality: str = "standard",
     fetch_rules: FetchRules | None = None,
@@ -199,6 +200,9 @@ def run(
         Where tiles and renders run; by default a thread pool.
     render_timeout_s
         The longest that one ffmpeg process may take.
+    tile_timeout_s
+        The longest that a tile's own work, and each of its renders, may take, in place of what its type
+        declares; then it has failed, and the run goes on without it.
     facts_out
         A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
         counts, durations, sizes and lineage where the media is not.
@@ -231,9 +235,8 @@ def run(
     fetcher = fetching(library, fetch_rules, on_event, cancelled)
     resolved = resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher)
     run_id = str(uuid.uuid4())
-    execution = Execution(
-        library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s, quality
-    )
+    limits = (render_timeout_s, quality, tile_timeout_s)
+    execution = Execution(library, store, resolved, stubbed, most, target, cancelled, executor, *limits)
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json()}
         if decided.template is not None:
