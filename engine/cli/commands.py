@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,9 @@ def resume(wanted: str, workspace: Path | None, options: RunOptions, *, as_json:
         from engine import resume as resume_run
         from engine.inputs.fetch.rules import FetchRules
 
-        _store, run_id = found_run(wanted, workspace)
+        store, run_id = found_run(wanted, workspace)
+        for begun in islice(store.events(run_id), 1):  # tells who looks on what the tiles are called
+            watch(begun)
         record = resume_run(
             run_id,
             stubs=stubs_of(options.stubs),
