@@ -138,6 +138,8 @@ class NodeType:
         True where all incoming items become one; else the tile works on each incoming item.
     version
         Raised whenever the same inputs and parameters may give another result; part of the cache key.
+    cacheable
+        False where it is to work in every run, even when nothing has changed.
     painters
         The functions that draw this tile's `Image.drawn` leaves, by name: called with width, height and the
         leaf's arguments, each gives a Pillow image of that size.
@@ -156,6 +158,7 @@ class NodeType:
     produces: ClassVar[Kind | None] = Kind.VIDEO
     combines: ClassVar[bool] = False
     version: ClassVar[int] = 1
+    cacheable: ClassVar[bool] = True
     painters: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     timeout_s: ClassVar[float | None] = None
 

@@ -16,8 +16,12 @@ from engine.run.store import RunStore
 from tests.planning import agent
 
 AGENT = agent("Video Input", "Mirror", "Mirror", "Destination", edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
-OWN = {"run_id", "id", "agent_node_id", "started_at", "updated_at", "completed_at", "seconds", "commands"}
-"""What is a run's own: ids that are derived from its id, times, and commands, which hold paths of its own."""
+IDS = {"run_id", "id", "agent_node_id"}
+TIMES = {"started_at", "updated_at", "completed_at", "seconds"}
+OWN = {*IDS, *TIMES, "commands", "work"}
+"""What is a run's own: ids that are derived from its id, times, commands, which hold paths of its own, and why
+tiles worked, which is said beside the runs before.
+"""
 
 
 def source(folder: Path, number: int) -> str:

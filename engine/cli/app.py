@@ -34,6 +34,7 @@ from engine.cli.options import (
     Workspace,
 )
 from engine.cli.settings import settings
+from engine.cli.store import store
 
 __all__ = ["app"]
 
@@ -100,6 +101,9 @@ def run(
         Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
     ] = Quality.STANDARD,
     tile_timeout: TileTimeout = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
+    ] = False,
     allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -118,7 +122,7 @@ def run(
     if agent is not None:
         given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace)
     options = commands.RunOptions(
-        out, tuple(stubs or ()), facts_out, allow_private, quality.value, tile_timeout
+        out, tuple(stubs or ()), facts_out, allow_private, quality.value, not no_cache, tile_timeout
     )
     return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
@@ -486,3 +490,4 @@ def upload(
 app.command()(estimate)
 
 app.add_typer(settings, name="settings")
+app.add_typer(store, name="store")

@@ -31,6 +31,7 @@ class RunOptions:
     facts_out: Path | None = None
     allow_private: bool = False
     quality: str = "standard"
+    cache: bool = True
     tile_timeout_s: float | None = None
 
 
@@ -50,6 +51,7 @@ def run(
             "facts_out": options.facts_out,
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
+            "cache": options.cache,
             "tile_timeout_s": options.tile_timeout_s,
         }
         if plan_file is not None:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
-from engine.files import part_prefix, sweep, whole_file
+from engine.files import part_prefix, sweep, synced, whole_file
 from engine.inputs.lut import check_cube, is_cube
 from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
@@ -116,6 +116,8 @@ class Library:
             return None
         except (OSError, ValueError, KeyError, ValidationError) as error:
             raise WorkspaceError(f"asset {wanted} cannot be read: {error}") from None
+        with contextlib.suppress(OSError):  # for whoever asks what was not used for long
+            os.utime(folder / "asset.json")
         self._attached[key] = asset
         return asset
 
@@ -172,7 +174,7 @@ class Library:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             with _writing(moved):
                 path.replace(moved)
-            return self._keep(folder, moved, digest, Path(name), small=False)
+            return self._keep(folder, moved, digest, Path(name))
 
     def receive(
         self,
@@ -220,25 +222,28 @@ class Library:
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
-    def _keep(self, folder: Path, media: Path, digest: str, origin: Path, *, small: bool = True) -> Asset:
+    def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         """Make a folder with media in it an asset, unless its content is stored already."""
         found = self.get(asset_id(digest))
         if found is not None and self._stored(found):
             return found
-        return self._kept(folder, _asset(media, digest, origin), small=small)
+        return self._kept(folder, _asset(media, digest, origin))
 
-    def _kept(self, folder: Path, asset: Asset, *, small: bool = True) -> Asset:
-        """Make a folder with media in it an asset, with a thumbnail where a small picture is wanted."""
+    def _kept(self, folder: Path, asset: Asset) -> Asset:
+        """Make a folder with media in it an asset, with a thumbnail where it has a picture."""
         assert self.workspace is not None
         found = self.get(asset.id)
         if found is not None and self._stored(found):
             return found
-        seen = thumbnail_of(asset.path, asset.info, folder) if small else None
+        with _writing(asset.path):
+            synced(asset.path)
+        seen = thumbnail_of(asset.path, asset.info, folder)
         raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
         home = self.workspace / "assets" / asset.id
         try:
             folder.rename(home)
+            synced(home.parent)
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None

@@ -110,7 +110,9 @@ class Answers:
         return found
 
     def ask_again(self, record: RunRecord) -> None:
-        """Learn once more what the tiles of a run were told of media, from the analyses that are kept."""
+        """Learn what the tiles of a run were told of media before this process, from the analyses that are
+        kept.
+        """
         ask: dict[str, Callable[[str], Any]] = {
             "speech": lambda key: self.speech(key, 0),
             "levels": self.levels,
@@ -118,7 +120,7 @@ class Answers:
         }
         told = {one for node in record.nodes.values() for one in node.answers}
         for question, about, origin in sorted(told):
-            if origin == "real" and question in ask:
+            if origin in ("real", "cached") and question in ask and about not in self.learned:
                 ask[question](about)
 
     def name(self, asset_id: str) -> str:

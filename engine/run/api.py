@@ -180,6 +180,7 @@ def run(
     tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
     quality: str = "standard",
+    cache: bool = True,
     fetch_rules: FetchRules | None = None,
 ) -> RunRecord:
     """Run an agent on real media.
@@ -209,6 +210,8 @@ def run(
     quality
         `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
         `"master"` (to be edited or encoded again).
+    cache
+        False does again what is kept of runs before: what tiles made, and what was rendered.
     fetch_rules
         The limits of fetching URLs, and whether private networks may be reached.
 
@@ -235,8 +238,20 @@ def run(
     fetcher = fetching(library, fetch_rules, on_event, cancelled)
     resolved = resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher)
     run_id = str(uuid.uuid4())
-    limits = (render_timeout_s, quality, tile_timeout_s)
-    execution = Execution(library, store, resolved, stubbed, most, target, cancelled, executor, *limits)
+    execution = Execution(
+        library,
+        store,
+        resolved,
+        stubbed,
+        most,
+        target,
+        cancelled,
+        executor,
+        render_timeout_s,
+        quality,
+        tile_timeout_s=tile_timeout_s,
+        fresh=not cache,
+    )
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json()}
         if decided.template is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.context import InputMedia
@@ -23,6 +22,7 @@ from engine.run.events import (
     ItemMade,
     NodeChanged,
     NodeLog,
+    NodeWork,
     OutputFailed,
     OutputMade,
     Progress,
@@ -31,29 +31,11 @@ from engine.run.events import (
 from engine.run.order import Order
 from engine.run.status import FINAL, NodeStatus, run_status
 from engine.run.stubs import StubbedTile
-from engine.run.underway import Renders, Task, UnderWay, node_of
+from engine.run.tilecache import Hit, TileCache
+from engine.run.underway import Earlier, Renders, Task, UnderWay, node_of
 from engine.run.working import Crew, Delivered, Job, Key, Message, RenderJob, TileJob
 
-__all__ = ["Coordinator", "Earlier"]
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What a run that goes on has done before.
-
-    Attributes
-    ----------
-    done
-        The tiles that have completed.
-    items
-        What tiles have made, by tile; one that made something is not asked again.
-    outputs
-        The outputs that are there: (tile, index) → the tile that delivered it.
-    """
-
-    done: frozenset[str]
-    items: Mapping[str, tuple[Item, ...]]
-    outputs: Mapping[tuple[str, int], str]
+__all__ = ["Coordinator"]
 
 
 _WAIT_S = 0.2
@@ -89,6 +71,8 @@ class Coordinator:
         The items of tiles whose work is taken as done.
     earlier
         Of a run that goes on: what is done.
+    cache
+        The work of tiles that is kept; None keeps none.
     """
 
     def __init__(
@@ -107,7 +91,9 @@ class Coordinator:
         time_limits: Mapping[str, float] | None = None,
         given: Mapping[str, tuple[Item, ...]] | None = None,
         earlier: Earlier | None = None,
+        cache: TileCache | None = None,
     ) -> None:
+        self.cache = cache
         self.plan, self.sources, self.crew = plan, sources, crew
         self.emit, self.commit, self.now = emit, commit, now
         self.cancelled, self.clock = cancelled, clock
@@ -143,7 +129,6 @@ class Coordinator:
 
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""
-        self._advance()
         self._act()
         while self.under_way:
             self._take()
@@ -184,8 +169,7 @@ class Coordinator:
 
     def _give_up(self, key: Key, whats: tuple[str, str]) -> None:
         """Hear no more of a job, and go on as if it had told this, of a tile's work or of a render."""
-        task = self.under_way.find(key)
-        assert task is not None
+        task = self.under_way.at(key)
         task.dropped = True
         self.crew.drop(key)
         what = whats[isinstance(task.job, RenderJob)]
@@ -197,12 +181,43 @@ class Coordinator:
 
     def _act(self) -> None:
         """Submit what has become due, once the events that it stands on are safe."""
-        self.commit()
-        due, self.due = self.due, []
-        if self.ranks:
-            due.sort(key=lambda task: -task.job.rank)
-        for task in due:
+        more = True
+        while more:
+            self._advance()
+            self.commit()
+            due, self.due = self.due, []
+            if self.ranks:
+                due.sort(key=lambda task: -task.job.rank)
+            for task in due:
+                self.crew.submit(task.job, task, self.messages.put)
+            more = self.cache is not None and self._take_kept(self.cache)
+
+    def _take_kept(self, cache: TileCache) -> bool:
+        """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""
+        for asked in sorted(cache.claimed(), key=lambda one: -self.ranks.get(one.node, 0.0)):
+            self.emit(NodeWork(at=self.now(), node=asked.node, how="ran", why=asked.why))
+            task = self.under_way.at(asked.node)
             self.crew.submit(task.job, task, self.messages.put)
+        taken = False
+        for asked, hit in cache.arrived():
+            self._take_hit(asked.node, hit)
+            taken = True
+        for asked in cache.leave() if self.cancelled() else ():
+            self._end(asked.node, NodeStatus.CANCELLED, "the run was cancelled")
+            taken = True
+        return taken or cache.is_due()
+
+    def _take_hit(self, node: str, hit: Hit) -> None:
+        """Take what was made before as what this tile makes."""
+        job = self.under_way.at(node).job
+        assert isinstance(job, TileJob)
+        self._on_started(job)
+        self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in run {hit.run_id}"))
+        for question, about in hit.answers:
+            self._on_answered(job, question, about, "cached")
+        for message in hit.logs:
+            self._on_log(job, message)
+        self._on_worked(job, hit.items)
 
     def _summary(self) -> str | None:
         """The run's status message: what failed first, and how many tiles did."""
@@ -243,7 +258,13 @@ class Coordinator:
             self.given.get(node),
             self.ranks.get(node, 0.0),
         )
-        self._start(job)
+        if self.cache is None or job.given is not None or job.stub is not None:
+            self._start(job)
+            return
+        self.under_way.add(job)
+        hit = self.cache.ask(node, inputs)
+        if hit is not None:
+            self._take_hit(node, hit)
 
     # outputs
 
@@ -268,9 +289,13 @@ class Coordinator:
         self._change(job.key, NodeStatus.RUNNING)
 
     def _on_log(self, job: Job, message: str) -> None:
+        if self.cache is not None:
+            self.cache.note_log(node_of(job), message)
         self.emit(NodeLog(at=self.now(), node=node_of(job), message=message))
 
     def _on_answered(self, job: TileJob, question: str, about: str, origin: str) -> None:
+        if self.cache is not None:
+            self.cache.note_answer(job.key, question, about)
         self.emit(Answered(at=self.now(), node=job.key, question=question, about=about, origin=origin))
 
     def _on_progress(self, job: TileJob, fraction: float) -> None:
@@ -279,6 +304,8 @@ class Coordinator:
     def _on_worked(self, job: TileJob, items: tuple[Item, ...]) -> None:
         node = job.key
         self.items[node] = items
+        if self.cache is not None:
+            self.cache.keep(node, items)
         for item in items:
             self.emit(ItemMade(at=self.now(), node=node, item=item))
         outputs = self._outputs_of(node, items, job.inputs)
@@ -291,7 +318,6 @@ class Coordinator:
         rank = self.ranks.get(node, 0.0)
         for item in outputs:
             self._start(RenderJob((node, item.ref), item, rank))
-        self._advance()
 
     def _on_failed(self, job: TileJob, message: str) -> None:
         if job.key not in self.started:  # its worker was lost before it said anything
@@ -362,11 +388,12 @@ class Coordinator:
         self, node: str, status: NodeStatus, message: str | None = None, errors: tuple[str, ...] = ()
     ) -> None:
         self.under_way.over(node)
+        if self.cache is not None:
+            self.cache.drop(node)
         begun = self.started.get(node)
         seconds = round(self.clock() - begun, 3) if begun is not None else None
         self._change(node, status, message, errors, seconds)
         self.order.done(node)
-        self._advance()
 
     def _cancel_rest(self) -> None:
         for node in self.plan.order:

@@ -16,8 +16,8 @@ from engine.inputs.library import Asset, Library
 from engine.media.compile import Located
 from engine.media.expr import NO_SOURCE, Image
 from engine.media.info import MediaInfo
-from engine.media.item import Audio, Item, describe, digest_of, kept_of
-from engine.media.render import Renderer, media_type, suffix_of, write_thumbnail
+from engine.media.item import Item, describe, digest_of, kept_of
+from engine.media.render import Renderer, media_type, suffix_of
 from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.renders import RenderCache, render_key
@@ -85,6 +85,8 @@ class RunDelivery:
         The time, for `completed_at`.
     quality
         The name of a quality (`engine.media.target`).
+    fresh
+        Render what is there already as well.
     """
 
     def __init__(
@@ -97,11 +99,13 @@ class RunDelivery:
         timeout_s: float | None,
         now: Callable[[], str],
         quality: str = "standard",
+        *,
+        fresh: bool = False,
     ) -> None:
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
-        self.renders = RenderCache(store, library)
+        self.renders = RenderCache(store, library, fresh=fresh)
         self.quality, self._target = quality, target_of(quality)
         self._names = _file_names(plan)
         scratch = store.workspace / "scratch"
@@ -144,13 +148,9 @@ class RunDelivery:
 
         key = render_key(item.value, renderer.target, self._types)
         known = self.renders.once(key, make, stopped)
-        thumbnail: Path | None = None
-        if not isinstance(item.value, Audio):
-            thumbnail = scratch.with_suffix(".thumb.jpg")
-            write_thumbnail(known.asset.path, thumbnail)
         if stopped():
             raise Cancelled("the run was cancelled")
-        path, picture = self._place(name, known.asset.path, thumbnail)
+        path, picture = self._place(name, known.asset.path, known.asset.thumbnail)
         self.store.save_render(render_id, known.asset.id, self.run_id)
         return Delivered(
             output_record(

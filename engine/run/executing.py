@@ -18,7 +18,7 @@ from engine.inputs.resolve import Resolved, by_node
 from engine.media.ffmpeg import ffmpeg_path
 from engine.media.target import target_of
 from engine.run.answers import Answers
-from engine.run.coordinator import Coordinator, Earlier
+from engine.run.coordinator import Coordinator
 from engine.run.crew import PooledCrew
 from engine.run.deliver import RunDelivery
 from engine.run.learned import facts_of
@@ -28,6 +28,8 @@ from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
+from engine.run.tilecache import TileCache
+from engine.run.underway import Earlier
 from engine.run.working import Crew, LocalCrew, Worker
 
 __all__ = ["Execution", "check_ffmpeg", "now"]
@@ -74,6 +76,8 @@ class Execution:
         How outputs are encoded.
     tile_timeout_s
         The longest that any tile's own work, and any render, may take, in place of what tiles declare.
+    fresh
+        Whether tiles are to work, and outputs to be rendered, although both are kept.
     """
 
     library: Library
@@ -86,6 +90,7 @@ class Execution:
     executor: Executor | None = None
     render_timeout_s: float | None = None
     quality: str = "standard"
+    fresh: bool = False
     tile_timeout_s: float | None = None
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
@@ -112,9 +117,12 @@ class Execution:
             self.render_timeout_s,
             now,
             self.quality,
+            fresh=self.fresh,
         )
         worker = Worker(answers, delivery.deliver, self.max_items)
         sources = by_node(self.resolved.inputs)
+        cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh)
+        recorder.beside(cache.is_due, cache.write)
         lane = None
         crew: Crew
         if self.executor is not None:
@@ -135,14 +143,15 @@ class Execution:
                 ranks=ranks(plan, sources),
                 time_limits=self._time_limits(plan),
                 earlier=earlier,
+                cache=cache,
             ).run()
         finally:
             self.asked = True
             if lane is not None:
                 lane.drain(_PATIENCE_S)
             delivery.close()
-        if earlier is not None:
-            answers.ask_again(recorder.record)
+            cache.close()
+        answers.ask_again(recorder.record)
         self.store.save(recorder.record)
         learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
         self.store.save_document(run_id, "facts.json", learned)

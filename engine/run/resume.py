@@ -12,7 +12,6 @@ from engine.graph.plan import Plan
 from engine.inputs.library import Library, default_workspace
 from engine.inputs.resolve import resolve_inputs
 from engine.run.api import check_executable, check_items, fetching, writable
-from engine.run.coordinator import Earlier
 from engine.run.events import Event, RunResumed
 from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.record import RunRecord, fold
@@ -20,6 +19,7 @@ from engine.run.recorder import Recorder
 from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
+from engine.run.underway import Earlier
 
 if TYPE_CHECKING:
     from engine.inputs.fetch.rules import FetchRules
@@ -81,7 +81,7 @@ def resume(
             executor,
             render_timeout_s,
             store.document(run_id, "quality") or "standard",
-            tile_timeout_s,
+            tile_timeout_s=tile_timeout_s,
         )
         log, items = store.reopen(run_id)
         recorder = Recorder(on_event, log, before)

@@ -1,4 +1,6 @@
-"""What of a run is under way: jobs with the time that they may take, and the renders of a tile's outputs."""
+"""What of a run is done, as an earlier try left it, and what is under way: jobs and the time that they may
+take, and the renders of a tile's outputs.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,29 @@ from engine.media.item import Item
 from engine.run.status import NodeStatus
 from engine.run.working import Job, Key, TileJob
 
-__all__ = ["Renders", "Task", "UnderWay", "node_of"]
+__all__ = ["Earlier", "Renders", "Task", "UnderWay", "node_of"]
 
 _PATIENCE_S = 1.0
 """How long a cancelled run waits for what is under way to end by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a run that goes on has done before.
+
+    Attributes
+    ----------
+    done
+        The tiles that have completed.
+    items
+        What tiles have made, by tile; one that made something is not asked again.
+    outputs
+        The outputs that are there: (tile, index) → the tile that delivered it.
+    """
+
+    done: frozenset[str]
+    items: Mapping[str, tuple[Item, ...]]
+    outputs: Mapping[tuple[str, int], str]
 
 
 def node_of(job: Job) -> str:
@@ -59,6 +80,10 @@ class UnderWay:
     def find(self, key: Key) -> Task | None:
         """The job of this key; None once it is over."""
         return self._tasks.get(key)
+
+    def at(self, key: Key) -> Task:
+        """A job that is not over."""
+        return self._tasks[key]
 
     def begun(self, job: Job) -> None:
         """A worker has begun it: its time runs."""
