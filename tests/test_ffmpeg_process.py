@@ -132,6 +132,7 @@ def test_a_missing_ffmpeg_is_refused_before_anything_is_started(tmp_path: Path) 
         ("kill -SEGV $$", "ffmpeg failed (killed by SIGSEGV)"),
         ("kill -KILL $$", "ffmpeg failed (killed by SIGKILL: the system does so when memory runs out)"),
         ("echo 'no such codec' >&2; exit 1", "ffmpeg failed (exit code 1): no such codec"),
+        ("exit 228", "ffmpeg failed (exit code 228, No space left on device)"),
     ],
 )
 def test_an_ffmpeg_that_crashes_fails_the_run_in_words_and_the_run_goes_on_with_a_better_one(
@@ -149,3 +150,87 @@ def test_an_ffmpeg_that_crashes_fails_the_run_in_words_and_the_run_goes_on_with_
     assert RunStore(tmp_path / ".tessera").record(told["run_id"]) == told
     record: RunRecord = resume(told["run_id"], workspace=tmp_path / ".tessera")
     assert record.status == "completed"
+
+
+SMALL = """
+mkdir small && mount -t tmpfs -o size=$1 tmpfs small || exit 77
+shift
+"$@"; echo "code $?"
+find small -name '.part-*' | grep . && exit 1
+mount -o remount,size=100m small
+python=$1; workspace=$(ls -d ws small/ws 2>/dev/null | head -1)
+"$python" -m engine.cli show latest --workspace "$workspace" --json > shown.json; echo "code $?"
+"$python" -m engine.cli resume latest --workspace "$workspace"; echo "code $?"
+"""
+"""Runs a command where `small` is a disk of some size, then shows its run, and resumes it on a larger one."""
+
+
+def on_a_small_disk(tmp_path: Path, size: str, *args: str) -> tuple[list[str], str]:
+    """The exit codes of the command, of `show` and of `resume`, and what was written to stderr."""
+    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", SMALL, "sh", size]
+    try:
+        done = subprocess.run(
+            [*line, *TESSERA, *args],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no file system may be mounted here")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr
+    codes = [code.split()[1] for code in done.stdout.splitlines() if code.startswith("code ")]
+    return codes, done.stderr
+
+
+def test_a_disk_that_is_full_fails_the_run_in_words_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    video = str(MEDIA / "talk.mp4")
+    line = ["run", AGENT, "--input", video]
+    codes, errors = on_a_small_disk(tmp_path, "100k", *line, "--workspace", "ws", "--out", "small/out")
+    assert codes == ["1", "0", "0"], errors
+    assert "small/out/reframe-1.mp4: No space left on device" in errors
+    (tmp_path / "second").mkdir()
+    codes, errors = on_a_small_disk(tmp_path / "second", "1200k", *line, "--workspace", "small/ws")
+    assert codes == ["1", "0", "0"], errors
+    assert "No space left on device" in errors
+
+
+def test_a_disk_too_full_to_store_the_input_refuses_the_run(tmp_path: Path) -> None:
+    line = ["run", AGENT, "--input", str(MEDIA / "talk.mp4"), "--workspace", "small/ws"]
+    codes, errors = on_a_small_disk(tmp_path, "400k", *line)
+    assert codes[0] == "2"
+    assert "No space left on device" in errors
+    assert codes[1] == "2"
+    assert "no run 'latest'" in errors
+
+
+def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    """Read-only by a mount, since root may write everywhere else."""
+    (tmp_path / "ws").mkdir()
+    script = 'mount --bind ws ws && mount -o remount,bind,ro ws || exit 77; "$@"; echo "code $?"'
+    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TESSERA]
+    try:
+        done = subprocess.run(
+            [*line, "run", AGENT, "--input", str(MEDIA / "talk.mp4"), "--workspace", "ws"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no file system may be mounted here")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Read-only file system" in done.stderr or "readonly database" in done.stderr
+    assert done.stdout.splitlines()[-1] in ("code 1", "code 2")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list((tmp_path / "ws").iterdir())

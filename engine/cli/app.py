@@ -28,6 +28,7 @@ from engine.cli.options import (
     RunName,
     Set,
     Stubs,
+    TileTimeout,
     Unknown,
     UnknownTiles,
     Workspace,
@@ -99,6 +100,7 @@ def run(
     quality: Annotated[
         Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
     ] = Quality.STANDARD,
+    tile_timeout: TileTimeout = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
     ] = False,
@@ -120,7 +122,7 @@ def run(
     if agent is not None:
         given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace)
     options = commands.RunOptions(
-        out, tuple(stubs or ()), facts_out, allow_private, quality.value, not no_cache
+        out, tuple(stubs or ()), facts_out, allow_private, quality.value, not no_cache, tile_timeout
     )
     return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
@@ -133,6 +135,7 @@ def resume(
         typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
     ] = None,
     stubs: Stubs = None,
+    tile_timeout: TileTimeout = None,
     allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -140,7 +143,8 @@ def resume(
     """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
     from engine.cli import commands
 
-    return commands.resume(wanted, workspace, out, tuple(stubs or ()), allow_private, as_json=as_json)
+    options = commands.RunOptions(out, tuple(stubs or ()), None, allow_private, tile_timeout_s=tile_timeout)
+    return commands.resume(wanted, workspace, options, as_json=as_json)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ __all__ = ["RunOptions", "plan", "resume", "run", "simulate", "validate"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `tessera run` takes beside an agent and a request."""
+    """What `tessera run` takes beside an agent and a request, and `tessera resume` beside a run."""
 
     out: Path | None = None
     stubs: tuple[str, ...] = ()
@@ -31,6 +32,7 @@ class RunOptions:
     allow_private: bool = False
     quality: str = "standard"
     cache: bool = True
+    tile_timeout_s: float | None = None
 
 
 def run(
@@ -50,6 +52,7 @@ def run(
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
             "cache": options.cache,
+            "tile_timeout_s": options.tile_timeout_s,
         }
         if plan_file is not None:
             decided = _read_plan(plan_file)
@@ -68,29 +71,24 @@ def run(
     return recorded(record, as_json=as_json)
 
 
-def resume(
-    wanted: str,
-    workspace: Path | None,
-    out: Path | None,
-    stubs: tuple[str, ...] = (),
-    allow_private: bool = False,
-    *,
-    as_json: bool,
-) -> int:
+def resume(wanted: str, workspace: Path | None, options: RunOptions, *, as_json: bool) -> int:
     """Go on with a run, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
         from engine import resume as resume_run
         from engine.inputs.fetch.rules import FetchRules
 
-        _store, run_id = found_run(wanted, workspace)
+        store, run_id = found_run(wanted, workspace)
+        for begun in islice(store.events(run_id), 1):  # tells who looks on what the tiles are called
+            watch(begun)
         record = resume_run(
             run_id,
-            stubs=stubs_of(stubs),
+            stubs=stubs_of(options.stubs),
             workspace=home_of(workspace),
-            out=out,
+            out=options.out,
             on_event=watch,
             cancelled=cancelled,
-            fetch_rules=FetchRules(allow_private=allow_private),
+            tile_timeout_s=options.tile_timeout_s,
+            fetch_rules=FetchRules(allow_private=options.allow_private),
         )
     return recorded(record, as_json=as_json)
 

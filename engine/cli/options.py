@@ -29,6 +29,7 @@ __all__ = [
     "RunName",
     "Set",
     "Stubs",
+    "TileTimeout",
     "Unknown",
     "UnknownTiles",
     "Workspace",
@@ -142,6 +143,15 @@ AllowPrivate = Annotated[
     bool,
     typer.Option(
         "--allow-private-networks", help="Let URLs lead to this machine and to private networks as well."
+    ),
+]
+TileTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--tile-timeout",
+        metavar="SECONDS",
+        min=0.001,
+        help="Fail a tile whose work, or one of whose renders, takes longer; else as its type declares.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -207,12 +208,13 @@ def _read_progress(process: subprocess.Popen[str], progress: Callable[[float], N
 
 
 def _status(code: int) -> str:
-    """How it ended. A shell that stands before it says 128 + n of a signal n."""
+    """How it ended. A shell before it says 128 + n of a signal n; ffmpeg itself, 256 - n of an errno n."""
     number = -code if code < 0 else code - 128
     try:
         name = signal.Signals(number).name
     except ValueError:
-        return f"exit code {code}"
+        known = 256 - code in errno.errorcode
+        return f"exit code {code}, {os.strerror(256 - code)}" if known else f"exit code {code}"
     if number == signal.SIGKILL:
         return f"killed by {name}: the system does so when memory runs out"
     return f"killed by {name}"

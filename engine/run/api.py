@@ -177,6 +177,7 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
     quality: str = "standard",
     cache: bool = True,
@@ -200,6 +201,9 @@ def run(
         Where tiles and renders run; by default a thread pool.
     render_timeout_s
         The longest that one ffmpeg process may take.
+    tile_timeout_s
+        The longest that a tile's own work, and each of its renders, may take, in place of what its type
+        declares; then it has failed, and the run goes on without it.
     facts_out
         A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
         counts, durations, sizes and lineage where the media is not.
@@ -245,6 +249,7 @@ def run(
         executor,
         render_timeout_s,
         quality,
+        tile_timeout_s=tile_timeout_s,
         fresh=not cache,
     )
     with store.hold(run_id):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.context import InputMedia
@@ -29,10 +28,11 @@ from engine.run.events import (
     Progress,
     RunFinished,
 )
+from engine.run.order import Order
 from engine.run.status import FINAL, NodeStatus, run_status
 from engine.run.stubs import StubbedTile
 from engine.run.tilecache import Hit, TileCache
-from engine.run.underway import Earlier, UnderWay
+from engine.run.underway import Earlier, Renders, Task, UnderWay, node_of
 from engine.run.working import Crew, Delivered, Job, Key, Message, RenderJob, TileJob
 
 __all__ = ["Coordinator"]
@@ -40,8 +40,6 @@ __all__ = ["Coordinator"]
 
 _WAIT_S = 0.2
 _MOST_MESSAGES = 1_000
-_PATIENCE_S = 1.0
-"""How long a cancelled run waits for what is under way to end by itself."""
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 
@@ -100,63 +98,34 @@ class Coordinator:
         self.emit, self.commit, self.now = emit, commit, now
         self.cancelled, self.clock = cancelled, clock
         self.stubs, self.given = dict(stubs or {}), dict(given or {})
-        self.ranks, self.time_limits = ranks or {}, time_limits or {}
+        self.ranks = ranks or {}
         self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.tiles: dict[str, Tile] = dict(plan.graph.nodes(data="node"))
-        self.place = {node: tile.index for node, tile in self.tiles.items()}
-        self.before = {
-            node: sorted(plan.graph.predecessors(node), key=self.place.__getitem__) for node in plan.order
-        }
-        self.waits_for = {node: len(before) for node, before in self.before.items()}
-        self.claiming_next = self._claiming_order()
-        self.ready = [node for node, count in self.waits_for.items() if not count]
-        self.left = len(plan.order)
+        self.order = Order(plan)
         self.handlers: dict[str, Callable[..., None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
         self.started: dict[str, float] = {}
-        self.awaited: dict[str, int] = {}
-        self.failed_outputs: dict[str, list[tuple[int, int, str]]] = {}
-        self.rendered: dict[str, dict[tuple[str, int], float]] = {}
+        self.renders: dict[str, Renders] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.unanswered: list[tuple[str, QuestionError]] = []
         self.made_outputs = 0
-        self.under_way: dict[Key, UnderWay] = {}
-        self.due: list[UnderWay] = []
-        self.ends: dict[Key, float] = {}
-        self.end_of_patience: float | None = None
+        self.under_way = UnderWay(time_limits or {}, cancelled, clock)
+        self.due: list[Task] = []
         if earlier is not None:
             self._go_on(earlier)
-
-    def _claiming_order(self) -> dict[str, list[str]]:
-        """By output tile: those that may claim the same items for delivery, and do so after it. They wait for
-        it, so that who delivers an item does not depend on who comes first.
-        """
-        fed: dict[str, list[str]] = {}
-        for node in sorted(self.plan.order, key=self.place.__getitem__):
-            if self.tiles[node].type.is_output():
-                for before in self.before[node]:
-                    fed.setdefault(before, []).append(node)
-        pairs = {pair for outputs in fed.values() for pair in pairwise(outputs)}
-        found: dict[str, list[str]] = {}
-        for node, later in sorted(pairs, key=lambda pair: self.place[pair[1]]):
-            found.setdefault(node, []).append(later)
-            self.waits_for[later] += 1
-        return found
 
     def _go_on(self, earlier: Earlier) -> None:
         """Take what was done as done, and what was made as made."""
         self.given.update(earlier.items)
         self.outputs.update(earlier.outputs)
         self.made_outputs = len(earlier.outputs)
-        for node in self.plan.order:
-            if node in earlier.done:
-                self.status[node] = NodeStatus.COMPLETED
-                self.items[node] = earlier.items.get(node, ())
-                self._done(node)
-        self.ready = [node for node in self.ready if node not in earlier.done]
+        for node in earlier.done:
+            self.status[node] = NodeStatus.COMPLETED
+            self.items[node] = earlier.items.get(node, ())
+        self.order.skip(earlier.done)
 
     def run(self) -> None:
         """Run to the end. The last event is `RunFinished`."""
@@ -165,7 +134,7 @@ class Coordinator:
             self._take()
             self._give_up_late()
             self._act()
-        if self.left:
+        if self.order.left:
             self._cancel_rest()
         status = run_status(self.status.values(), self.made_outputs)
         self.emit(RunFinished(at=self.now(), status=status, message=self._summary()))
@@ -184,45 +153,31 @@ class Coordinator:
 
     def _handle(self, what: str, key: Key, *told: Any) -> None:
         """Take in one message; of a job that has ended nothing is heard any more."""
-        one = self.under_way.get(key)
-        if one is not None:
-            self.handlers[what](one.job, *told)
+        task = self.under_way.find(key)
+        if task is not None:
+            self.handlers[what](task.job, *told)
 
     def _start(self, job: Job) -> None:
-        one = self.under_way[job.key] = UnderWay(job, self.cancelled)
-        self.due.append(one)
-
-    def _begun(self, key: Key, node: str) -> None:
-        """A worker has begun: its time runs."""
-        if node in self.time_limits:
-            self.ends[key] = self.clock() + self.time_limits[node]
-
-    def _ended(self, key: Key) -> None:
-        self.under_way.pop(key, None)
-        self.ends.pop(key, None)
+        self.due.append(self.under_way.add(job))
 
     def _give_up_late(self) -> None:
         """End what has used up its time; and all, where a cancelled run does not end by itself."""
-        now = self.clock()
-        for key in [key for key, end in self.ends.items() if end <= now]:
+        for key in self.under_way.late():
             self._give_up(key, ("failed", "output_failed"))
-        if not self.cancelled():
-            return
-        if self.end_of_patience is None:
-            self.end_of_patience = now + _PATIENCE_S
-        elif self.end_of_patience <= now:
-            for key in list(self.under_way):
-                self._give_up(key, ("cancelled", "output_cancelled"))
+        for key in self.under_way.stuck():
+            self._give_up(key, ("cancelled", "output_cancelled"))
 
     def _give_up(self, key: Key, whats: tuple[str, str]) -> None:
         """Hear no more of a job, and go on as if it had told this, of a tile's work or of a render."""
-        one = self.under_way[key]
-        one.dropped = True
+        task = self.under_way.at(key)
+        task.dropped = True
         self.crew.drop(key)
-        what = whats[isinstance(one.job, RenderJob)]
-        limit = self.time_limits.get(_node(one.job), 0.0)
-        late = (f"took longer than {limit:g} s and was stopped",) if "failed" in what else ()
-        self._handle(what, key, *late)
+        what = whats[isinstance(task.job, RenderJob)]
+        if "failed" in what:
+            limit = self.under_way.limits[node_of(task.job)]
+            self._handle(what, key, f"took longer than {limit:g} s and was stopped")
+        else:
+            self._handle(what, key)
 
     def _act(self) -> None:
         """Submit what has become due, once the events that it stands on are safe."""
@@ -232,17 +187,17 @@ class Coordinator:
             self.commit()
             due, self.due = self.due, []
             if self.ranks:
-                due.sort(key=lambda one: -one.job.rank)
-            for one in due:
-                self.crew.submit(one.job, one, self.messages.put)
+                due.sort(key=lambda task: -task.job.rank)
+            for task in due:
+                self.crew.submit(task.job, task, self.messages.put)
             more = self.cache is not None and self._take_kept(self.cache)
 
     def _take_kept(self, cache: TileCache) -> bool:
         """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""
         for asked in sorted(cache.claimed(), key=lambda one: -self.ranks.get(one.node, 0.0)):
             self.emit(NodeWork(at=self.now(), node=asked.node, how="ran", why=asked.why))
-            one = self.under_way[asked.node]
-            self.crew.submit(one.job, one, self.messages.put)
+            task = self.under_way.at(asked.node)
+            self.crew.submit(task.job, task, self.messages.put)
         taken = False
         for asked, hit in cache.arrived():
             self._take_hit(asked.node, hit)
@@ -254,7 +209,7 @@ class Coordinator:
 
     def _take_hit(self, node: str, hit: Hit) -> None:
         """Take what was made before as what this tile makes."""
-        job = self.under_way[node].job
+        job = self.under_way.at(node).job
         assert isinstance(job, TileJob)
         self._on_started(job)
         self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in run {hit.run_id}"))
@@ -279,38 +234,20 @@ class Coordinator:
 
     def _advance(self) -> None:
         """Submit every tile that has become ready; block those that wait for one that failed."""
-        while self.ready and not self.cancelled():
-            ready, self.ready = sorted(self.ready, key=self.place.__getitem__), []
+        while not self.cancelled() and (ready := self.order.ready()):
             for node in ready:
                 self._submit(node)
 
-    def _done(self, node: str) -> None:
-        """A tile has ended: those that waited for it alone are ready."""
-        self.left -= 1
-        self._release(self.plan.graph.successors(node))
-        self._claimed(node)
-
-    def _claimed(self, node: str) -> None:
-        """An output tile has claimed what it delivers, or never will."""
-        if self.claiming_next:
-            self._release(self.claiming_next.pop(node, ()))
-
-    def _release(self, nodes: Iterable[str]) -> None:
-        for node in nodes:
-            self.waits_for[node] -= 1
-            if not self.waits_for[node]:
-                self.ready.append(node)
-
     def _submit(self, node: str) -> None:
-        broken = [before for before in self.before[node] if self.status[before] in _BROKEN]
+        broken = [before for before in self.order.before[node] if self.status[before] in _BROKEN]
         if broken:
             cause = broken[0]
             cancelled = self.status[cause] is NodeStatus.CANCELLED
             message = f"waits for {self.tiles[cause].name} {cause}, which was {self.status[cause].value}"
             self._change(node, NodeStatus.CANCELLED if cancelled else NodeStatus.BLOCKED, message)
-            self._done(node)
+            self.order.done(node)
             return
-        inputs = [item for before in self.before[node] for item in self.items[before]]
+        inputs = [item for before in self.order.before[node] for item in self.items[before]]
         self._change(node, NodeStatus.QUEUED)
         job = TileJob(
             node,
@@ -324,7 +261,7 @@ class Coordinator:
         if self.cache is None or job.given is not None or job.stub is not None:
             self._start(job)
             return
-        self.under_way[node] = UnderWay(job, self.cancelled)
+        self.under_way.add(job)
         hit = self.cache.ask(node, inputs)
         if hit is not None:
             self._take_hit(node, hit)
@@ -348,13 +285,13 @@ class Coordinator:
 
     def _on_started(self, job: TileJob) -> None:
         self.started[job.key] = self.clock()
-        self._begun(job.key, job.key)
+        self.under_way.begun(job)
         self._change(job.key, NodeStatus.RUNNING)
 
     def _on_log(self, job: Job, message: str) -> None:
         if self.cache is not None:
-            self.cache.note_log(_node(job), message)
-        self.emit(NodeLog(at=self.now(), node=_node(job), message=message))
+            self.cache.note_log(node_of(job), message)
+        self.emit(NodeLog(at=self.now(), node=node_of(job), message=message))
 
     def _on_answered(self, job: TileJob, question: str, about: str, origin: str) -> None:
         if self.cache is not None:
@@ -375,11 +312,9 @@ class Coordinator:
         if not outputs:
             self._end(node, NodeStatus.COMPLETED)
             return
-        self._ended(node)
-        self._claimed(node)
-        self.awaited[node] = len(outputs)
-        self.failed_outputs[node] = []
-        self.rendered[node] = dict.fromkeys((item.ref for item in outputs), 0.0)
+        self.under_way.over(node)
+        self.order.claimed(node)
+        self.renders[node] = Renders(outputs)
         rank = self.ranks.get(node, 0.0)
         for item in outputs:
             self._start(RenderJob((node, item.ref), item, rank))
@@ -397,45 +332,40 @@ class Coordinator:
         self._end(job.key, NodeStatus.CANCELLED, "the run was cancelled")
 
     def _on_render_started(self, job: RenderJob) -> None:
-        self._begun(job.key, _node(job))
+        self.under_way.begun(job)
 
     def _on_output_progress(self, job: RenderJob, fraction: float) -> None:
-        node, ref = job.key
-        self.rendered[node][ref] = fraction
-        done = sum(self.rendered[node].values()) / len(self.rendered[node])
+        node = node_of(job)
+        done = self.renders[node].progress(job.key, fraction)
         self.emit(Progress(at=self.now(), node=node, fraction=done))
 
     def _on_output(self, job: RenderJob, made: Delivered, seconds: float) -> None:
         self.made_outputs += 1
-        self.emit(OutputMade(at=self.now(), by=_node(job), output=made.output, seconds=seconds))
+        self.emit(OutputMade(at=self.now(), by=node_of(job), output=made.output, seconds=seconds))
         self._output_ended(job)
 
     def _on_output_failed(self, job: RenderJob, message: str) -> None:
-        node, item = _node(job), job.item
+        node, item = node_of(job), job.item
         self.emit(OutputFailed(at=self.now(), by=node, node=item.node, index=item.index, message=message))
         told = f"output {item.index + 1} of {item.node}: {message}"
-        self.failed_outputs[node].append((self.place[item.node], item.index, told))
+        self.renders[node].failures.append((self.order.place[item.node], item.index, told))
         self._output_ended(job)
 
     def _on_output_cancelled(self, job: RenderJob) -> None:
         self._output_ended(job)
 
     def _output_ended(self, job: RenderJob) -> None:
-        node = _node(job)
-        self._ended(job.key)
-        self.awaited[node] -= 1
-        if self.awaited[node]:
+        node = node_of(job)
+        self.under_way.over(job.key)
+        renders = self.renders[node]
+        renders.left -= 1
+        if renders.left:
             return
-        failed = [told for _place, _index, told in sorted(self.failed_outputs[node])]
         if self.cancelled():
             self._end(node, NodeStatus.CANCELLED, "the run was cancelled")
-        elif not failed:
-            self._end(node, NodeStatus.COMPLETED)
         else:
-            status = (
-                NodeStatus.FAILED if len(failed) == len(self.rendered[node]) else NodeStatus.PARTIAL_COMPLETE
-            )
-            self._end(node, status, failed[0], tuple(failed))
+            status, failed = renders.result()
+            self._end(node, status, failed[0] if failed else None, failed)
 
     # statuses
 
@@ -457,20 +387,15 @@ class Coordinator:
     def _end(
         self, node: str, status: NodeStatus, message: str | None = None, errors: tuple[str, ...] = ()
     ) -> None:
-        self._ended(node)
+        self.under_way.over(node)
         if self.cache is not None:
             self.cache.drop(node)
         begun = self.started.get(node)
         seconds = round(self.clock() - begun, 3) if begun is not None else None
         self._change(node, status, message, errors, seconds)
-        self._done(node)
+        self.order.done(node)
 
     def _cancel_rest(self) -> None:
         for node in self.plan.order:
             if self.status[node] not in FINAL:
                 self._change(node, NodeStatus.CANCELLED, "the run was cancelled")
-
-
-def _node(job: Job) -> str:
-    """The tile whose work a job is."""
-    return job.key if isinstance(job, TileJob) else job.key[0]

@@ -37,6 +37,7 @@ def resume(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    tile_timeout_s: float | None = None,
     fetch_rules: FetchRules | None = None,
 ) -> RunRecord:
     """Go on with a run. Tiles that completed are not run again, nor are outputs that are there made again.
@@ -80,6 +81,7 @@ def resume(
             executor,
             render_timeout_s,
             store.document(run_id, "quality") or "standard",
+            tile_timeout_s=tile_timeout_s,
         )
         log, items = store.reopen(run_id)
         recorder = Recorder(on_event, log, before)
