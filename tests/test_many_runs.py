@@ -19,8 +19,8 @@ AGENT = agent("Video Input", "Mirror", "Mirror", "Destination", edges=[(0, 1), (
 IDS = {"run_id", "id", "agent_node_id"}
 TIMES = {"started_at", "updated_at", "completed_at", "seconds"}
 OWN = {*IDS, *TIMES, "commands", "work"}
-"""What is a run's own: ids that are derived from its id, times, commands, which hold its paths, and why tiles
-worked, which is said beside the runs before.
+"""What is a run's own: ids derived from its id, times, commands, which hold paths of its own, and why
+tiles worked, which is said beside the runs before.
 """
 
 

@@ -19,10 +19,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
 from engine.files import part_prefix, sweep, synced, whole_file
+from engine.inputs.artefacts import Artefacts, shared_store
 from engine.inputs.lut import check_cube, is_cube
 from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
 from engine.media.probe import probe
+from engine.node import is_id
 
 __all__ = ["Asset", "Library", "asset_id", "default_workspace", "write_atomically"]
 
@@ -107,6 +109,8 @@ class Library:
         if self.workspace is None or os.sep in key or key.startswith("."):
             return None
         folder = self.workspace / "assets" / key
+        if not folder.exists() and (is_id(key) and (shared := shared_store()) is not None):
+            self._fetch(shared, key)
         try:
             raw = json.loads((folder / "asset.json").read_text("utf-8"))
             small = raw.get("thumbnail")
@@ -120,6 +124,25 @@ class Library:
             os.utime(folder / "asset.json")
         self._attached[key] = asset
         return asset
+
+    def _fetch(self, shared: Artefacts, asset: str) -> None:
+        """Bring an asset from the store that machines share, where it is there."""
+        with self._folder() as folder:
+            if shared.pull(asset, folder):
+                self._settle(folder, asset)
+
+    def _settle(self, folder: Path, asset: str) -> Path:
+        """Move a whole asset into its place; one that is there already stays."""
+        assert self.workspace is not None
+        home = self.workspace / "assets" / asset
+        try:
+            synced(folder)
+            folder.rename(home)
+            synced(home.parent)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
+        return home
 
     # adding
 
@@ -240,13 +263,10 @@ class Library:
         seen = thumbnail_of(asset.path, asset.info, folder)
         raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
-        home = self.workspace / "assets" / asset.id
-        try:
-            folder.rename(home)
-            synced(home.parent)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
+        shared = shared_store()
+        if shared is not None:
+            shared.push(folder, asset.id)
+        home = self._settle(folder, asset.id)
         places = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
         asset = asset.model_copy(update=places)
         self._attached[asset.id] = asset

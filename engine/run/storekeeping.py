@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import WorkspaceError
 from engine.files import part_prefix
+from engine.inputs.artefacts import shared_store
 from engine.inputs.library import Library, asset_id
 from engine.node import ID_PATTERN, is_id
 from engine.run.store import RunStore
@@ -110,6 +111,7 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
     Library(workspace).sweep()
     store, found = RunStore(workspace), Checked()
     sound = set(_check_assets(workspace / "assets", found, on_asset))
+    sound.update(_check_shared(found))
     if store.is_there():
         _check_database(store, found)
         _check_references(store, sound, found)
@@ -133,6 +135,16 @@ def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None])
             yield entry.name
         else:
             found.problems.append(problem)
+
+
+def _check_shared(found: Checked) -> Iterator[str]:
+    """The ids of the assets that are whole in the store that machines share."""
+    shared = shared_store()
+    for asset, fault in shared.look_through() if shared is not None else ():
+        if fault is None:
+            yield asset
+        else:
+            found.problems.append(Problem("corrupt", f"TESSERA_STORE_URL/assets/{asset}", fault))
 
 
 def _fault_of(folder: Path) -> Problem | None:
