@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
@@ -20,6 +19,7 @@ from engine.inputs.facts import MediaFacts, read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
+from engine.jsontext import json_text
 from engine.masking import masked, masked_url
 from engine.media.item import Item, describe
 from engine.media.target import target_of
@@ -255,7 +255,7 @@ def run(
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json()}
         if decided.template is not None:
-            kept["agent.json"] = json.dumps(decided.template.to_dict(), indent=1) + "\n"
+            kept["agent.json"] = json_text(decided.template.to_dict(), 1) + "\n"
         kept["quality"] = quality
         if target is not None:
             kept["out"] = str(target.absolute())

@@ -38,7 +38,8 @@ from engine.run.working import Crew, Delivered, Job, Key, Message, RenderJob, Ti
 __all__ = ["Coordinator"]
 
 
-_WAIT_S = 0.2
+_GROUP_S = 0.05
+"""How long events that nothing waits for are gathered before they are made safe, all together."""
 _MOST_MESSAGES = 1_000
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
@@ -114,6 +115,7 @@ class Coordinator:
         self.made_outputs = 0
         self.under_way = UnderWay(time_limits or {}, cancelled, clock)
         self.due: list[Task] = []
+        self.committed = clock()
         if earlier is not None:
             self._go_on(earlier)
 
@@ -143,7 +145,7 @@ class Coordinator:
     def _take(self) -> None:
         """Wait for a message of the workers, and take in all that there are by then."""
         try:
-            message = self.messages.get(timeout=_WAIT_S)
+            message = self.messages.get(timeout=_GROUP_S)
             for _ in range(_MOST_MESSAGES):
                 self._handle(*message)
                 message = self.messages.get_nowait()
@@ -181,16 +183,24 @@ class Coordinator:
 
     def _act(self) -> None:
         """Submit what has become due, once the events that it stands on are safe."""
-        more = True
+        self._advance()
+        more = not self._may_wait()
         while more:
             self._advance()
             self.commit()
+            self.committed = self.clock()
             due, self.due = self.due, []
             if self.ranks:
                 due.sort(key=lambda task: -task.job.rank)
             for task in due:
                 self.crew.submit(task.job, task, self.messages.put)
             more = self.cache is not None and self._take_kept(self.cache)
+
+    def _may_wait(self) -> bool:
+        """Whether nothing is to act on the events that there are, so that more may join them."""
+        if self.due or not self.under_way or (self.cache is not None and self.cache.is_due()):
+            return False
+        return self.clock() - self.committed < _GROUP_S
 
     def _take_kept(self, cache: TileCache) -> bool:
         """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.jsontext import json_text
 from engine.media.expr import NO_SOURCE
 from engine.media.item import Item, describe, kept_of
 from engine.run.events import (
@@ -270,7 +270,7 @@ class RunRecord:
         return {**record, "items": self.items} if items else record
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+        return json_text(self.to_dict(), 1) + "\n"
 
 
 def item_record(item: Item) -> dict[str, Any]:
