@@ -22,8 +22,11 @@ from engine.cli.options import (
     Inputs,
     Json,
     OptionalAgent,
+    Originals,
     Prices,
     Quality,
+    RecordTo,
+    ReplayOf,
     Request,
     RunName,
     Set,
@@ -96,8 +99,11 @@ def run(
         typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
     ] = None,
     quality: Annotated[
-        Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
-    ] = Quality.STANDARD,
+        Quality | None,
+        typer.Option("--quality", help="A small, fast preview; near-transparent (standard); or for editing."),
+    ] = None,
+    record: RecordTo = None,
+    replay: ReplayOf = None,
     allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -107,15 +113,15 @@ def run(
     from engine.cli.output import refuse
 
     given = None
-    if plan_file is None and agent is None:
-        raise refuse("give an AGENT, or --plan")
+    if plan_file is None and agent is None and replay is None:
+        raise refuse("give an AGENT, or --plan, or --replay")
     if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
         raise refuse(
             "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
         )
-    if agent is not None:
-        given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace)
-    options = commands.RunOptions(out, tuple(stubs or ()), facts_out, allow_private, quality.value)
+    if plan_file is None:
+        given = Given.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
+    options = commands.RunOptions(out, tuple(stubs or ()), facts_out, allow_private, quality, record, replay)
     return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
 
@@ -234,13 +240,14 @@ def bundle(
     media: Annotated[
         bool, typer.Option("--media", help="Pack small drafts of the inputs and outputs as well.")
     ] = False,
+    originals: Originals = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Pack a run into one file that simulates anywhere, without secrets, and without media but drafts."""
+    """Pack a run into one file that simulates anywhere, without secrets."""
     from engine.cli import stands
 
-    return stands.bundle(wanted, workspace, out, media=media, as_json=as_json)
+    return stands.bundle(wanted, workspace, out, media=media, originals=originals, as_json=as_json)
 
 
 @app.command()

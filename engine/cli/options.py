@@ -23,8 +23,11 @@ __all__ = [
     "Inputs",
     "Json",
     "OptionalAgent",
+    "Originals",
     "Prices",
     "Quality",
+    "RecordTo",
+    "ReplayOf",
     "Request",
     "RunName",
     "Set",
@@ -137,6 +140,26 @@ Workspace = Annotated[
 ]
 UnknownTiles = Annotated[
     Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
+]
+RecordTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", metavar="FILE", help="Keep the run, what the world answered, and its media: a bundle."
+    ),
+]
+ReplayOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--replay",
+        metavar="FILE",
+        help="Run from such a file, without any network; AGENT and REQUEST are its own where none are given.",
+    ),
+]
+Originals = Annotated[
+    bool,
+    typer.Option(
+        "--originals", help="Pack the media itself and what the world answered, for `run --replay`."
+    ),
 ]
 AllowPrivate = Annotated[
     bool,

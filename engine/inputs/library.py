@@ -119,6 +119,13 @@ class Library:
         self._attached[key] = asset
         return asset
 
+    def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
+        """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
+        self._attached[asset.id] = asset.model_copy(update={"name": name})
+        if heard is not None:
+            self._facts[asset.id] = heard
+        return self._attached[asset.id]
+
     # adding
 
     def attach(self, path: Path) -> Asset:
@@ -181,6 +188,7 @@ class Library:
         name: str,
         shown: str,
         check: Callable[[Asset], None] = lambda _asset: None,
+        small: bool = True,
     ) -> Asset:
         """Store what `fill` puts into a folder; nothing of it stays where that, or what it made, fails.
 
@@ -192,6 +200,8 @@ class Library:
             What the asset is called, and what messages call it.
         check
             Raises where the asset is not to be stored.
+        small
+            Whether a thumbnail is wanted.
 
         Raises
         ------
@@ -213,7 +223,7 @@ class Library:
                 shutil.rmtree(work)
             asset = _limited(media, digest, name, info, shown)
             check(asset)
-            return self._kept(folder, asset)
+            return self._kept(folder, asset, small=small)
 
     def _stored(self, asset: Asset) -> bool:
         return (

@@ -8,7 +8,6 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
 from engine.run.deliver import output_record
-from engine.run.events import EPOCH, DownloadProgress, Event, RunStarted
+from engine.run.events import EPOCH, Event, RunStarted
 from engine.run.executing import Execution, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
@@ -37,8 +36,7 @@ from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.settings import default_catalogue, settings
 
 if TYPE_CHECKING:
-    from engine.inputs.fetch.fetcher import Fetcher
-    from engine.inputs.fetch.rules import FetchRules, Transfer
+    from engine.inputs.fetch.rules import FetchRules
 
 __all__ = ["run", "simulate"]
 
@@ -160,7 +158,7 @@ def simulate(
 
 
 def run(
-    agent: Any,
+    agent: Any = None,
     request: Any = None,
     *,
     stubs: Mapping[str, Any] | None = None,
@@ -174,8 +172,10 @@ def run(
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
-    quality: str = "standard",
+    quality: str | None = None,
     fetch_rules: FetchRules | None = None,
+    record: str | Path | None = None,
+    replay: str | Path | None = None,
 ) -> RunRecord:
     """Run an agent on real media.
 
@@ -200,37 +200,49 @@ def run(
         counts, durations, sizes and lineage where the media is not.
     quality
         `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
-        `"master"` (to be edited or encoded again).
+        `"master"` (to be edited or encoded again); by default standard, or that of a recorded run.
     fetch_rules
         The limits of fetching URLs, and whether private networks may be reached.
+    record
+        A file that receives the run, what the outside world answered to it, and its media: a bundle.
+    replay
+        Such a file, which answers in place of the world: no network is used. The agent and the request are
+        those of the recorded run where none are given.
 
     Raises
     ------
     RequestError
-        The template or the request is wrong, a tile cannot be run yet, an input is unknown or does not fit:
-        nothing has been started.
+        The template or the request is wrong, a tile cannot be run yet, an input is unknown, is not recorded
+        or does not fit: nothing has been started.
     ValueError
         There is no such quality.
     WorkspaceError
         The workspace cannot be written.
     """
-    target_of(quality)
+    from engine.run.world import check_target, world_of
+
     home = Path(workspace) if workspace is not None else default_workspace()
-    library, store = Library(home), RunStore(home)
+    library, store, inputs = Library(home), RunStore(home), tuple(inputs)
+    world = world_of(replay, library, store, fetch_rules, on_event, cancelled)
+    quality = quality or world.quality
+    target_of(quality)
+    agent, request = world.given(agent, request, inputs=bool(inputs))
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
     check_executable(decided, stubbed)
     most = check_items(decided, max_items)
+    if record is not None:
+        check_target(Path(record))
+    world.unpack(decided)
     _check_assets(decided, Answers(library, None, cancelled))
     target = writable(out)
-    fetcher = fetching(library, fetch_rules, on_event, cancelled)
-    resolved = resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher)
+    resolved = resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked)
     run_id = str(uuid.uuid4())
     execution = Execution(
         library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s, quality
     )
     with store.hold(run_id):
-        kept = {"plan.json": decided.to_json()}
+        kept = {"plan.json": decided.to_json(), **world.kept()}
         if decided.template is not None:
             kept["agent.json"] = json.dumps(decided.template.to_dict(), indent=1) + "\n"
         kept["quality"] = quality
@@ -239,26 +251,14 @@ def run(
         recorder = Recorder(on_event, store.begin(run_id, kept))
         recorder.emit(_started(decided, resolved, run_id, "run", now(), stubbed))
         recorder.commit()
-        record = execution.run(decided, recorder)
+        ended = execution.run(decided, recorder)
     if facts_out is not None:
         write_atomically(Path(facts_out), store.document(run_id, "facts.json") or "")
-    return record
+    if record is not None:
+        from engine.run.bundle import write_bundle
 
-
-def fetching(
-    library: Library,
-    rules: FetchRules | None,
-    on_event: Callable[[Event], None] | None,
-    cancelled: Callable[[], bool],
-) -> Fetcher:
-    """What fetches the inputs of a run, telling its progress in events."""
-    from engine.inputs.fetch.fetcher import Fetcher
-
-    def told(transfer: Transfer) -> None:
-        if on_event is not None:
-            on_event(DownloadProgress(at=now(), **asdict(transfer)))
-
-    return Fetcher(library, rules, told=told, cancelled=cancelled)
+        write_bundle(store, run_id, Path(record), originals=True)
+    return ended
 
 
 def _plan(
