@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine import RequestError, RunRecord, WorkspaceError, resume, run
+from engine import Cancelled, Plan, RequestError, RunRecord, WorkspaceError, plan, resume, run
 from engine.inputs.library import Library
 from engine.run import archive
 from engine.run.archive import Archive
@@ -223,6 +223,25 @@ def test_a_recording_is_a_bundle_and_a_bundle_can_be_a_recording(tmp_path: Path)
     assert media.compress_type == zipfile.ZIP_STORED
 
 
+def test_a_run_of_a_plan_is_replayed_as_that_plan(tmp_path: Path) -> None:
+    with serving() as served:
+        decided = plan(AGENT, {"video_urls": [f"{served.url}/good.mp4?key=s3cret"], **ONE_SECOND})
+        read = Plan.from_dict(decided.to_dict())
+        made = run(read, workspace=tmp_path / "ws", fetch_rules=RULES, record=tmp_path / "run.zip")
+    assert told(run(replay=tmp_path / "run.zip", workspace=tmp_path / "new")) == told(made)
+    assert tessera("run", "--replay", "run.zip", "--workspace", "new", cwd=tmp_path).returncode == 0
+    done = tessera("run", "--replay", "run.zip", "--ignore", "Mirror", cwd=tmp_path)
+    assert "was of a plan: no --set, --ignore or --clip can change it" in done.stderr
+
+
+def test_a_replay_that_is_cancelled_while_its_media_is_unpacked_leaves_nothing(
+    file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Cancelled):
+        run(replay=file, workspace=tmp_path / "new", cancelled=lambda: True)
+    assert left_in(tmp_path / "new") == []
+
+
 def test_a_replay_that_was_cancelled_goes_on_without_a_network(
     tmp_path: Path, offline: Callable[[], None]
 ) -> None:
@@ -307,6 +326,10 @@ def _packed() -> zipfile.ZipInfo:
     return info
 
 
+def _heard(recording: dict[str, Any], speech: list[list[int]]) -> None:
+    _first(recording)["heard"] = {"speech": speech}
+
+
 def _flip(data: bytearray) -> None:
     data[1000] ^= 1
 
@@ -322,6 +345,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an unknown member": ({"recording": lambda raw: raw.update(more=1)}, "the recording in"),
     "another digest": ({"recording": lambda raw: _first(raw).update(sha256="0")}, "not what was recorded"),
+    "speech that ends first": ({"recording": lambda raw: _heard(raw, [[3, 1]])}, "what was heard in"),
     "media elsewhere": ({"recording": lambda raw: _first(raw).update(media="../x")}, "it lacks ../x"),
     "a way out": ({"add": ("../../evil.sh", b"")}, "it holds '../../evil.sh', which no bundle does"),
     "an absolute path": ({"add": ("/etc/passwd", b"")}, "it holds '/etc/passwd', which no bundle does"),

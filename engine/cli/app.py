@@ -254,7 +254,7 @@ def bundle(
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")], as_json: Json = False
 ) -> int:
-    """Simulate the run of a bundle, from what it holds alone."""
+    """Simulate the run of a bundle, from what it holds alone; `tessera run --replay` runs it."""
     from engine.cli import stands
 
     return stands.replay(file, as_json=as_json)

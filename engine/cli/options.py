@@ -67,7 +67,10 @@ Agent = Annotated[
 ]
 OptionalAgent = Annotated[
     str | None,
-    typer.Argument(metavar="AGENT", help="The agent: a path, `-` for stdin, or JSON text; none with --plan."),
+    typer.Argument(
+        metavar="AGENT",
+        help="The agent: a path, `-` for stdin, or JSON text; none with --plan or --replay.",
+    ),
 ]
 Request = Annotated[
     str | None,

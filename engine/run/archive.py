@@ -9,11 +9,11 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Fault, RequestError
+from engine.errors import Cancelled, Fault, RequestError
 from engine.inputs.library import LIMITS
 
 __all__ = ["FORMAT", "Archive"]
@@ -67,11 +67,13 @@ class Archive:
         with self._errors("is not a bundle"):
             return self._document(name)
 
-    def copy(self, name: str, size: int, into: Path) -> str:
+    def copy(self, name: str, size: int, into: Path, cancelled: Callable[[], bool] = lambda: False) -> str:
         """Write a media member into a file; gives its SHA-256. Memory is bounded by a chunk.
 
         Raises
         ------
+        Cancelled
+            `cancelled()` became true.
         RequestError
             It is not there, is damaged, or has another size.
         OSError
@@ -88,6 +90,8 @@ class Archive:
                 member = open_files.enter_context(self._zip.open(name))
             out = open_files.enter_context(into.open("wb"))
             while True:
+                if cancelled():
+                    raise Cancelled("the run was cancelled")
                 with self._errors("is damaged"):
                     chunk = member.read(_CHUNK)
                 if not chunk:

@@ -47,7 +47,7 @@ def world_of(
         The file is no recording.
     """
     if replay is not None:
-        return Replay(Path(replay), library)
+        return Replay(Path(replay), library, cancelled)
 
     def told(transfer: Transfer) -> None:
         if on_event is not None:
@@ -124,6 +124,8 @@ class Replay:
     ----------
     library
         Where its media is put.
+    cancelled
+        Asked some times a second while that is done.
 
     Attributes
     ----------
@@ -138,8 +140,8 @@ class Replay:
         It is no archive, or holds no recording.
     """
 
-    def __init__(self, path: Path, library: Library) -> None:
-        self.path, self._library = path, library
+    def __init__(self, path: Path, library: Library, cancelled: Callable[[], bool] = lambda: False) -> None:
+        self.path, self._library, self._cancelled = path, library, cancelled
         with Archive(path) as archive:
             self._recording = self._read(archive.document("recording.json"))
             self._agent, self._plan = archive.document("agent.json"), archive.document("plan.json")
@@ -180,6 +182,8 @@ class Replay:
 
         Raises
         ------
+        Cancelled
+            Meanwhile the run was cancelled.
         RequestError
             It asks for what is not recorded: every such question; or media in the archive is damaged.
         WorkspaceError
@@ -222,6 +226,9 @@ class Replay:
         for one in (*(answer.asset for answer in answers), *found.outside.renders.values()):
             if one not in found.assets:
                 raise _wrong(f"the recording in {self.path} is damaged: it lacks asset {one}")
+        for one, original in found.assets.items():
+            if original.heard is not None and not original.heard.is_sound():
+                raise _wrong(f"the recording in {self.path} is damaged: what was heard in {one} cannot be")
         return found
 
     def _asked(self, ref: SourceRef) -> str | None:
@@ -263,7 +270,7 @@ class Replay:
 
     def _fill(self, archive: Archive, wanted: str, original: Original, folder: Path) -> tuple[Path, str]:
         media = folder / "recorded.part"
-        digest = archive.copy(original.media, original.size, media)
+        digest = archive.copy(original.media, original.size, media, self._cancelled)
         if digest != original.sha256 or asset_id(digest) != wanted:
             raise _wrong(f"{self.path} is damaged: {original.media} in it is not what was recorded")
         return media, digest
