@@ -54,6 +54,16 @@ def leftovers(workspace: Path) -> list[Path]:
     return [path for path in workspace.rglob(".part-*") if path.exists()]
 
 
+def ended(store: RunStore, run_id: str) -> dict[str, Any]:
+    """The record of a run whose process was killed: a child that it was just starting lets go of its files
+    a moment later.
+    """
+    until = time.monotonic() + 5
+    while (told := store.record(run_id))["status"] == "running" and time.monotonic() < until:
+        time.sleep(0.05)
+    return told
+
+
 def check_point(point: int, tmp_path: Path) -> None:
     """Killed at this point, a run goes on to the same files, and leaves nothing behind."""
     workspace = tmp_path / "ws"
@@ -63,7 +73,7 @@ def check_point(point: int, tmp_path: Path) -> None:
     if not store.ids():
         return  # killed before the run existed: nothing to go on with
     [run_id] = store.ids()
-    told = store.record(run_id)
+    told = ended(store, run_id)
     if told["status"] != "completed":
         assert told["status"] == "failed"
         assert "interrupted" in told["status_message"]

@@ -7,11 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine import run
 from engine.testing.session import CURRENT
 from engine.testing.snapshot import check_snapshot
+from tests.media import MEDIA
+from tests.planning import chain
 
 pytest_plugins = "pytester"
 
@@ -66,6 +70,20 @@ def test_the_fixture_finds_exports_beside_the_test(pytester: pytest.Pytester) ->
         f"    places = ['mine.json', Path('mine.json'), 'root.json', {str(FIXTURE)!r}]\n"
         "    for one in [*places, 'input > {reframe}']:\n"
         "        assert agent(one).nodes[1].name == 'Reframe'\n"
+    )
+    pytester.runpytest(test).assert_outcomes(passed=1)
+
+
+def test_a_recording_beside_the_test_is_run_by_the_fixture(pytester: pytest.Pytester) -> None:
+    given: dict[str, Any] = {"inputs": [str(MEDIA / "silent.mp4")], "workspace": pytester.path / "ws"}
+    run(chain("Video Input", "Mirror"), record=pytester.mkdir("sub") / "film.zip", **given)
+    (pytester.path / "sub" / "mine.json").write_text(json.dumps(chain("Video Input")))
+    test = pytester.path / "sub" / "test_it.py"
+    test.write_text(
+        "def test_it(replay):\n"
+        "    made, other = replay('film.zip', quality='draft'), replay('film.zip', 'mine.json')\n"
+        "    assert [len(one.nodes) for one in (made, other)] == [2, 1]\n"
+        "    assert made.outputs[0].duration_ms == other.outputs[0].duration_ms\n"
     )
     pytester.runpytest(test).assert_outcomes(passed=1)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,15 @@ class SoundFacts(BaseModel):
     speech: tuple[tuple[int, int], ...] = ()
     level_hop_ms: int = LEVEL_HOP_MS
     levels_dbfs: tuple[float, ...] = ()
+
+    def is_sound(self) -> bool:
+        """Whether they are as they must be; what was not measured here may not."""
+        edges = [edge for one in self.speech for edge in one]
+        return (
+            all(before < after for before, after in pairwise([-1, *edges]))
+            and all(_FLOOR_DBFS <= level < math.inf for level in self.levels_dbfs)
+            and self.level_hop_ms == LEVEL_HOP_MS
+        )
 
 
 def analyse_sound(

@@ -10,7 +10,6 @@ import typer
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
-    AllowPrivate,
     Assume,
     Balance,
     Clip,
@@ -21,18 +20,17 @@ from engine.cli.options import (
     Ignore,
     Inputs,
     Json,
-    OptionalAgent,
+    Originals,
     Prices,
-    Quality,
     Request,
     RunName,
     Set,
     Stubs,
-    TileTimeout,
     Unknown,
     UnknownTiles,
     Workspace,
 )
+from engine.cli.running import cancel, resume, run
 from engine.cli.settings import settings
 from engine.cli.store import store
 
@@ -72,87 +70,8 @@ def tessera(
         raise typer.Exit(REFUSED)
 
 
-@app.command()
-def run(
-    agent: OptionalAgent = None,
-    request: Request = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="A folder for one file per output, and a .jpg thumbnail each."
-        ),
-    ] = None,
-    plan_file: Annotated[
-        str | None,
-        typer.Option(
-            "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
-        ),
-    ] = None,
-    stubs: Stubs = None,
-    facts_out: Annotated[
-        Path | None,
-        typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
-    ] = None,
-    quality: Annotated[
-        Quality, typer.Option("--quality", help="A small, fast preview; near-transparent; or for editing.")
-    ] = Quality.STANDARD,
-    tile_timeout: TileTimeout = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
-    ] = False,
-    allow_private: AllowPrivate = False,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> int:
-    """Run an agent on real media."""
-    from engine.cli import commands
-    from engine.cli.output import refuse
-
-    given = None
-    if plan_file is None and agent is None:
-        raise refuse("give an AGENT, or --plan")
-    if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
-        raise refuse(
-            "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
-        )
-    if agent is not None:
-        given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace)
-    options = commands.RunOptions(
-        out, tuple(stubs or ()), facts_out, allow_private, quality.value, not no_cache, tile_timeout
-    )
-    return commands.run(given, plan_file, workspace, options, as_json=as_json)
-
-
-@app.command()
-def resume(
-    wanted: RunName,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
-    ] = None,
-    stubs: Stubs = None,
-    tile_timeout: TileTimeout = None,
-    allow_private: AllowPrivate = False,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> int:
-    """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
-    from engine.cli import commands
-
-    options = commands.RunOptions(out, tuple(stubs or ()), None, allow_private, tile_timeout_s=tile_timeout)
-    return commands.resume(wanted, workspace, options, as_json=as_json)
-
-
-@app.command()
-def cancel(wanted: RunName, workspace: Workspace = None, as_json: Json = False) -> int:
-    """End a run that another process runs."""
-    from engine.cli import workspace as stored
-
-    return stored.cancel(wanted, workspace, as_json=as_json)
+for command in (run, resume, cancel):
+    app.command()(command)
 
 
 @app.command()
@@ -244,20 +163,21 @@ def bundle(
     media: Annotated[
         bool, typer.Option("--media", help="Pack small drafts of the inputs and outputs as well.")
     ] = False,
+    originals: Originals = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Pack a run into one file that simulates anywhere, without secrets, and without media but drafts."""
+    """Pack a run into one file that simulates anywhere, without secrets."""
     from engine.cli import stands
 
-    return stands.bundle(wanted, workspace, out, media=media, as_json=as_json)
+    return stands.bundle(wanted, workspace, out, media=media, originals=originals, as_json=as_json)
 
 
 @app.command()
 def replay(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")], as_json: Json = False
 ) -> int:
-    """Simulate the run of a bundle, from what it holds alone."""
+    """Simulate the run of a bundle, from what it holds alone; `tessera run --replay` runs it."""
     from engine.cli import stands
 
     return stands.replay(file, as_json=as_json)

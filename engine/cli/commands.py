@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli.given import document, explained, home_of, plan_of, prepare
+from engine.cli.given import document, explained, home_of, plan_of, prepare, recorded_given
 from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
 from engine.cli.output import OK, put, put_json, warn
@@ -30,9 +30,11 @@ class RunOptions:
     stubs: tuple[str, ...] = ()
     facts_out: Path | None = None
     allow_private: bool = False
-    quality: str = "standard"
+    quality: str | None = None
     cache: bool = True
     tile_timeout_s: float | None = None
+    record: Path | None = None
+    replay: Path | None = None
 
 
 def run(
@@ -53,12 +55,15 @@ def run(
             "quality": options.quality,
             "cache": options.cache,
             "tile_timeout_s": options.tile_timeout_s,
+            "record": options.record,
+            "replay": options.replay,
         }
-        if plan_file is not None:
-            decided = _read_plan(plan_file)
+        if given is not None and options.replay is not None:
+            given = recorded_given(given, options.replay)
+        if given is None:
+            decided = _read_plan(plan_file) if plan_file is not None else None
             record = run_agent(decided, stubs=stubs_of(options.stubs), **work)
         else:
-            assert given is not None
             prepared = prepare(given)
             with explained(given):
                 record = run_agent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 import sys
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
     from engine.inputs.library import Library
     from engine.inputs.local import LocalInput
 
-__all__ = ["Prepared", "document", "explained", "home_of", "library_of", "plan_of", "planned", "prepare"]
+__all__ = [
+    "Prepared",
+    "document",
+    "explained",
+    "home_of",
+    "library_of",
+    "plan_of",
+    "planned",
+    "prepare",
+    "recorded_given",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,29 @@ def prepare(given: Given, facts: str | None = None) -> Prepared:
         plan(agent, request, unknown_tiles=given.unknown.value)  # names the faults of the request as well
         raise
     return Prepared(template, _request(template, request, given), inputs)
+
+
+def recorded_given(given: Given, replay: Path) -> Given | None:
+    """What is given, with the agent and the request of a recording where there is none; None where that is a
+    plan, to be run as it is.
+
+    Raises
+    ------
+    RequestError
+        The file is no recording.
+    """
+    from engine.graph.plan import Plan
+    from engine.inputs.library import Library
+    from engine.run.world import Replay
+
+    recording = Replay(replay, Library(None))
+    agent, request = recording.given(given.agent or None, given.request, inputs=bool(given.inputs))
+    if isinstance(agent, Plan):
+        if given.overrides or given.ignored or given.clip:
+            raise refuse(f"the run in {replay} was of a plan: no --set, --ignore or --clip can change it")
+        return None
+    agent, request = (json.dumps(one) if isinstance(one, Mapping) else one for one in (agent, request))
+    return dataclasses.replace(given, agent=agent, request=request)
 
 
 def _inputs(given: Given) -> tuple[LocalInput, ...]:

@@ -23,8 +23,11 @@ __all__ = [
     "Inputs",
     "Json",
     "OptionalAgent",
+    "Originals",
     "Prices",
     "Quality",
+    "RecordTo",
+    "ReplayOf",
     "Request",
     "RunName",
     "Set",
@@ -65,7 +68,10 @@ Agent = Annotated[
 ]
 OptionalAgent = Annotated[
     str | None,
-    typer.Argument(metavar="AGENT", help="The agent: a path, `-` for stdin, or JSON text; none with --plan."),
+    typer.Argument(
+        metavar="AGENT",
+        help="The agent: a path, `-` for stdin, or JSON text; none with --plan or --replay.",
+    ),
 ]
 Request = Annotated[
     str | None,
@@ -138,6 +144,26 @@ Workspace = Annotated[
 ]
 UnknownTiles = Annotated[
     Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
+]
+RecordTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", metavar="FILE", help="Keep the run, what the world answered, and its media: a bundle."
+    ),
+]
+ReplayOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--replay",
+        metavar="FILE",
+        help="Run from such a file, without any network; AGENT and REQUEST are its own where none are given.",
+    ),
+]
+Originals = Annotated[
+    bool,
+    typer.Option(
+        "--originals", help="Pack the media itself and what the world answered, for `run --replay`."
+    ),
 ]
 AllowPrivate = Annotated[
     bool,

@@ -215,12 +215,14 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
     return OK
 
 
-def bundle(wanted: str, workspace: Path | None, out: Path, *, media: bool, as_json: bool) -> int:
+def bundle(
+    wanted: str, workspace: Path | None, out: Path, *, media: bool, originals: bool, as_json: bool
+) -> int:
     """Pack a run into a file."""
     from engine.run.bundle import write_bundle
 
     store, run_id = found_run(wanted, workspace)
-    write_bundle(store, run_id, out, media=media)
+    write_bundle(store, run_id, out, media=media, originals=originals)
     put_json({"run_id": run_id, "bundle": str(out)}) if as_json else put(f"{out}")
     return OK
 

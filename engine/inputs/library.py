@@ -144,6 +144,13 @@ class Library:
                 raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
         return home
 
+    def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
+        """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
+        self._attached[asset.id] = asset.model_copy(update={"name": name})
+        if heard is not None:
+            self._facts[asset.id] = heard
+        return self._attached[asset.id]
+
     # adding
 
     def attach(self, path: Path) -> Asset:

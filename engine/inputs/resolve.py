@@ -22,7 +22,8 @@ from engine.request import SourceRef
 
 if TYPE_CHECKING:
     from engine.graph.model import Tile
-    from engine.inputs.fetch.fetcher import Fetched, Fetcher, Look
+    from engine.inputs.fetch.fetcher import Fetched, Look
+    from engine.inputs.outside import Outside
 
 __all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "sound_of", "video_of"]
 
@@ -81,7 +82,7 @@ def resolve_inputs(
     *,
     facts: Mapping[str, MediaFacts] | None = None,
     renders: Callable[[str], str | None] = lambda _render_id: None,
-    fetcher: Fetcher | None = None,
+    fetcher: Outside | None = None,
 ) -> Resolved:
     """Find every input of a plan.
 
@@ -94,7 +95,7 @@ def resolve_inputs(
     renders
         The asset id of an earlier run's output, by its render id.
     fetcher
-        What fetches URLs; None refuses them.
+        Who is asked of URLs; None refuses them.
 
     Raises
     ------
@@ -122,7 +123,7 @@ class _Resolver:
         library: Library,
         facts: Mapping[str, MediaFacts] | None,
         renders: Callable[[str], str | None],
-        fetcher: Fetcher | None,
+        fetcher: Outside | None,
     ) -> None:
         self.library, self.facts, self.renders = library, facts, renders
         self.asked = [(plan.tile(one.node), ref) for one in plan.inputs for ref in one.sources]
@@ -135,7 +136,7 @@ class _Resolver:
         found = self._each(self._resolve)
         return Resolved(tuple(found), tuple(self.notices))
 
-    def fetch(self, fetcher: Fetcher) -> None:
+    def fetch(self, fetcher: Outside) -> None:
         """Look at every URL, and fetch all, unless an input is wrong already."""
         places = {_place(ref): ref for _tile, ref in self.asked if ref.form in _FETCHED}
         if not places:

@@ -7,27 +7,27 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
+from engine.errors import Fault, QuestionError, RequestError, WorkspaceError
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import MediaFacts, read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
-from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
+from engine.inputs.resolve import by_node, resolve_inputs
 from engine.jsontext import json_text
-from engine.masking import masked, masked_url
-from engine.media.item import Item, describe
+from engine.media.item import Item
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
+from engine.run.asset_checks import check_assets
+from engine.run.beginning import started
 from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
-from engine.run.events import EPOCH, DownloadProgress, Event, RunStarted
+from engine.run.events import EPOCH, Event
 from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
@@ -38,8 +38,7 @@ from engine.run.working import Deliver, Delivered, InlineExecutor, LocalCrew, St
 from engine.settings import default_catalogue, settings
 
 if TYPE_CHECKING:
-    from engine.inputs.fetch.fetcher import Fetcher
-    from engine.inputs.fetch.rules import FetchRules, Transfer
+    from engine.inputs.fetch.rules import FetchRules
 
 __all__ = ["run", "simulate"]
 
@@ -124,7 +123,7 @@ def simulate(
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
     record = Recorder(on_event)
     run_id = _simulated_id(decided)
-    record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
+    record.emit(started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     worker = Worker(
         Answers(library, known, lambda: False, assume=assume),
         _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
@@ -164,7 +163,7 @@ def simulate(
 
 
 def run(
-    agent: Any,
+    agent: Any = None,
     request: Any = None,
     *,
     stubs: Mapping[str, Any] | None = None,
@@ -179,9 +178,11 @@ def run(
     render_timeout_s: float | None = None,
     tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
-    quality: str = "standard",
+    quality: str | None = None,
     cache: bool = True,
     fetch_rules: FetchRules | None = None,
+    record: str | Path | None = None,
+    replay: str | Path | None = None,
 ) -> RunRecord:
     """Run an agent on real media.
 
@@ -209,34 +210,46 @@ def run(
         counts, durations, sizes and lineage where the media is not.
     quality
         `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
-        `"master"` (to be edited or encoded again).
+        `"master"` (to be edited or encoded again); by default standard, or that of a recorded run.
     cache
         False does again what is kept of runs before: what tiles made, and what was rendered.
     fetch_rules
         The limits of fetching URLs, and whether private networks may be reached.
+    record
+        A file that receives the run, what the outside world answered to it, and its media: a bundle.
+    replay
+        Such a file, which answers in place of the world: no network is used. The agent and the request are
+        those of the recorded run where none are given.
 
     Raises
     ------
     RequestError
-        The template or the request is wrong, a tile cannot be run yet, an input is unknown or does not fit:
-        nothing has been started.
+        The template or the request is wrong, a tile cannot be run yet, an input is unknown, is not recorded
+        or does not fit: nothing has been started.
     ValueError
         There is no such quality.
     WorkspaceError
         The workspace cannot be written.
     """
-    target_of(quality)
+    from engine.run.world import check_target, world_of
+
     home = Path(workspace) if workspace is not None else default_workspace()
-    library, store = Library(home), RunStore(home)
+    library, store, inputs = Library(home), RunStore(home), tuple(inputs)
+    world = world_of(replay, library, store, fetch_rules, on_event, cancelled)
+    quality = quality or world.quality
+    target_of(quality)
+    agent, request = world.given(agent, request, inputs=bool(inputs))
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
     check_executable(decided, stubbed)
     check_ffmpeg()
     most = check_items(decided, max_items)
-    _check_assets(decided, Answers(library, None, cancelled))
+    if record is not None:
+        check_target(Path(record))
+    world.unpack(decided)
+    check_assets(decided, Answers(library, None, cancelled))
     target = writable(out)
-    fetcher = fetching(library, fetch_rules, on_event, cancelled)
-    resolved = resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher)
+    resolved = resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked)
     run_id = str(uuid.uuid4())
     execution = Execution(
         library,
@@ -253,35 +266,23 @@ def run(
         fresh=not cache,
     )
     with store.hold(run_id):
-        kept = {"plan.json": decided.to_json()}
+        kept = {"plan.json": decided.to_json(), **world.kept()}
         if decided.template is not None:
             kept["agent.json"] = json_text(decided.template.to_dict(), 1) + "\n"
         kept["quality"] = quality
         if target is not None:
             kept["out"] = str(target.absolute())
         recorder = Recorder(on_event, store.begin(run_id, kept))
-        recorder.emit(_started(decided, resolved, run_id, "run", now(), stubbed))
+        recorder.emit(started(decided, resolved, run_id, "run", now(), stubbed))
         recorder.commit()
-        record = execution.run(decided, recorder)
+        ended = execution.run(decided, recorder)
     if facts_out is not None:
         write_atomically(Path(facts_out), store.document(run_id, "facts.json") or "")
-    return record
+    if record is not None:
+        from engine.run.bundle import write_bundle
 
-
-def fetching(
-    library: Library,
-    rules: FetchRules | None,
-    on_event: Callable[[Event], None] | None,
-    cancelled: Callable[[], bool],
-) -> Fetcher:
-    """What fetches the inputs of a run, telling its progress in events."""
-    from engine.inputs.fetch.fetcher import Fetcher
-
-    def told(transfer: Transfer) -> None:
-        if on_event is not None:
-            on_event(DownloadProgress(at=now(), **asdict(transfer)))
-
-    return Fetcher(library, rules, told=told, cancelled=cancelled)
+        write_bundle(store, run_id, Path(record), originals=True)
+    return ended
 
 
 def _plan(
@@ -357,25 +358,6 @@ def check_items(decided: Plan, limit: int | None) -> int:
     return most
 
 
-def _check_assets(decided: Plan, answers: Answers) -> None:
-    """Refuse parameters that name an image which the workspace does not hold."""
-    faults = []
-    for node in decided.order:
-        tile = decided.tile(node)
-        for name, value in tile.values().items():
-            if name != "image_id" or not value or tile.values().get("use_custom_logo") == "mosaic":
-                continue
-            try:
-                answers.image(value)
-            except TesseraError as error:
-                overridden = tile.origin(name) == "override"
-                loc = f"/update_params/{node}/{name}" if overridden else f"{tile.loc}/params_used/{name}"
-                document = "request" if overridden else "template"
-                faults.append(Fault(loc, document, f"{tile.name} {node}: {error}"))  # type: ignore[arg-type]
-    if faults:
-        raise RequestError(faults)
-
-
 def writable(out: str | Path | None) -> Path | None:
     """The folder for outputs, made where it is not there.
 
@@ -399,85 +381,6 @@ def writable(out: str | Path | None) -> Path | None:
 def _simulated_id(decided: Plan) -> str:
     """The same plan has the same id in every simulation."""
     return derived_id(*decided.order, decided.request.model_dump_json(exclude_unset=True))
-
-
-def _started(
-    decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str, stubbed: Iterable[str]
-) -> RunStarted:
-    nodes: list[dict[str, Any]] = []
-    shared: dict[str, dict[str, Any]] = {}
-    tiles = dict(decided.graph.nodes(data="node"))
-    for node in decided.order:
-        kind = tiles[node].type
-        of_type = shared.get(kind.type_id)
-        if of_type is None:
-            of_type = shared[kind.type_id] = {
-                "node_type_id": kind.type_id,
-                "node_type_name": kind.name,
-                "docs_url": None,
-                "params_docs_url": None,
-            }
-        nodes.append(
-            {
-                "agent_node_id": derived_id(run_id, node),
-                "original_node_id": node,
-                "node_type": of_type,
-                "node_type_id": kind.type_id,
-                "node_type_name": kind.name,
-            }
-        )
-    return RunStarted(
-        at=at,
-        run_id=run_id,
-        mode=mode,
-        agent={"id": decided.agent_id, "name": decided.agent_name},
-        nodes=tuple(nodes),
-        inputs=tuple(_input_record(one) for one in resolved.inputs),
-        warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
-        changes=decided.changes.to_dict(),
-        request=masked(decided.request.to_dict()),
-        triggered_by=_triggered_by(resolved, at),
-        stubs=tuple(stubbed),
-    )
-
-
-def _triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
-    """What the contract's section 4 says of a run of a YouTube URL: the first of its inputs that is one."""
-    for one in resolved.inputs:
-        about = one.source.look.about if one.source is not None else None
-        if about is not None and one.ref.form == "youtube_url":
-            return {
-                "type": "youtube",
-                "channel_id": about.channel_id,
-                "video_id": about.id,
-                "video_title": about.title,
-                "video_url": about.url,
-                "triggered_at": at,
-                "trigger_id": None,
-            }
-    return None
-
-
-def _input_record(one: ResolvedInput) -> dict[str, Any]:
-    clip = one.media.clip
-    about = one.source.look.about if one.source is not None else None
-    info = one.source.look.source_info if one.source is not None else None
-    small = one.asset.thumbnail if one.asset is not None else None
-    return {
-        "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
-        "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
-        "thumbnail_url": small.absolute().as_uri() if small is not None else None,
-        "agent_node_id": one.node,
-        "form": one.ref.form,
-        "key": masked_url(one.ref.key),
-        "name": one.media.name,
-        "origin": one.origin,
-        "metered_ms": one.metered_ms,
-        "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
-        **describe(one.media.video),
-        **({"about": about.to_dict()} if about is not None else {}),
-        **({"source_info": dict(info)} if info is not None else {}),
-    }
 
 
 def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:

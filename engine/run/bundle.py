@@ -1,4 +1,7 @@
-"""Bundles: a run in one file, to be looked at and simulated anywhere; no secrets, and of media drafts."""
+"""Bundles: a run in one file, to be looked at and simulated anywhere, without secrets.
+
+With drafts of its media, or with all of it: then it can be run anywhere as well.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +22,35 @@ from engine.inputs.library import Library
 from engine.masking import masked
 from engine.media.ffmpeg import ffmpeg_version
 from engine.run.api import simulate
+from engine.run.archive import FORMAT, Archive
 from engine.run.drafts import drafts
 from engine.run.record import RunRecord
+from engine.run.recording import recording_of
 from engine.run.store import RunStore
 
 __all__ = ["Bundle", "read_bundle", "replay", "write_bundle"]
 
 _DOCUMENTS = ("agent.json", "plan.json", "facts.json")
-_MOST_BYTES = 200_000_000
-"""Of one member of a bundle, unpacked: a hostile one must not fill the memory."""
 
 
-def write_bundle(store: RunStore, run_id: str, out: Path, *, media: bool = False) -> None:
+def write_bundle(
+    store: RunStore, run_id: str, out: Path, *, media: bool = False, originals: bool = False
+) -> None:
     """Pack a run: agent, plan, facts, events, record and versions, with secrets of URLs masked.
 
     Parameters
     ----------
     media
         Pack small drafts of the inputs and outputs as well, in `media/`.
+    originals
+        Pack the inputs and other assets themselves as well, and what the outside world answered, so that the
+        run can be run from it.
 
     Raises
     ------
     WorkspaceError
-        The run has no plan (it was made by an earlier version), or the file cannot be written.
+        The run has no plan (it was made by an earlier version), its media is no longer there, or the file
+        cannot be written.
     RenderError
         A draft cannot be made.
     """
@@ -57,16 +66,31 @@ def write_bundle(store: RunStore, run_id: str, out: Path, *, media: bool = False
         "tessera": version("tessera-runtime"),
         "python": platform.python_version(),
         "ffmpeg": ffmpeg_version(),
+        "format": FORMAT,
     }
+    files: list[tuple[Path, str]] = []
+    recording = ""
+    if originals:
+        library, record = Library(store.workspace), members["record.json"]
+        recorded, files = recording_of(store, library, run_id, members["plan.json"], record)
+        recording = recorded.model_dump_json(indent=1) + "\n"
     try:
-        with whole_file(out) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        with whole_file(out) as partial, _archive(partial) as archive:
             for name, value in sorted(members.items()):
                 archive.writestr(name, json.dumps(masked(value), ensure_ascii=False, indent=1) + "\n")
             archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
+            if recording:
+                archive.writestr("recording.json", recording)
+            for path, name in files:
+                archive.write(path, name, zipfile.ZIP_STORED)
             if media:
                 _add_drafts(archive, store, members["record.json"])
     except OSError as error:
         raise WorkspaceError(f"cannot write {out}: {error.strerror or error}") from None
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False)
 
 
 def _add_drafts(archive: zipfile.ZipFile, store: RunStore, record: Mapping[str, Any]) -> None:
@@ -94,20 +118,13 @@ def read_bundle(path: Path) -> Bundle:
     RequestError
         It is no bundle, or what it holds is wrong.
     """
-    documents: dict[str, Any] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in (*_DOCUMENTS, "record.json", "versions.json"):
-                if name not in archive.namelist():
-                    continue
-                if archive.getinfo(name).file_size > _MOST_BYTES:
-                    raise ValueError(f"{name} in it is larger than {_MOST_BYTES:,} bytes")
-                documents[name] = json.loads(archive.read(name))
-        missing = {"plan.json", "record.json"} - documents.keys()
-        if missing:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    except (OSError, ValueError, zipfile.BadZipFile, RecursionError, NotImplementedError) as error:
-        raise RequestError([Fault("", "request", f"{path} is not a bundle: {error}")]) from None
+    with Archive(path) as archive:
+        found = {name: archive.document(name) for name in (*_DOCUMENTS, "record.json", "versions.json")}
+    documents = {name: document for name, document in found.items() if document is not None}
+    missing = {"plan.json", "record.json"} - documents.keys()
+    if missing:
+        what = f"{path} is not a bundle: it lacks {', '.join(sorted(missing))}"
+        raise RequestError([Fault("", "request", what)])
     return Bundle(documents)
 
 

@@ -11,7 +11,7 @@ from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
 from engine.inputs.library import Library, default_workspace
 from engine.inputs.resolve import resolve_inputs
-from engine.run.api import check_executable, check_items, fetching, writable
+from engine.run.api import check_executable, check_items, writable
 from engine.run.events import Event, RunResumed
 from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.record import RunRecord, fold
@@ -20,6 +20,7 @@ from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
 from engine.run.underway import Earlier
+from engine.run.world import world_of_run
 
 if TYPE_CHECKING:
     from engine.inputs.fetch.rules import FetchRules
@@ -68,12 +69,12 @@ def resume(
         _check_stubs(before, stubbed)
         check_executable(decided, stubbed)
         check_ffmpeg()
-        fetcher = fetching(library, fetch_rules, on_event, cancelled)
+        world = world_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
         execution = Execution(
             library,
             store,
-            resolve_inputs(decided, library, renders=store.render_asset, fetcher=fetcher),
+            resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked),
             stubbed,
             check_items(decided, None),
             writable(folder),
@@ -83,6 +84,8 @@ def resume(
             store.document(run_id, "quality") or "standard",
             tile_timeout_s=tile_timeout_s,
         )
+        for name, text in world.kept().items():
+            store.save_document(run_id, name, text)
         log, items = store.reopen(run_id)
         recorder = Recorder(on_event, log, before)
         recorder.emit(RunResumed(at=now()))

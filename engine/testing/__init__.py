@@ -4,7 +4,8 @@
 >>> a = agent("input > rough_cut > {captions, mirror} > watermark > destination")
 >>> _ = assert_plan(a, ignore=["captions"]).edges("rough_cut > watermark via captions", "mirror > watermark")
 
-The pytest plug-in (fixtures `agent` and `assert_plan`, options `--tessera-…`) comes with the installation.
+The pytest plug-in (fixtures `agent`, `assert_plan` and `replay`, options `--tessera-…`) comes with the
+installation.
 `engine.testing.strategies` needs Hypothesis and is imported when it is first used.
 """
 

@@ -1,4 +1,4 @@
-"""The pytest plug-in: fixtures `agent` and `assert_plan`, options `--tessera-…`.
+"""The pytest plug-in: fixtures `agent`, `assert_plan` and `replay`, options `--tessera-…`.
 
 Nothing of the engine is imported before a test asks for it.
 """
@@ -15,6 +15,7 @@ from engine.testing.session import CURRENT, Session
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
+    from engine.run.record import RunRecord
     from engine.testing.asserts import PlanAssertion
 
 _SESSION = pytest.StashKey[Session]()
@@ -93,6 +94,28 @@ def assert_plan() -> Callable[..., PlanAssertion]:
     from engine.testing.asserts import assert_plan
 
     return assert_plan
+
+
+@pytest.fixture
+def replay(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., RunRecord]:
+    """Runs a recording that `tessera run --record` made, without a network, in a workspace of the test's own.
+
+    `replay("talk.zip")` is the recorded run; `replay("talk.zip", agent, request)` another agent or request on
+    what was recorded. Files are looked for as those of `agent`; options are those of `engine.run`.
+    """
+    workspace = tmp_path_factory.mktemp("replay")
+
+    def replayed(file: str | Path, agent: Any = None, asked: Any = None, **options: Any) -> RunRecord:
+        from engine.run.api import run
+
+        given = {"workspace": workspace, **options}
+        return run(
+            _found(agent, request), _found(asked, request), replay=_found(Path(file), request), **given
+        )
+
+    return replayed
 
 
 def _found(source: Any, request: pytest.FixtureRequest) -> Any:

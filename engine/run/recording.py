@@ -1,0 +1,123 @@
+"""Recordings: what a bundle holds more, so that the run can be run from it: answers, and the media itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.analysis.speech import SoundFacts
+from engine.errors import WorkspaceError
+from engine.inputs.library import Asset, Library
+from engine.inputs.outside import Recorded
+from engine.node import is_id
+from engine.run.store import RunStore
+
+__all__ = ["ANSWERS", "Original", "Recording", "named_assets", "recording_of", "stored_asset"]
+
+ANSWERS = "answers.json"
+"""The document of a run that keeps what the outside world answered: a `Recorded`."""
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Original(_Value):
+    """An asset in an archive.
+
+    Attributes
+    ----------
+    media
+        The name of the member of the archive that holds it.
+    heard
+        What an analyser answered of its sound, where it was asked.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    media: str
+    heard: SoundFacts | None = None
+
+
+class Recording(_Value):
+    """`recording.json`: what a run asked of the world, and what it was answered. Assets are by id."""
+
+    outside: Recorded
+    assets: dict[str, Original]
+    quality: str
+
+
+def recording_of(
+    store: RunStore, library: Library, run_id: str, plan: Mapping[str, Any], record: Mapping[str, Any]
+) -> tuple[Recording, list[tuple[Path, str]]]:
+    """The recording of a run, and the files that belong to it with their names in the archive.
+
+    Raises
+    ------
+    WorkspaceError
+        The run was made by a version that kept no answers, or its media is no longer there.
+    """
+    text = store.document(run_id, ANSWERS)
+    if text is None:
+        raise WorkspaceError(f"run {run_id} has no answers kept with it: it cannot be recorded")
+    outside = Recorded.model_validate_json(text)
+    asked = [
+        (answer["question"], answer["about"])
+        for node in record["nodes"]
+        for answer in node["answers"]
+        if answer["origin"] == "real"
+    ]
+    wanted = {
+        *(one["video_id"] for one in record["inputs"] if one["video_id"] is not None),
+        *(answer.asset for answer in outside.answers),
+        *outside.renders.values(),
+        *(about for _question, about in asked),
+    }
+    found = {one: stored_asset(one, library) for one in sorted(wanted)}
+    values = (one["value"] for tile in plan["tiles"] for one in tile["parameters"].values())
+    found |= {asset.id: asset for asset in named_assets(values, library)}
+    heard = {about for question, about in asked if question in ("speech", "levels")}
+    assets = {one: _original(asset, library, heard=one in heard) for one, asset in found.items()}
+    files = [(asset.path, assets[one].media) for one, asset in found.items()]
+    quality = store.document(run_id, "quality") or "standard"
+    return Recording(outside=outside, assets=assets, quality=quality), files
+
+
+def stored_asset(wanted: str, library: Library) -> Asset:
+    """The asset with this id.
+
+    Raises
+    ------
+    WorkspaceError
+        Its media is not there.
+    """
+    asset = library.get(wanted)
+    if asset is None or not asset.path.is_file():
+        raise WorkspaceError(f"asset {wanted} is no longer in the workspace")
+    return asset
+
+
+def _original(asset: Asset, library: Library, *, heard: bool) -> Original:
+    suffix = asset.path.suffix.lower()
+    return Original(
+        name=asset.name,
+        sha256=asset.sha256,
+        size=asset.size,
+        media=f"media/{asset.id}{suffix if _SUFFIX.fullmatch(suffix) else ''}",
+        heard=library.sound_facts(asset) if heard else None,
+    )
+
+
+def named_assets(values: Iterable[Any], library: Library) -> Iterator[Asset]:
+    """The assets that values of parameters name."""
+    for value in values:
+        if isinstance(value, str) and is_id(value):
+            asset = library.get(value)
+            if asset is not None:
+                yield asset
