@@ -19,10 +19,24 @@ from engine.errors import WorkspaceError
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
-__all__ = ["SCHEMA", "Database", "documents", "events", "expressions", "items", "rendered", "renders", "runs"]
+__all__ = [
+    "SCHEMA",
+    "Database",
+    "claims",
+    "documents",
+    "events",
+    "expressions",
+    "insert_new",
+    "items",
+    "lately",
+    "rendered",
+    "renders",
+    "runs",
+    "tiles",
+]
 
-SCHEMA = 1
-"""The version of the schema that this code reads and writes."""
+SCHEMA = 2
+"""The version of the schema that this code reads and writes. 2: `tiles`, `lately`, `claims`."""
 
 FILE = "tessera.db"
 _BUSY_S = 30
@@ -96,6 +110,44 @@ rendered = sql.Table(
 """What was rendered, by what it is made of and how."""
 
 
+tiles = sql.Table(
+    "tiles",
+    _metadata,
+    sql.Column("key", _Id, primary_key=True),
+    sql.Column("run_id", _Id, nullable=False, index=True),
+    sql.Column("node", _Id, nullable=False),
+    sql.Column("body", sql.Text, nullable=False),
+)
+"""The work of tiles, by what it stands on: whose items it is."""
+
+lately = sql.Table(
+    "lately",
+    _metadata,
+    sql.Column("agent_id", _Id, primary_key=True),
+    sql.Column("node", _Id, primary_key=True),
+    sql.Column("body", sql.Text, nullable=False),
+)
+"""What the work of each tile stood on when it was last done."""
+
+claims = sql.Table(
+    "claims",
+    _metadata,
+    sql.Column("key", _Id, primary_key=True),
+    sql.Column("run_id", _Id, nullable=False, index=True),
+)
+"""The work that a run is at, so that no other run does the same."""
+
+
+def insert_new(connection: Connection, table: sql.Table) -> sql.Insert:
+    """An insert that leaves out rows whose key is there already, in the words of the database at hand."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    made: sqlite.Insert | postgresql.Insert = (
+        sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    )
+    return made.on_conflict_do_nothing()
+
+
 class Database:
     """A database of one workspace. Safe to use from several threads, and beside other processes.
 
@@ -146,6 +198,8 @@ class Database:
                 raise WorkspaceError(
                     f"{self.name} has schema {found}; this version knows {SCHEMA}: use a newer Tessera"
                 )
+            elif found < SCHEMA:  # all that came since version 1 are tables
+                connection.execute(_meta.update().values(schema=SCHEMA))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["part_prefix", "sweep", "whole_file"]
+__all__ = ["part_prefix", "sweep", "synced", "whole_file"]
 
 _PART = re.compile(r"\.part-(\d+)-")
 
@@ -47,9 +47,24 @@ def _lives(pid: int) -> bool:
     return True
 
 
+def synced(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are safe on the disk.
+
+    Raises
+    ------
+    OSError
+        They cannot be written.
+    """
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextmanager
 def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary name beside `target` to write to, moved into its place at the end.
+    """A temporary name beside `target` to write to, moved into its place once its content is safe.
 
     Folders that are not there are made. After a failure nothing is left, and what stood at `target` stays.
     `mode` tells who may read and write the file.
@@ -66,6 +81,7 @@ def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
     try:
         yield partial
         partial.chmod(mode)
+        synced(partial)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

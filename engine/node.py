@@ -138,9 +138,13 @@ class NodeType:
         True where all incoming items become one; else the tile works on each incoming item.
     version
         Raised whenever the same inputs and parameters may give another result; part of the cache key.
+    cacheable
+        False where it is to work in every run, even when nothing has changed.
     painters
         The functions that draw this tile's `Image.drawn` leaves, by name: called with width, height and the
         leaf's arguments, each gives a Pillow image of that size.
+    timeout_s
+        The seconds that its work, and each of its renders, may take; None: as long as it takes.
     """
 
     type_id: ClassVar[str]
@@ -154,7 +158,9 @@ class NodeType:
     produces: ClassVar[Kind | None] = Kind.VIDEO
     combines: ClassVar[bool] = False
     version: ClassVar[int] = 1
+    cacheable: ClassVar[bool] = True
     painters: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    timeout_s: ClassVar[float | None] = None
 
     class Params(Params):
         """No parameters."""

@@ -203,6 +203,10 @@ def test_what_an_analyser_answered_is_taken_from_the_recording(tmp_path: Path) -
     assert again.outputs[0].raw["sources"] != made.outputs[0].raw["sources"]
     live = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "new")
     assert live.outputs[0].raw["sources"] == made.outputs[0].raw["sources"]
+    again = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "new", record=file)
+    assert [node.answers[0][2] for node in again.nodes.values() if node.answers] == ["cached"]
+    with Archive(file) as opened:
+        assert _first(opened.document("recording.json"))["heard"]["speech"]
 
 
 def _first(recording: dict[str, Any]) -> dict[str, Any]:

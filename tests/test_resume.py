@@ -20,6 +20,7 @@ from engine import RequestError, RunRecord, WorkspaceError, resume, run
 from engine.run.events import Event, NodeChanged, OutputMade
 from engine.run.record import fold
 from engine.run.store import RunStore
+from engine.run.storekeeping import check
 from tests.killed import AGENT
 from tests.media import MEDIA, folder
 from tests.planning import agent, chain, uid
@@ -58,6 +59,7 @@ def check_point(point: int, tmp_path: Path) -> None:
     workspace = tmp_path / "ws"
     assert killed(workspace, point).returncode == -9
     store = RunStore(workspace)
+    assert check(workspace).problems == []
     if not store.ids():
         return  # killed before the run existed: nothing to go on with
     [run_id] = store.ids()
@@ -73,6 +75,7 @@ def check_point(point: int, tmp_path: Path) -> None:
         assert fold(store.events(run_id)).to_dict() == record.to_dict()
     assert files(store.record(run_id)) == undisturbed()[1]
     assert not leftovers(workspace)
+    assert check(workspace).problems == []
     shutil.rmtree(workspace)
 
 

@@ -17,25 +17,29 @@ from engine.cli.options import (
     Costs,
     DrawingFormat,
     Facts,
+    FactsOut,
     Given,
     Ignore,
     Inputs,
     Json,
     OptionalAgent,
     Originals,
+    PlanFile,
     Prices,
-    Quality,
+    QualityName,
     RecordTo,
     ReplayOf,
     Request,
     RunName,
     Set,
     Stubs,
+    TileTimeout,
     Unknown,
     UnknownTiles,
     Workspace,
 )
 from engine.cli.settings import settings
+from engine.cli.store import store
 
 __all__ = ["app"]
 
@@ -87,21 +91,14 @@ def run(
             "--out", metavar="DIR", help="A folder for one file per output, and a .jpg thumbnail each."
         ),
     ] = None,
-    plan_file: Annotated[
-        str | None,
-        typer.Option(
-            "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
-        ),
-    ] = None,
+    plan_file: PlanFile = None,
     stubs: Stubs = None,
-    facts_out: Annotated[
-        Path | None,
-        typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
-    ] = None,
-    quality: Annotated[
-        Quality | None,
-        typer.Option("--quality", help="A small, fast preview; near-transparent (standard); or for editing."),
-    ] = None,
+    facts_out: FactsOut = None,
+    quality: QualityName = None,
+    tile_timeout: TileTimeout = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
+    ] = False,
     record: RecordTo = None,
     replay: ReplayOf = None,
     allow_private: AllowPrivate = False,
@@ -121,7 +118,10 @@ def run(
         )
     if plan_file is None:
         given = Given.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
-    options = commands.RunOptions(out, tuple(stubs or ()), facts_out, allow_private, quality, record, replay)
+    kept = commands.Kept(not no_cache, record, replay)
+    options = commands.RunOptions(
+        out, tuple(stubs or ()), facts_out, allow_private, quality, tile_timeout, kept
+    )
     return commands.run(given, plan_file, workspace, options, as_json=as_json)
 
 
@@ -133,6 +133,7 @@ def resume(
         typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
     ] = None,
     stubs: Stubs = None,
+    tile_timeout: TileTimeout = None,
     allow_private: AllowPrivate = False,
     workspace: Workspace = None,
     as_json: Json = False,
@@ -140,7 +141,8 @@ def resume(
     """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
     from engine.cli import commands
 
-    return commands.resume(wanted, workspace, out, tuple(stubs or ()), allow_private, as_json=as_json)
+    options = commands.RunOptions(out, tuple(stubs or ()), None, allow_private, tile_timeout_s=tile_timeout)
+    return commands.resume(wanted, workspace, options, as_json=as_json)
 
 
 @app.command()
@@ -487,3 +489,4 @@ def upload(
 app.command()(estimate)
 
 app.add_typer(settings, name="settings")
+app.add_typer(store, name="store")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +19,29 @@ if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["RunOptions", "plan", "resume", "run", "simulate", "validate"]
+__all__ = ["Kept", "RunOptions", "plan", "resume", "run", "simulate", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What `tessera run` takes of earlier runs, and what it keeps of this one."""
+
+    cache: bool = True
+    record: Path | None = None
+    replay: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `tessera run` takes beside an agent and a request."""
+    """What `tessera run` takes beside an agent and a request, and `tessera resume` beside a run."""
 
     out: Path | None = None
     stubs: tuple[str, ...] = ()
     facts_out: Path | None = None
     allow_private: bool = False
     quality: str | None = None
-    record: Path | None = None
-    replay: Path | None = None
+    tile_timeout_s: float | None = None
+    kept: Kept = Kept()
 
 
 def run(
@@ -50,11 +60,11 @@ def run(
             "facts_out": options.facts_out,
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
-            "record": options.record,
-            "replay": options.replay,
+            "tile_timeout_s": options.tile_timeout_s,
+            **asdict(options.kept),
         }
-        if given is not None and options.replay is not None:
-            given = recorded_given(given, options.replay)
+        if given is not None and options.kept.replay is not None:
+            given = recorded_given(given, options.kept.replay)
         if given is None:
             decided = _read_plan(plan_file) if plan_file is not None else None
             record = run_agent(decided, stubs=stubs_of(options.stubs), **work)
@@ -71,29 +81,24 @@ def run(
     return recorded(record, as_json=as_json)
 
 
-def resume(
-    wanted: str,
-    workspace: Path | None,
-    out: Path | None,
-    stubs: tuple[str, ...] = (),
-    allow_private: bool = False,
-    *,
-    as_json: bool,
-) -> int:
+def resume(wanted: str, workspace: Path | None, options: RunOptions, *, as_json: bool) -> int:
     """Go on with a run, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
         from engine import resume as resume_run
         from engine.inputs.fetch.rules import FetchRules
 
-        _store, run_id = found_run(wanted, workspace)
+        store, run_id = found_run(wanted, workspace)
+        for begun in islice(store.events(run_id), 1):  # tells who looks on what the tiles are called
+            watch(begun)
         record = resume_run(
             run_id,
-            stubs=stubs_of(stubs),
+            stubs=stubs_of(options.stubs),
             workspace=home_of(workspace),
-            out=out,
+            out=options.out,
             on_event=watch,
             cancelled=cancelled,
-            fetch_rules=FetchRules(allow_private=allow_private),
+            tile_timeout_s=options.tile_timeout_s,
+            fetch_rules=FetchRules(allow_private=options.allow_private),
         )
     return recorded(record, as_json=as_json)
 

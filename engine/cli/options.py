@@ -18,20 +18,24 @@ __all__ = [
     "Costs",
     "DrawingFormat",
     "Facts",
+    "FactsOut",
     "Given",
     "Ignore",
     "Inputs",
     "Json",
     "OptionalAgent",
     "Originals",
+    "PlanFile",
     "Prices",
     "Quality",
+    "QualityName",
     "RecordTo",
     "ReplayOf",
     "Request",
     "RunName",
     "Set",
     "Stubs",
+    "TileTimeout",
     "Unknown",
     "UnknownTiles",
     "Workspace",
@@ -144,6 +148,20 @@ Workspace = Annotated[
 UnknownTiles = Annotated[
     Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
 ]
+PlanFile = Annotated[
+    str | None,
+    typer.Option(
+        "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
+    ),
+]
+FactsOut = Annotated[
+    Path | None,
+    typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
+]
+QualityName = Annotated[
+    Quality | None,
+    typer.Option("--quality", help="A small, fast preview; near-transparent (standard); or for editing."),
+]
 RecordTo = Annotated[
     Path | None,
     typer.Option(
@@ -168,6 +186,15 @@ AllowPrivate = Annotated[
     bool,
     typer.Option(
         "--allow-private-networks", help="Let URLs lead to this machine and to private networks as well."
+    ),
+]
+TileTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--tile-timeout",
+        metavar="SECONDS",
+        min=0.001,
+        help="Fail a tile whose work, or one of whose renders, takes longer; else as its type declares.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]

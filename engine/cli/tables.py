@@ -147,10 +147,19 @@ def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool)
                 Text(node["status"].replace("_", " "), style=_COLOURS.get(node["status"], "")),
                 str(node["items"]),
                 node["status_message"] or _first(whys.get(key, [])) or _delivered(delivered[key]),
+                _worked(node.get("work")),
                 "" if simulated or seconds is None else f"{seconds:.1f}",
             )
         )
-    return table(("tile", "id", "status", "items", "what it did", "seconds"), rows)
+    return table(("tile", "id", "status", "items", "what it did", "work", "seconds"), rows)
+
+
+def _worked(work: Mapping[str, str] | None) -> str:
+    """Whether a tile's work was done, and why once more."""
+    if work is None:
+        return ""
+    again = work["how"] == "ran" and work["why"] != "the first time"
+    return f"ran, {work['why']}" if again else work["how"]
 
 
 def _delivered(count: int) -> str:

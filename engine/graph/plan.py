@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -15,6 +14,7 @@ from engine.graph.lint import lint
 from engine.graph.load import UnknownTiles, check_params, edge_problem, load_agent
 from engine.graph.model import Tile, build_graph, copy_graph, is_opaque
 from engine.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, sources, update_params
+from engine.jsontext import json_text
 from engine.nearest import suggestion
 from engine.node import Catalogue, NodeType
 from engine.notice import Notice
@@ -156,7 +156,7 @@ class Plan:
         }
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+        return json_text(self.to_dict(), 1) + "\n"
 
     @classmethod
     def from_dict(cls, value: Any, *, catalogue: Catalogue | None = None) -> Plan:

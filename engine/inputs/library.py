@@ -18,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
-from engine.files import part_prefix, sweep, whole_file
+from engine.files import part_prefix, sweep, synced, whole_file
+from engine.inputs.artefacts import Artefacts, shared_store
 from engine.inputs.lut import check_cube, is_cube
 from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
 from engine.media.probe import probe
+from engine.node import is_id
 
 __all__ = ["Asset", "Library", "asset_id", "default_workspace", "write_atomically"]
 
@@ -89,6 +91,7 @@ class Library:
         self.workspace = workspace.absolute() if workspace is not None else None
         self._attached: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
+        self._heard_by: dict[str, str] = {}
 
     def sweep(self) -> None:
         """Remove what dead processes left half-written."""
@@ -107,6 +110,8 @@ class Library:
         if self.workspace is None or os.sep in key or key.startswith("."):
             return None
         folder = self.workspace / "assets" / key
+        if not folder.exists() and (is_id(key) and (shared := shared_store()) is not None):
+            self._fetch(shared, key)
         try:
             raw = json.loads((folder / "asset.json").read_text("utf-8"))
             small = raw.get("thumbnail")
@@ -116,6 +121,8 @@ class Library:
             return None
         except (OSError, ValueError, KeyError, ValidationError) as error:
             raise WorkspaceError(f"asset {wanted} cannot be read: {error}") from None
+        with contextlib.suppress(OSError):  # for whoever asks what was not used for long
+            os.utime(folder / "asset.json")
         self._attached[key] = asset
         return asset
 
@@ -124,7 +131,32 @@ class Library:
         self._attached[asset.id] = asset.model_copy(update={"name": name})
         if heard is not None:
             self._facts[asset.id] = heard
+            digest = hashlib.sha256(heard.model_dump_json().encode()).hexdigest()
+            self._heard_by[asset.id] = f"{heard.analyser} as recorded ({digest[:16]})"
         return self._attached[asset.id]
+
+    def heard_by(self, asset: str) -> str | None:
+        """Whose analysis of an asset's sound `call` gave: a name that no other analysis has; else None."""
+        return self._heard_by.get(asset)
+
+    def _fetch(self, shared: Artefacts, asset: str) -> None:
+        """Bring an asset from the store that machines share, where it is there."""
+        with self._folder() as folder:
+            if shared.pull(asset, folder):
+                self._settle(folder, asset)
+
+    def _settle(self, folder: Path, asset: str) -> Path:
+        """Move a whole asset into its place; one that is there already stays."""
+        assert self.workspace is not None
+        home = self.workspace / "assets" / asset
+        try:
+            synced(folder)
+            folder.rename(home)
+            synced(home.parent)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
+        return home
 
     # adding
 
@@ -179,7 +211,7 @@ class Library:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             with _writing(moved):
                 path.replace(moved)
-            return self._keep(folder, moved, digest, Path(name), small=False)
+            return self._keep(folder, moved, digest, Path(name))
 
     def receive(
         self,
@@ -188,7 +220,6 @@ class Library:
         name: str,
         shown: str,
         check: Callable[[Asset], None] = lambda _asset: None,
-        small: bool = True,
     ) -> Asset:
         """Store what `fill` puts into a folder; nothing of it stays where that, or what it made, fails.
 
@@ -200,8 +231,6 @@ class Library:
             What the asset is called, and what messages call it.
         check
             Raises where the asset is not to be stored.
-        small
-            Whether a thumbnail is wanted.
 
         Raises
         ------
@@ -223,35 +252,35 @@ class Library:
                 shutil.rmtree(work)
             asset = _limited(media, digest, name, info, shown)
             check(asset)
-            return self._kept(folder, asset, small=small)
+            return self._kept(folder, asset)
 
     def _stored(self, asset: Asset) -> bool:
         return (
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
-    def _keep(self, folder: Path, media: Path, digest: str, origin: Path, *, small: bool = True) -> Asset:
+    def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         """Make a folder with media in it an asset, unless its content is stored already."""
         found = self.get(asset_id(digest))
         if found is not None and self._stored(found):
             return found
-        return self._kept(folder, _asset(media, digest, origin), small=small)
+        return self._kept(folder, _asset(media, digest, origin))
 
-    def _kept(self, folder: Path, asset: Asset, *, small: bool = True) -> Asset:
-        """Make a folder with media in it an asset, with a thumbnail where a small picture is wanted."""
+    def _kept(self, folder: Path, asset: Asset) -> Asset:
+        """Make a folder with media in it an asset, with a thumbnail where it has a picture."""
         assert self.workspace is not None
         found = self.get(asset.id)
         if found is not None and self._stored(found):
             return found
-        seen = thumbnail_of(asset.path, asset.info, folder) if small else None
+        with _writing(asset.path):
+            synced(asset.path)
+        seen = thumbnail_of(asset.path, asset.info, folder)
         raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
-        home = self.workspace / "assets" / asset.id
-        try:
-            folder.rename(home)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
+        shared = shared_store()
+        if shared is not None:
+            shared.push(folder, asset.id)
+        home = self._settle(folder, asset.id)
         places = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
         asset = asset.model_copy(update=places)
         self._attached[asset.id] = asset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from engine.errors import Cancelled, RenderError
+from engine.media.lifeline import Lifeline
 
 __all__ = ["Finished", "ffmpeg_path", "ffmpeg_version", "run_ffmpeg"]
 
@@ -48,7 +50,10 @@ def ffmpeg_path() -> str:
 @cache
 def ffmpeg_version() -> str:
     """The version that the binary says it is; part of a render's cache key."""
-    out = subprocess.run([ffmpeg_path(), "-version"], capture_output=True, text=True, check=False).stdout
+    try:
+        out = subprocess.run([ffmpeg_path(), "-version"], capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise RenderError(f"ffmpeg could not be started: {error.strerror or error}") from None
     return out.split(" ", 3)[2] if out.count(" ") > 2 else "unknown"
 
 
@@ -72,7 +77,7 @@ def run_ffmpeg(
     cwd: Path | None = None,
     pipes: tuple[int, ...] = (),
 ) -> Finished:
-    """Run ffmpeg to its end, in a process group of its own.
+    """Run ffmpeg to its end, in a process group of its own that does not outlive this process.
 
     Parameters
     ----------
@@ -92,11 +97,24 @@ def run_ffmpeg(
     Cancelled
         `cancelled()` became true.
     """
-    command = (ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", *args)
+    lifeline = Lifeline()
+    try:
+        process = _started(args, lifeline, cwd, pipes)
+        try:
+            return _finished(process, progress, cancelled, timeout_s)
+        finally:
+            _kill(process)
+    finally:
+        lifeline.cut()
+
+
+def _started(
+    args: Sequence[str], lifeline: Lifeline, cwd: Path | None, pipes: tuple[int, ...]
+) -> subprocess.Popen[str]:
     try:
         process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
+            (ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", *args),
+            stdin=lifeline.stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -110,6 +128,17 @@ def run_ffmpeg(
     finally:
         for pipe in pipes:
             os.close(pipe)
+    lifeline.tie(process.pid)
+    return process
+
+
+def _finished(
+    process: subprocess.Popen[str],
+    progress: Callable[[float], None] | None,
+    cancelled: Callable[[], bool],
+    timeout_s: float | None,
+) -> Finished:
+    """Wait for its end, taking in what it writes."""
     stderr: deque[str] = deque(maxlen=_STDERR_LINES)
     readers = [
         threading.Thread(target=_read_stderr, args=(process, stderr), daemon=True),
@@ -129,7 +158,8 @@ def run_ffmpeg(
     text = "".join(stderr)
     if process.returncode != 0:
         raise RenderError(f"ffmpeg failed ({_status(process.returncode)}): {_last_useful(text)}")
-    return Finished(command, text)
+    assert isinstance(process.args, tuple)
+    return Finished(process.args, text)
 
 
 def _wait(
@@ -178,7 +208,16 @@ def _read_progress(process: subprocess.Popen[str], progress: Callable[[float], N
 
 
 def _status(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    """How it ended. A shell before it says 128 + n of a signal n; ffmpeg itself, 256 - n of an errno n."""
+    number = -code if code < 0 else code - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        known = 256 - code in errno.errorcode
+        return f"exit code {code}, {os.strerror(256 - code)}" if known else f"exit code {code}"
+    if number == signal.SIGKILL:
+        return f"killed by {name}: the system does so when memory runs out"
+    return f"killed by {name}"
 
 
 _NOISE = (

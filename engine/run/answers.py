@@ -64,20 +64,24 @@ class Answers:
         except TesseraError:
             return None
 
-    def speech(self, key: str, until: int) -> tuple[Sequence[Range], Origin]:
+    def speech(
+        self, key: str, until: int, stopped: Callable[[], bool] | None = None
+    ) -> tuple[Sequence[Range], Origin]:
         """Where somebody speaks in a source, and where that is known from.
 
         Parameters
         ----------
         until
             The end of what is asked about, in ms; only the synthetic model needs it.
+        stopped
+            Ends an analysis once it is true; by default `cancelled`.
         """
         stated = self._stated(key)
         if stated is not None and stated.speech is not None:
             return [(ms(start), ms(end)) for start, end in stated.speech], "facts"
         asset = self._asset(key)
         if asset is not None and stated is None:
-            return [(ms(start), ms(end)) for start, end in self._heard(asset).speech], "real"
+            return [(ms(start), ms(end)) for start, end in self._heard(asset, stopped).speech], "real"
         if self.assume:
             return assumed_speech(until), "assumed"
         stub = f'"{key}": {{"speech": [[start_ms, end_ms], …]}}'
@@ -85,26 +89,30 @@ class Answers:
             f"where is speech in {key}? Nothing was given that tells; add to the facts {stub}, or assume"
         )
 
-    def levels(self, key: str) -> tuple[Sequence[float] | None, Origin]:
+    def levels(
+        self, key: str, stopped: Callable[[], bool] | None = None
+    ) -> tuple[Sequence[float] | None, Origin]:
         """The level of a source, a value each `LEVEL_HOP_MS`; None where the facts do not say."""
         stated = self._stated(key)
         if stated is not None:
             return stated.levels_dbfs, "facts"
         asset = self._asset(key)
-        return (self._heard(asset).levels_dbfs, "real") if asset is not None else (None, "facts")
+        return (self._heard(asset, stopped).levels_dbfs, "real") if asset is not None else (None, "facts")
 
-    def _heard(self, asset: Asset) -> Any:
+    def _heard(self, asset: Asset, stopped: Callable[[], bool] | None) -> Any:
         with self._lock:
             lock = self._locks.setdefault(asset.id, threading.Lock())
         with lock:
-            found = self.library.sound_facts(asset, self.cancelled)
+            found = self.library.sound_facts(asset, stopped or self.cancelled)
         heard = {"speech": [list(one) for one in found.speech], "levels_dbfs": list(found.levels_dbfs)}
         with self._lock:
             self.learned.setdefault(asset.id, {}).update(heard)
         return found
 
     def ask_again(self, record: RunRecord) -> None:
-        """Learn once more what the tiles of a run were told of media, from the analyses that are kept."""
+        """Learn what the tiles of a run were told of media before this process, from the analyses that are
+        kept.
+        """
         ask: dict[str, Callable[[str], Any]] = {
             "speech": lambda key: self.speech(key, 0),
             "levels": self.levels,
@@ -112,7 +120,7 @@ class Answers:
         }
         told = {one for node in record.nodes.values() for one in node.answers}
         for question, about, origin in sorted(told):
-            if origin == "real" and question in ask:
+            if origin in ("real", "cached") and question in ask and about not in self.learned:
                 ask[question](about)
 
     def name(self, asset_id: str) -> str:
@@ -156,8 +164,10 @@ class TileContext:
         progress: Callable[[float], None],
         note: Note,
         stub: StubAnswers | None = None,
+        stopped: Callable[[], bool] | None = None,
     ) -> None:
         self._tile, self._answers, self._sources = tile, answers, sources
+        self._stopped = stopped or answers.cancelled
         self._log, self._progress, self._note, self._stub = log, progress, note, stub
 
     def sources(self) -> Sequence[InputMedia]:
@@ -176,7 +186,7 @@ class TileContext:
             ends[source] = max(ends.get(source, 0), to_ms(end))
 
         def speech_of(key: str) -> Sequence[Range]:
-            found, origin = self._answers.speech(key, ends[key])
+            found, origin = self._answers.speech(key, ends[key], self._stopped)
             self._note("speech", key, origin)
             return found
 
@@ -193,7 +203,7 @@ class TileContext:
             return None
 
         def levels_of(key: str) -> Sequence[float] | None:
-            found, origin = self._answers.levels(key)
+            found, origin = self._answers.levels(key, self._stopped)
             if found is not None:
                 self._note("levels", key, origin)
             return found
@@ -217,7 +227,7 @@ class TileContext:
         self._progress(min(max(fraction, 0.0), 1.0))
 
     def _check(self) -> None:
-        if self._answers.cancelled():
+        if self._stopped():
             raise Cancelled("the run was cancelled")
 
 

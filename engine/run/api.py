@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
@@ -19,20 +18,22 @@ from engine.inputs.facts import MediaFacts, read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
+from engine.jsontext import json_text
 from engine.masking import masked, masked_url
 from engine.media.item import Item, describe
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
-from engine.run.coordinator import Coordinator, Deliver, Delivered, InlineExecutor
+from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
 from engine.run.events import EPOCH, Event, RunStarted
-from engine.run.executing import Execution, now
+from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile, find_tile, read_stubs
+from engine.run.working import Deliver, Delivered, InlineExecutor, LocalCrew, Stopped, Worker
 from engine.settings import default_catalogue, settings
 
 if TYPE_CHECKING:
@@ -122,20 +123,23 @@ def simulate(
     record = Recorder(on_event)
     run_id = _simulated_id(decided)
     record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
+    worker = Worker(
+        Answers(library, known, lambda: False, assume=assume),
+        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
+        most,
+        waits=False,
+        clock=lambda: 0.0,
+    )
     coordinator = Coordinator(
         decided,
         by_node(resolved.inputs),
-        Answers(library, known, lambda: False, assume=assume),
-        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
+        LocalCrew(InlineExecutor(), worker),
         record.emit,
         commit=record.commit,
         now=lambda: EPOCH,
-        executor=InlineExecutor(),
         cancelled=lambda: False,
-        max_items=most,
         clock=lambda: 0.0,
         stubs=stubbed,
-        waits=False,
         given=part.given,
     )
     coordinator.run()
@@ -171,8 +175,10 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
     quality: str | None = None,
+    cache: bool = True,
     fetch_rules: FetchRules | None = None,
     record: str | Path | None = None,
     replay: str | Path | None = None,
@@ -195,12 +201,17 @@ def run(
         Where tiles and renders run; by default a thread pool.
     render_timeout_s
         The longest that one ffmpeg process may take.
+    tile_timeout_s
+        The longest that a tile's own work, and each of its renders, may take, in place of what its type
+        declares; then it has failed, and the run goes on without it.
     facts_out
         A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
         counts, durations, sizes and lineage where the media is not.
     quality
         `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
         `"master"` (to be edited or encoded again); by default standard, or that of a recorded run.
+    cache
+        False does again what is kept of runs before: what tiles made, and what was rendered.
     fetch_rules
         The limits of fetching URLs, and whether private networks may be reached.
     record
@@ -230,6 +241,7 @@ def run(
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
     check_executable(decided, stubbed)
+    check_ffmpeg()
     most = check_items(decided, max_items)
     if record is not None:
         check_target(Path(record))
@@ -239,12 +251,23 @@ def run(
     resolved = resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked)
     run_id = str(uuid.uuid4())
     execution = Execution(
-        library, store, resolved, stubbed, most, target, cancelled, executor, render_timeout_s, quality
+        library,
+        store,
+        resolved,
+        stubbed,
+        most,
+        target,
+        cancelled,
+        executor,
+        render_timeout_s,
+        quality,
+        tile_timeout_s=tile_timeout_s,
+        fresh=not cache,
     )
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json(), **world.kept()}
         if decided.template is not None:
-            kept["agent.json"] = json.dumps(decided.template.to_dict(), indent=1) + "\n"
+            kept["agent.json"] = json_text(decided.template.to_dict(), 1) + "\n"
         kept["quality"] = quality
         if target is not None:
             kept["out"] = str(target.absolute())
@@ -460,7 +483,7 @@ def _input_record(one: ResolvedInput) -> dict[str, Any]:
 def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:
     """Delivers descriptions: what a simulation has for outputs."""
 
-    def deliver(item: Item, _by: str, _progress: Callable[[float], None]) -> Delivered:
+    def deliver(item: Item, _progress: Callable[[float], None], _stopped: Stopped) -> Delivered:
         seen(item)
         render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, EPOCH))

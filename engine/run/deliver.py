@@ -5,25 +5,24 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import MediaError, RenderError, WorkspaceError
+from engine.errors import Cancelled, MediaError, RenderError, WorkspaceError
 from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
 from engine.media.compile import Located
 from engine.media.expr import NO_SOURCE, Image
 from engine.media.info import MediaInfo
-from engine.media.item import Audio, Item, describe, digest_of, kept_of
-from engine.media.render import Renderer, media_type, suffix_of, write_thumbnail
+from engine.media.item import Item, describe, digest_of, kept_of
+from engine.media.render import Renderer, media_type, suffix_of
 from engine.media.target import target_of
 from engine.node import derived_id
-from engine.run.coordinator import Delivered
 from engine.run.renders import RenderCache, render_key
 from engine.run.store import RunStore
+from engine.run.working import Delivered, Stopped
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -58,6 +57,23 @@ def _size_of(info: MediaInfo) -> dict[str, int]:
     return {"width": info.picture.width, "height": info.picture.height} if info.picture else {}
 
 
+def _file_names(plan: Plan) -> dict[str, str]:
+    """By tile that makes outputs: how the names of their files begin. It is the tile's name, and of those of
+    one name all but the first in the template have their id as well.
+    """
+    made: dict[str, str] = {}
+    taken: set[str] = set()
+    for tile in sorted((plan.tile(node) for node in plan.order), key=lambda tile: tile.index):
+        after = [plan.tile(node) for node in plan.graph.successors(tile.id)]
+        if after and not any(one.type.is_output() for one in after):
+            continue
+        slug = re.sub(r"[^a-z0-9]+", "-", tile.name.lower()).strip("-") or "output"
+        names = (slug, f"{slug}-{tile.id[:8]}", f"{slug}-{tile.id}")
+        made[tile.id] = next(name for name in names if name not in taken)
+        taken.add(made[tile.id])
+    return made
+
+
 class RunDelivery:
     """Renders the outputs of one run.
 
@@ -69,6 +85,8 @@ class RunDelivery:
         The time, for `completed_at`.
     quality
         The name of a quality (`engine.media.target`).
+    fresh
+        Render what is there already as well.
     """
 
     def __init__(
@@ -78,18 +96,18 @@ class RunDelivery:
         store: RunStore,
         run_id: str,
         out: Path | None,
-        cancelled: Callable[[], bool],
         timeout_s: float | None,
         now: Callable[[], str],
         quality: str = "standard",
+        *,
+        fresh: bool = False,
     ) -> None:
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
-        self.out, self.cancelled, self.timeout_s, self.now = out, cancelled, timeout_s, now
+        self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
-        self.renders = RenderCache(store, library)
+        self.renders = RenderCache(store, library, fresh=fresh)
         self.quality, self._target = quality, target_of(quality)
-        self._names: set[str] = set()
-        self._lock = threading.Lock()
+        self._names = _file_names(plan)
         scratch = store.workspace / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.TemporaryDirectory(prefix=part_prefix(), dir=scratch)
@@ -97,11 +115,13 @@ class RunDelivery:
     def close(self) -> None:
         self._scratch.cleanup()
 
-    def deliver(self, item: Item, _by: str, progress: Callable[[float], None]) -> Delivered:
+    def deliver(self, item: Item, progress: Callable[[float], None], stopped: Stopped) -> Delivered:
         """Render an item, store it, copy it out.
 
         Raises
         ------
+        Cancelled
+            `stopped()` became true.
         TesseraError
             It could not be rendered or written. Nothing half-written stays.
         """
@@ -109,12 +129,12 @@ class RunDelivery:
         renderer = Renderer(
             self._locate,
             self._paint,
-            cancelled=self.cancelled,
+            cancelled=stopped,
             progress=progress,
             timeout_s=self.timeout_s,
             target=self._target,
         )
-        name = self._name(item)
+        name = f"{self._names[item.node]}-{item.index + 1}"
         scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
 
         def make() -> tuple[Asset, dict[str, Any]]:
@@ -127,12 +147,10 @@ class RunDelivery:
             }
 
         key = render_key(item.value, renderer.target, self._types)
-        known = self.renders.once(key, make, self.cancelled)
-        thumbnail: Path | None = None
-        if not isinstance(item.value, Audio):
-            thumbnail = scratch.with_suffix(".thumb.jpg")
-            write_thumbnail(known.asset.path, thumbnail)
-        path, picture = self._place(name, known.asset.path, thumbnail)
+        known = self.renders.once(key, make, stopped)
+        if stopped():
+            raise Cancelled("the run was cancelled")
+        path, picture = self._place(name, known.asset.path, known.asset.thumbnail)
         self.store.save_render(render_id, known.asset.id, self.run_id)
         return Delivered(
             output_record(
@@ -165,21 +183,6 @@ class RunDelivery:
         if picture.size != (leaf.width, leaf.height):
             raise RenderError(f"{kind.name} drew {picture.size}, not {leaf.width}×{leaf.height}")
         return picture
-
-    def _name(self, item: Item) -> str:
-        """A file name, unique in this run: the tile's name, and a number where it makes more than one."""
-        slug = re.sub(r"[^a-z0-9]+", "-", self.plan.tile(item.node).name.lower()).strip("-") or "output"
-        with self._lock:
-            name, count = f"{slug}-{item.index + 1}", 1
-            while name in self._names:
-                count += 1
-                name = (
-                    f"{slug}-{item.node[:8]}-{item.index + 1}"
-                    if count == 2
-                    else f"{slug}-{count}-{item.index + 1}"
-                )
-            self._names.add(name)
-            return name
 
     def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
         """Put an output where the user finds it: in `out`, else in the run's own folder."""

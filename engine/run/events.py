@@ -22,6 +22,7 @@ __all__ = [
     "ItemMade",
     "NodeChanged",
     "NodeLog",
+    "NodeWork",
     "OutputFailed",
     "OutputMade",
     "Progress",
@@ -85,6 +86,16 @@ class NodeChanged(Event):
     message: str | None = None
     errors: tuple[str, ...] = ()
     seconds: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeWork(Event):
+    """Whether a tile's work is done in this run (`ran`) or was before (`cached`), and why."""
+
+    event: Literal["node_work"] = "node_work"
+    node: str
+    how: Literal["ran", "cached"]
+    why: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,7 +165,7 @@ class NodeLog(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Answered(Event):
-    """A tile's question was answered. `origin`: real, stubbed, facts or assumed."""
+    """A tile's question was answered. `origin`: real, cached, stubbed, facts or assumed."""
 
     event: Literal["answered"] = "answered"
     node: str
@@ -176,6 +187,7 @@ AnyEvent = Annotated[
     RunStarted
     | RunResumed
     | NodeChanged
+    | NodeWork
     | ItemMade
     | OutputMade
     | OutputFailed

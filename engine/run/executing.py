@@ -3,36 +3,61 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.errors import Fault, RenderError, RequestError
 from engine.files import sweep
 from engine.graph.plan import Plan
 from engine.inputs.library import Library
 from engine.inputs.resolve import Resolved, by_node
+from engine.media.ffmpeg import ffmpeg_path
+from engine.media.target import target_of
 from engine.run.answers import Answers
-from engine.run.coordinator import Coordinator, Earlier
+from engine.run.coordinator import Coordinator
+from engine.run.crew import PooledCrew
 from engine.run.deliver import RunDelivery
 from engine.run.learned import facts_of
+from engine.run.pool import shared_pool
+from engine.run.ranks import ranks
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
+from engine.run.tilecache import TileCache
+from engine.run.underway import Earlier
+from engine.run.working import Crew, LocalCrew, Worker
 
-__all__ = ["Execution", "now"]
+__all__ = ["Execution", "check_ffmpeg", "now"]
 
 _LOOK_S = 0.3
 """How often a run looks whether another process has asked it to end."""
+
+_PATIENCE_S = 2.0
+"""How long a run that has ended, or broken off, waits for its workers to stop."""
 
 
 def now() -> str:
     """The time of an event."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def check_ffmpeg() -> None:
+    """Refuse to begin where there is no ffmpeg to be run.
+
+    Raises
+    ------
+    RequestError
+        `TESSERA_FFMPEG` names none, or none is installed.
+    """
+    try:
+        ffmpeg_path()
+    except RenderError as error:
+        raise RequestError([Fault("", "request", str(error))]) from None
 
 
 @dataclass
@@ -49,6 +74,10 @@ class Execution:
         The longest that one ffmpeg process may take.
     quality
         How outputs are encoded.
+    tile_timeout_s
+        The longest that any tile's own work, and any render, may take, in place of what tiles declare.
+    fresh
+        Whether tiles are to work, and outputs to be rendered, although both are kept.
     """
 
     library: Library
@@ -61,6 +90,8 @@ class Execution:
     executor: Executor | None = None
     render_timeout_s: float | None = None
     quality: str = "standard"
+    fresh: bool = False
+    tile_timeout_s: float | None = None
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -83,38 +114,53 @@ class Execution:
             self.store,
             run_id,
             self.out,
-            stop,
             self.render_timeout_s,
             now,
             self.quality,
+            fresh=self.fresh,
         )
-        workers = max(2, os.cpu_count() or 2)
-        pool = self.executor or ThreadPoolExecutor(max_workers=workers, thread_name_prefix="tile")
+        worker = Worker(answers, delivery.deliver, self.max_items)
+        sources = by_node(self.resolved.inputs)
+        cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh, heard_by=self.library.heard_by)
+        recorder.beside(cache.is_due, cache.write)
+        lane = None
+        crew: Crew
+        if self.executor is not None:
+            crew = LocalCrew(self.executor, worker)
+        else:
+            lane = shared_pool().lane()
+            crew = PooledCrew(lane, worker, target_of(self.quality))
         try:
             Coordinator(
                 plan,
-                by_node(self.resolved.inputs),
-                answers,
-                delivery.deliver,
+                sources,
+                crew,
                 recorder.emit,
                 commit=recorder.commit,
                 now=now,
-                executor=pool,
                 cancelled=stop,
-                max_items=self.max_items,
                 stubs=self.stubs,
+                ranks=ranks(plan, sources),
+                time_limits=self._time_limits(plan),
                 earlier=earlier,
+                cache=cache,
             ).run()
         finally:
-            if self.executor is None:
-                pool.shutdown(wait=True, cancel_futures=True)
+            self.asked = True
+            if lane is not None:
+                lane.drain(_PATIENCE_S)
             delivery.close()
-        if earlier is not None:
-            answers.ask_again(recorder.record)
+            cache.close()
+        answers.ask_again(recorder.record)
         self.store.save(recorder.record)
         learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
         self.store.save_document(run_id, "facts.json", learned)
         return recorder.record
+
+    def _time_limits(self, plan: Plan) -> dict[str, float]:
+        """By tile: what was asked for, else what its type declares."""
+        limits = {node: self.tile_timeout_s or plan.tile(node).type.timeout_s for node in plan.order}
+        return {node: limit for node, limit in limits.items() if limit is not None}
 
     def _stop(self, run_id: str) -> Callable[[], bool]:
         """Whether the caller, or somebody elsewhere, has asked the run to end."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.jsontext import json_text
 from engine.media.expr import NO_SOURCE
 from engine.media.item import Item, describe, kept_of
 from engine.run.events import (
@@ -16,6 +16,7 @@ from engine.run.events import (
     ItemMade,
     NodeChanged,
     NodeLog,
+    NodeWork,
     OutputFailed,
     OutputMade,
     RunFinished,
@@ -43,6 +44,8 @@ class NodeRecord:
     logs: tuple[str, ...] = ()
     answers: tuple[tuple[str, str, str], ...] = ()
     needs_credits: bool = False
+    work: str | None = None
+    work_why: str = ""
 
     @property
     def id(self) -> str:
@@ -62,6 +65,7 @@ class NodeRecord:
             "needs_credits": self.needs_credits,
             "items": self.made,
             "seconds": self.seconds,
+            "work": {"how": self.work, "why": self.work_why} if self.work else None,
             "logs": list(self.logs),
             "answers": [
                 {"question": question, "about": about, "origin": origin}
@@ -167,6 +171,8 @@ class RunRecord:
                 node.errors += event.errors
                 if event.seconds is not None:
                     node.seconds = event.seconds
+            case NodeWork():
+                self.nodes[event.node].work, self.nodes[event.node].work_why = event.how, event.why
             case ItemMade():
                 self.nodes[event.node].made += 1
                 self.made_items.append(event.item)
@@ -264,7 +270,7 @@ class RunRecord:
         return {**record, "items": self.items} if items else record
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=1) + "\n"
+        return json_text(self.to_dict(), 1) + "\n"
 
 
 def item_record(item: Item) -> dict[str, Any]:

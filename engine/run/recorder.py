@@ -9,6 +9,8 @@ from engine.run.events import Event, RunStarted
 from engine.run.record import RunRecord
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from engine.run.store import EventLog
 
 __all__ = ["Recorder"]
@@ -53,6 +55,11 @@ class Recorder:
             self._log.append(event)
         if self._on_event is not None:
             self._unseen.append(event)
+
+    def beside(self, is_due: Callable[[], bool], write: Callable[[Connection], None]) -> None:
+        """Have something else made safe together with events, whenever it is due."""
+        if self._log is not None:
+            self._log.beside(is_due, write)
 
     def commit(self) -> None:
         """Make safe what was emitted, and only then let others see it."""

@@ -34,8 +34,6 @@ class Original(_Value):
     ----------
     media
         The name of the member of the archive that holds it.
-    thumbnail
-        Whether it has one.
     heard
         What an analyser answered of its sound, where it was asked.
     """
@@ -44,7 +42,6 @@ class Original(_Value):
     sha256: str
     size: int
     media: str
-    thumbnail: bool
     heard: SoundFacts | None = None
 
 
@@ -74,7 +71,7 @@ def recording_of(
         (answer["question"], answer["about"])
         for node in record["nodes"]
         for answer in node["answers"]
-        if answer["origin"] == "real"
+        if answer["origin"] in ("real", "cached")
     ]
     wanted = {
         *(one["video_id"] for one in record["inputs"] if one["video_id"] is not None),
@@ -113,7 +110,6 @@ def _original(asset: Asset, library: Library, *, heard: bool) -> Original:
         sha256=asset.sha256,
         size=asset.size,
         media=f"media/{asset.id}{suffix if _SUFFIX.fullmatch(suffix) else ''}",
-        thumbnail=asset.thumbnail is not None,
         heard=library.sound_facts(asset) if heard else None,
     )
 

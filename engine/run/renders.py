@@ -52,10 +52,10 @@ class KnownRender:
 
 
 class RenderCache:
-    """The renders of a workspace, by key."""
+    """The renders of a workspace, by key. `fresh`: take none that was made before."""
 
-    def __init__(self, store: RunStore, library: Library) -> None:
-        self.store, self.library = store, library
+    def __init__(self, store: RunStore, library: Library, *, fresh: bool = False) -> None:
+        self.store, self.library, self.fresh = store, library, fresh
         self.locks = store.workspace / "locks"
 
     def once(
@@ -81,7 +81,7 @@ class RenderCache:
             The workspace cannot be written.
         """
         with self._alone(key, cancelled):
-            known = self._known(key)
+            known = None if self.fresh else self._known(key)
             if known is not None:
                 return known
             asset, facts = make()

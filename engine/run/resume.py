@@ -12,14 +12,14 @@ from engine.graph.plan import Plan
 from engine.inputs.library import Library, default_workspace
 from engine.inputs.resolve import resolve_inputs
 from engine.run.api import check_executable, check_items, writable
-from engine.run.coordinator import Earlier
 from engine.run.events import Event, RunResumed
-from engine.run.executing import Execution, now
+from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.record import RunRecord, fold
 from engine.run.recorder import Recorder
 from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
+from engine.run.underway import Earlier
 from engine.run.world import world_of_run
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def resume(
     cancelled: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     render_timeout_s: float | None = None,
+    tile_timeout_s: float | None = None,
     fetch_rules: FetchRules | None = None,
 ) -> RunRecord:
     """Go on with a run. Tiles that completed are not run again, nor are outputs that are there made again.
@@ -67,6 +68,7 @@ def resume(
         stubbed = read_stubs(stubs, decided, library.add)
         _check_stubs(before, stubbed)
         check_executable(decided, stubbed)
+        check_ffmpeg()
         world = world_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
         execution = Execution(
@@ -80,6 +82,7 @@ def resume(
             executor,
             render_timeout_s,
             store.document(run_id, "quality") or "standard",
+            tile_timeout_s=tile_timeout_s,
         )
         for name, text in world.kept().items():
             store.save_document(run_id, name, text)

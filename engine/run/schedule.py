@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from engine.graph.plan import Plan
 from engine.run.cost import DECLARED, NO_LOAD, Cost, CostModel, Load, attempts, load_of
@@ -24,6 +24,8 @@ __all__ = ["Schedule", "Task", "clock", "gantt", "list_schedule", "longest_paths
 
 MICRO = 1_000_000
 _WORKED = frozenset({NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE, NodeStatus.FAILED})
+
+_Time = TypeVar("_Time", int, float)
 
 After = Sequence[Sequence[int]]
 """For each piece of work, those that wait for it; all of them have greater numbers."""
@@ -317,7 +319,7 @@ def _waiting(after: After) -> list[int]:
     return waiting
 
 
-def longest_paths(durations: Sequence[int], after: After) -> list[int]:
+def longest_paths(durations: Sequence[_Time], after: After) -> list[_Time]:
     """For each piece of work, how long the longest path from its start to the end takes."""
     longest = list(durations)
     for index in range(len(durations) - 1, -1, -1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from engine.run.status import RunStatus
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+    from sqlalchemy.engine import Connection
 
     from engine.database import Database
     from engine.media.item import Item
@@ -40,6 +41,11 @@ class EventLog:
         self._shelf = shelf or Shelf()
         self._documents = documents or {}
         self._waiting: list[Event] = []
+        self._beside: tuple[Callable[[], bool], Callable[[Connection], None]] | None = None
+
+    def beside(self, is_due: Callable[[], bool], write: Callable[[Connection], None]) -> None:
+        """Have something else written in the same transactions, whenever it is due."""
+        self._beside = (is_due, write)
 
     def append(self, event: Event) -> None:
         """Take in an event; `commit` makes it safe. Progress is not kept."""
@@ -54,7 +60,8 @@ class EventLog:
         WorkspaceError
             It cannot be written.
         """
-        if not self._waiting:
+        more = self._beside[1] if self._beside is not None and self._beside[0]() else None
+        if not self._waiting and more is None:
             return
         from engine.database import documents, events, expressions, items, runs
 
@@ -80,6 +87,8 @@ class EventLog:
             ):
                 if rows:
                     connection.execute(table.insert(), rows)
+            if more is not None:
+                more(connection)
         self._seq += len(told)
         self._documents = {}
         self._waiting.clear()
@@ -98,7 +107,8 @@ class RunStore:
 
         return Database(self.workspace)
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Whether there is a database to read."""
         from engine.database import Database
 
         return "database" in self.__dict__ or Database.exists(self.workspace)
@@ -115,17 +125,29 @@ class RunStore:
         """The log of a run that goes on, and the items that its tiles have made, by tile."""
         from sqlalchemy import func, select
 
-        from engine.database import events, expressions, items, runs
+        from engine.database import events, runs
 
         with self.database.write() as connection:
             connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel=False))
             count = connection.scalar(select(func.count()).where(events.c.run_id == run_id))
-            nodes = select(expressions.c.body).where(expressions.c.run_id == run_id)
-            written = list(connection.scalars(nodes.order_by(expressions.c.place)))
-            made = select(items.c.node, items.c.place, items.c.body).where(items.c.run_id == run_id)
-            rows = [tuple(row) for row in connection.execute(made.order_by(items.c.node, items.c.place))]
-        found, shelf = read_items(written, rows)
+            found, shelf = self._read_items(connection, run_id)
         return EventLog(self.database, run_id, count or 0, shelf), found
+
+    def items(self, run_id: str) -> dict[str, tuple[Item, ...]]:
+        """The items that the tiles of a run have made, as values, by tile."""
+        with self.database.read() as connection:
+            return self._read_items(connection, run_id)[0]
+
+    def _read_items(self, connection: Connection, run_id: str) -> tuple[dict[str, tuple[Item, ...]], Shelf]:
+        from sqlalchemy import select
+
+        from engine.database import expressions, items
+
+        nodes = select(expressions.c.body).where(expressions.c.run_id == run_id)
+        written = list(connection.scalars(nodes.order_by(expressions.c.place)))
+        made = select(items.c.node, items.c.place, items.c.body).where(items.c.run_id == run_id)
+        rows = [tuple(row) for row in connection.execute(made.order_by(items.c.node, items.c.place))]
+        return read_items(written, rows)
 
     def ask_to_cancel(self, run_id: str) -> None:
         """Ask the process that runs a run to end it; it looks some times a second."""
@@ -198,7 +220,7 @@ class RunStore:
 
     def document(self, run_id: str, name: str) -> str | None:
         """A document of a run, or None where the run has none of this name."""
-        if not self._is_there():
+        if not self.is_there():
             return None
         from sqlalchemy import select
 
@@ -222,7 +244,7 @@ class RunStore:
 
     def render_asset(self, render_id: str) -> str | None:
         """The asset id of a render, or None where there is no such render."""
-        if not is_id(render_id) or not self._is_there():
+        if not is_id(render_id) or not self.is_there():
             return None
         from sqlalchemy import select
 
@@ -252,7 +274,7 @@ class RunStore:
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
-        if not self._is_there():
+        if not self.is_there():
             return []
         from sqlalchemy import select
 
@@ -309,7 +331,7 @@ class RunStore:
 
     def event_lines(self, run_id: str) -> list[str]:
         """The events of a run as JSON, in order."""
-        if not self._is_there():
+        if not self.is_there():
             return []
         from sqlalchemy import select
 

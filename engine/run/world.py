@@ -264,7 +264,6 @@ class Replay:
                 lambda folder: self._fill(archive, wanted, original, folder),
                 name=original.name,
                 shown=f"{original.name} in {self.path}",
-                small=original.thumbnail,
             )
         self._library.call(asset, original.name, original.heard)
 

@@ -1,0 +1,47 @@
+"""Which of several ready tiles is begun first: that from which the longest path of work leads to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.context import InputMedia
+from engine.graph.plan import Plan
+from engine.media.item import describe
+from engine.run.cost import DECLARED, NO_LOAD, CostModel, load_of
+from engine.run.schedule import longest_paths
+
+__all__ = ["ranks"]
+
+_LEAST_S = 1e-4
+"""What any tile costs, so that of tiles that are said to cost nothing the longest chain comes first."""
+
+
+def ranks(
+    plan: Plan, sources: Mapping[str, Sequence[InputMedia]], model: CostModel = DECLARED
+) -> dict[str, float]:
+    """By tile: the seconds of the longest path of work from it to the end of the run, about.
+
+    How much media each tile will be given is not known yet: all are taken to work on all that was given to
+    the run, and each tile that nothing follows to render it.
+
+    Parameters
+    ----------
+    sources
+        What each Video Input was given.
+    """
+    load = NO_LOAD
+    for given in sources.values():
+        for media in given:
+            load = load.plus(load_of(describe(media.video)))
+    render = model.render.seconds(NO_LOAD, load)
+    place = {node: at for at, node in enumerate(plan.order)}
+    after = [[place[one] for one in plan.graph.successors(node)] for node in plan.order]
+    costs: dict[str, float] = {}
+    durations = []
+    for node, later in zip(plan.order, after, strict=True):
+        kind = plan.tile(node).type
+        if kind.type_id not in costs:
+            cost = model.of(kind.name, kind.category)
+            costs[kind.type_id] = max(cost.seconds(load, load), _LEAST_S)
+        durations.append(costs[kind.type_id] + (0.0 if later else render))
+    return dict(zip(plan.order, longest_paths(durations, after), strict=True))

@@ -1,0 +1,377 @@
+"""`store check` and `store prune`: whether what a workspace holds is whole, and how to make it smaller.
+
+What a dead process left half-written is no fault: it is swept whenever the workspace is opened for writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.errors import WorkspaceError
+from engine.files import part_prefix
+from engine.inputs.artefacts import shared_store
+from engine.inputs.library import Library, asset_id
+from engine.node import ID_PATTERN, is_id
+from engine.run.store import RunStore
+
+if TYPE_CHECKING:
+    import sqlalchemy as sql
+
+__all__ = ["Checked", "Problem", "Pruned", "check", "prune"]
+
+What = Literal["missing", "corrupt", "orphan"]
+_RECENT_S = 3600
+"""An asset that was used so lately may be the input of a run that is about to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a workspace.
+
+    Attributes
+    ----------
+    what
+        `missing`: something refers to what is not there. `corrupt`: it is not what it was. `orphan`: nothing
+        refers to it, nor ever can.
+    where
+        The file, or the table and key.
+    """
+
+    what: What
+    where: str
+    message: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"what": self.what, "where": self.where, "message": self.message}
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a check found."""
+
+    problems: list[Problem] = field(default_factory=list)
+    assets: int = 0
+    runs: int = 0
+    size: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        problems = [one.to_dict() for one in self.problems]
+        return {
+            "clean": not problems,
+            "problems": problems,
+            "assets": self.assets,
+            "runs": self.runs,
+            "bytes": self.size,
+        }
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What was removed, or would be; sizes in bytes."""
+
+    before: int
+    after: int
+    runs: list[str] = field(default_factory=list)
+    assets: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "bytes_before": self.before,
+            "bytes_after": self.after,
+            "runs": self.runs,
+            "assets": self.assets,
+        }
+
+
+# checking
+
+
+def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None) -> Checked:
+    """Read all that a workspace holds, and say what is missing, corrupt or orphaned.
+
+    Parameters
+    ----------
+    on_asset
+        Told of each asset before it is read.
+
+    Raises
+    ------
+    WorkspaceError
+        The database cannot be read.
+    """
+    Library(workspace).sweep()
+    store, found = RunStore(workspace), Checked()
+    sound = set(_check_assets(workspace / "assets", found, on_asset))
+    sound.update(_check_shared(found))
+    if store.is_there():
+        _check_database(store, found)
+        _check_references(store, sound, found)
+    _check_folders(workspace, store, sound, found)
+    found.size = _size(workspace)
+    return found
+
+
+def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None]) -> Iterator[str]:
+    """The ids of the assets that are whole."""
+    for entry in _entries(folder):
+        if entry.name.startswith(".part-"):  # of a process that lives
+            continue
+        if not entry.is_dir() or not is_id(entry.name):
+            found.problems.append(Problem("orphan", str(entry), "is no asset"))
+            continue
+        found.assets += 1
+        on_asset(entry.name)
+        problem = _fault_of(entry)
+        if problem is None:
+            yield entry.name
+        else:
+            found.problems.append(problem)
+
+
+def _check_shared(found: Checked) -> Iterator[str]:
+    """The ids of the assets that are whole in the store that machines share."""
+    shared = shared_store()
+    for asset, fault in shared.look_through() if shared is not None else ():
+        if fault is None:
+            yield asset
+        else:
+            found.problems.append(Problem("corrupt", f"TESSERA_STORE_URL/assets/{asset}", fault))
+
+
+def _fault_of(folder: Path) -> Problem | None:
+    try:
+        facts = json.loads((folder / "asset.json").read_text("utf-8"))
+        media, digest, size = folder / facts["path"], facts["sha256"], facts["size"]
+        small = facts.get("thumbnail")
+    except FileNotFoundError:
+        return Problem("orphan", str(folder), "has no asset.json")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Problem("corrupt", str(folder / "asset.json"), f"cannot be read: {error}")
+    if asset_id(digest) != folder.name:
+        return Problem("corrupt", str(folder / "asset.json"), "is of another asset")
+    if small and not (folder / small).is_file():
+        return Problem("missing", str(folder / small), "the thumbnail is not there")
+    try:
+        if media.stat().st_size != size:
+            return Problem("corrupt", str(media), f"has {media.stat().st_size:,} bytes, not {size:,}")
+        with media.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                return Problem("corrupt", str(media), "its content has changed")
+    except FileNotFoundError:
+        return Problem("missing", str(media), "the media is not there")
+    except OSError as error:
+        return Problem("corrupt", str(media), f"cannot be read: {error.strerror or error}")
+    return None
+
+
+def _check_database(store: RunStore, found: Checked) -> None:
+    from sqlalchemy import text
+
+    with store.database.read() as connection:
+        if connection.dialect.name == "sqlite":
+            told = [str(line) for line in connection.scalars(text("PRAGMA integrity_check"))]
+            found.problems += [Problem("corrupt", store.database.name, line) for line in told if line != "ok"]
+
+
+def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
+    """What the database refers to: assets, runs, records."""
+    from sqlalchemy import select
+
+    from engine.database import rendered, renders, runs, tiles
+
+    with store.database.read() as connection:
+        known = set(connection.scalars(select(runs.c.run_id)))
+        found.runs = len(known)
+        for render, asset, run_id in connection.execute(
+            select(renders.c.render_id, renders.c.asset, renders.c.run_id)
+        ):
+            if asset not in sound:
+                what = f"run {run_id} made it, and its asset {asset} is not there, or not whole"
+                found.problems.append(Problem("missing", f"renders/{render}", what))
+        for table in _of_runs():
+            for run_id in connection.scalars(select(table.c.run_id).distinct()):
+                if run_id not in known:
+                    where = f"{table.name}/{run_id}"
+                    found.problems.append(Problem("orphan", where, "there is no such run"))
+        for key, run_id in connection.execute(select(tiles.c.key, tiles.c.run_id)):
+            if run_id not in known:
+                found.problems.append(Problem("orphan", f"tiles/{key}", f"there is no run {run_id}"))
+        for key, asset in connection.execute(select(rendered.c.key, rendered.c.asset)):
+            if asset not in sound:
+                what = f"its asset {asset} is not there, or not whole"
+                found.problems.append(Problem("missing", f"rendered/{key}", what))
+    for run_id in known:
+        _check_record(store, run_id, found)
+
+
+def _check_record(store: RunStore, run_id: str, found: Checked) -> None:
+    try:
+        record = store.record(run_id)
+    except WorkspaceError as error:
+        found.problems.append(Problem("corrupt", f"runs/{run_id}", str(error)))
+        return
+    own = store.folder(run_id)
+    for output in record["outputs"]:
+        path = Path(output["path"]) if output.get("path") else None
+        if path is not None and path.is_relative_to(own) and not path.is_file():
+            found.problems.append(Problem("missing", str(path), f"an output of run {run_id} is not there"))
+
+
+def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Checked) -> None:
+    """What lies about: analyses of assets that are gone, outputs of runs that are."""
+    known = set(store.ids())
+    assets = {entry.name for entry in _entries(workspace / "assets")}
+    for entry in _entries(workspace / "analysis"):
+        if entry.name not in assets:
+            found.problems.append(Problem("orphan", str(entry), "there is no such asset"))
+    for entry in _entries(workspace / "runs"):
+        if entry.name not in known:
+            found.problems.append(Problem("orphan", str(entry), "there is no such run"))
+
+
+# pruning
+
+
+def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry: bool = False) -> Pruned:
+    """Remove what a workspace can do without, until it has at most `keep_bytes`.
+
+    First the assets that no record names, those not used for longest first, with their analyses; what an
+    unfinished run or a record that is kept needs is never touched, nor what was used in the last hour.
+
+    Parameters
+    ----------
+    keep_runs
+        Remove the records of finished runs but for this many of the newest, with their outputs; None keeps
+        all. Unfinished runs stay.
+    dry
+        Remove nothing, and say what would be.
+
+    Raises
+    ------
+    WorkspaceError
+        The workspace cannot be read or written.
+    """
+    library, store = Library(workspace), RunStore(workspace)
+    if not dry:
+        library.sweep()
+    size = _size(workspace)
+    done = Pruned(size, size)
+    dropped = _runs_to_drop(store, keep_runs) if keep_runs is not None else []
+    needed = _needed(store, [run_id for run_id in store.ids() if run_id not in set(dropped)])
+    for run_id in dropped:
+        done.runs.append(run_id)
+        done.after -= _size(store.folder(run_id))
+        if not dry:
+            _drop_run(store, run_id)
+    for asset in _spare(workspace / "assets", needed):
+        if done.after <= keep_bytes:
+            break
+        folders = [workspace / "assets" / asset, workspace / "analysis" / asset]
+        done.assets.append(asset)
+        done.after -= sum(map(_size, folders))
+        if not dry:
+            _drop_asset(store, asset, folders)
+    return done
+
+
+def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
+    """The finished runs beyond the newest `keep`, oldest first."""
+    from sqlalchemy import select
+
+    from engine.database import documents
+
+    if not store.is_there():
+        return []
+    with store.database.read() as connection:
+        ended = set(connection.scalars(select(documents.c.run_id).where(documents.c.name == "record.json")))
+    finished = [run_id for run_id in store.ids() if run_id in ended and not store.is_held(run_id)]
+    return finished[keep:][::-1]
+
+
+def _needed(store: RunStore, kept: Iterable[str]) -> set[str]:
+    """Every id that a kept run names, in whatever document, event or expression of it."""
+    from sqlalchemy import select
+
+    ids: set[str] = set()
+    for run_id in kept:
+        with store.database.read() as connection:
+            for table in _of_runs():
+                for text in connection.scalars(select(table.c.body).where(table.c.run_id == run_id)):
+                    ids.update(match.lower() for match in _ID.findall(text))
+    return ids
+
+
+_ID = re.compile(ID_PATTERN.pattern)
+
+
+def _spare(folder: Path, needed: set[str]) -> list[str]:
+    """The assets that nobody needs, those not used for longest first."""
+    spare = []
+    for entry in _entries(folder):
+        used = _used(entry)
+        if is_id(entry.name) and entry.name not in needed and time.time() - used > _RECENT_S:
+            spare.append((used, entry.name))
+    return [name for _used_at, name in sorted(spare)]
+
+
+def _used(folder: Path) -> float:
+    """When an asset was last used, in seconds since the epoch."""
+    with suppress(OSError):
+        return (folder / "asset.json").stat().st_mtime
+    return 0.0
+
+
+def _drop_run(store: RunStore, run_id: str) -> None:
+    from engine.database import renders, runs, tiles
+
+    with store.database.write() as connection:
+        for table in (*_of_runs(), renders, tiles, runs):
+            connection.execute(table.delete().where(table.c.run_id == run_id))
+    shutil.rmtree(store.folder(run_id), ignore_errors=True)
+    (store.workspace / "locks" / f"{run_id}.lock").unlink(missing_ok=True)
+
+
+def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
+    """Forget an asset, then remove it: what is killed between leaves an asset that nothing refers to."""
+    from engine.database import rendered
+
+    if store.is_there():
+        with store.database.write() as connection:
+            connection.execute(rendered.delete().where(rendered.c.asset == asset))
+    for folder in folders:
+        gone = folder.with_name(f"{part_prefix()}{folder.name}")
+        with suppress(OSError):
+            folder.rename(gone)
+            shutil.rmtree(gone)
+
+
+# sizes
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _size(path: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for one in path.rglob("*") if path.is_dir() else ():
+        with suppress(OSError):
+            total += one.lstat().st_size if one.is_file() else 0
+    return total
+
+
+def _of_runs() -> Iterator[sql.Table]:
+    """The tables of which every row is of a run."""
+    from engine.database import documents, events, expressions, items
+
+    yield from (documents, events, expressions, items)

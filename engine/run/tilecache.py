@@ -1,0 +1,363 @@
+"""The work of tiles that is kept: equal work is done once, whoever asks, and when.
+
+What is kept is where the items stand: the run and the tile that made them. It is written in one transaction
+with the events that tell of it. A tile that is to work claims its key in the transaction that says that it is
+queued; another run that wants the same waits until the claim is gone, and then finds what was made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from engine.analysis.speech import ANALYSER
+from engine.context import InputMedia
+from engine.graph.plan import Plan
+from engine.media.item import Item
+from engine.run.store import RunStore
+from engine.run.traits import Traits, read_traits, traits_of, why_again
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+__all__ = ["Asked", "Hit", "TileCache"]
+
+_ANSWERERS: Mapping[str, str] = {"speech": ANALYSER, "levels": ANALYSER}
+"""Who answers a question now. A question that is not here is answered by what the parameters name."""
+_MANY = 500
+"""Keys in one query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Work that was done: by which tile of which run, of what, and what it asked and said meanwhile."""
+
+    run_id: str
+    node: str
+    count: int
+    refs: tuple[tuple[str, int], ...]
+    answers: tuple[tuple[str, str, str], ...]
+    logs: tuple[str, ...]
+
+    def stale(self, now: Callable[[str, str], str]) -> str | None:
+        """Why it is no longer what the tile would make; None where it is."""
+        for question, about, answerer in self.answers:
+            if answerer != now(question, about):
+                return f"analyser of {question} {answerer} → {now(question, about) or 'none'}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Work that need not be done: the items, as if this run's tile had made them; what it asked, and said."""
+
+    run_id: str
+    items: tuple[Item, ...]
+    answers: tuple[tuple[str, str], ...]
+    logs: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Asked:
+    """A tile that wants to work, and why it must."""
+
+    node: str
+    inputs: Sequence[Item]
+    traits: Traits
+    why: str
+    key: str = ""
+    answers: set[tuple[str, str, str]] = field(default_factory=set)
+    logs: list[str] = field(default_factory=list)
+
+
+class TileCache:
+    """The kept work of a workspace, as one run uses it. For the coordinator's thread alone.
+
+    Parameters
+    ----------
+    sources
+        What each Video Input was given.
+    fresh
+        Take nothing that was made before; what is made is kept all the same.
+    heard_by
+        Who analysed the sound of an asset, where that is not who would now.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        run_id: str,
+        plan: Plan,
+        sources: Mapping[str, Sequence[InputMedia]],
+        *,
+        fresh: bool = False,
+        heard_by: Callable[[str], str | None] = lambda _asset: None,
+    ) -> None:
+        self._heard_by = heard_by
+        self._store, self._run_id, self._plan, self._sources = store, run_id, plan, sources
+        self._fresh = fresh
+        self._agent = plan.agent_id or ""
+        self._tiles = dict(plan.graph.nodes(data="node"))
+        self._names = {node: tile.name for node, tile in self._tiles.items()}
+        self._shelves: dict[str, Mapping[str, tuple[Item, ...]]] = {}
+        self._mine: dict[str, tuple[Item, ...]] = {}
+        self._working: dict[str, Asked] = {}
+        self._wanted: list[Asked] = []
+        self._claimed: list[Asked] = []
+        self._waiting: list[Asked] = []
+        self._found: list[tuple[Asked, Hit]] = []
+        self._done: list[Asked] = []
+        self._given_up: list[str] = []
+        self._gone: list[tuple[str, str]] = []
+        self._before, self._rows = self._known()
+
+    def _answerer(self, question: str, about: str) -> str:
+        """Who answers a question about an asset."""
+        now = _ANSWERERS.get(question, "")
+        return (self._heard_by(about) or now) if now else ""
+
+    # asking
+
+    def ask(self, node: str, inputs: Sequence[Item]) -> Hit | None:
+        """What a tile makes, where that is known; else it wants to work, which `claimed` lets it."""
+        tile = self._tiles[node]
+        traits = traits_of(tile, inputs, self._sources.get(node, ()))
+        asked = Asked(node, inputs, traits, "", traits.key)
+        why = None
+        if not tile.type.cacheable:
+            asked.key, why = "", "it always does"
+        elif self._fresh:
+            why = "asked to"
+        else:
+            kept = self._rows.get(asked.key)
+            if kept is not None:
+                why = kept.stale(self._answerer)
+                hit = self._hit(asked, kept) if why is None else None
+                if hit is not None:
+                    return hit
+        asked.why = why or self._why(asked)
+        (self._wanted if asked.key else self._claimed).append(asked)
+        return None
+
+    def _why(self, asked: Asked) -> str:
+        before = self._before.get(asked.node)
+        return why_again(before, asked.traits, self._names) if before is not None else "the first time"
+
+    def claimed(self) -> list[Asked]:
+        """The tiles that may work now, since what they claim is safe. Each once."""
+        claimed, self._claimed = self._claimed, []
+        self._working.update((asked.node, asked) for asked in claimed)
+        return claimed
+
+    def arrived(self) -> Iterator[tuple[Asked, Hit]]:
+        """What is there by now of the work that tiles wanted or waited for. Where the run that was at it is
+        gone, the tile wants to work itself.
+        """
+        found, self._found = self._found, []
+        yield from found
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        rows, claims = self._find([one.key for one in waiting]), self._claims([one.key for one in waiting])
+        dead = {run_id for run_id in set(claims.values()) if not self._store.is_held(run_id)}
+        for asked in waiting:
+            kept = rows.get(asked.key)
+            hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
+            owner = claims.get(asked.key)
+            if hit is not None:
+                yield asked, hit
+            elif owner is None or owner in dead:
+                self._gone += [(asked.key, owner)] if owner else []
+                self._wanted.append(asked)
+            else:
+                self._waiting.append(asked)
+
+    def leave(self) -> list[Asked]:
+        """Wait no longer, since the run ends: the tiles that did."""
+        left = [*self._waiting, *self._wanted]
+        self._waiting, self._wanted = [], []
+        return left
+
+    # what a tile at work says
+
+    def note_answer(self, node: str, question: str, about: str) -> None:
+        """A tile at work was told something."""
+        if node in self._working:
+            self._working[node].answers.add((question, about, self._answerer(question, about)))
+
+    def note_log(self, node: str, message: str) -> None:
+        """A tile at work said something."""
+        if node in self._working:
+            self._working[node].logs.append(message)
+
+    def keep(self, node: str, items: tuple[Item, ...]) -> None:
+        """A tile has worked: what it made is in this run."""
+        asked = self._working.pop(node, None)
+        if asked is not None and asked.key:
+            self._mine[node] = items
+            self._done.append(asked)
+
+    def drop(self, node: str) -> None:
+        """A tile has failed, or was cancelled: others may try."""
+        asked = self._working.pop(node, None)
+        if asked is not None and asked.key:
+            self._given_up.append(asked.key)
+
+    # in the transaction that makes events safe
+
+    def is_due(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._wanted or self._done or self._given_up or self._gone)
+
+    def write(self, connection: Connection) -> None:
+        """Write what was made, and claim what is wanted."""
+        from engine.database import claims
+
+        for key, owner in self._gone:
+            connection.execute(claims.delete().where((claims.c.key == key) & (claims.c.run_id == owner)))
+        self._gone = []
+        ended = [*self._given_up, *(asked.key for asked in self._done)]
+        for keys in _batches(ended):
+            mine = claims.c.key.in_(keys) & (claims.c.run_id == self._run_id)
+            connection.execute(claims.delete().where(mine))
+        if self._done:
+            self._write_done(connection)
+        self._given_up, self._done = [], []
+        if self._wanted:
+            self._claim(connection)
+
+    def _write_done(self, connection: Connection) -> None:
+        from engine.database import lately, tiles
+
+        rows, seen = {}, {}
+        for asked in self._done:
+            body = {
+                "count": len(self._mine[asked.node]),
+                "refs": [one.ref for one in asked.inputs],
+                "answers": sorted(asked.answers),
+                "logs": asked.logs,
+            }
+            rows[asked.key] = {
+                "key": asked.key,
+                "run_id": self._run_id,
+                "node": asked.node,
+                "body": json.dumps(body),
+            }
+            seen[asked.node] = {"agent_id": self._agent, "node": asked.node, "body": asked.traits.to_json()}
+        for keys in _batches(rows):
+            connection.execute(tiles.delete().where(tiles.c.key.in_(keys)))
+        for nodes in _batches(seen):
+            mine = (lately.c.agent_id == self._agent) & lately.c.node.in_(nodes)
+            connection.execute(lately.delete().where(mine))
+        connection.execute(tiles.insert(), [*rows.values()])
+        connection.execute(lately.insert(), [*seen.values()])
+
+    def _claim(self, connection: Connection) -> None:
+        """Take what nobody else has claimed, or made meanwhile."""
+        from engine.database import claims, insert_new
+
+        first: dict[str, Asked] = {}
+        wanted, self._wanted = self._wanted, []
+        for asked in wanted:
+            first.setdefault(asked.key, asked)
+        rows = [{"key": key, "run_id": self._run_id} for key in first]
+        connection.execute(insert_new(connection, claims), rows)
+        owners = self._claims([*first], connection)
+        made = {} if self._fresh else self._find([*first], connection)
+        for asked in wanted:
+            taken = asked is first[asked.key] and owners.get(asked.key) == self._run_id
+            kept = made.get(asked.key)
+            hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
+            if hit is not None:
+                self._found.append((asked, hit))
+                self._given_up += [asked.key] if taken else []
+            else:
+                (self._claimed if taken else self._waiting).append(asked)
+
+    def close(self) -> None:
+        """Let go of all that this run has claimed: it has ended, however."""
+        from sqlalchemy import select
+
+        from engine.database import claims
+
+        mine = claims.c.run_id == self._run_id
+        with self._store.database.read() as connection:
+            if connection.scalar(select(claims.c.key).where(mine).limit(1)) is None:
+                return
+        with self._store.database.write() as connection:
+            connection.execute(claims.delete().where(mine))
+
+    # reading
+
+    def _known(self) -> tuple[dict[str, Traits], dict[str, Kept]]:
+        """What the tiles of this agent stood on when they last worked, and what they made then."""
+        from sqlalchemy import select
+
+        from engine.database import lately
+
+        with self._store.database.read() as connection:
+            mine = select(lately.c.node, lately.c.body).where(lately.c.agent_id == self._agent)
+            seen = {node: read_traits(body) for node, body in connection.execute(mine)}
+            before = {node: traits for node, traits in seen.items() if node in self._tiles}
+            rows = self._find([traits.key for traits in before.values()], connection)
+        return before, rows
+
+    def _find(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, Kept]:
+        from sqlalchemy import select
+
+        from engine.database import tiles
+
+        found = {}
+        for row in self._rows_of(select(tiles), tiles.c.key, keys, connection):
+            body = json.loads(row.body)
+            refs = tuple((node, index) for node, index in body["refs"])
+            answers = tuple((question, about, by) for question, about, by in body["answers"])
+            found[row.key] = Kept(row.run_id, row.node, body["count"], refs, answers, tuple(body["logs"]))
+        return found
+
+    def _claims(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, str]:
+        from sqlalchemy import select
+
+        from engine.database import claims
+
+        return {row.key: row.run_id for row in self._rows_of(select(claims), claims.c.key, keys, connection)}
+
+    def _rows_of(
+        self, query: Any, column: Any, keys: Sequence[str], connection: Connection | None
+    ) -> Iterator[Any]:
+        if connection is None:
+            with self._store.database.read() as opened:
+                yield from self._rows_of(query, column, keys, opened)
+            return
+        for some in _batches(keys):
+            yield from connection.execute(query.where(column.in_(some)))
+
+    def _hit(self, asked: Asked, kept: Kept) -> Hit | None:
+        """What was made then, as if this run's tile had made it now; None where it is no longer there."""
+        made = self._made(kept)
+        if made is None or len(kept.refs) != len(asked.inputs):
+            return None
+        now = {ref: item.ref for ref, item in zip(kept.refs, asked.inputs, strict=True)}
+        items = tuple(
+            replace(one, node=asked.node, parents=tuple(now[parent] for parent in one.parents))
+            for one in made
+        )
+        told = tuple((question, about) for question, about, _by in kept.answers)
+        return Hit(kept.run_id, items, told, kept.logs)
+
+    def _made(self, kept: Kept) -> tuple[Item, ...] | None:
+        if kept.run_id == self._run_id and kept.node in self._mine:
+            return self._mine[kept.node]
+        made = self._shelves.get(kept.run_id, {}).get(kept.node, ())
+        if len(made) != kept.count:  # not read yet, or read when that run had not come so far
+            self._shelves[kept.run_id] = self._store.items(kept.run_id)
+            made = self._shelves[kept.run_id].get(kept.node, ())
+        return made if len(made) == kept.count else None
+
+
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    each = list(keys)
+    for start in range(0, len(each), _MANY):
+        yield each[start : start + _MANY]

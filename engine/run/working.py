@@ -1,0 +1,277 @@
+"""A worker's side of a run: a tile's own work, or the render of one output, done and told in messages.
+
+Nothing here knows who runs it: a thread of this process, another process, the caller itself. What a worker is
+given (`Job`) and what it tells (`Message`) are values; the coordinator alone makes events of them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from engine.context import InputMedia
+from engine.errors import Cancelled, QuestionError, TesseraError, TileError, TransientError
+from engine.graph.model import Tile
+from engine.media.item import Item
+from engine.run.answers import Answers, TileContext
+from engine.run.stubs import Attempt, StubbedTile
+from engine.run.tiles import run_tile
+
+__all__ = [
+    "Crew",
+    "Deliver",
+    "Delivered",
+    "InlineExecutor",
+    "Job",
+    "Key",
+    "LocalCrew",
+    "Message",
+    "Put",
+    "RenderJob",
+    "Stopped",
+    "TileJob",
+    "Worker",
+]
+
+Key = str | tuple[str, tuple[str, int]]
+"""Names a job in its run: the tile whose work it is, or the tile that delivers and the item it renders."""
+
+Message = tuple[Any, ...]
+"""What a worker tells: the name of it, the key of the job, and what belongs to it."""
+
+Put = Callable[[Message], None]
+Stopped = Callable[[], bool]
+"""Asked between steps and some times a second; once it is true, a job ends as soon as it can."""
+
+_Made = TypeVar("_Made")
+
+_MOST_ATTEMPTS = 3
+_FIRST_PAUSE_S = 0.2
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An output that is there: its record."""
+
+    output: dict[str, Any]
+
+
+Deliver = Callable[[Item, Callable[[float], None], Stopped], Delivered]
+"""Makes an output of an item: (item, progress, stopped) → its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileJob:
+    """One tile's own work.
+
+    Attributes
+    ----------
+    inputs
+        The items that reach it.
+    sources
+        Of a Video Input: what the request gave it.
+    given
+        What it has made before, or is taken to have made: then it does not work.
+    rank
+        The greater, the sooner it is to be begun.
+    """
+
+    key: str
+    tile: Tile
+    inputs: Sequence[Item]
+    sources: Sequence[InputMedia] = ()
+    stub: StubbedTile | None = None
+    given: tuple[Item, ...] | None = None
+    rank: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RenderJob:
+    """The render of one output. `rank` as of a tile's work."""
+
+    key: tuple[str, tuple[str, int]]
+    item: Item
+    rank: float = 0.0
+
+
+Job = TileJob | RenderJob
+
+
+class Crew(Protocol):
+    """Those who work for a coordinator."""
+
+    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
+        """Have a job done, now or later. What comes of it is told by `put`, from any thread."""
+
+    def drop(self, key: Key) -> None:
+        """A job is given up, begun or not: let others have its place."""
+
+
+_DONE: Future[Any] = Future()
+_DONE.set_result(None)
+
+
+class InlineExecutor(Executor):
+    """Runs what it is given at once, in the caller's thread. What it gives back says only that it is done."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        fn(*args, **kwargs)
+        return _DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Does jobs of one run.
+
+    Attributes
+    ----------
+    deliver
+        Makes an output of an item.
+    max_items
+        The greatest number of items that may reach a tile.
+    waits
+        Whether time passes: False in a simulation, which neither pauses nor hangs.
+    """
+
+    answers: Answers
+    deliver: Deliver
+    max_items: int
+    waits: bool = True
+    clock: Callable[[], float] = time.monotonic
+
+    def do(self, job: Job, stopped: Stopped, put: Put) -> None:
+        """Do a job; it ends with a message that says how, whatever happens."""
+        if isinstance(job, TileJob):
+            self._tile(job, stopped, put)
+        else:
+            self._render(job, stopped, put)
+
+    def _tile(self, job: TileJob, stopped: Stopped, put: Put) -> None:
+        key = job.key
+        put(("started", key))
+        try:
+            items = self._attempts(job, stopped, put, partial(self._attempt, job, stopped, put))
+        except Cancelled:
+            put(("cancelled", key))
+        except QuestionError as error:
+            put(("question", key, error))
+        except TesseraError as error:
+            put(("failed", key, str(error)))
+        except (Exception, SystemExit) as error:  # a tile's own fault must not end the run
+            put(("log", key, traceback.format_exc()))
+            put(("failed", key, f"{type(error).__name__}: {error}"))
+        else:
+            put(("worked", key, items))
+
+    def _attempts(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
+        """Work, tried again where it failed for this time only. It is told the number of the attempt."""
+        for number in range(1, _MOST_ATTEMPTS):
+            _go_on(stopped)
+            try:
+                return work(number)
+            except TransientError as error:
+                put(("log", job.key, f"attempt {number} of {_MOST_ATTEMPTS} failed: {error}"))
+                self._pause(number, stopped)
+        _go_on(stopped)
+        return work(_MOST_ATTEMPTS)
+
+    def _attempt(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
+        if job.given is not None:
+            return job.given
+        key, tile, stub = job.key, job.tile, job.stub
+        attempt = stub.stub.attempt(number) if stub is not None else None
+        if attempt is not None and attempt.fault is not None:
+            self._suffer(attempt, stopped)
+        context = TileContext(
+            tile,
+            self.answers,
+            job.sources,
+            lambda message: put(("log", key, message)),
+            lambda fraction: put(("progress", key, fraction)),
+            lambda question, about, origin: put(("answered", key, question, about, origin)),
+            attempt.answers if attempt is not None else None,
+            stopped,
+        )
+        return run_tile(tile, context, job.inputs, max_items=self.max_items, stub=stub, attempt=attempt)
+
+    def _suffer(self, attempt: Attempt, stopped: Stopped) -> None:
+        """A stub's fault. One that hangs does so until it is stopped; a simulation does not wait for that."""
+        if attempt.fault == "transient":
+            raise TransientError(attempt.message or "a fault for this time, by a stub")
+        if attempt.fault == "hang":
+            while self.waits:
+                _go_on(stopped)
+                time.sleep(_POLL_S)
+            raise TileError(attempt.message or "hangs, by a stub: a run would wait until it is cancelled")
+        raise TileError(attempt.message or "fails, by a stub")
+
+    def _pause(self, attempt: int, stopped: Stopped) -> None:
+        """Wait before the next attempt, about twice as long each time, so that those who failed together do
+        not try again together. It ends at once when the job does; a simulation does not wait.
+        """
+        if not self.waits:
+            return
+        end = time.monotonic() + _FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+        while (left := end - time.monotonic()) > 0:
+            _go_on(stopped)
+            time.sleep(min(left, _POLL_S))
+
+    def _render(self, job: RenderJob, stopped: Stopped, put: Put) -> None:
+        key = job.key
+        put(("render_started", key))
+        begun = self.clock()
+        try:
+            made = self._attempts(
+                job,
+                stopped,
+                put,
+                lambda _number: self.deliver(
+                    job.item, lambda fraction: put(("output_progress", key, fraction)), stopped
+                ),
+            )
+        except Cancelled:
+            put(("output_cancelled", key))
+        except TesseraError as error:
+            put(("output_failed", key, str(error)))
+        except (Exception, SystemExit) as error:  # as above
+            put(("log", key, traceback.format_exc()))
+            put(("output_failed", key, f"{type(error).__name__}: {error}"))
+        else:
+            put(("output", key, made, self.clock() - begun))
+
+
+def _go_on(stopped: Stopped) -> None:
+    if stopped():
+        raise Cancelled("the run was cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCrew:
+    """Workers of this process: the threads of an executor."""
+
+    executor: Executor
+    worker: Worker
+
+    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
+        future = self.executor.submit(self.worker.do, job, stopped, put)
+        if future is not _DONE:
+            future.add_done_callback(partial(_tell_if_lost, job, put))
+
+    def drop(self, key: Key) -> None:
+        """Nothing: it keeps its thread until it ends."""
+
+
+def _tell_if_lost(job: Job, put: Put, future: Future[Any]) -> None:
+    """A job that ended without a message has failed."""
+    error = None if future.cancelled() else future.exception()
+    if not future.cancelled() and error is None:
+        return
+    what = f"its worker was lost: {error}" if error is not None else "its worker was shut down"
+    put(("failed" if isinstance(job, TileJob) else "output_failed", job.key, what))
