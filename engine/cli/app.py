@@ -10,27 +10,34 @@ import typer
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
+    AllowPrivate,
     Assume,
     Balance,
     Clip,
     Costs,
     DrawingFormat,
     Facts,
+    FactsOut,
     Given,
     Ignore,
     Inputs,
     Json,
+    OptionalAgent,
     Originals,
+    PlanFile,
     Prices,
+    QualityName,
+    RecordTo,
+    ReplayOf,
     Request,
     RunName,
     Set,
     Stubs,
+    TileTimeout,
     Unknown,
     UnknownTiles,
     Workspace,
 )
-from engine.cli.running import cancel, resume, run
 from engine.cli.settings import settings
 from engine.cli.store import store
 
@@ -70,8 +77,80 @@ def tessera(
         raise typer.Exit(REFUSED)
 
 
-for command in (run, resume, cancel):
-    app.command()(command)
+@app.command()
+def run(
+    agent: OptionalAgent = None,
+    request: Request = None,
+    inputs: Inputs = None,
+    clip: Clip = None,
+    overrides: Set = None,
+    ignored: Ignore = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="A folder for one file per output, and a .jpg thumbnail each."
+        ),
+    ] = None,
+    plan_file: PlanFile = None,
+    stubs: Stubs = None,
+    facts_out: FactsOut = None,
+    quality: QualityName = None,
+    tile_timeout: TileTimeout = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
+    ] = False,
+    record: RecordTo = None,
+    replay: ReplayOf = None,
+    allow_private: AllowPrivate = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Run an agent on real media."""
+    from engine.cli import commands
+    from engine.cli.output import refuse
+
+    given = None
+    if plan_file is None and agent is None and replay is None:
+        raise refuse("give an AGENT, or --plan, or --replay")
+    if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
+        raise refuse(
+            "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
+        )
+    if plan_file is None:
+        given = Given.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
+    kept = commands.Kept(not no_cache, record, replay)
+    options = commands.RunOptions(
+        out, tuple(stubs or ()), facts_out, allow_private, quality, tile_timeout, kept
+    )
+    return commands.run(given, plan_file, workspace, options, as_json=as_json)
+
+
+@app.command()
+def resume(
+    wanted: RunName,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
+    ] = None,
+    stubs: Stubs = None,
+    tile_timeout: TileTimeout = None,
+    allow_private: AllowPrivate = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
+    from engine.cli import commands
+
+    options = commands.RunOptions(out, tuple(stubs or ()), None, allow_private, tile_timeout_s=tile_timeout)
+    return commands.resume(wanted, workspace, options, as_json=as_json)
+
+
+@app.command()
+def cancel(wanted: RunName, workspace: Workspace = None, as_json: Json = False) -> int:
+    """End a run that another process runs."""
+    from engine.cli import workspace as stored
+
+    return stored.cancel(wanted, workspace, as_json=as_json)
 
 
 @app.command()

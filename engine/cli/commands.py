@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["RunOptions", "plan", "resume", "run", "simulate", "validate"]
+__all__ = ["Kept", "RunOptions", "plan", "resume", "run", "simulate", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What `tessera run` takes of earlier runs, and what it keeps of this one."""
+
+    cache: bool = True
+    record: Path | None = None
+    replay: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +40,8 @@ class RunOptions:
     facts_out: Path | None = None
     allow_private: bool = False
     quality: str | None = None
-    cache: bool = True
     tile_timeout_s: float | None = None
-    record: Path | None = None
-    replay: Path | None = None
+    kept: Kept = Kept()
 
 
 def run(
@@ -53,13 +60,11 @@ def run(
             "facts_out": options.facts_out,
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
-            "cache": options.cache,
             "tile_timeout_s": options.tile_timeout_s,
-            "record": options.record,
-            "replay": options.replay,
+            **asdict(options.kept),
         }
-        if given is not None and options.replay is not None:
-            given = recorded_given(given, options.replay)
+        if given is not None and options.kept.replay is not None:
+            given = recorded_given(given, options.kept.replay)
         if given is None:
             decided = _read_plan(plan_file) if plan_file is not None else None
             record = run_agent(decided, stubs=stubs_of(options.stubs), **work)

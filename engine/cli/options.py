@@ -18,14 +18,17 @@ __all__ = [
     "Costs",
     "DrawingFormat",
     "Facts",
+    "FactsOut",
     "Given",
     "Ignore",
     "Inputs",
     "Json",
     "OptionalAgent",
     "Originals",
+    "PlanFile",
     "Prices",
     "Quality",
+    "QualityName",
     "RecordTo",
     "ReplayOf",
     "Request",
@@ -144,6 +147,20 @@ Workspace = Annotated[
 ]
 UnknownTiles = Annotated[
     Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
+]
+PlanFile = Annotated[
+    str | None,
+    typer.Option(
+        "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
+    ),
+]
+FactsOut = Annotated[
+    Path | None,
+    typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
+]
+QualityName = Annotated[
+    Quality | None,
+    typer.Option("--quality", help="A small, fast preview; near-transparent (standard); or for editing."),
 ]
 RecordTo = Annotated[
     Path | None,

@@ -91,6 +91,7 @@ class Library:
         self.workspace = workspace.absolute() if workspace is not None else None
         self._attached: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
+        self._heard_by: dict[str, str] = {}
 
     def sweep(self) -> None:
         """Remove what dead processes left half-written."""
@@ -125,6 +126,19 @@ class Library:
         self._attached[key] = asset
         return asset
 
+    def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
+        """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
+        self._attached[asset.id] = asset.model_copy(update={"name": name})
+        if heard is not None:
+            self._facts[asset.id] = heard
+            digest = hashlib.sha256(heard.model_dump_json().encode()).hexdigest()
+            self._heard_by[asset.id] = f"{heard.analyser} as recorded ({digest[:16]})"
+        return self._attached[asset.id]
+
+    def heard_by(self, asset: str) -> str | None:
+        """Whose analysis of an asset's sound `call` gave: a name that no other analysis has; else None."""
+        return self._heard_by.get(asset)
+
     def _fetch(self, shared: Artefacts, asset: str) -> None:
         """Bring an asset from the store that machines share, where it is there."""
         with self._folder() as folder:
@@ -143,13 +157,6 @@ class Library:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
         return home
-
-    def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
-        """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
-        self._attached[asset.id] = asset.model_copy(update={"name": name})
-        if heard is not None:
-            self._facts[asset.id] = heard
-        return self._attached[asset.id]
 
     # adding
 

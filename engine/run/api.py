@@ -11,23 +11,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Fault, QuestionError, RequestError, WorkspaceError
+from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import MediaFacts, read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
-from engine.inputs.resolve import by_node, resolve_inputs
+from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
 from engine.jsontext import json_text
-from engine.media.item import Item
+from engine.masking import masked, masked_url
+from engine.media.item import Item, describe
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
-from engine.run.asset_checks import check_assets
-from engine.run.beginning import started
 from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
-from engine.run.events import EPOCH, Event
+from engine.run.events import EPOCH, Event, RunStarted
 from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
@@ -123,7 +122,7 @@ def simulate(
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
     record = Recorder(on_event)
     run_id = _simulated_id(decided)
-    record.emit(started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
+    record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     worker = Worker(
         Answers(library, known, lambda: False, assume=assume),
         _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
@@ -247,7 +246,7 @@ def run(
     if record is not None:
         check_target(Path(record))
     world.unpack(decided)
-    check_assets(decided, Answers(library, None, cancelled))
+    _check_assets(decided, Answers(library, None, cancelled))
     target = writable(out)
     resolved = resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked)
     run_id = str(uuid.uuid4())
@@ -273,7 +272,7 @@ def run(
         if target is not None:
             kept["out"] = str(target.absolute())
         recorder = Recorder(on_event, store.begin(run_id, kept))
-        recorder.emit(started(decided, resolved, run_id, "run", now(), stubbed))
+        recorder.emit(_started(decided, resolved, run_id, "run", now(), stubbed))
         recorder.commit()
         ended = execution.run(decided, recorder)
     if facts_out is not None:
@@ -358,6 +357,25 @@ def check_items(decided: Plan, limit: int | None) -> int:
     return most
 
 
+def _check_assets(decided: Plan, answers: Answers) -> None:
+    """Refuse parameters that name an image which the workspace does not hold."""
+    faults = []
+    for node in decided.order:
+        tile = decided.tile(node)
+        for name, value in tile.values().items():
+            if name != "image_id" or not value or tile.values().get("use_custom_logo") == "mosaic":
+                continue
+            try:
+                answers.image(value)
+            except TesseraError as error:
+                overridden = tile.origin(name) == "override"
+                loc = f"/update_params/{node}/{name}" if overridden else f"{tile.loc}/params_used/{name}"
+                document = "request" if overridden else "template"
+                faults.append(Fault(loc, document, f"{tile.name} {node}: {error}"))  # type: ignore[arg-type]
+    if faults:
+        raise RequestError(faults)
+
+
 def writable(out: str | Path | None) -> Path | None:
     """The folder for outputs, made where it is not there.
 
@@ -381,6 +399,85 @@ def writable(out: str | Path | None) -> Path | None:
 def _simulated_id(decided: Plan) -> str:
     """The same plan has the same id in every simulation."""
     return derived_id(*decided.order, decided.request.model_dump_json(exclude_unset=True))
+
+
+def _started(
+    decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str, stubbed: Iterable[str]
+) -> RunStarted:
+    nodes: list[dict[str, Any]] = []
+    shared: dict[str, dict[str, Any]] = {}
+    tiles = dict(decided.graph.nodes(data="node"))
+    for node in decided.order:
+        kind = tiles[node].type
+        of_type = shared.get(kind.type_id)
+        if of_type is None:
+            of_type = shared[kind.type_id] = {
+                "node_type_id": kind.type_id,
+                "node_type_name": kind.name,
+                "docs_url": None,
+                "params_docs_url": None,
+            }
+        nodes.append(
+            {
+                "agent_node_id": derived_id(run_id, node),
+                "original_node_id": node,
+                "node_type": of_type,
+                "node_type_id": kind.type_id,
+                "node_type_name": kind.name,
+            }
+        )
+    return RunStarted(
+        at=at,
+        run_id=run_id,
+        mode=mode,
+        agent={"id": decided.agent_id, "name": decided.agent_name},
+        nodes=tuple(nodes),
+        inputs=tuple(_input_record(one) for one in resolved.inputs),
+        warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
+        changes=decided.changes.to_dict(),
+        request=masked(decided.request.to_dict()),
+        triggered_by=_triggered_by(resolved, at),
+        stubs=tuple(stubbed),
+    )
+
+
+def _triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
+    """What the contract's section 4 says of a run of a YouTube URL: the first of its inputs that is one."""
+    for one in resolved.inputs:
+        about = one.source.look.about if one.source is not None else None
+        if about is not None and one.ref.form == "youtube_url":
+            return {
+                "type": "youtube",
+                "channel_id": about.channel_id,
+                "video_id": about.id,
+                "video_title": about.title,
+                "video_url": about.url,
+                "triggered_at": at,
+                "trigger_id": None,
+            }
+    return None
+
+
+def _input_record(one: ResolvedInput) -> dict[str, Any]:
+    clip = one.media.clip
+    about = one.source.look.about if one.source is not None else None
+    info = one.source.look.source_info if one.source is not None else None
+    small = one.asset.thumbnail if one.asset is not None else None
+    return {
+        "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
+        "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
+        "thumbnail_url": small.absolute().as_uri() if small is not None else None,
+        "agent_node_id": one.node,
+        "form": one.ref.form,
+        "key": masked_url(one.ref.key),
+        "name": one.media.name,
+        "origin": one.origin,
+        "metered_ms": one.metered_ms,
+        "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
+        **describe(one.media.video),
+        **({"about": about.to_dict()} if about is not None else {}),
+        **({"source_info": dict(info)} if info is not None else {}),
+    }
 
 
 def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:

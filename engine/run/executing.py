@@ -121,7 +121,7 @@ class Execution:
         )
         worker = Worker(answers, delivery.deliver, self.max_items)
         sources = by_node(self.resolved.inputs)
-        cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh)
+        cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh, heard_by=self.library.heard_by)
         recorder.beside(cache.is_due, cache.write)
         lane = None
         crew: Crew

@@ -71,7 +71,7 @@ def recording_of(
         (answer["question"], answer["about"])
         for node in record["nodes"]
         for answer in node["answers"]
-        if answer["origin"] == "real"
+        if answer["origin"] in ("real", "cached")
     ]
     wanted = {
         *(one["video_id"] for one in record["inputs"] if one["video_id"] is not None),

@@ -8,7 +8,7 @@ queued; another run that wants the same waits until the claim is gone, and then 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,11 @@ class Kept:
     answers: tuple[tuple[str, str, str], ...]
     logs: tuple[str, ...]
 
-    def stale(self) -> str | None:
+    def stale(self, now: Callable[[str, str], str]) -> str | None:
         """Why it is no longer what the tile would make; None where it is."""
-        for question, _about, answerer in self.answers:
-            if answerer != _ANSWERERS.get(question, ""):
-                return f"analyser of {question} {answerer} → {_ANSWERERS.get(question, 'none')}"
+        for question, about, answerer in self.answers:
+            if answerer != now(question, about):
+                return f"analyser of {question} {answerer} → {now(question, about) or 'none'}"
         return None
 
 
@@ -81,6 +81,8 @@ class TileCache:
         What each Video Input was given.
     fresh
         Take nothing that was made before; what is made is kept all the same.
+    heard_by
+        Who analysed the sound of an asset, where that is not who would now.
     """
 
     def __init__(
@@ -91,7 +93,9 @@ class TileCache:
         sources: Mapping[str, Sequence[InputMedia]],
         *,
         fresh: bool = False,
+        heard_by: Callable[[str], str | None] = lambda _asset: None,
     ) -> None:
+        self._heard_by = heard_by
         self._store, self._run_id, self._plan, self._sources = store, run_id, plan, sources
         self._fresh = fresh
         self._agent = plan.agent_id or ""
@@ -109,6 +113,11 @@ class TileCache:
         self._gone: list[tuple[str, str]] = []
         self._before, self._rows = self._known()
 
+    def _answerer(self, question: str, about: str) -> str:
+        """Who answers a question about an asset."""
+        now = _ANSWERERS.get(question, "")
+        return (self._heard_by(about) or now) if now else ""
+
     # asking
 
     def ask(self, node: str, inputs: Sequence[Item]) -> Hit | None:
@@ -124,7 +133,7 @@ class TileCache:
         else:
             kept = self._rows.get(asked.key)
             if kept is not None:
-                why = kept.stale()
+                why = kept.stale(self._answerer)
                 hit = self._hit(asked, kept) if why is None else None
                 if hit is not None:
                     return hit
@@ -155,7 +164,7 @@ class TileCache:
         dead = {run_id for run_id in set(claims.values()) if not self._store.is_held(run_id)}
         for asked in waiting:
             kept = rows.get(asked.key)
-            hit = self._hit(asked, kept) if kept is not None and not kept.stale() else None
+            hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
             owner = claims.get(asked.key)
             if hit is not None:
                 yield asked, hit
@@ -176,7 +185,7 @@ class TileCache:
     def note_answer(self, node: str, question: str, about: str) -> None:
         """A tile at work was told something."""
         if node in self._working:
-            self._working[node].answers.add((question, about, _ANSWERERS.get(question, "")))
+            self._working[node].answers.add((question, about, self._answerer(question, about)))
 
     def note_log(self, node: str, message: str) -> None:
         """A tile at work said something."""
@@ -260,7 +269,7 @@ class TileCache:
         for asked in wanted:
             taken = asked is first[asked.key] and owners.get(asked.key) == self._run_id
             kept = made.get(asked.key)
-            hit = self._hit(asked, kept) if kept is not None and not kept.stale() else None
+            hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
             if hit is not None:
                 self._found.append((asked, hit))
                 self._given_up += [asked.key] if taken else []

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
@@ -26,9 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Live", "Replay", "check_target", "world_of", "world_of_run"]
 
-REPLAYED = "replay"
-"""The document of a run that says which file it was answered from."""
+REPLAYED = "replay.json"
+"""The document of a run that says what it was answered from: a `Replayed`."""
 _LISTED = 3
+
+
+class Replayed(BaseModel):
+    """The recording that answered a run, and what it took of it: the assets, by id."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    assets: dict[str, Original]
 
 
 def world_of(
@@ -65,12 +74,21 @@ def world_of_run(
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
 ) -> Live | Replay:
-    """Who answers a run that goes on: what it was answered before, where that was by a recording."""
-    recording = store.document(run_id, REPLAYED)
-    if recording is None:
+    """Who answers a run that goes on: what it was answered before, where that was by a recording.
+
+    Raises
+    ------
+    WorkspaceError
+        The media that the recording brought is no longer there.
+    """
+    text = store.document(run_id, REPLAYED)
+    if text is None:
         return world_of(None, library, store, rules, on_event, cancelled)
+    replayed = Replayed.model_validate_json(text)
+    for one, original in replayed.assets.items():
+        library.call(stored_asset(one, library), original.name, original.heard)
     recorded = Recorded.model_validate_json(store.document(run_id, ANSWERS) or "{}")
-    before = _answered(recorded, library, recording)
+    before = _answered(recorded, library, replayed.path)
     return Live(Noted(before, before.render))
 
 
@@ -146,12 +164,14 @@ class Replay:
             self._recording = self._read(archive.document("recording.json"))
             self._agent, self._plan = archive.document("agent.json"), archive.document("plan.json")
         self.quality = self._recording.quality
+        self._taken: dict[str, Original] = {}
         self._answered = _answered(self._recording.outside, library, path)
         self.asked = Noted(self._answered, self._answered.render)
 
     def kept(self) -> dict[str, str]:
         """The documents that the run keeps."""
-        return {**_answers(self.asked), REPLAYED: str(self.path.absolute())}
+        replayed = Replayed(path=str(self.path.absolute()), assets=self._taken)
+        return {**_answers(self.asked), REPLAYED: replayed.model_dump_json()}
 
     def given(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
         """The agent and the request to run: those of the recorded run in place of what is None.
@@ -266,6 +286,7 @@ class Replay:
                 shown=f"{original.name} in {self.path}",
             )
         self._library.call(asset, original.name, original.heard)
+        self._taken[wanted] = original
 
     def _fill(self, archive: Archive, wanted: str, original: Original, folder: Path) -> tuple[Path, str]:
         media = folder / "recorded.part"
