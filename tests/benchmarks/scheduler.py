@@ -1,9 +1,9 @@
 """What scheduling costs, beside dask (threads) and Hamilton: `python -m tests.benchmarks.scheduler`.
 
 Tiles that do nothing are taken through their lives on the pool's threads; four events of each (queued,
-running, what it did, completed) are safe in SQLite before anything acts on them. The others keep nothing: what they do
-in memory alone is there for scale. A graph is planned before it is measured, and each sample is a new graph in
-a new workspace. CPU of this process with all its threads, in µs per tile.
+running, what it did, completed) are safe in SQLite before anything acts on them. The others keep nothing:
+they are there for scale. A graph is planned before it is measured; each sample is a new graph in a new
+workspace. CPU of this process with all its threads, in µs per tile.
 """
 
 from __future__ import annotations
