@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -241,15 +242,23 @@ def _write(
             heard = out.add_stream_from_template(template(encoded.sound, "audio"), opaque=True)
             tracks.append(_all_packets(encoded.sound, "audio", heard, cancelled))
         seconds = picture.times[-1] / ticks if picture else 0.0
-        for count, packet in enumerate(_by_time(tracks)):
+        for count, (time, packet) in enumerate(_by_time(tracks)):
             if seconds and count % 500 == 0:
-                progress(min(max(float(packet.dts * packet.time_base) / seconds, 0.0), 1.0))
+                progress(min(max(time / seconds, 0.0), 1.0))
             out.mux_one(packet)
 
 
-def _by_time(tracks: list[Iterator[Any]]) -> Iterator[Any]:
-    """The packets of all tracks, those to be decoded earlier first."""
-    return merge(*tracks, key=lambda packet: float(packet.dts * packet.time_base))
+def _by_time(tracks: list[Iterator[Any]]) -> Iterator[tuple[float, Any]]:
+    """The packets of all tracks with their times of decoding in seconds, the earlier first."""
+    return merge(*map(_timed, tracks), key=itemgetter(0))
+
+
+def _timed(track: Iterator[Any]) -> Iterator[tuple[float, Any]]:
+    """The packets of a track, which has one time base, with their times of decoding in seconds."""
+    tick = 0.0
+    for packet in track:
+        tick = tick or float(packet.time_base)
+        yield packet.dts * tick, packet
 
 
 def _all_packets(path: Path, kind: str, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:

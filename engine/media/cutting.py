@@ -277,6 +277,7 @@ class _Splicer:
         self.picture, self.container, self.stream, self.out = picture, container, stream, out
         self.cancelled = cancelled
         self.coder: Coder | None = None
+        self.tick = Fraction(1, picture.ticks)
         self.place = 0
         self.fresh = True
 
@@ -363,7 +364,7 @@ class _Splicer:
         line, place = self.picture.line, self.place
         if place == len(line.pts) or line.pts[place] != time:
             raise Unsafe("its pictures come in another order than was found")
-        packet.time_base = Fraction(1, self.picture.ticks)
+        packet.time_base = self.tick
         packet.pts, packet.dts, packet.duration = time, line.dts[place], line.durations[place]
         packet.stream = self.out
         self.place += 1

@@ -57,14 +57,14 @@ class CopiedSound:
             if self.first is not None:
                 container.seek(self.first, stream=stream, backward=True)
             source = packets_from(container, stream)
-            begin = self.line[0][0] + self.zero
+            begin, tick = self.line[0][0] + self.zero, Fraction(1, self.rate)
             packet = next((one for one in source if one.pts == begin), None)
             for at, lasts in self.line:
                 if cancelled():
                     raise Cancelled("the run was cancelled")
                 if packet is None or packet.pts != at + self.zero:
                     raise Unsafe("its sound reads otherwise the second time")
-                packet.time_base = Fraction(1, self.rate)
+                packet.time_base = tick
                 packet.pts = packet.dts = at
                 packet.duration = lasts
                 packet.stream = out

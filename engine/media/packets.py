@@ -56,6 +56,9 @@ def alone(container: InputContainer, index: int) -> Any:
     return container.streams[index]
 
 
+_CHANGES = ("new_extradata", "param_change")
+
+
 def packets_from(container: InputContainer, stream: Any) -> Iterator[Any]:
     """The packets of a stream from where the container stands.
 
@@ -69,7 +72,7 @@ def packets_from(container: InputContainer, stream: Any) -> Iterator[Any]:
             continue
         if packet.pts is None or packet.is_corrupt:
             raise Unsafe("a packet has no time or is damaged")
-        if packet.has_sidedata("new_extradata") or packet.has_sidedata("param_change"):
+        if next(packet.iter_sidedata(), None) is not None and any(map(packet.has_sidedata, _CHANGES)):
             raise Unsafe("its parameters change on the way")
         yield packet
 
