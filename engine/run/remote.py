@@ -1,8 +1,8 @@
 """Workers that are other processes, of this machine or another: what goes to them, and what comes back.
 
-Only small values cross: keys, expressions, messages. A worker finds all else (the plan, assets, what is kept) in
-the workspace, which it reaches by the same path. It tells what came of a job by what it returns; only that it has
-begun, and how far it is, it may tell meanwhile. The coordinator stays the only writer of events.
+Only small values cross: keys, expressions, messages. A worker finds all else (the plan, assets, what is kept)
+in the workspace, which it reaches by the same path. It tells what came of a job by what it returns; only that
+it has begun, and how far it is, it may tell meanwhile. The coordinator alone writes events.
 """
 
 from __future__ import annotations
