@@ -6,18 +6,20 @@ What is written in one `write` block is there whole or not at all, and safe on t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from engine.errors import WorkspaceError
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection, Dialect, Engine
 
 __all__ = [
     "SCHEMA",
@@ -27,6 +29,7 @@ __all__ = [
     "events",
     "expressions",
     "insert_new",
+    "insert_rows",
     "items",
     "lately",
     "rendered",
@@ -240,6 +243,25 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def insert_rows(connection: Connection, table: sql.Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert many rows, their values in the order of the table's columns: by the driver itself, which takes a
+    third of the time.
+    """
+    statement = _insertion(connection.dialect, table)
+    if statement.positional:
+        connection.exec_driver_sql(str(statement), list(rows))
+    else:
+        names = [column.name for column in table.columns]
+        connection.exec_driver_sql(str(statement), [dict(zip(names, row, strict=True)) for row in rows])
+
+
+@lru_cache(maxsize=32)
+def _insertion(dialect: Dialect, table: sql.Table) -> SQLCompiler:
+    compiled = table.insert().compile(dialect=dialect, column_keys=[column.name for column in table.columns])
+    assert isinstance(compiled, SQLCompiler)
+    return compiled
 
 
 def _private(file: Path) -> None:

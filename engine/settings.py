@@ -27,12 +27,19 @@ class Settings(BaseModel):
         Ids or names met in exports → names or ids in the catalogue.
     max_items
         The greatest number of items that may reach one tile.
+    encodes
+        How many encodes run at a time in one process; by default one for every two cores.
+    encode_memory_mb
+        What they may take together, by their estimates, in MB; by default half of the memory. One alone is
+        always let in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     node_types: dict[str, str] = {}
     max_items: int = Field(10_000, gt=0, strict=True)
+    encodes: int | None = Field(None, gt=0, strict=True)
+    encode_memory_mb: int | None = Field(None, gt=0, strict=True)
 
 
 def settings() -> Settings:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import Catalogue, NodeType, plan, run, simulate
+from engine import Catalogue, NodeType, RequestError, plan, run, simulate
 from engine.context import Context
 from engine.inputs.facts import read_facts
 from engine.inputs.library import Library
@@ -32,8 +32,9 @@ from engine.run import api
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator
 from engine.run.crew import encode_memory
-from engine.run.events import EPOCH, Event
-from engine.run.pool import Pool
+from engine.run.events import EPOCH, Event, NodeChanged
+from engine.run.pool import Pool, cores
+from engine.run.pool import _pool_of as pool_of
 from engine.run.ranks import ranks
 from engine.run.recorder import Recorder
 from engine.run.stubs import read_stubs
@@ -308,6 +309,19 @@ def test_what_an_encode_takes_is_estimated_from_its_size(
     assert encode_memory(image, target_of(quality)) == 0
 
 
+def test_the_bounds_of_encodes_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TESSERA_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    usual = pool_of(-1)
+    assert usual.encodes == max(1, cores() // 2)
+    (tmp_path / "tessera.toml").write_text("encodes = 3\nencode_memory_mb = 700\n")
+    asked = pool_of(-2)
+    assert (asked.encodes, asked.memory) == (3, 700_000_000)
+    (tmp_path / "tessera.toml").write_text("encodes = 0\n")
+    with pytest.raises(RequestError, match=r"tessera\.toml: must be more than 0.*/encodes"):
+        pool_of(-3)
+
+
 # time limits
 
 
@@ -320,7 +334,7 @@ class Sleeper(NodeType):
     source = "ours"
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
-        time.sleep(30)
+        time.sleep(300)
         yield from (Made(item.value, (item,), "slept") for item in inputs)
 
 
@@ -345,7 +359,7 @@ def test_a_tile_that_hangs_fails_after_its_time_and_the_others_finish(tmp_path: 
     record = run(
         FORK, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE, tile_timeout_s=3, quality="draft"
     )
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 200
     assert record.status == "partial_complete"
     assert [output.node for output in record.outputs] == [uid(2)]
     told = "took longer than 3 s and was stopped"
@@ -364,28 +378,27 @@ def test_a_program_ends_although_a_tile_hangs(tmp_path: Path) -> None:
         " catalogue=CATALOGUE)\n"
         "print(record.status)\n"
     )
-    begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=28, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
     )
     assert (done.stdout, done.returncode) == ("failed\n", 0), done.stderr
-    assert time.monotonic() - begun < 28
 
 
 def test_cancelling_ends_a_run_with_a_tile_that_hangs_within_two_seconds(tmp_path: Path) -> None:
     stop = threading.Event()
     asked: list[float] = []
 
-    def ask() -> None:
-        asked.append(time.monotonic())
-        stop.set()
+    def watch(event: Event) -> None:
+        if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), "running"):
+            asked.append(time.monotonic())
+            stop.set()
 
-    threading.Timer(1.5, ask).start()
     record = run(
         chain("Video Input", "Sleeper"),
         inputs=[CLIP],
         workspace=tmp_path,
         catalogue=CATALOGUE,
+        on_event=watch,
         cancelled=stop.is_set,
     )
     assert time.monotonic() - asked[0] < 2

@@ -16,6 +16,7 @@ from engine.cli.options import (
     Clip,
     Costs,
     DrawingFormat,
+    Executor,
     Facts,
     FactsOut,
     Given,
@@ -31,6 +32,7 @@ from engine.cli.options import (
     ReplayOf,
     Request,
     RunName,
+    Scheduler,
     Set,
     Stubs,
     TileTimeout,
@@ -38,6 +40,7 @@ from engine.cli.options import (
     UnknownTiles,
     Workspace,
 )
+from engine.cli.resume import resume
 from engine.cli.settings import settings
 from engine.cli.store import store
 
@@ -96,6 +99,8 @@ def run(
     facts_out: FactsOut = None,
     quality: QualityName = None,
     tile_timeout: TileTimeout = None,
+    executor: Executor = None,
+    scheduler: Scheduler = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
     ] = False,
@@ -122,27 +127,8 @@ def run(
     options = commands.RunOptions(
         out, tuple(stubs or ()), facts_out, allow_private, quality, tile_timeout, kept
     )
-    return commands.run(given, plan_file, workspace, options, as_json=as_json)
-
-
-@app.command()
-def resume(
-    wanted: RunName,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where outputs are put; else where the run put them."),
-    ] = None,
-    stubs: Stubs = None,
-    tile_timeout: TileTimeout = None,
-    allow_private: AllowPrivate = False,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> int:
-    """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
-    from engine.cli import commands
-
-    options = commands.RunOptions(out, tuple(stubs or ()), None, allow_private, tile_timeout_s=tile_timeout)
-    return commands.resume(wanted, workspace, options, as_json=as_json)
+    crew = commands.Crew(executor, scheduler)
+    return commands.run(given, plan_file, workspace, options, crew, as_json=as_json)
 
 
 @app.command()
@@ -487,6 +473,7 @@ def upload(
 
 
 app.command()(estimate)
+app.command()(resume)
 
 app.add_typer(settings, name="settings")
 app.add_typer(store, name="store")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli.crew import Crew
 from engine.cli.given import document, explained, home_of, plan_of, prepare, recorded_given
 from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
 from engine.cli.output import OK, put, put_json, warn
 from engine.cli.progress import watcher
 from engine.cli.stands import Standing, Virtual, exit_code, recorded, simulated, stubs_of
-from engine.cli.workspace import found_run
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["Kept", "RunOptions", "plan", "resume", "run", "simulate", "validate"]
+__all__ = ["Crew", "Kept", "RunOptions", "plan", "run", "simulate", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `tessera run` takes beside an agent and a request, and `tessera resume` beside a run."""
+    """What `tessera run` takes beside an agent and a request."""
 
     out: Path | None = None
     stubs: tuple[str, ...] = ()
@@ -45,10 +44,16 @@ class RunOptions:
 
 
 def run(
-    given: Given | None, plan_file: str | None, workspace: Path | None, options: RunOptions, *, as_json: bool
+    given: Given | None,
+    plan_file: str | None,
+    workspace: Path | None,
+    options: RunOptions,
+    crew: Crew,
+    *,
+    as_json: bool,
 ) -> int:
     """Run an agent, or a plan that was made before, and show what came of it."""
-    with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
+    with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled, crew as executor:
         from engine import run as run_agent
         from engine.inputs.fetch.rules import FetchRules
 
@@ -57,6 +62,7 @@ def run(
             "out": options.out,
             "on_event": watch,
             "cancelled": cancelled,
+            "executor": executor,
             "facts_out": options.facts_out,
             "fetch_rules": FetchRules(allow_private=options.allow_private),
             "quality": options.quality,
@@ -78,28 +84,6 @@ def run(
                     inputs=prepared.inputs,
                     **work,
                 )
-    return recorded(record, as_json=as_json)
-
-
-def resume(wanted: str, workspace: Path | None, options: RunOptions, *, as_json: bool) -> int:
-    """Go on with a run, and show what came of it."""
-    with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled:
-        from engine import resume as resume_run
-        from engine.inputs.fetch.rules import FetchRules
-
-        store, run_id = found_run(wanted, workspace)
-        for begun in islice(store.events(run_id), 1):  # tells who looks on what the tiles are called
-            watch(begun)
-        record = resume_run(
-            run_id,
-            stubs=stubs_of(options.stubs),
-            workspace=home_of(workspace),
-            out=options.out,
-            on_event=watch,
-            cancelled=cancelled,
-            tile_timeout_s=options.tile_timeout_s,
-            fetch_rules=FetchRules(allow_private=options.allow_private),
-        )
     return recorded(record, as_json=as_json)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Clip",
     "Costs",
     "DrawingFormat",
+    "Executor",
     "Facts",
     "FactsOut",
     "Given",
@@ -33,6 +34,7 @@ __all__ = [
     "ReplayOf",
     "Request",
     "RunName",
+    "Scheduler",
     "Set",
     "Stubs",
     "TileTimeout",
@@ -55,6 +57,13 @@ class Quality(StrEnum):
     DRAFT = "draft"
     STANDARD = "standard"
     MASTER = "master"
+
+
+class ExecutorName(StrEnum):
+    """Who does the work of a run."""
+
+    THREADS = "threads"
+    DASK = "dask"
 
 
 class DrawingFormat(StrEnum):
@@ -196,6 +205,14 @@ TileTimeout = Annotated[
         min=0.001,
         help="Fail a tile whose work, or one of whose renders, takes longer; else as its type declares.",
     ),
+]
+Executor = Annotated[
+    ExecutorName | None,
+    typer.Option("--executor", help="Threads of this process (the default), or a Dask cluster: --scheduler."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="The cluster's, such as tcp://10.0.0.1:8786."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 

@@ -31,6 +31,7 @@ from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import Part, from_tile, only_tile, until_tile
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
+from engine.run.remote import Remote
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile, find_tile, read_stubs
 from engine.run.working import Deliver, Delivered, InlineExecutor, LocalCrew, Stopped, Worker
@@ -173,7 +174,7 @@ def run(
     max_items: int | None = None,
     on_event: Callable[[Event], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    executor: Executor | None = None,
+    executor: Executor | Remote | None = None,
     render_timeout_s: float | None = None,
     tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
@@ -198,7 +199,8 @@ def run(
     cancelled
         Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
     executor
-        Where tiles and renders run; by default a thread pool.
+        Where tiles and renders run; by default the threads that all runs of this process share. A `Remote`
+        has other processes do it, as `engine.run.dask_cluster` gives one.
     render_timeout_s
         The longest that one ffmpeg process may take.
     tile_timeout_s

@@ -198,7 +198,7 @@ class Coordinator:
 
     def _may_wait(self) -> bool:
         """Whether nothing is to act on the events that there are, so that more may join them."""
-        if self.due or not self.under_way or (self.cache is not None and self.cache.is_due()):
+        if self.due or not self.under_way or (self.cache is not None and self.cache.is_urgent()):
             return False
         return self.clock() - self.committed < _GROUP_S
 
@@ -294,6 +294,8 @@ class Coordinator:
     # messages from workers
 
     def _on_started(self, job: TileJob) -> None:
+        if job.key in self.started:  # a worker elsewhere says so twice, or another took its place
+            return
         self.started[job.key] = self.clock()
         self.under_way.begun(job)
         self._change(job.key, NodeStatus.RUNNING)

@@ -6,7 +6,9 @@ are read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, TypeAdapter
@@ -208,4 +210,10 @@ def read_event(line: str | bytes) -> Any:
 
 def write_event(event: Event) -> bytes:
     """An event as one line of JSON, without its end."""
-    return _ADAPTER.dump_json(event)
+    return _writer(type(event))(event)  # type: ignore[arg-type]
+
+
+@cache
+def _writer(kind: type[Event]) -> Callable[[Event], bytes]:
+    """What writes the events of one class: to go by the class is twice as fast as to go by the union."""
+    return TypeAdapter(kind).serializer.to_json

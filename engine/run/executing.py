@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from engine.run.pool import shared_pool
 from engine.run.ranks import ranks
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
+from engine.run.remote import Place, Remote, RemoteCrew
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
 from engine.run.tilecache import TileCache
@@ -69,7 +71,7 @@ class Execution:
     cancelled
         Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
     executor
-        Where tiles and renders run; by default a thread pool.
+        Where tiles and renders run; by default the threads that all runs of this process share.
     render_timeout_s
         The longest that one ffmpeg process may take.
     quality
@@ -87,7 +89,7 @@ class Execution:
     max_items: int
     out: Path | None = None
     cancelled: Callable[[], bool] = lambda: False
-    executor: Executor | None = None
+    executor: Executor | Remote | None = None
     render_timeout_s: float | None = None
     quality: str = "standard"
     fresh: bool = False
@@ -123,15 +125,15 @@ class Execution:
         sources = by_node(self.resolved.inputs)
         cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh, heard_by=self.library.heard_by)
         recorder.beside(cache.is_due, cache.write)
-        lane = None
-        crew: Crew
-        if self.executor is not None:
+        lane = shared_pool().lane()
+        limits = self._time_limits(plan)
+        crew: Crew = PooledCrew(lane, worker, target_of(self.quality))
+        if isinstance(self.executor, Remote):
+            crew = RemoteCrew(self.executor, self._place(run_id), crew, limits)
+        elif self.executor is not None:
             crew = LocalCrew(self.executor, worker)
-        else:
-            lane = shared_pool().lane()
-            crew = PooledCrew(lane, worker, target_of(self.quality))
         try:
-            Coordinator(
+            coordinator = Coordinator(
                 plan,
                 sources,
                 crew,
@@ -141,14 +143,15 @@ class Execution:
                 cancelled=stop,
                 stubs=self.stubs,
                 ranks=ranks(plan, sources),
-                time_limits=self._time_limits(plan),
+                time_limits=limits,
                 earlier=earlier,
                 cache=cache,
-            ).run()
+            )
+            with crew.hear(coordinator.messages.put) if isinstance(crew, RemoteCrew) else nullcontext():
+                coordinator.run()
         finally:
             self.asked = True
-            if lane is not None:
-                lane.drain(_PATIENCE_S)
+            lane.drain(_PATIENCE_S)
             delivery.close()
             cache.close()
         answers.ask_again(recorder.record)
@@ -156,6 +159,13 @@ class Execution:
         learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
         self.store.save_document(run_id, "facts.json", learned)
         return recorder.record
+
+    def _place(self, run_id: str) -> Place:
+        """What workers elsewhere are told of this run."""
+        out = str(self.out.absolute()) if self.out is not None else None
+        workspace = str(self.store.workspace.absolute())
+        limit = self.render_timeout_s
+        return Place(workspace, run_id, out, self.quality, self.max_items, limit, self.fresh)
 
     def _time_limits(self, plan: Plan) -> dict[str, float]:
         """By tile: what was asked for, else what its type declares."""
@@ -166,7 +176,12 @@ class Execution:
         """Whether the caller, or somebody elsewhere, has asked the run to end."""
 
         def stop() -> bool:
-            if self.asked or self.cancelled():
+            if self.asked:
+                return True
+            if self.cancelled():
+                self.asked = True
+                if isinstance(self.executor, Remote):  # whose workers look there
+                    self.store.ask_to_cancel(run_id)
                 return True
             if time.monotonic() - self._looked > _LOOK_S:
                 self._looked = time.monotonic()

@@ -19,6 +19,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Literal
 
+from engine.settings import settings
+
 __all__ = ["Lane", "Pool", "Work", "cores", "shared_pool"]
 
 Work = Callable[[], None]
@@ -225,11 +227,15 @@ class Lane:
 
 
 def shared_pool() -> Pool:
-    """The pool of this process: an encode for every two cores, and half of the memory for them."""
+    """The pool of this process, as the settings say when it is first needed: by default an encode for every
+    two cores, and half of the memory for them.
+    """
     return _pool_of(os.getpid())
 
 
 @cache
 def _pool_of(_process: int) -> Pool:
     """A process that was forked has no threads of its parent's pool: it has a pool of its own."""
-    return Pool(max(2, cores()), max(1, cores() // 2), _memory() // 2)
+    asked = settings()
+    memory = asked.encode_memory_mb * 1_000_000 if asked.encode_memory_mb else _memory() // 2
+    return Pool(max(2, cores()), asked.encodes or max(1, cores() // 2), memory)

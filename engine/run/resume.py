@@ -16,6 +16,7 @@ from engine.run.events import Event, RunResumed
 from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.record import RunRecord, fold
 from engine.run.recorder import Recorder
+from engine.run.remote import Remote
 from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
@@ -36,7 +37,7 @@ def resume(
     out: str | Path | None = None,
     on_event: Callable[[Event], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    executor: Executor | None = None,
+    executor: Executor | Remote | None = None,
     render_timeout_s: float | None = None,
     tile_timeout_s: float | None = None,
     fetch_rules: FetchRules | None = None,

@@ -63,30 +63,28 @@ class EventLog:
         more = self._beside[1] if self._beside is not None and self._beside[0]() else None
         if not self._waiting and more is None:
             return
-        from engine.database import documents, events, expressions, items, runs
+        from engine.database import documents, events, expressions, insert_rows, items, runs
 
         told, made, nodes = [], [], []
-        begun = [] if self._seq else [{"run_id": self._run_id}]
-        beside = [
-            {"run_id": self._run_id, "name": name, "body": body} for name, body in self._documents.items()
-        ]
+        run_id = self._run_id
+        beside = [(run_id, name, body) for name, body in self._documents.items()]
         for seq, event in enumerate(self._waiting, self._seq):
-            told.append({"run_id": self._run_id, "seq": seq, "body": write_event(event).decode()})
+            told.append((run_id, seq, write_event(event).decode()))
             if isinstance(event, ItemMade) and not self._shelf.holds(event.item):
                 new, body = self._shelf.add(event.item)
-                nodes += [{"run_id": self._run_id, "place": place, "body": one} for place, one in new]
-                one = event.item
-                made.append({"run_id": self._run_id, "node": one.node, "place": one.index, "body": body})
+                nodes += [(run_id, place, one) for place, one in new]
+                made.append((run_id, event.item.node, event.item.index, body))
         with self._database.write() as connection:
+            if not self._seq:
+                connection.execute(runs.insert().values(run_id=run_id))
             for table, rows in (
-                (runs, begun),
                 (documents, beside),
                 (events, told),
                 (expressions, nodes),
                 (items, made),
             ):
                 if rows:
-                    connection.execute(table.insert(), rows)
+                    insert_rows(connection, table, rows)
             if more is not None:
                 more(connection)
         self._seq += len(told)

@@ -180,6 +180,10 @@ class TileCache:
         self._waiting, self._wanted = [], []
         return left
 
+    def is_urgent(self) -> bool:
+        """Whether a tile waits for what is to be written, or may work at once."""
+        return bool(self._wanted or self._claimed or self._found)
+
     # what a tile at work says
 
     def note_answer(self, node: str, question: str, about: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.shapes import Shape
 
-__all__ = ["NoFigure", "dask_synchronous", "hamilton", "networkx_sort", "versions"]
+__all__ = ["NoFigure", "dask_synchronous", "dask_threads", "hamilton", "networkx_sort", "versions"]
 
 
 class NoFigure(Exception):
@@ -52,12 +52,24 @@ def dask_synchronous(shape: Shape) -> int:
         from dask.local import get_sync
     except ImportError:
         raise NoFigure("not installed: pip install '.[bench]'") from None
+    return _dask(shape, get_sync)
 
+
+def dask_threads(shape: Shape) -> int:
+    """The same on a pool of threads."""
+    try:
+        from dask.threaded import get
+    except ImportError:
+        raise NoFigure("not installed: pip install '.[bench]'") from None
+    return _dask(shape, get)
+
+
+def _dask(shape: Shape, get: Any) -> int:
     tasks = {
         ("Mirror", node): (_tile, *(("Mirror", parent) for parent in parents))
         for node, parents in shape.parents().items()
     }
-    return len(get_sync(tasks, [("Mirror", node) for node in shape.leaves()]))
+    return len(get(tasks, [("Mirror", node) for node in shape.leaves()]))
 
 
 def hamilton(shape: Shape) -> int:
