@@ -33,6 +33,7 @@ from engine.cli.options import (
     UnknownTiles,
     Workspace,
 )
+from engine.cli.seeing import register
 from engine.cli.settings import settings
 from engine.cli.store import store
 
@@ -488,6 +489,7 @@ def upload(
 
 
 app.command()(estimate)
+register(app)
 
 app.add_typer(settings, name="settings")
 app.add_typer(store, name="store")

@@ -22,7 +22,7 @@ from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.renders import RenderCache, render_key
 from engine.run.store import RunStore
-from engine.run.working import Delivered, Stopped
+from engine.run.working import Delivered, RenderWatch, Stopped
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -115,7 +115,9 @@ class RunDelivery:
     def close(self) -> None:
         self._scratch.cleanup()
 
-    def deliver(self, item: Item, progress: Callable[[float], None], stopped: Stopped) -> Delivered:
+    def deliver(
+        self, item: Item, progress: Callable[[float], None], stopped: Stopped, watch: RenderWatch
+    ) -> Delivered:
         """Render an item, store it, copy it out.
 
         Raises
@@ -133,21 +135,25 @@ class RunDelivery:
             progress=progress,
             timeout_s=self.timeout_s,
             target=self._target,
+            watch=watch,
         )
         name = f"{self._names[item.node]}-{item.index + 1}"
         scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
 
         def make() -> tuple[Asset, dict[str, Any]]:
             made = renderer.render(item.value, scratch)
+            if watch.kills:
+                raise RenderError("crashes, though no ffmpeg is needed")
             asset = self.library.take(made.path, f"{name}{scratch.suffix}")
             return asset, {
                 "commands": [list(command) for command in made.commands],
                 "measured": made.measured,
                 "render": made.made.to_dict() if made.made else None,
+                **({"scripts": watch.scripts} if watch.scripts else {}),
             }
 
         key = render_key(item.value, renderer.target, self._types)
-        known = self.renders.once(key, make, stopped)
+        known = self.renders.once(key, make, stopped, fresh=watch.kills)
         if stopped():
             raise Cancelled("the run was cancelled")
         path, picture = self._place(name, known.asset.path, known.asset.thumbnail)

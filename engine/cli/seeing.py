@@ -1,0 +1,65 @@
+"""`tessera logs`: what happened in a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.options import Json, RunName, Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from engine.run.logs import Entry
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to an app."""
+    app.command()(logs)
+
+
+def logs(
+    wanted: RunName,
+    node: Annotated[
+        str | None, typer.Argument(metavar="NODE", help="Only what is about this tile (id or name).")
+    ] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Tell what happened in a run, in order, with the ffmpeg commands of its renders to paste into a shell.
+
+    What of a command is gone, so that it differs from what ran or cannot run again, stands beside it.
+    """
+    from engine.cli.output import OK, clean, put, put_json
+    from engine.cli.workspace import found_run
+    from engine.run.logs import log_of
+    from engine.run.record import fold
+    from engine.run.seeing import node_of
+
+    store, run_id = found_run(wanted, workspace)
+    events = list(store.events(run_id))
+    record = fold(events)
+    entries = log_of(events, None if node is None else node_of(record, node).id)
+    if as_json:
+        put_json({"run_id": run_id, "entries": [entry.to_dict() for entry in entries]})
+    else:
+        put(clean("\n".join(_lines(list(entries), list(record.nodes)))))
+    return OK
+
+
+def _lines(entries: list[Entry], nodes: list[str]) -> Iterator[str]:
+    """Each entry on a line; commands each on a line of its own, so that they can be copied."""
+    from engine.text import short_ids
+
+    short = short_ids(nodes)
+    for entry in entries:
+        who = f"{entry.name} {short[entry.node]}: " if entry.node in short else ""
+        took = f" ({entry.seconds:.3f} s)" if entry.seconds is not None else ""
+        text = "\n    ".join(entry.text.rstrip().splitlines())
+        yield f"{entry.elapsed:10.3f}  {who}{text}{took}"
+        for command in entry.commands:
+            yield from (f"# {note}" for note in command.notes)
+            yield ("" if command.runs else "# cannot be run again: ") + command.line
