@@ -1,7 +1,8 @@
-"""`tessera logs`: what happened in a run."""
+"""`tessera logs` and `trace`: what happened in a run."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ __all__ = ["register"]
 def register(app: typer.Typer) -> None:
     """Add the commands to an app."""
     app.command()(logs)
+    app.command()(trace)
 
 
 def logs(
@@ -47,6 +49,32 @@ def logs(
         put_json({"run_id": run_id, "entries": [entry.to_dict() for entry in entries]})
     else:
         put(clean("\n".join(_lines(list(entries), list(record.nodes)))))
+    return OK
+
+
+def trace(
+    wanted: RunName,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The trace.")] = Path("trace.json"),
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Write a run as a trace, to be opened at ui.perfetto.dev or chrome://tracing.
+
+    It shows tiles, items, outputs and ffmpeg processes, and what waited, in Chrome's trace event format.
+    """
+    import json
+
+    from engine.cli.output import OK, put, put_json
+    from engine.cli.workspace import found_run
+    from engine.inputs.library import write_atomically
+    from engine.run.trace import trace_of
+
+    store, run_id = found_run(wanted, workspace)
+    made = trace_of(store.events(run_id))
+    write_atomically(out, json.dumps(made, ensure_ascii=False) + "\n")
+    spans = sum(one["ph"] == "X" for one in made["traceEvents"])
+    told = {"run_id": run_id, "trace": str(out), "spans": spans}
+    put_json(told) if as_json else put(f"{out}: {spans} spans; ui.perfetto.dev opens it")
     return OK
 
 
