@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from engine.run.logs import Entry
 
-__all__ = ["register"]
+__all__ = ["add_seeing"]
 
 
-def register(app: typer.Typer) -> None:
+def add_seeing(app: typer.Typer) -> None:
     """Add the commands to an app."""
     app.command()(logs)
     app.command()(trace)

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from engine.cli.output import clean, put
 from engine.text import count as plural
-from engine.text import seconds_of, short_ids, shown, span_of
+from engine.text import part_in_words, seconds_of, short_ids, shown, span_of
 
 if TYPE_CHECKING:
     from engine.graph.plan import Plan
@@ -127,9 +127,12 @@ def _absent(changes: Mapping[str, Any]) -> list[str]:
 def _headline(record: Mapping[str, Any], simulated: bool) -> Text:
     name = f"{record['agent_name']}: " if record["agent_name"] else ""
     status = Text(record["status"].replace("_", " "), style=_COLOURS.get(record["status"], ""))
+    told = "".join(f"; --fail {one}" for one in record.get("faults", ()))
+    if record.get("part"):
+        told = f"; {part_in_words(record['part'])}{told}"
     if simulated:
-        return Text.assemble(clean(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status)
-    return Text.assemble(clean(name), "run ", record["run_id"], " ", status)
+        return Text.assemble(clean(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, told)
+    return Text.assemble(clean(name), "run ", record["run_id"], " ", status, told)
 
 
 def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool) -> Table:

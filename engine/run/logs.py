@@ -23,9 +23,9 @@ from engine.run.events import (
     RunStarted,
 )
 from engine.run.pasting import Pasted, paste
-from engine.text import count, seconds_of
+from engine.text import count, part_in_words, seconds_of
 
-__all__ = ["Entry", "log_of", "part_in_words"]
+__all__ = ["Entry", "log_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +192,3 @@ def _began(event: RunStarted) -> str:
     if event.part is not None:
         told += f"; {part_in_words(event.part)}"
     return told + "".join(f"; --fail {one}" for one in event.faults)
-
-
-def part_in_words(part: Mapping[str, Any]) -> str:
-    """Which part of an agent ran.
-
-    >>> part_in_words({"part": "from", "agent_node_id": "a", "of": "r"})
-    'only from a on, the rest as in run r'
-    """
-    node, of = part["agent_node_id"], f", the rest as in run {part['of']}" if part["of"] else ""
-    return {"until": f"only up to {node}", "from": f"only from {node} on", "only": f"only {node}"}[
-        part["part"]
-    ] + of

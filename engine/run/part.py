@@ -104,7 +104,9 @@ def part_of_run(
     """
     kind, node = _asked(plan, until, since, only)
     if of is not None and kind in (None, "until"):
-        raise RequestError([Fault("", "request", "the run that a part is of goes with from or only a tile")])
+        raise RequestError(
+            [Fault("", "request", "an earlier run is given, but not from which tile on, nor only which tile")]
+        )
     if kind is None:
         return Part(plan, {})
     if kind == "until":
