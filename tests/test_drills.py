@@ -1,4 +1,4 @@
-"""Drills (`--fail`): tiles and renders suffer a fault on purpose, and the record says that it was on purpose."""
+"""Drills (`--fail`): tiles and renders suffer a fault on purpose, and the record says so."""
 
 from __future__ import annotations
 
