@@ -43,16 +43,17 @@ def asked(workspace: Path) -> dict[str, Any]:
 
 
 def frames(record: RunRecord, node: int) -> list[Any]:
-    return [take_apart(output.path).frames for output in record.outputs if output.node == uid(node)]  # type: ignore[arg-type]
+    paths = [output.path for output in record.outputs if output.node == uid(node) and output.path]
+    return [take_apart(path).frames for path in paths]
 
 
 def test_up_to_a_tile_nothing_after_it_runs_and_its_items_are_the_outputs(tmp_path: Path) -> None:
     record = made(tmp_path, until="Reframe")
     assert [*record.nodes] == [uid(0), uid(1), uid(2)]
     assert [output.node for output in record.outputs] == [uid(2)] * 2
-    assert all(
-        probe(output.path).picture.height > probe(output.path).picture.width for output in record.outputs
-    )  # type: ignore[arg-type,union-attr]
+    pictures = [probe(output.path).picture for output in record.outputs if output.path]
+    assert len(pictures) == 2
+    assert all(picture is not None and picture.height > picture.width for picture in pictures)
     assert record.to_dict()["part"] == {"part": "until", "agent_node_id": uid(2), "of": None}
 
 
@@ -129,7 +130,7 @@ def test_the_command_takes_agent_and_request_from_the_earlier_run(
     assert main([*line, "--quality", "draft", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert len(record["outputs"]) == 2
-    assert all(one["width"] * 5 == one["height"] * 4 for one in record["outputs"])
+    assert all(one["width"] / one["height"] == pytest.approx(0.8, abs=0.02) for one in record["outputs"])
     assert record["part"]["part"] == "from"
     assert main(["show", "latest", *place]) == 0
     assert f"only from {uid(2)} on, the rest as in run" in capsys.readouterr().out.splitlines()[0]

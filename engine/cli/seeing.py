@@ -1,4 +1,4 @@
-"""`tessera logs` and `trace`: what happened in a run."""
+"""`tessera logs`, `trace` and `preview`: what happened in a run, and what went through it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def add_seeing(app: typer.Typer) -> None:
     """Add the commands to an app."""
     app.command()(logs)
     app.command()(trace)
+    app.command()(preview)
 
 
 def logs(
@@ -75,6 +76,39 @@ def trace(
     spans = sum(one["ph"] == "X" for one in made["traceEvents"])
     told = {"run_id": run_id, "trace": str(out), "spans": spans}
     put_json(told) if as_json else put(f"{out}: {spans} spans; ui.perfetto.dev opens it")
+    return OK
+
+
+def preview(
+    wanted: RunName,
+    node: Annotated[
+        str, typer.Argument(metavar="NODE[:INDEX]", help="A tile: all its items, or the INDEX-th, from 1.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A folder for the drafts.")] = Path(
+        "preview"
+    ),
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Render what a tile of a run made as small drafts, although the run did not render it.
+
+    The run is left as it is.
+    """
+    from engine.cli.given import home_of
+    from engine.cli.interrupt import cancel_on_interrupt
+    from engine.cli.output import OK, log, put_json
+    from engine.cli.workspace import found_run
+    from engine.run.preview import preview as render
+
+    _store, run_id = found_run(wanted, workspace)
+    with cancel_on_interrupt(log) as cancelled:
+        made = render(home_of(workspace), run_id, node, out, cancelled)
+    if as_json:
+        put_json({"run_id": run_id, "previews": [one.to_dict() for one in made]})
+        return OK
+    from engine.cli.tables import preview_table, show
+
+    show([preview_table([one.to_dict() for one in made])])
     return OK
 
 

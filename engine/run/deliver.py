@@ -9,23 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Cancelled, MediaError, RenderError, WorkspaceError
+from engine.errors import Cancelled, MediaError, RenderError
 from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
-from engine.media.compile import Located
-from engine.media.expr import NO_SOURCE, Image
+from engine.media.expr import NO_SOURCE
 from engine.media.info import MediaInfo
 from engine.media.item import Item, describe, digest_of, kept_of
 from engine.media.render import Renderer, media_type, suffix_of
 from engine.media.target import target_of
 from engine.node import derived_id
+from engine.run.leaves import locator, painter
 from engine.run.renders import RenderCache, render_key
 from engine.run.store import RunStore
 from engine.run.working import Delivered, RenderWatch, Stopped
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
+    pass
 
 __all__ = ["RunDelivery", "output_record"]
 
@@ -129,8 +129,8 @@ class RunDelivery:
         """
         render_id = derived_id(self.run_id, item.node, item.index)
         renderer = Renderer(
-            self._locate,
-            self._paint,
+            locator(self.library),
+            painter(self._types),
             cancelled=stopped,
             progress=progress,
             timeout_s=self.timeout_s,
@@ -174,21 +174,6 @@ class RunDelivery:
                 **known.facts,
             )
         )
-
-    def _locate(self, asset_id: str) -> Located:
-        asset = self.library.get(asset_id)
-        if asset is None:
-            raise WorkspaceError(f"asset {asset_id} is no longer in the workspace")
-        return Located(asset.path, asset.info)
-
-    def _paint(self, leaf: Image) -> PillowImage:
-        kind = self._types[leaf.arg("type_id")]
-        picture: PillowImage = kind.painters[leaf.arg("painter")](
-            leaf.width, leaf.height, **dict(leaf.arg("values"))
-        )
-        if picture.size != (leaf.width, leaf.height):
-            raise RenderError(f"{kind.name} drew {picture.size}, not {leaf.width}×{leaf.height}")
-        return picture
 
     def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
         """Put an output where the user finds it: in `out`, else in the run's own folder."""

@@ -127,9 +127,9 @@ class _Told:
             self.spans.append(_Span("waits", self._name(node), since, self.now, self._args(node)))
             self.running[node] = _Span("tiles", self._name(node), self.now, self.now, self._args(node))
         elif event.status in FINAL:
-            if (since := self.queued.pop(node, None)) is not None:
+            if node in self.queued:
                 args = self._args(node, status=event.status.value)
-                self.spans.append(_Span("waits", self._name(node), since, self.now, args))
+                self.spans.append(_Span("waits", self._name(node), self.queued.pop(node), self.now, args))
             self._ended(node, {"status": event.status.value, "message": event.message})
 
     def _ended(self, node: str, args: dict[str, Any]) -> None:
