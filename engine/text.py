@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["bytes_of", "clean", "count", "one_line", "seconds_of", "short_ids", "shown", "span_of"]
+__all__ = [
+    "bytes_of",
+    "clean",
+    "count",
+    "one_line",
+    "part_in_words",
+    "seconds_of",
+    "short_ids",
+    "shown",
+    "span_of",
+]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters but tab and newline, and those that turn the direction of writing."""
@@ -44,6 +54,17 @@ def count(number: int, what: str) -> str:
     ('1 tile', '1,200 tiles')
     """
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def part_in_words(part: Mapping[str, Any]) -> str:
+    """Which part of an agent ran.
+
+    >>> part_in_words({"part": "from", "agent_node_id": "a", "of": "r"})
+    'only from a on, the rest as in run r'
+    """
+    node, of = part["agent_node_id"], f", the rest as in run {part['of']}" if part["of"] else ""
+    words = {"until": f"only up to {node}", "from": f"only from {node} on", "only": f"only {node}"}
+    return words[part["part"]] + of
 
 
 def seconds_of(milliseconds: float) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.bundles import add_bundles
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
@@ -19,12 +20,15 @@ from engine.cli.options import (
     Executor,
     Facts,
     FactsOut,
+    Faults,
     Given,
     Ignore,
     Inputs,
     Json,
+    Of,
+    Only,
+    OnlyOrFacts,
     OptionalAgent,
-    Originals,
     PlanFile,
     Prices,
     QualityName,
@@ -34,13 +38,16 @@ from engine.cli.options import (
     RunName,
     Scheduler,
     Set,
+    Since,
     Stubs,
     TileTimeout,
     Unknown,
     UnknownTiles,
+    Until,
     Workspace,
 )
 from engine.cli.resume import resume
+from engine.cli.seeing import add_seeing
 from engine.cli.settings import settings
 from engine.cli.store import store
 
@@ -96,6 +103,11 @@ def run(
     ] = None,
     plan_file: PlanFile = None,
     stubs: Stubs = None,
+    faults: Faults = None,
+    until: Until = None,
+    since: Since = None,
+    only: Only = None,
+    of: Of = None,
     facts_out: FactsOut = None,
     quality: QualityName = None,
     tile_timeout: TileTimeout = None,
@@ -115,17 +127,28 @@ def run(
     from engine.cli.output import refuse
 
     given = None
-    if plan_file is None and agent is None and replay is None:
-        raise refuse("give an AGENT, or --plan, or --replay")
+    if plan_file is None and agent is None and replay is None and of is None:
+        raise refuse("give an AGENT, or --plan, or --replay, or --of a run")
     if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
         raise refuse(
             "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
         )
+    part = commands.Part(until, since, only, of)
     if plan_file is None:
+        if replay is None:
+            agent, request = part.completed(agent, request, workspace, needs_request=not inputs)
         given = Given.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
     kept = commands.Kept(not no_cache, record, replay)
     options = commands.RunOptions(
-        out, tuple(stubs or ()), facts_out, allow_private, quality, tile_timeout, kept
+        out,
+        tuple(stubs or ()),
+        facts_out,
+        allow_private,
+        quality,
+        tile_timeout,
+        kept,
+        tuple(faults or ()),
+        part,
     )
     crew = commands.Crew(executor, scheduler)
     return commands.run(given, plan_file, workspace, options, crew, as_json=as_json)
@@ -150,20 +173,11 @@ def simulate(
     facts: Facts = None,
     stubs: Stubs = None,
     assume: Assume = False,
-    until: Annotated[
-        str | None, typer.Option("--until", metavar="NODE", help="Only this tile and all that it needs.")
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--from", metavar="NODE", help="Only this tile and all after it; needs --of."),
-    ] = None,
-    only: Annotated[
-        str | None,
-        typer.Option("--only", metavar="NODE", help="This tile alone, fed by --of or the facts for `*`."),
-    ] = None,
-    of: Annotated[
-        str | None, typer.Option("--of", metavar="RUN", help="The run that gives what reaches the part.")
-    ] = None,
+    faults: Faults = None,
+    until: Until = None,
+    since: Since = None,
+    only: OnlyOrFacts = None,
+    of: Of = None,
     sweep: Annotated[
         Path | None,
         typer.Option("--sweep", metavar="REQUESTS.JSONL", help="Simulate each line; a result a line out."),
@@ -188,7 +202,7 @@ def simulate(
     from engine.cli import commands, stands
 
     given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = stands.Standing(facts, tuple(stubs or ()), assume, until, since, only, of)
+    standing = stands.Standing(facts, tuple(stubs or ()), assume, until, since, only, of, tuple(faults or ()))
     if sweep is not None:
         return stands.sweep(given, standing, sweep, workers)
     virtual = stands.Virtual(workers, costs, prices, balance)
@@ -221,31 +235,7 @@ def shrink(
     return stands.shrink(agent, request, command, out, as_json=as_json)
 
 
-@app.command()
-def bundle(
-    wanted: RunName,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle.")] = Path("run.zip"),
-    media: Annotated[
-        bool, typer.Option("--media", help="Pack small drafts of the inputs and outputs as well.")
-    ] = False,
-    originals: Originals = False,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> int:
-    """Pack a run into one file that simulates anywhere, without secrets."""
-    from engine.cli import stands
-
-    return stands.bundle(wanted, workspace, out, media=media, originals=originals, as_json=as_json)
-
-
-@app.command()
-def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")], as_json: Json = False
-) -> int:
-    """Simulate the run of a bundle, from what it holds alone; `tessera run --replay` runs it."""
-    from engine.cli import stands
-
-    return stands.replay(file, as_json=as_json)
+add_bundles(app)
 
 
 @app.command()
@@ -474,6 +464,7 @@ def upload(
 
 app.command()(estimate)
 app.command()(resume)
+add_seeing(app)
 
 app.add_typer(settings, name="settings")
 app.add_typer(store, name="store")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,16 @@ from engine.cli.crew import Crew
 from engine.cli.given import document, explained, home_of, plan_of, prepare, recorded_given
 from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
-from engine.cli.output import OK, put, put_json, warn
+from engine.cli.output import OK, put, put_json, refuse, warn
 from engine.cli.progress import watcher
 from engine.cli.stands import Standing, Virtual, exit_code, recorded, simulated, stubs_of
+from engine.cli.workspace import found_run
 
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
 
-__all__ = ["Crew", "Kept", "RunOptions", "plan", "run", "simulate", "validate"]
+__all__ = ["Crew", "Kept", "Part", "RunOptions", "plan", "run", "simulate", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,37 @@ class Kept:
     cache: bool = True
     record: Path | None = None
     replay: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The options of `tessera run` that take a part of an agent, as they were typed."""
+
+    until: str | None = None
+    since: str | None = None
+    only: str | None = None
+    of: str | None = None
+
+    def completed(
+        self, agent: str | None, request: str | None, workspace: Path | None, *, needs_request: bool
+    ) -> tuple[str, str | None]:
+        """The agent and the request: those of the earlier run where they are not given."""
+        if self.of is None:
+            if self.since is not None or self.only is not None:
+                raise refuse(f"{'--from' if self.since is not None else '--only'} NODE needs --of RUN")
+            assert agent is not None
+            return agent, request
+        if self.since is None and self.only is None:
+            raise refuse("--of RUN goes with --from NODE or --only NODE")
+        store, run_id = found_run(self.of, workspace)
+        if agent is None:
+            agent = store.document(run_id, "agent.json")
+            if agent is None:
+                raise refuse(f"run {run_id} has no agent kept with it: give AGENT")
+        planned = store.document(run_id, "plan.json") if request is None and needs_request else None
+        if planned is not None:
+            request = json.dumps(_read_plan(planned).request.to_dict())
+        return agent, request
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +74,8 @@ class RunOptions:
     quality: str | None = None
     tile_timeout_s: float | None = None
     kept: Kept = Kept()
+    faults: tuple[str, ...] = ()
+    part: Part = Part()
 
 
 def run(
@@ -68,6 +103,8 @@ def run(
             "quality": options.quality,
             "tile_timeout_s": options.tile_timeout_s,
             **asdict(options.kept),
+            "faults": options.faults,
+            **asdict(options.part),
         }
         if given is not None and options.kept.replay is not None:
             given = recorded_given(given, options.kept.replay)

@@ -20,10 +20,14 @@ __all__ = [
     "Executor",
     "Facts",
     "FactsOut",
+    "Faults",
     "Given",
     "Ignore",
     "Inputs",
     "Json",
+    "Of",
+    "Only",
+    "OnlyOrFacts",
     "OptionalAgent",
     "Originals",
     "PlanFile",
@@ -36,10 +40,12 @@ __all__ = [
     "RunName",
     "Scheduler",
     "Set",
+    "Since",
     "Stubs",
     "TileTimeout",
     "Unknown",
     "UnknownTiles",
+    "Until",
     "Workspace",
 ]
 
@@ -82,7 +88,7 @@ OptionalAgent = Annotated[
     str | None,
     typer.Argument(
         metavar="AGENT",
-        help="The agent: a path, `-` for stdin, or JSON text; none with --plan or --replay.",
+        help="The agent: a path, `-` for stdin, or JSON text; not with --plan, --replay or --of.",
     ),
 ]
 Request = Annotated[
@@ -145,6 +151,30 @@ Costs = Annotated[
 ]
 Balance = Annotated[
     str | None, typer.Option("--balance", metavar="N", help="The credits that there are for the run.")
+]
+Faults = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail",
+        metavar="NODE[:item][=error|hang|crash|transient][@attempt]",
+        help="A drill: what a tile, or the render of one of its items, suffers. Repeatable.",
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="NODE", help="Only this tile and all that it needs.")
+]
+Since = Annotated[
+    str | None, typer.Option("--from", metavar="NODE", help="Only this tile and all after it; needs --of.")
+]
+Only = Annotated[
+    str | None, typer.Option("--only", metavar="NODE", help="This tile alone, fed by what --of made.")
+]
+OnlyOrFacts = Annotated[
+    str | None,
+    typer.Option("--only", metavar="NODE", help="This tile alone, fed by --of or the facts for `*`."),
+]
+Of = Annotated[
+    str | None, typer.Option("--of", metavar="RUN", help="The run that gives what reaches the part.")
 ]
 Workspace = Annotated[
     Path | None,

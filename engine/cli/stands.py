@@ -46,6 +46,7 @@ class Standing:
     since: str | None = None
     only: str | None = None
     of: str | None = None
+    faults: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self != Standing()
@@ -97,6 +98,7 @@ def simulated(
             prepared.request,
             facts=document(standing.facts),
             stubs=stubs_of(standing.stubs),
+            faults=standing.faults,
             assume=standing.assume,
             until=standing.until,
             since=standing.since,

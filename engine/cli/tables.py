@@ -17,12 +17,12 @@ from rich.text import Text
 
 from engine.cli.output import clean, put
 from engine.text import count as plural
-from engine.text import seconds_of, short_ids, shown, span_of
+from engine.text import part_in_words, seconds_of, short_ids, shown, span_of
 
 if TYPE_CHECKING:
     from engine.graph.plan import Plan
 
-__all__ = ["plan_tables", "record_tables", "runs_table", "show", "table"]
+__all__ = ["plan_tables", "preview_table", "record_tables", "runs_table", "show", "table"]
 
 _PIPE_WIDTH = 4096
 """Columns where no terminal says: wide enough that nothing is cut."""
@@ -127,9 +127,12 @@ def _absent(changes: Mapping[str, Any]) -> list[str]:
 def _headline(record: Mapping[str, Any], simulated: bool) -> Text:
     name = f"{record['agent_name']}: " if record["agent_name"] else ""
     status = Text(record["status"].replace("_", " "), style=_COLOURS.get(record["status"], ""))
+    told = "".join(f"; --fail {one}" for one in record.get("faults", ()))
+    if record.get("part"):
+        told = f"; {part_in_words(record['part'])}{told}"
     if simulated:
-        return Text.assemble(clean(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status)
-    return Text.assemble(clean(name), "run ", record["run_id"], " ", status)
+        return Text.assemble(clean(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, told)
+    return Text.assemble(clean(name), "run ", record["run_id"], " ", status, told)
 
 
 def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool) -> Table:
@@ -220,6 +223,15 @@ def _items(items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Tabl
         parents = ", ".join(_ref(parent, names) for parent in item["parents"])
         rows.append((_ref(item, names), *_described(item), item["why"], parents))
     return table(("item", "kind", "size", "fps", "duration", "sound", "why", "made from"), rows)
+
+
+def preview_table(previews: Iterable[Mapping[str, Any]]) -> Table:
+    """Drafts of items, and what the items themselves are."""
+    rows = [
+        (str(one["path"]), f"{one['node_type_name']} #{one['index'] + 1}", *_described(one), one["why"])
+        for one in previews
+    ]
+    return table(("draft", "of", "kind", "size", "fps", "duration", "sound", "why"), rows)
 
 
 def _ref(item: Mapping[str, Any], names: Mapping[str, str]) -> str:

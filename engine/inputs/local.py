@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from engine.agent import AgentTemplate, Tile, read_json
 from engine.errors import Fault, RequestError, TesseraError
@@ -87,7 +87,20 @@ def find_node(template: AgentTemplate, text: str) -> Tile:
     raise RequestError([Fault("", "request", what)])
 
 
-def meant(tiles: Iterable[Tile], text: str) -> list[Tile]:
+class _Called(Protocol):
+    """What has an id and a name: a tile, or what a record says of one."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+_Any = TypeVar("_Any", bound=_Called)
+
+
+def meant(tiles: Iterable[_Any], text: str) -> list[_Any]:
     """The tiles that a text means: that of this id, else those of this name, else those whose ids begin so.
 
     Case, spaces, underscores and hyphens of names do not count.

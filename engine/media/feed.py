@@ -8,13 +8,13 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from engine.errors import Cancelled, RenderError, TesseraError
 from engine.media.command import FEED_OUTPUT, Command, PictureFeed, Reel, SoundFeed, Take
-from engine.media.ffmpeg import Finished, run_ffmpeg
+from engine.media.ffmpeg import UNWATCHED, Finished, Watch, run_ffmpeg
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,10 @@ def run_command(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     timeout_s: float | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Finished:
-    """Run a command in `folder`, its scripts written there, its feeds running beside it.
+    """Run a command in `folder`, its scripts written there, its feeds running beside it. `watch` looks on at
+    all processes.
 
     Raises
     ------
@@ -48,39 +50,38 @@ def run_command(
     Cancelled
         `cancelled()` became true.
     """
-    return _run(command, folder, {}, progress, cancelled, timeout_s)
+    return _run(command, {}, progress, _Around(folder, cancelled, timeout_s, watch))
 
 
 def _run(
     command: Command,
-    folder: Path,
     pipes: Mapping[str, int],
     progress: Callable[[float], None] | None,
-    cancelled: Callable[[], bool],
-    timeout_s: float | None,
+    around: _Around,
 ) -> Finished:
     """`pipes`: names in the arguments → file descriptors that go to the process."""
     pipes = dict(pipes)
     feeders: list[_Feeder] = []
     for feed in command.feeds:
         pipes[feed.name], into = _pipe()
-        around = _Around(folder, cancelled, timeout_s)
         if isinstance(feed, SoundFeed):
             feeders.append(_SoundFeeder(feed, into, around))
         else:
             feeders.append(_PictureFeeder(feed, into, around))
     args = [f"pipe:{pipes[arg]}" if arg in pipes else arg for arg in command.args]
     try:
-        _write_scripts(command, folder, pipes)
+        _write_scripts(command, around.folder, pipes)
         for feeder in feeders:
             feeder.start()
         finished = run_ffmpeg(
             args,
             progress=progress,
-            cancelled=cancelled,
-            timeout_s=timeout_s,
-            cwd=folder,
+            cancelled=around.cancelled,
+            timeout_s=around.timeout_s,
+            cwd=around.folder,
             pipes=tuple(pipes.values()),
+            watch=around.watch,
+            scripts=dict(command.scripts),
         )
     except RenderError:
         _raise_first(feeders)
@@ -125,6 +126,7 @@ class _Around:
     folder: Path
     cancelled: Callable[[], bool]
     timeout_s: float | None
+    watch: Watch
 
 
 class _Feeder(threading.Thread):
@@ -196,7 +198,7 @@ class _Feeder(threading.Thread):
         def stopped() -> bool:
             return self._stopped.is_set() or enough() or around.cancelled()
 
-        finished = _run(command, around.folder, {FEED_OUTPUT: into}, None, stopped, around.timeout_s)
+        finished = _run(command, {FEED_OUTPUT: into}, None, replace(around, cancelled=stopped))
         self.commands += [*finished.fed, finished.command]
 
 

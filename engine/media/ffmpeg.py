@@ -9,16 +9,17 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from engine.errors import Cancelled, RenderError
+from engine.errors import Cancelled, RenderError, TesseraError
 from engine.media.lifeline import Lifeline
 
-__all__ = ["Finished", "ffmpeg_path", "ffmpeg_version", "run_ffmpeg"]
+__all__ = ["UNWATCHED", "Finished", "Process", "Watch", "ffmpeg_path", "ffmpeg_version", "run_ffmpeg"]
 
 _STDERR_LINES = 400
 _POLL_S = 0.05
@@ -68,6 +69,32 @@ class Finished:
     fed: tuple[tuple[str, ...], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """An ffmpeg process that has ended: its whole command, the scripts that this names (name → text), when it
+    began (Unix time, seconds), how long it ran (seconds), and what went wrong, if something did.
+    """
+
+    command: tuple[str, ...]
+    began: float
+    seconds: float
+    error: str | None = None
+    scripts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Watch:
+    """Looks on at ffmpeg processes, from any thread. This one does nothing."""
+
+    def begun(self, pid: int) -> None:
+        """One has begun; its process group has this number."""
+
+    def ended(self, process: Process) -> None:
+        """One has ended, however."""
+
+
+UNWATCHED = Watch()
+
+
 def run_ffmpeg(
     args: Sequence[str],
     *,
@@ -76,6 +103,8 @@ def run_ffmpeg(
     timeout_s: float | None = None,
     cwd: Path | None = None,
     pipes: tuple[int, ...] = (),
+    watch: Watch = UNWATCHED,
+    scripts: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run ffmpeg to its end, in a process group of its own that does not outlive this process.
 
@@ -89,6 +118,8 @@ def run_ffmpeg(
         Asked about 20 times a second; once it is true the process group is killed.
     pipes
         File descriptors that go over to the process: closed here once it has started, or could not be.
+    watch, scripts
+        Who looks on, and the texts of the scripts in `cwd`, for whoever does.
 
     Raises
     ------
@@ -100,10 +131,8 @@ def run_ffmpeg(
     lifeline = Lifeline()
     try:
         process = _started(args, lifeline, cwd, pipes)
-        try:
+        with _watched(process, watch, scripts or {}):
             return _finished(process, progress, cancelled, timeout_s)
-        finally:
-            _kill(process)
     finally:
         lifeline.cut()
 
@@ -130,6 +159,25 @@ def _started(
             os.close(pipe)
     lifeline.tie(process.pid)
     return process
+
+
+@contextlib.contextmanager
+def _watched(process: subprocess.Popen[str], watch: Watch, scripts: Mapping[str, str]) -> Iterator[None]:
+    """Have a process looked on at; it does not outlive this."""
+    assert isinstance(process.args, tuple)
+    began, clock, error = time.time(), time.monotonic(), None
+    try:
+        watch.begun(process.pid)
+        yield
+    except Cancelled:
+        error = "it was stopped"
+        raise
+    except TesseraError as wrong:
+        error = str(wrong)
+        raise
+    finally:
+        _kill(process)
+        watch.ended(Process(process.args, began, time.monotonic() - clock, error, scripts))
 
 
 def _finished(

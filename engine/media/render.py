@@ -17,7 +17,7 @@ from engine.media.compile import Command, Gain, Located, Resolver, Target, compi
 from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.feed import run_command
-from engine.media.ffmpeg import Finished
+from engine.media.ffmpeg import UNWATCHED, Finished, Watch
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.levels import Leveller
 from engine.media.optimise import optimise
@@ -101,6 +101,8 @@ class Renderer:
         As in `run_ffmpeg`; progress is a fraction of the whole, 0–1.
     timeout_s
         For each ffmpeg process, and for copying.
+    watch
+        Looks on at the ffmpeg processes.
     """
 
     locate: Callable[[str], Located]
@@ -109,6 +111,7 @@ class Renderer:
     progress: Callable[[float], None] = lambda _fraction: None
     timeout_s: float | None = None
     target: Target = field(default_factory=Target)
+    watch: Watch = UNWATCHED
 
     def render(self, value: Value, output: Path) -> Rendered:
         """Render a value into `output`. The file appears whole or not at all.
@@ -209,7 +212,12 @@ class Renderer:
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
     ) -> Finished:
         return run_command(
-            command, folder, progress=progress, cancelled=self.cancelled, timeout_s=self.timeout_s
+            command,
+            folder,
+            progress=progress,
+            cancelled=self.cancelled,
+            timeout_s=self.timeout_s,
+            watch=self.watch,
         )
 
     def _image(self, image: Image, output: Path) -> Rendered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Executor
 from decimal import Decimal
 from pathlib import Path
@@ -14,27 +14,29 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
-from engine.inputs.facts import MediaFacts, read_facts
+from engine.inputs.facts import read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
-from engine.inputs.resolve import Resolved, ResolvedInput, by_node, resolve_inputs
+from engine.inputs.resolve import Resolved, by_node, resolve_inputs
 from engine.jsontext import json_text
-from engine.masking import masked, masked_url
-from engine.media.item import Item, describe
+from engine.masking import masked
+from engine.media.item import Item
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
+from engine.run.drills import Drill, read_drills
 from engine.run.events import EPOCH, Event, RunStarted
 from engine.run.executing import Execution, check_ffmpeg, now
-from engine.run.part import Part, from_tile, only_tile, until_tile
+from engine.run.part import part_of_record, part_of_run
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.remote import Remote
 from engine.run.store import RunStore
-from engine.run.stubs import StubbedTile, find_tile, read_stubs
-from engine.run.working import Deliver, Delivered, InlineExecutor, LocalCrew, Stopped, Worker
+from engine.run.stubs import StubbedTile, read_stubs
+from engine.run.told import input_record, triggered_by
+from engine.run.working import Deliver, Delivered, InlineExecutor, LocalCrew, RenderWatch, Stopped, Worker
 from engine.settings import default_catalogue, settings
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def simulate(
     *,
     facts: Any = None,
     stubs: Mapping[str, Any] | None = None,
+    faults: Iterable[str] = (),
     assume: bool = False,
     until: str | None = None,
     since: str | None = None,
@@ -82,6 +85,9 @@ def simulate(
     stubs
         What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node
         by id, unique beginning of one or unique name; see `engine.run.stubs.Stub`.
+    faults
+        A drill: what tiles, and renders of items, are made to suffer, each as
+        `NODE[:item][=error|hang|crash|transient][@attempt]`; see `engine.run.drills.read_drills`.
     assume
         Where nothing tells of speech, assume it by a synthetic model (`engine.analysis.assumed`); the record
         says so.
@@ -118,12 +124,14 @@ def simulate(
     decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
     most = check_items(decided, max_items)
     stubbed = read_stubs(stubs, decided, None)
-    part = _part(decided, known, until, since, only, of)
+    part = part_of_record(decided, known, until, since, only, of)
     decided = part.plan
+    drills = read_drills(faults, decided)
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
     record = Recorder(on_event)
     run_id = _simulated_id(decided)
-    record.emit(_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
+    started = _started(decided, resolved, run_id, "simulate", EPOCH, stubbed, faults=drills, part=part.told)
+    record.emit(started)
     worker = Worker(
         Answers(library, known, lambda: False, assume=assume),
         _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
@@ -142,6 +150,7 @@ def simulate(
         clock=lambda: 0.0,
         stubs=stubbed,
         given=part.given,
+        drills=drills,
     )
     coordinator.run()
     if coordinator.unanswered:
@@ -167,6 +176,11 @@ def run(
     request: Any = None,
     *,
     stubs: Mapping[str, Any] | None = None,
+    faults: Iterable[str] = (),
+    until: str | None = None,
+    since: str | None = None,
+    only: str | None = None,
+    of: str | None = None,
     inputs: Iterable[LocalInput | str | Path] = (),
     workspace: str | Path | None = None,
     out: str | Path | None = None,
@@ -190,6 +204,11 @@ def run(
     ----------
     agent, request, stubs, inputs, max_items
         As in `simulate`; local files are stored in the workspace, and what a stub makes needs files.
+    faults
+        As in `simulate`; they come before what is kept of other runs, and a resume does not know of them.
+    until, since, only, of
+        A part of the agent, as in `simulate`: `of` is an earlier run of this workspace (an id, a unique
+        beginning of one, or `latest`), whose items reach the part as they are.
     workspace
         Where assets, renders and records are kept; by default `TESSERA_WORKSPACE`, else `.tessera`.
     out
@@ -242,7 +261,9 @@ def run(
     agent, request = world.given(agent, request, inputs=bool(inputs))
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
-    check_executable(decided, stubbed)
+    part = part_of_run(decided, store, until, since, only, of)
+    decided, drills = part.plan, read_drills(faults, part.plan)
+    check_executable(decided, stubbed, part.given)
     check_ffmpeg()
     most = check_items(decided, max_items)
     if record is not None:
@@ -265,16 +286,21 @@ def run(
         quality,
         tile_timeout_s=tile_timeout_s,
         fresh=not cache,
+        given=part.given,
+        drills=drills,
     )
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json(), **world.kept()}
         if decided.template is not None:
             kept["agent.json"] = json_text(decided.template.to_dict(), 1) + "\n"
         kept["quality"] = quality
+        if part.told is not None:
+            kept["part.json"] = part.to_json()
         if target is not None:
             kept["out"] = str(target.absolute())
         recorder = Recorder(on_event, store.begin(run_id, kept))
-        recorder.emit(_started(decided, resolved, run_id, "run", now(), stubbed))
+        started = _started(decided, resolved, run_id, "run", now(), stubbed, faults=drills, part=part.told)
+        recorder.emit(started)
         recorder.commit()
         ended = execution.run(decided, recorder)
     if facts_out is not None:
@@ -310,36 +336,18 @@ def _plan(
     return plan(agent, request, catalogue=known, unknown_tiles=unknown_tiles)
 
 
-def _part(
-    decided: Plan,
-    facts: Mapping[str, MediaFacts],
-    until: str | None,
-    since: str | None,
-    only: str | None,
-    of: Mapping[str, Any] | RunRecord | None,
-) -> Part:
-    """The part of a plan that is asked for; the whole where none is."""
-    record = of.to_dict() if isinstance(of, RunRecord) else of
-    asked = [name for name in (until, since, only) if name is not None]
-    if len(asked) > 1:
-        raise RequestError([Fault("", "request", "give one of until, since and only")])
-    if until is not None:
-        return until_tile(decided, find_tile(decided, until).id)
-    if since is not None:
-        if record is None:
-            raise RequestError([Fault("", "request", "since a tile: of which run? Give its record")])
-        return from_tile(decided, find_tile(decided, since).id, record)
-    if only is not None:
-        return only_tile(decided, find_tile(decided, only).id, record, facts)
-    return Part(decided, {})
-
-
-def check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile]) -> None:
-    """Refuse a plan with tiles that cannot be run yet and for which no stub stands in, by name."""
+def check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile], given: Container[str] = ()) -> None:
+    """Refuse a plan with tiles that cannot be run yet and for which no stub stands in, by name. What `given`
+    tiles make is there already.
+    """
     faults = []
     for node in decided.order:
         tile = decided.tile(node)
-        if not tile.type.executable() and not (node in stubbed and stubbed[node].replaces_work()):
+        if (
+            node not in given
+            and not tile.type.executable()
+            and not (node in stubbed and stubbed[node].replaces_work())
+        ):
             what = (
                 f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
             )
@@ -404,7 +412,15 @@ def _simulated_id(decided: Plan) -> str:
 
 
 def _started(
-    decided: Plan, resolved: Resolved, run_id: str, mode: Any, at: str, stubbed: Iterable[str]
+    decided: Plan,
+    resolved: Resolved,
+    run_id: str,
+    mode: Any,
+    at: str,
+    stubbed: Iterable[str],
+    *,
+    faults: Iterable[Drill] = (),
+    part: dict[str, Any] | None = None,
 ) -> RunStarted:
     nodes: list[dict[str, Any]] = []
     shared: dict[str, dict[str, Any]] = {}
@@ -434,58 +450,21 @@ def _started(
         mode=mode,
         agent={"id": decided.agent_id, "name": decided.agent_name},
         nodes=tuple(nodes),
-        inputs=tuple(_input_record(one) for one in resolved.inputs),
+        inputs=tuple(input_record(one) for one in resolved.inputs),
         warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
         changes=decided.changes.to_dict(),
         request=masked(decided.request.to_dict()),
-        triggered_by=_triggered_by(resolved, at),
+        triggered_by=triggered_by(resolved, at),
         stubs=tuple(stubbed),
+        faults=tuple(drill.text for drill in faults),
+        part=part,
     )
-
-
-def _triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
-    """What the contract's section 4 says of a run of a YouTube URL: the first of its inputs that is one."""
-    for one in resolved.inputs:
-        about = one.source.look.about if one.source is not None else None
-        if about is not None and one.ref.form == "youtube_url":
-            return {
-                "type": "youtube",
-                "channel_id": about.channel_id,
-                "video_id": about.id,
-                "video_title": about.title,
-                "video_url": about.url,
-                "triggered_at": at,
-                "trigger_id": None,
-            }
-    return None
-
-
-def _input_record(one: ResolvedInput) -> dict[str, Any]:
-    clip = one.media.clip
-    about = one.source.look.about if one.source is not None else None
-    info = one.source.look.source_info if one.source is not None else None
-    small = one.asset.thumbnail if one.asset is not None else None
-    return {
-        "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
-        "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
-        "thumbnail_url": small.absolute().as_uri() if small is not None else None,
-        "agent_node_id": one.node,
-        "form": one.ref.form,
-        "key": masked_url(one.ref.key),
-        "name": one.media.name,
-        "origin": one.origin,
-        "metered_ms": one.metered_ms,
-        "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
-        **describe(one.media.video),
-        **({"about": about.to_dict()} if about is not None else {}),
-        **({"source_info": dict(info)} if info is not None else {}),
-    }
 
 
 def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:
     """Delivers descriptions: what a simulation has for outputs."""
 
-    def deliver(item: Item, _progress: Callable[[float], None], _stopped: Stopped) -> Delivered:
+    def deliver(item: Item, _progress: Any, _stopped: Stopped, _watch: RenderWatch) -> Delivered:
         seen(item)
         render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, EPOCH))

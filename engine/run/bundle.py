@@ -139,5 +139,15 @@ def replay(path: Path) -> RunRecord:
         A tile asks what the run did not learn.
     """
     bundle = read_bundle(path)
+    told = bundle.record.get("part") or {}
+    node = told.get("agent_node_id")
+    since, only = (node if told.get("part") == kind else None for kind in ("from", "only"))
     with tempfile.TemporaryDirectory(prefix="tessera-replay-") as nowhere:
-        return simulate(bundle.plan, facts=bundle.facts, workspace=Path(nowhere) / "none")
+        return simulate(
+            bundle.plan,
+            facts=bundle.facts,
+            since=since,
+            only=only,
+            of=bundle.record if since or only else None,
+            workspace=Path(nowhere) / "none",
+        )

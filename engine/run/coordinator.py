@@ -15,7 +15,9 @@ from engine.context import InputMedia
 from engine.errors import QuestionError
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
+from engine.media.ffmpeg import Process
 from engine.media.item import Item
+from engine.run.drills import Drill, drills_of, missed
 from engine.run.events import (
     Answered,
     Event,
@@ -27,6 +29,7 @@ from engine.run.events import (
     OutputMade,
     Progress,
     RunFinished,
+    process_ran,
 )
 from engine.run.order import Order
 from engine.run.status import FINAL, NodeStatus, run_status
@@ -74,6 +77,8 @@ class Coordinator:
         Of a run that goes on: what is done.
     cache
         The work of tiles that is kept; None keeps none.
+    drills
+        What tiles and renders are made to suffer.
     """
 
     def __init__(
@@ -93,7 +98,9 @@ class Coordinator:
         given: Mapping[str, tuple[Item, ...]] | None = None,
         earlier: Earlier | None = None,
         cache: TileCache | None = None,
+        drills: Sequence[Drill] = (),
     ) -> None:
+        self.drills = drills
         self.cache = cache
         self.plan, self.sources, self.crew = plan, sources, crew
         self.emit, self.commit, self.now = emit, commit, now
@@ -108,7 +115,8 @@ class Coordinator:
         self.handlers: dict[str, Callable[..., None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
-        self.started: dict[str, float] = {}
+        self.started: dict[Key, float] = {}
+        self.queued: dict[Key, float] = {}
         self.renders: dict[str, Renders] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.unanswered: list[tuple[str, QuestionError]] = []
@@ -155,11 +163,15 @@ class Coordinator:
 
     def _handle(self, what: str, key: Key, *told: Any) -> None:
         """Take in one message; of a job that has ended nothing is heard any more."""
+        if what == "process":
+            self._note_process(key, *told)
+            return
         task = self.under_way.find(key)
         if task is not None:
             self.handlers[what](task.job, *told)
 
     def _start(self, job: Job) -> None:
+        self.queued[job.key] = self.clock()
         self.due.append(self.under_way.add(job))
 
     def _give_up_late(self) -> None:
@@ -267,8 +279,11 @@ class Coordinator:
             self.stubs.get(node),
             self.given.get(node),
             self.ranks.get(node, 0.0),
+            drills_of(self.drills, node),
         )
-        if self.cache is None or job.given is not None or job.stub is not None:
+        if job.drills and self.cache is not None:
+            self.emit(NodeWork(at=self.now(), node=node, how="ran", why=f"by {job.drills[0].by}"))
+        if self.cache is None or job.given is not None or job.stub is not None or job.drills:
             self._start(job)
             return
         self.under_way.add(job)
@@ -320,6 +335,8 @@ class Coordinator:
             self.cache.keep(node, items)
         for item in items:
             self.emit(ItemMade(at=self.now(), node=node, item=item))
+        for told in missed(self.drills, node, len(items)):
+            self.emit(NodeLog(at=self.now(), node=node, message=told))
         outputs = self._outputs_of(node, items, job.inputs)
         if not outputs:
             self._end(node, NodeStatus.COMPLETED)
@@ -329,7 +346,7 @@ class Coordinator:
         self.renders[node] = Renders(outputs)
         rank = self.ranks.get(node, 0.0)
         for item in outputs:
-            self._start(RenderJob((node, item.ref), item, rank))
+            self._start(RenderJob((node, item.ref), item, rank, drills_of(self.drills, *item.ref)))
 
     def _on_failed(self, job: TileJob, message: str) -> None:
         if job.key not in self.started:  # its worker was lost before it said anything
@@ -344,7 +361,18 @@ class Coordinator:
         self._end(job.key, NodeStatus.CANCELLED, "the run was cancelled")
 
     def _on_render_started(self, job: RenderJob) -> None:
+        self.started[job.key] = self.clock()
         self.under_way.begun(job)
+
+    def _waited(self, key: Key) -> float:
+        """How long a job stood in the queue, in seconds."""
+        begun = self.started.get(key)
+        return round(begun - self.queued[key], 6) if begun is not None else 0.0
+
+    def _note_process(self, key: Key, ran: Process) -> None:
+        """An ffmpeg process of a render has ended; it may be that of one that was given up."""
+        assert isinstance(key, tuple)
+        self.emit(process_ran(self.now(), key, ran))
 
     def _on_output_progress(self, job: RenderJob, fraction: float) -> None:
         node = node_of(job)
@@ -353,12 +381,26 @@ class Coordinator:
 
     def _on_output(self, job: RenderJob, made: Delivered, seconds: float) -> None:
         self.made_outputs += 1
-        self.emit(OutputMade(at=self.now(), by=node_of(job), output=made.output, seconds=seconds))
+        waited = self._waited(job.key)
+        self.emit(
+            OutputMade(at=self.now(), by=node_of(job), output=made.output, seconds=seconds, waited=waited)
+        )
         self._output_ended(job)
 
     def _on_output_failed(self, job: RenderJob, message: str) -> None:
         node, item = node_of(job), job.item
-        self.emit(OutputFailed(at=self.now(), by=node, node=item.node, index=item.index, message=message))
+        begun = self.started.get(job.key)
+        self.emit(
+            OutputFailed(
+                at=self.now(),
+                by=node,
+                node=item.node,
+                index=item.index,
+                message=message,
+                seconds=round(self.clock() - begun, 6) if begun is not None else 0.0,
+                waited=self._waited(job.key),
+            )
+        )
         told = f"output {item.index + 1} of {item.node}: {message}"
         self.renders[node].failures.append((self.order.place[item.node], item.index, told))
         self._output_ended(job)

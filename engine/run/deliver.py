@@ -9,23 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Cancelled, MediaError, RenderError, WorkspaceError
+from engine.errors import Cancelled, MediaError, RenderError
 from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
-from engine.media.compile import Located
-from engine.media.expr import NO_SOURCE, Image
+from engine.media.expr import NO_SOURCE
 from engine.media.info import MediaInfo
 from engine.media.item import Item, describe, digest_of, kept_of
 from engine.media.render import Renderer, media_type, suffix_of
 from engine.media.target import target_of
 from engine.node import derived_id
+from engine.run.leaves import locator, painter
 from engine.run.renders import RenderCache, render_key
 from engine.run.store import RunStore
-from engine.run.working import Delivered, Stopped
+from engine.run.working import Delivered, RenderWatch, Stopped
 
 if TYPE_CHECKING:
-    from PIL.Image import Image as PillowImage
+    pass
 
 __all__ = ["RunDelivery", "output_record"]
 
@@ -115,7 +115,9 @@ class RunDelivery:
     def close(self) -> None:
         self._scratch.cleanup()
 
-    def deliver(self, item: Item, progress: Callable[[float], None], stopped: Stopped) -> Delivered:
+    def deliver(
+        self, item: Item, progress: Callable[[float], None], stopped: Stopped, watch: RenderWatch
+    ) -> Delivered:
         """Render an item, store it, copy it out.
 
         Raises
@@ -127,27 +129,31 @@ class RunDelivery:
         """
         render_id = derived_id(self.run_id, item.node, item.index)
         renderer = Renderer(
-            self._locate,
-            self._paint,
+            locator(self.library),
+            painter(self._types),
             cancelled=stopped,
             progress=progress,
             timeout_s=self.timeout_s,
             target=self._target,
+            watch=watch,
         )
         name = f"{self._names[item.node]}-{item.index + 1}"
         scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
 
         def make() -> tuple[Asset, dict[str, Any]]:
             made = renderer.render(item.value, scratch)
+            if watch.kills:
+                raise RenderError("crashes, though no ffmpeg is needed")
             asset = self.library.take(made.path, f"{name}{scratch.suffix}")
             return asset, {
                 "commands": [list(command) for command in made.commands],
                 "measured": made.measured,
                 "render": made.made.to_dict() if made.made else None,
+                **({"scripts": watch.scripts} if watch.scripts else {}),
             }
 
         key = render_key(item.value, renderer.target, self._types)
-        known = self.renders.once(key, make, stopped)
+        known = self.renders.once(key, make, stopped, fresh=watch.kills)
         if stopped():
             raise Cancelled("the run was cancelled")
         path, picture = self._place(name, known.asset.path, known.asset.thumbnail)
@@ -168,21 +174,6 @@ class RunDelivery:
                 **known.facts,
             )
         )
-
-    def _locate(self, asset_id: str) -> Located:
-        asset = self.library.get(asset_id)
-        if asset is None:
-            raise WorkspaceError(f"asset {asset_id} is no longer in the workspace")
-        return Located(asset.path, asset.info)
-
-    def _paint(self, leaf: Image) -> PillowImage:
-        kind = self._types[leaf.arg("type_id")]
-        picture: PillowImage = kind.painters[leaf.arg("painter")](
-            leaf.width, leaf.height, **dict(leaf.arg("values"))
-        )
-        if picture.size != (leaf.width, leaf.height):
-            raise RenderError(f"{kind.name} drew {picture.size}, not {leaf.width}×{leaf.height}")
-        return picture
 
     def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
         """Put an output where the user finds it: in `out`, else in the run's own folder."""

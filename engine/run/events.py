@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, TypeAdapter
 
 from engine.run.status import NodeStatus, RunStatus
+
+if TYPE_CHECKING:
+    from engine.media.ffmpeg import Process
 
 __all__ = [
     "EPOCH",
@@ -27,10 +31,12 @@ __all__ = [
     "NodeWork",
     "OutputFailed",
     "OutputMade",
+    "ProcessRan",
     "Progress",
     "RunFinished",
     "RunResumed",
     "RunStarted",
+    "process_ran",
     "read_event",
     "write_event",
 ]
@@ -56,7 +62,10 @@ class Event:
 
 @dataclass(slots=True, kw_only=True)
 class RunStarted(Event):
-    """The first event: what runs, with which inputs."""
+    """The first event: what runs, with which inputs.
+
+    `part`: which part of the agent, and of which run it takes the rest; `faults`: the drills that it suffers.
+    """
 
     event: Literal["run_started"] = "run_started"
     run_id: str
@@ -69,6 +78,8 @@ class RunStarted(Event):
     request: dict[str, Any]
     triggered_by: dict[str, Any] | None = None
     stubs: tuple[str, ...] = ()
+    part: dict[str, Any] | None = None
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,23 +122,47 @@ class ItemMade(Event):
 
 @dataclass(slots=True, kw_only=True)
 class OutputMade(Event):
-    """An output of the run is there. `by`: the tile whose work it was to deliver it."""
+    """An output of the run is there. `by`: the tile whose work it was to deliver it. `seconds`: how long that
+    took; `waited`: how long it had stood in the queue before.
+    """
 
     event: Literal["output_made"] = "output_made"
     by: str
     output: dict[str, Any]
     seconds: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
 class OutputFailed(Event):
-    """An output could not be rendered."""
+    """An output could not be rendered. `seconds`, `waited`: as of one that is there."""
 
     event: Literal["output_failed"] = "output_failed"
     by: str
     node: str
     index: int
     message: str
+    seconds: float = 0.0
+    waited: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class ProcessRan(Event):
+    """An ffmpeg process of a render has ended. Of no account for the state of the run.
+
+    `by`: the tile that delivers; `node`, `index`: the item; `scripts`: texts of files that the command names;
+    `began`: when; `error`: what went wrong, if something did.
+    """
+
+    event: Literal["process_ran"] = "process_ran"
+    by: str
+    node: str
+    index: int
+    command: tuple[str, ...]
+    scripts: dict[str, str]
+    began: str
+    seconds: float
+    error: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,6 +228,7 @@ AnyEvent = Annotated[
     | ItemMade
     | OutputMade
     | OutputFailed
+    | ProcessRan
     | Progress
     | DownloadProgress
     | NodeLog
@@ -201,6 +237,22 @@ AnyEvent = Annotated[
     Field(discriminator="event"),
 ]
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyEvent)
+
+
+def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> ProcessRan:
+    """The event that an ffmpeg process of this render has ended."""
+    by, (node, index) = key
+    return ProcessRan(
+        at=at,
+        by=by,
+        node=node,
+        index=index,
+        command=ran.command,
+        scripts=dict(ran.scripts),
+        began=datetime.fromtimestamp(ran.began, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+        seconds=round(ran.seconds, 6),
+        error=ran.error,
+    )
 
 
 def read_event(line: str | bytes) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -17,11 +17,13 @@ from engine.graph.plan import Plan
 from engine.inputs.library import Library
 from engine.inputs.resolve import Resolved, by_node
 from engine.media.ffmpeg import ffmpeg_path
+from engine.media.item import Item
 from engine.media.target import target_of
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator
 from engine.run.crew import PooledCrew
 from engine.run.deliver import RunDelivery
+from engine.run.drills import Drill
 from engine.run.learned import facts_of
 from engine.run.pool import shared_pool
 from engine.run.ranks import ranks
@@ -80,6 +82,10 @@ class Execution:
         The longest that any tile's own work, and any render, may take, in place of what tiles declare.
     fresh
         Whether tiles are to work, and outputs to be rendered, although both are kept.
+    given
+        The items of tiles whose work is taken as done.
+    drills
+        What tiles and renders are made to suffer.
     """
 
     library: Library
@@ -94,6 +100,8 @@ class Execution:
     quality: str = "standard"
     fresh: bool = False
     tile_timeout_s: float | None = None
+    given: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
+    drills: Sequence[Drill] = ()
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
 
@@ -144,8 +152,10 @@ class Execution:
                 stubs=self.stubs,
                 ranks=ranks(plan, sources),
                 time_limits=limits,
+                given=self.given,
                 earlier=earlier,
                 cache=cache,
+                drills=self.drills,
             )
             with crew.hear(coordinator.messages.put) if isinstance(crew, RemoteCrew) else nullcontext():
                 coordinator.run()

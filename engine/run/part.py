@@ -1,8 +1,12 @@
-"""Parts of a plan: up to a tile, from a tile on, or one tile alone, with what reaches it given."""
+"""Parts of a plan: up to a tile, from a tile on, or one tile alone, with what reaches it given.
+
+In a simulation what reaches it are descriptions, made of a record; in a run the items of an earlier run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -15,16 +19,143 @@ from engine.inputs.facts import MediaFacts
 from engine.media.expr import Image, Picture, Sound, even
 from engine.media.item import Audio, Item, Project, Value, Video
 from engine.node import Kind
+from engine.run.record import RunRecord
+from engine.run.store import RunStore
+from engine.run.stubs import find_tile
 
-__all__ = ["Part", "from_tile", "only_tile", "until_tile"]
+__all__ = [
+    "Part",
+    "from_tile",
+    "given_again",
+    "only_tile",
+    "part_of_record",
+    "part_of_run",
+    "until_tile",
+]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a plan, and the items of those tiles whose work is taken as done."""
+    """A part of a plan, and the items of those tiles whose work is taken as done.
+
+    Attributes
+    ----------
+    told
+        What the record says of it: `{"part": "until" | "from" | "only", "agent_node_id", "of"}`, `of` being
+        the run that the items are of. None: the part is the whole.
+    """
 
     plan: Plan
     given: Mapping[str, tuple[Item, ...]]
+    told: dict[str, Any] | None = None
+
+    def to_json(self) -> str:
+        """What a resume needs to know of it."""
+        return json.dumps({**(self.told or {}), "given": [*self.given]})
+
+
+def part_of_record(
+    plan: Plan,
+    facts: Mapping[str, MediaFacts],
+    until: str | None,
+    since: str | None,
+    only: str | None,
+    of: Mapping[str, Any] | RunRecord | None,
+) -> Part:
+    """The part of a plan that a simulation is asked for; the whole where none is.
+
+    Raises
+    ------
+    RequestError
+        More than one is asked for, there is no such tile, or nothing tells what reaches it.
+    """
+    record = of.to_dict() if isinstance(of, RunRecord) else of
+    kind, node = _asked(plan, until, since, only)
+    if kind is None:
+        return Part(plan, {})
+    run_id = record.get("run_id") if record is not None and kind != "until" else None
+    if kind == "until":
+        part = until_tile(plan, node)
+    elif kind == "only":
+        part = only_tile(plan, node, record, facts)
+    elif record is None:
+        raise RequestError([Fault("", "request", "since a tile: of which run? Give its record")])
+    else:
+        part = from_tile(plan, node, record)
+    return replace(part, told={"part": kind, "agent_node_id": node, "of": run_id})
+
+
+def part_of_run(
+    plan: Plan,
+    store: RunStore,
+    until: str | None,
+    since: str | None,
+    only: str | None,
+    of: str | RunRecord | None,
+) -> Part:
+    """The part of a plan that a run is asked for; the whole where none is.
+
+    Raises
+    ------
+    RequestError
+        As of a simulation.
+    WorkspaceError
+        There is no such run.
+    """
+    kind, node = _asked(plan, until, since, only)
+    if of is not None and kind in (None, "until"):
+        raise RequestError(
+            [Fault("", "request", "an earlier run is given, but not from which tile on, nor only which tile")]
+        )
+    if kind is None:
+        return Part(plan, {})
+    if kind == "until":
+        return replace(until_tile(plan, node), told={"part": kind, "agent_node_id": node, "of": None})
+    if of is None:
+        raise RequestError([Fault("", "request", f"{kind} a tile: of which run?")])
+    run_id = of.run_id if isinstance(of, RunRecord) else store.find(of)
+    kept = set(reachable(plan.graph, [node])) if kind == "from" else {node}
+    # Their own parents are in that run, not in this one.
+    items = {
+        maker: tuple(replace(one, parents=()) for one in made) for maker, made in store.items(run_id).items()
+    }
+    part = _with_given(plan, kept, items, run_id)
+    return replace(part, told={"part": kind, "agent_node_id": node, "of": run_id})
+
+
+def given_again(text: str | None, store: RunStore, done: Container[str]) -> dict[str, tuple[Item, ...]]:
+    """The items that a part was given, for a run that goes on; `text` is what `Part.to_json` wrote.
+
+    Raises
+    ------
+    RequestError
+        Those of a tile that is not `done` are no longer there.
+    """
+    told = json.loads(text) if text is not None else {"given": []}
+    if not told["given"]:
+        return {}
+    items = store.items(told["of"])
+    lacking = [node for node in told["given"] if node not in items and node not in done]
+    if lacking:
+        what = f"the run is part of {told['of']}, which holds no items of {', '.join(lacking)} any more"
+        raise RequestError([Fault("", "request", what)])
+    return {
+        node: tuple(replace(one, parents=()) for one in items[node])
+        for node in told["given"]
+        if node in items
+    }
+
+
+def _asked(plan: Plan, until: str | None, since: str | None, only: str | None) -> tuple[str | None, str]:
+    """Which part is asked for, and its tile."""
+    named = {"until": until, "from": since, "only": only}
+    asked = [(kind, name) for kind, name in named.items() if name is not None]
+    if len(asked) > 1:
+        raise RequestError([Fault("", "request", "give one of until, since and only")])
+    if not asked:
+        return None, ""
+    kind, name = asked[0]
+    return kind, find_tile(plan, name).id
 
 
 def until_tile(plan: Plan, node: str) -> Part:
@@ -47,7 +178,7 @@ def from_tile(plan: Plan, node: str, record: Mapping[str, Any]) -> Part:
         The record holds no items of a tile that feeds this part.
     """
     kept = reachable(plan.graph, [node])
-    return _with_given(plan, kept, record)
+    return _with_given(plan, kept, items_of(record), str(record.get("run_id")))
 
 
 def only_tile(
@@ -62,7 +193,7 @@ def only_tile(
         There is neither a record with the items nor a fact for `"*"`.
     """
     if record is not None:
-        return _with_given(plan, {node}, record)
+        return _with_given(plan, {node}, items_of(record), str(record.get("run_id")))
     stated = facts.get("*")
     given = {}
     for before in plan.graph.pred[node]:
@@ -81,27 +212,29 @@ def only_tile(
             "sources": [],
         }
         given[before] = (Item(before, 0, _value(f"facts:{before}", described), (), "from facts"),)
-    return Part(_sliced(plan, {node, *given}), given)
+    return Part(_sliced(plan, {node, *given}, given), given)
 
 
-def _with_given(plan: Plan, kept: Iterable[str], record: Mapping[str, Any]) -> Part:
+def _with_given(plan: Plan, kept: Iterable[str], items: Mapping[str, tuple[Item, ...]], run_id: str) -> Part:
     kept = set(kept)
     feeding = {before for node in kept for before in plan.graph.pred[node]} - kept
-    items = items_of(record)
-    missing = [node for node in feeding if node not in items]
+    missing = [node for node in plan.order if node in feeding and node not in items]
     if missing:
         names = ", ".join(f"{plan.tile(node).name} {node}" for node in missing)
-        raise RequestError([Fault("", "request", f"run {record.get('run_id')} holds no items of {names}")])
+        raise RequestError([Fault("", "request", f"run {run_id} holds no items of {names}")])
     given = {node: items[node] for node in feeding}
-    return Part(_sliced(plan, kept | feeding), given)
+    return Part(_sliced(plan, kept | feeding, given), given)
 
 
-def _sliced(plan: Plan, nodes: set[str]) -> Plan:
+def _sliced(plan: Plan, nodes: set[str], given: Container[str] = ()) -> Plan:
+    """These tiles alone; those whose items are given need no inputs."""
     return replace(
         plan,
         graph=copy_graph(plan.graph, nodes),
         order=tuple(node for node in plan.order if node in nodes),
-        inputs=tuple(binding for binding in plan.inputs if binding.node in nodes),
+        inputs=tuple(
+            binding for binding in plan.inputs if binding.node in nodes and binding.node not in given
+        ),
     )
 
 

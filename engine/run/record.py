@@ -259,6 +259,8 @@ class RunRecord:
             "triggered_by": self.start.triggered_by,
             "mode": self.start.mode,
             "stubs": list(self.start.stubs),
+            "faults": list(self.start.faults),
+            "part": self.start.part,
             "agent_name": self.start.agent["name"],
             "nodes": [node.to_dict() for node in self.nodes.values()],
             "warnings": list(self.warnings),

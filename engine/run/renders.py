@@ -63,6 +63,8 @@ class RenderCache:
         key: str,
         make: Callable[[], tuple[Asset, Mapping[str, Any]]],
         cancelled: Callable[[], bool] = lambda: False,
+        *,
+        fresh: bool = False,
     ) -> KnownRender:
         """The render of this key, made only where it is not there.
 
@@ -72,6 +74,8 @@ class RenderCache:
         ----------
         make
             Makes and stores it: its asset, and what is to be said of it.
+        fresh
+            Make it although it is there.
 
         Raises
         ------
@@ -81,7 +85,7 @@ class RenderCache:
             The workspace cannot be written.
         """
         with self._alone(key, cancelled):
-            known = None if self.fresh else self._known(key)
+            known = None if self.fresh or fresh else self._known(key)
             if known is not None:
                 return known
             asset, facts = make()

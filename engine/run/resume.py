@@ -14,6 +14,7 @@ from engine.inputs.resolve import resolve_inputs
 from engine.run.api import check_executable, check_items, writable
 from engine.run.events import Event, RunResumed
 from engine.run.executing import Execution, check_ffmpeg, now
+from engine.run.part import given_again
 from engine.run.record import RunRecord, fold
 from engine.run.recorder import Recorder
 from engine.run.remote import Remote
@@ -68,7 +69,9 @@ def resume(
         decided = _plan_of(store, run_id, before)
         stubbed = read_stubs(stubs, decided, library.add)
         _check_stubs(before, stubbed)
-        check_executable(decided, stubbed)
+        done = {node for node, one in before.nodes.items() if one.status is NodeStatus.COMPLETED}
+        given = given_again(store.document(run_id, "part.json"), store, done)
+        check_executable(decided, stubbed, given)
         check_ffmpeg()
         world = world_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
@@ -84,6 +87,7 @@ def resume(
             render_timeout_s,
             store.document(run_id, "quality") or "standard",
             tile_timeout_s=tile_timeout_s,
+            given=given,
         )
         for name, text in world.kept().items():
             store.save_document(run_id, name, text)

@@ -6,21 +6,26 @@ given (`Job`) and what it tells (`Message`) are values; the coordinator alone ma
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from engine.context import InputMedia
-from engine.errors import Cancelled, QuestionError, TesseraError, TileError, TransientError
+from engine.errors import Cancelled, MediaError, QuestionError, RenderError, TesseraError, TransientError
 from engine.graph.model import Tile
+from engine.media.ffmpeg import Process, Watch
 from engine.media.item import Item
 from engine.run.answers import Answers, TileContext
-from engine.run.stubs import Attempt, StubbedTile
+from engine.run.drills import Drill, struck, suffer
+from engine.run.stubs import StubbedTile
 from engine.run.tiles import run_tile
 
 __all__ = [
@@ -34,6 +39,7 @@ __all__ = [
     "Message",
     "Put",
     "RenderJob",
+    "RenderWatch",
     "Stopped",
     "TileJob",
     "Worker",
@@ -63,8 +69,31 @@ class Delivered:
     output: dict[str, Any]
 
 
-Deliver = Callable[[Item, Callable[[float], None], Stopped], Delivered]
-"""Makes an output of an item: (item, progress, stopped) → its record."""
+class RenderWatch(Watch):
+    """Tells of the ffmpeg processes of a render; in a drill, kills them.
+
+    Attributes
+    ----------
+    scripts
+        The texts of the files that their commands name.
+    """
+
+    def __init__(self, told: Callable[[Process], None], *, kills: bool = False) -> None:
+        self._told, self.kills = told, kills
+        self.scripts: dict[str, str] = {}
+
+    def begun(self, pid: int) -> None:
+        if self.kills:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def ended(self, process: Process) -> None:
+        self.scripts.update(process.scripts)
+        self._told(process)
+
+
+Deliver = Callable[[Item, Callable[[float], None], Stopped, RenderWatch], Delivered]
+"""Makes an output of an item: (item, progress, stopped, watch) → its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +110,8 @@ class TileJob:
         What it has made before, or is taken to have made: then it does not work.
     rank
         The greater, the sooner it is to be begun.
+    drills
+        What it is made to suffer.
     """
 
     key: str
@@ -90,15 +121,17 @@ class TileJob:
     stub: StubbedTile | None = None
     given: tuple[Item, ...] | None = None
     rank: float = 0.0
+    drills: tuple[Drill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """The render of one output. `rank` as of a tile's work."""
+    """The render of one output. `rank` and `drills` as of a tile's work."""
 
     key: tuple[str, tuple[str, int]]
     item: Item
     rank: float = 0.0
+    drills: tuple[Drill, ...] = ()
 
 
 Job = TileJob | RenderJob
@@ -173,14 +206,34 @@ class Worker:
     def _attempts(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
         """Work, tried again where it failed for this time only. It is told the number of the attempt."""
         for number in range(1, _MOST_ATTEMPTS):
-            _go_on(stopped)
             try:
-                return work(number)
+                return self._drilled(job, number, stopped, put, work)
             except TransientError as error:
                 put(("log", job.key, f"attempt {number} of {_MOST_ATTEMPTS} failed: {error}"))
                 self._pause(number, stopped)
+        return self._drilled(job, _MOST_ATTEMPTS, stopped, put, work)
+
+    def _drilled(
+        self, job: Job, number: int, stopped: Stopped, put: Put, work: Callable[[int], _Made]
+    ) -> _Made:
+        """Work, or suffer the drill that is meant for this attempt. In a real run the crash of a render is
+        that of its ffmpeg.
+        """
         _go_on(stopped)
-        return work(_MOST_ATTEMPTS)
+        drill = struck(job.drills, number)
+        if drill is not None:
+            put(("log", job.key, f"{drill.by} strikes, attempt {number}"))
+            if not self._kills(job, number):
+                suffer(drill.fault, drill.by, stopped, waits=self.waits)
+        made = work(number)
+        for late in job.drills:
+            if late.attempt is not None and late.attempt > number:
+                put(("log", job.key, f"{late.by} did not strike: attempt {number} has done it"))
+        return made
+
+    def _kills(self, job: Job, number: int) -> bool:
+        drill = struck(job.drills, number)
+        return drill is not None and drill.fault == "crash" and isinstance(job, RenderJob) and self.waits
 
     def _attempt(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
         if job.given is not None:
@@ -188,7 +241,7 @@ class Worker:
         key, tile, stub = job.key, job.tile, job.stub
         attempt = stub.stub.attempt(number) if stub is not None else None
         if attempt is not None and attempt.fault is not None:
-            self._suffer(attempt, stopped)
+            suffer(attempt.fault, "a stub", stopped, waits=self.waits, message=attempt.message)
         context = TileContext(
             tile,
             self.answers,
@@ -200,17 +253,6 @@ class Worker:
             stopped,
         )
         return run_tile(tile, context, job.inputs, max_items=self.max_items, stub=stub, attempt=attempt)
-
-    def _suffer(self, attempt: Attempt, stopped: Stopped) -> None:
-        """A stub's fault. One that hangs does so until it is stopped; a simulation does not wait for that."""
-        if attempt.fault == "transient":
-            raise TransientError(attempt.message or "a fault for this time, by a stub")
-        if attempt.fault == "hang":
-            while self.waits:
-                _go_on(stopped)
-                time.sleep(_POLL_S)
-            raise TileError(attempt.message or "hangs, by a stub: a run would wait until it is cancelled")
-        raise TileError(attempt.message or "fails, by a stub")
 
     def _pause(self, attempt: int, stopped: Stopped) -> None:
         """Wait before the next attempt, about twice as long each time, so that those who failed together do
@@ -232,9 +274,7 @@ class Worker:
                 job,
                 stopped,
                 put,
-                lambda _number: self.deliver(
-                    job.item, lambda fraction: put(("output_progress", key, fraction)), stopped
-                ),
+                lambda number: self._delivered(job, number, stopped, put),
             )
         except Cancelled:
             put(("output_cancelled", key))
@@ -245,6 +285,19 @@ class Worker:
             put(("output_failed", key, f"{type(error).__name__}: {error}"))
         else:
             put(("output", key, made, self.clock() - begun))
+
+    def _delivered(self, job: RenderJob, number: int, stopped: Stopped, put: Put) -> Delivered:
+        kills = self._kills(job, number)
+        watch = RenderWatch(lambda process: put(("process", job.key, process)), kills=kills)
+        try:
+            return self.deliver(
+                job.item, lambda fraction: put(("output_progress", job.key, fraction)), stopped, watch
+            )
+        except MediaError as error:
+            drill = struck(job.drills, number)
+            if drill is None:
+                raise
+            raise RenderError(f"{error}, by {drill.by}") from None
 
 
 def _go_on(stopped: Stopped) -> None:

@@ -1,0 +1,44 @@
+"""Where the leaves of expressions come from in a workspace: files of assets, and pictures that tiles draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from engine.errors import RenderError, WorkspaceError
+from engine.inputs.library import Library
+from engine.media.expr import Image
+from engine.media.lower import Located
+from engine.node import NodeType
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = ["locator", "painter"]
+
+
+def locator(library: Library) -> Callable[[str], Located]:
+    """Finds the files of assets; a `WorkspaceError` tells of one that is gone."""
+
+    def locate(asset_id: str) -> Located:
+        asset = library.get(asset_id)
+        if asset is None:
+            raise WorkspaceError(f"asset {asset_id} is no longer in the workspace")
+        return Located(asset.path, asset.info)
+
+    return locate
+
+
+def painter(types: Mapping[str, type[NodeType]]) -> Callable[[Image], PillowImage]:
+    """Draws drawn leaves by the code of the node types, given by their ids."""
+
+    def paint(leaf: Image) -> PillowImage:
+        kind = types[leaf.arg("type_id")]
+        picture: PillowImage = kind.painters[leaf.arg("painter")](
+            leaf.width, leaf.height, **dict(leaf.arg("values"))
+        )
+        if picture.size != (leaf.width, leaf.height):
+            raise RenderError(f"{kind.name} drew {picture.size}, not {leaf.width}×{leaf.height}")
+        return picture
+
+    return paint

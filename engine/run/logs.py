@@ -1,0 +1,194 @@
+"""What happened in a run, in order, with the ffmpeg commands of its renders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from engine.run.events import (
+    Answered,
+    Event,
+    ItemMade,
+    NodeChanged,
+    NodeLog,
+    NodeWork,
+    OutputFailed,
+    OutputMade,
+    ProcessRan,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+)
+from engine.run.pasting import Pasted, paste
+from engine.text import count, part_in_words, seconds_of
+
+__all__ = ["Entry", "log_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened.
+
+    Attributes
+    ----------
+    elapsed
+        Seconds since the run began.
+    event
+        What kind of event it was.
+    node, name, index
+        The tile, and the item (from 0), where it is about one.
+    text
+        What happened, in words.
+    seconds
+        How long it took, where that is known.
+    """
+
+    at: str
+    elapsed: float
+    event: str
+    text: str
+    node: str | None = None
+    name: str | None = None
+    index: int | None = None
+    seconds: float | None = None
+    commands: tuple[Pasted, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "at": self.at,
+            "elapsed_s": self.elapsed,
+            "event": self.event,
+            "agent_node_id": self.node,
+            "node_type_name": self.name,
+            "index": self.index,
+            "text": self.text,
+            "seconds": self.seconds,
+            "commands": [one.to_dict() for one in self.commands],
+        }
+
+
+def log_of(events: Iterable[Event], node: str | None = None) -> Iterator[Entry]:
+    """What happened in a run, from its events.
+
+    Parameters
+    ----------
+    node
+        Only what is about this tile: its work, its items, and the outputs that it made or delivered.
+    """
+    log = _Log()
+    for event in events:
+        entry = log.take(event)
+        if entry is not None and (node is None or node in log.about):
+            yield entry
+
+
+@dataclass
+class _Log:
+    """Turns events into entries, knowing those before. `about`: the tiles that the last one is about."""
+
+    begun: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+    about: tuple[str, ...] = ()
+    written: dict[tuple[str, int], tuple[list[tuple[str, ...]], dict[str, str]]] = field(default_factory=dict)
+
+    def take(self, event: Event) -> Entry | None:
+        self.begun = self.begun or event.at
+        self.about = tuple({getattr(event, "by", None), getattr(event, "node", None)} - {None})  # type: ignore[arg-type]
+        match event:
+            case RunStarted():
+                self.names = {one["original_node_id"]: one["node_type_name"] for one in event.nodes}
+                return self._entry(event, None, _began(event))
+            case RunResumed():
+                self.written.clear()
+                return self._entry(event, None, "the run goes on")
+            case RunFinished():
+                return self._entry(event, None, _with(f"the run is {_words(event.status)}", event.message))
+            case NodeChanged():
+                return self._entry(
+                    event, event.node, _with(_words(event.status), event.message), seconds=event.seconds
+                )
+            case NodeWork():
+                return self._entry(event, event.node, f"{event.how}: {event.why}")
+            case ItemMade():
+                one = event.item
+                told = f"item #{one['index'] + 1}: {one['why']}"
+                return self._entry(event, event.node, told, index=one["index"])
+            case NodeLog():
+                return self._entry(event, event.node, event.message)
+            case Answered():
+                told = f"was told of {event.question} of {event.about}: {event.origin}"
+                return self._entry(event, event.node, told)
+        return self._rendered(event)
+
+    def _rendered(self, event: Event) -> Entry | None:
+        match event:
+            case ProcessRan():
+                told = _with(f"ffmpeg for #{event.index + 1}", event.error)
+                return self._entry(
+                    event,
+                    event.node,
+                    told,
+                    index=event.index,
+                    seconds=event.seconds,
+                    commands=self._command(event),
+                )
+            case OutputMade(output=output):
+                node, index = output["original_node_id"], output["index"]
+                self.about = (*self.about, node)
+                how = "was rendered before" if output.get("reused") else "rendered"
+                return self._entry(
+                    event,
+                    node,
+                    f"output #{index + 1} {how}: {output['path']}",
+                    index=index,
+                    seconds=event.seconds,
+                    commands=self._told(node, index, output),
+                )
+            case OutputFailed():
+                told = f"output #{event.index + 1} failed: {event.message}"
+                return self._entry(event, event.node, told, index=event.index, seconds=event.seconds)
+        return None
+
+    def _entry(self, event: Event, node: str | None, text: str, **more: Any) -> Entry:
+        passed = datetime.fromisoformat(event.at) - datetime.fromisoformat(self.begun)
+        name = self.names.get(node) if node is not None else None
+        kind: str = event.event  # type: ignore[attr-defined]
+        return Entry(event.at, round(passed.total_seconds(), 6), kind, text, node, name, **more)
+
+    def _file(self, node: str, index: int) -> str:
+        slug = re.sub(r"[^a-z0-9]+", "-", self.names.get(node, "").lower()).strip("-") or "output"
+        return f"again-{slug}-{index + 1}"
+
+    def _command(self, event: ProcessRan) -> tuple[Pasted, ...]:
+        """The command of a process; it may read what those before it of the same render have written."""
+        before, scripts = self.written.setdefault((event.node, event.index), ([], {}))
+        before.append(tuple(event.command))
+        scripts |= event.scripts
+        return paste(before, scripts, self._file(event.node, event.index))[-1:]
+
+    def _told(self, node: str, index: int, output: Mapping[str, Any]) -> tuple[Pasted, ...]:
+        """The commands that an output names, where none of them was told of as it ran."""
+        if (node, index) in self.written:
+            return ()
+        return paste(output.get("commands", ()), output.get("scripts", {}), self._file(node, index))
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _with(text: str, more: str | None) -> str:
+    return f"{text}: {more}" if more else text
+
+
+def _began(event: RunStarted) -> str:
+    name = f" of {event.agent['name']}" if event.agent["name"] else ""
+    told = f"run {event.run_id}{name} began: {count(len(event.nodes), 'tile')}"
+    for one in event.inputs:
+        told += f", {one['name']} ({seconds_of(one['duration_ms'])})"
+    if event.part is not None:
+        told += f"; {part_in_words(event.part)}"
+    return told + "".join(f"; --fail {one}" for one in event.faults)

@@ -1,0 +1,130 @@
+"""ffmpeg commands of renders as lines for a shell, and what of them can no longer be had.
+
+A render runs its commands in a folder of its own, which is gone when it ends. So that a line can be pasted
+anywhere, a filter graph that was in a file there is put into the line, and what the command wrote there is
+written to the folder where the line is pasted. What Tessera itself fed, or drew, cannot be named by a line.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Pasted", "paste"]
+
+_LONGEST = 100_000
+"""Bytes of one argument: Linux takes 131,072."""
+
+_PIPE = re.compile(r"pipe:(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """A command as it ran, and as a line for bash.
+
+    Attributes
+    ----------
+    runs
+        Whether the line does what the command did. The lines of one render stand in their order: one may
+        read what one before it has written.
+    notes
+        What differs from what ran, and why it does not run.
+    """
+
+    argv: tuple[str, ...]
+    line: str
+    runs: bool
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"argv": list(self.argv), "line": self.line, "runs": self.runs, "notes": list(self.notes)}
+
+
+def paste(commands: Sequence[Sequence[str]], scripts: Mapping[str, str], name: str) -> tuple[Pasted, ...]:
+    """The commands of one render.
+
+    Parameters
+    ----------
+    scripts
+        The texts of the files in the render's folder that they name.
+    name
+        What the file is called that is written, without its suffix.
+    """
+    written: dict[str, str] = {}
+    return tuple(_Line(argv, scripts, name, written).pasted() for argv in commands)
+
+
+class _Line:
+    """One command on its way to a line. `written`: what those before it have written, path → name here."""
+
+    def __init__(
+        self, argv: Sequence[str], scripts: Mapping[str, str], name: str, written: dict[str, str]
+    ) -> None:
+        self.argv, self.scripts, self.name, self.written = tuple(argv), scripts, name, written
+        self.notes: list[str] = []
+        self.runs = True
+
+    def pasted(self) -> Pasted:
+        words, index = [shlex.quote(self.argv[0])], 1
+        while index < len(self.argv):
+            arg = self.argv[index]
+            if arg in _ALONE:
+                words.append(arg)
+            elif arg.startswith("-") and arg != "-":
+                index += 1
+                words += self._option(arg, self.argv[index])
+            else:
+                words.append(shlex.quote(self._output(arg)))
+            index += 1
+        return Pasted(self.argv, " ".join(words), self.runs, tuple(self.notes))
+
+    def _option(self, name: str, value: str) -> list[str]:
+        if name == "-/filter_complex":
+            return self._graph(value)
+        return [name, shlex.quote(self._input(value) if name == "-i" else value)]
+
+    def _graph(self, name: str) -> list[str]:
+        text = self.scripts.get(name)
+        if text is None:
+            self.runs = False
+            self.notes.append(f"reads the filter graph {name}, which is gone")
+            return ["-/filter_complex", shlex.quote(name)]
+        if len(text.encode()) <= _LONGEST:
+            return ["-filter_complex", shlex.quote(text)]
+        self.notes.append("for bash: its filter graph is too long for an argument")
+        return ["-/filter_complex", f"<(printf %s {shlex.quote(text)})"]
+
+    def _input(self, given: str) -> str:
+        if _PIPE.fullmatch(given):
+            self.runs = False
+            self.notes.append(f"reads {given}, which Tessera fed while it ran: it cannot run alone")
+            return given
+        path = given.removeprefix("file:")
+        if path in self.written:
+            return f"file:{self.written[path]}"
+        if path.startswith("/") and not Path(path).exists():
+            self.runs = False
+            drawn = "tessera-" in path and path.endswith(".png")
+            why = "which was drawn for it and is gone" if drawn else "which is no longer there"
+            self.notes.append(f"reads {path}, {why}")
+        return given
+
+    def _output(self, given: str) -> str:
+        if _PIPE.fullmatch(given):
+            self.notes.append(f"wrote to {given}, which fed another command: here that is thrown away")
+            return "/dev/null"
+        if not given.startswith("/"):
+            return given
+        path = Path(given)
+        here = path.name if path.suffix == ".w64" else f"{self.name}{path.suffix}"
+        self.written[given] = here
+        self.notes.append(f"writes {here} into the folder that you are in; it wrote {given}")
+        return here
+
+
+_ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})
+"""The options without a value among those that we give."""

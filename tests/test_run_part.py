@@ -1,0 +1,145 @@
+"""A part of an agent can be run on real media: up to a tile, or from one on with what an earlier run made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import RequestError, RunRecord, resume, run
+from engine.cli import main
+from engine.media.probe import probe
+from engine.run.bundle import replay, write_bundle
+from engine.run.store import RunStore
+from tests.media import MEDIA, take_apart
+from tests.planning import agent, uid
+
+CLIPS = [str(MEDIA / "silent.mp4"), str(MEDIA / "portrait.mp4")]
+AGENT = agent(
+    "Video Input",
+    ("Mirror", {"horizontal_flip": True}),
+    ("Reframe", {"aspect_ratio": "9:16"}),
+    "Destination",
+    ("Mirror", {"vertical_flip": True}),
+    edges=[(0, 1), (1, 2), (2, 3), (1, 4)],
+)
+
+
+def made(workspace: Path, **options: Any) -> RunRecord:
+    return run(AGENT, inputs=CLIPS, workspace=workspace, quality="draft", **options)
+
+
+def part(workspace: Path, request: Any = None, **options: Any) -> RunRecord:
+    return run(AGENT, request or asked(workspace), workspace=workspace, quality="draft", **options)
+
+
+def asked(workspace: Path) -> dict[str, Any]:
+    """The request of the newest run."""
+    store = RunStore(workspace)
+    request: dict[str, Any] = store.record(store.find("latest"))["request"]
+    return request
+
+
+def frames(record: RunRecord, node: int) -> list[Any]:
+    paths = [output.path for output in record.outputs if output.node == uid(node) and output.path]
+    return [take_apart(path).frames for path in paths]
+
+
+def test_up_to_a_tile_nothing_after_it_runs_and_its_items_are_the_outputs(tmp_path: Path) -> None:
+    record = made(tmp_path, until="Reframe")
+    assert [*record.nodes] == [uid(0), uid(1), uid(2)]
+    assert [output.node for output in record.outputs] == [uid(2)] * 2
+    pictures = [probe(output.path).picture for output in record.outputs if output.path]
+    assert len(pictures) == 2
+    assert all(picture is not None and picture.height > picture.width for picture in pictures)
+    assert record.to_dict()["part"] == {"part": "until", "agent_node_id": uid(2), "of": None}
+
+
+def test_from_a_tile_on_gives_what_the_whole_run_gave(tmp_path: Path) -> None:
+    whole = made(tmp_path)
+    record = part(tmp_path, since="Reframe", of="latest", cache=False)
+    assert [*record.nodes] == [uid(1), uid(2), uid(3)]
+    assert frames(record, 2) == frames(whole, 2)
+    assert [output.raw["digest"] for output in record.outputs] == [
+        output.raw["digest"] for output in whole.outputs if output.node == uid(2)
+    ]
+    assert record.node(uid(1)).work is None
+    assert record.to_dict()["part"] == {"part": "from", "agent_node_id": uid(2), "of": whole.run_id}
+
+
+def test_a_part_with_a_changed_parameter_redoes_it_on_the_same_items(tmp_path: Path) -> None:
+    whole = made(tmp_path)
+    request = {**asked(tmp_path), "update_params": {uid(2): {"aspect_ratio": "1:1"}}}
+    record = part(tmp_path, request, only=uid(2), of=whole)
+    assert [*record.nodes] == [uid(1), uid(2)]
+    assert [(output.width == output.height, output.node) for output in record.outputs] == [(True, uid(2))] * 2
+    assert record.items[0]["sources"] == whole.items[0]["sources"]
+
+
+def test_a_part_that_failed_is_resumed_with_what_it_was_given(tmp_path: Path) -> None:
+    whole = made(tmp_path)
+    failed = part(tmp_path, since="Reframe", of=whole.run_id, faults=["Reframe"])
+    assert failed.status == "failed"
+    record = resume(failed.run_id, workspace=tmp_path)
+    assert record.status == "completed"
+    assert len(record.outputs) == 2
+
+
+def test_a_part_that_died_before_it_took_what_it_was_given_takes_it_when_resumed(tmp_path: Path) -> None:
+    whole = made(tmp_path)
+    failed = part(tmp_path, since="Reframe", of=whole.run_id, cancelled=lambda: True)
+    assert failed.status == "cancelled"
+    assert not RunStore(tmp_path).items(failed.run_id)
+    record = resume(failed.run_id, workspace=tmp_path)
+    assert record.status == "completed"
+    assert [output.raw["digest"] for output in record.outputs] == [
+        output.raw["digest"] for output in whole.outputs if output.node == uid(2)
+    ]
+
+
+def test_a_bundle_of_a_part_simulates_that_part(tmp_path: Path) -> None:
+    made(tmp_path)
+    record = part(tmp_path, since="Reframe", of="latest")
+    write_bundle(RunStore(tmp_path), record.run_id, tmp_path / "part.zip")
+    again = replay(tmp_path / "part.zip")
+    assert [*again.nodes] == [*record.nodes]
+    assert [output.duration_ms for output in again.outputs] == [
+        output.duration_ms for output in record.outputs
+    ]
+
+
+def test_a_part_without_what_reaches_it_is_refused(tmp_path: Path) -> None:
+    early = made(tmp_path, until=uid(1))
+    with pytest.raises(RequestError, match=f"run {early.run_id} holds no items of Reframe"):
+        part(tmp_path, since="Destination", of="latest")
+    with pytest.raises(RequestError, match="of which run"):
+        part(tmp_path, only="Reframe")
+    with pytest.raises(RequestError, match="give one of until, since and only"):
+        part(tmp_path, only="Reframe", until="Reframe")
+    assert len(RunStore(tmp_path).ids()) == 1
+
+
+def test_the_command_takes_agent_and_request_from_the_earlier_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path)
+    place = ["--workspace", str(tmp_path)]
+    line = ["run", "--from", "Reframe", "--of", "latest", "--set", "Reframe.aspect_ratio=4:5", *place]
+    assert main([*line, "--quality", "draft", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert len(record["outputs"]) == 2
+    assert all(one["width"] / one["height"] == pytest.approx(0.8, abs=0.02) for one in record["outputs"])
+    assert record["part"]["part"] == "from"
+    assert main(["show", "latest", *place]) == 0
+    assert f"only from {uid(2)} on, the rest as in run" in capsys.readouterr().out.splitlines()[0]
+    for wrong, told in {
+        ("run", "--from", "Reframe"): "give an AGENT, or --plan, or --replay, or --of a run",
+        ("run", json.dumps(AGENT), "--only", "Reframe"): "--only NODE needs --of RUN",
+        ("run", "--of", "latest"): "--of RUN goes with --from NODE or --only NODE",
+        ("run", "--only", "Reframe", "--of", "nothing"): "no run 'nothing'",
+        ("run", "--only", "Reframer", "--of", "latest"): "did you mean 'Reframe'",
+    }.items():
+        assert main([*wrong, *place]) == 2
+        assert told in capsys.readouterr().err
