@@ -40,7 +40,7 @@ def long_video(folder: Path) -> str:
     """A video that takes some seconds to encode."""
     made = folder / "long.mp4"
     loop = ["-stream_loop", "60", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(made)]
-    subprocess.run([ffmpeg_path(), "-v", "error", *loop], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
     return str(made)
 
 

@@ -28,7 +28,19 @@ def source(folder: Path, number: int) -> str:
     """A video of four frames whose colour is its number."""
     made = folder / f"in{number}.mp4"
     sight = f"color=c=0x{number * 5:02x}8040:s=64x36:r=10:d=0.4"
-    line = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", sight, "-pix_fmt", "yuv420p", str(made)]
+    line = [
+        ffmpeg_path(),
+        "-nostdin",
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        sight,
+        "-pix_fmt",
+        "yuv420p",
+        str(made),
+    ]
     subprocess.run(line, check=True)
     return str(made)
 

@@ -229,7 +229,7 @@ def test_events_tell_the_whole_story_and_fold_into_the_record(tmp_path: Path) ->
 def test_cancelling_ends_ffmpeg_at_once_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     long = tmp_path / "long.mp4"
     loop = ["-stream_loop", "40", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(long)]
-    subprocess.run([ffmpeg_path(), "-v", "error", *loop], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
     stop = threading.Event()
     begun: list[float] = []
 

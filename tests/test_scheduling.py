@@ -432,7 +432,7 @@ def test_a_render_that_takes_longer_than_its_tile_may_is_killed(tmp_path: Path) 
 
     long = tmp_path / "long.mp4"
     loop = ["-stream_loop", "60", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(long)]
-    subprocess.run([ffmpeg_path(), "-v", "error", *loop], check=True)
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
     record = run(
         chain("Video Input", ("Reframe", {"aspect_ratio": "9:16"})),
         inputs=[str(long)],

@@ -196,9 +196,9 @@ class Coordinator:
     def _act(self) -> None:
         """Submit what has become due, once the events that it stands on are safe."""
         self._advance()
-        more = not self._may_wait()
-        while more:
-            self._advance()
+        if self._may_wait():
+            return
+        while True:
             self.commit()
             self.committed = self.clock()
             due, self.due = self.due, []
@@ -206,7 +206,9 @@ class Coordinator:
                 due.sort(key=lambda task: -task.job.rank)
             for task in due:
                 self.crew.submit(task.job, task, self.messages.put)
-            more = self.cache is not None and self._take_kept(self.cache)
+            if self.cache is None or not self._take_kept(self.cache):
+                return
+            self._advance()
 
     def _may_wait(self) -> bool:
         """Whether nothing is to act on the events that there are, so that more may join them."""
