@@ -199,8 +199,10 @@ def test_what_an_analyser_answered_is_taken_from_the_recording(tmp_path: Path) -
     shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}))
     made = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws", record=file)
     rewritten(file, recording=lambda raw: _first(raw)["heard"].update(speech=[[1000, 3000]]))
-    again = run(replay=file, workspace=tmp_path / "new")
+    again = run(replay=file, workspace=tmp_path / "new", record=tmp_path / "again.zip")
     assert again.outputs[0].raw["sources"] != made.outputs[0].raw["sources"]
+    with Archive(tmp_path / "again.zip") as opened:
+        assert _first(opened.document("recording.json"))["heard"]["speech"] == [[1000, 3000]]
     live = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "new")
     assert live.outputs[0].raw["sources"] == made.outputs[0].raw["sources"]
     again = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "new", record=file)

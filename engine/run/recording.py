@@ -16,10 +16,22 @@ from engine.inputs.outside import Recorded
 from engine.node import is_id
 from engine.run.store import RunStore
 
-__all__ = ["ANSWERS", "Original", "Recording", "named_assets", "recording_of", "stored_asset"]
+__all__ = [
+    "ANSWERS",
+    "REPLAYED",
+    "Original",
+    "Recording",
+    "Replayed",
+    "named_assets",
+    "recall",
+    "recording_of",
+    "stored_asset",
+]
 
 ANSWERS = "answers.json"
 """The document of a run that keeps what the outside world answered: a `Recorded`."""
+REPLAYED = "replay.json"
+"""The document of a run that says what it was answered from: a `Replayed`."""
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
 
 
@@ -53,6 +65,32 @@ class Recording(_Value):
     quality: str
 
 
+class Replayed(_Value):
+    """The recording that answered a run, and what it took of it: the assets, by id."""
+
+    path: str
+    assets: dict[str, Original]
+
+
+def recall(store: RunStore, library: Library, run_id: str) -> str | None:
+    """Know the assets of a run as the recording that answered it told of them; gives the path of that.
+
+    None where the world itself answered.
+
+    Raises
+    ------
+    WorkspaceError
+        An asset is no longer there.
+    """
+    text = store.document(run_id, REPLAYED)
+    if text is None:
+        return None
+    replayed = Replayed.model_validate_json(text)
+    for one, original in replayed.assets.items():
+        library.call(stored_asset(one, library), original.name, original.heard)
+    return replayed.path
+
+
 def recording_of(
     store: RunStore, library: Library, run_id: str, plan: Mapping[str, Any], record: Mapping[str, Any]
 ) -> tuple[Recording, list[tuple[Path, str]]]:
@@ -67,6 +105,7 @@ def recording_of(
     if text is None:
         raise WorkspaceError(f"run {run_id} has no answers kept with it: it cannot be recorded")
     outside = Recorded.model_validate_json(text)
+    recall(store, library, run_id)
     asked = [
         (answer["question"], answer["about"])
         for node in record["nodes"]

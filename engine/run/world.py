@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
@@ -18,7 +18,16 @@ from engine.request import SourceRef
 from engine.run.archive import Archive
 from engine.run.events import DownloadProgress, Event
 from engine.run.executing import now
-from engine.run.recording import ANSWERS, Original, Recording, named_assets, stored_asset
+from engine.run.recording import (
+    ANSWERS,
+    REPLAYED,
+    Original,
+    Recording,
+    Replayed,
+    named_assets,
+    recall,
+    stored_asset,
+)
 from engine.run.store import RunStore
 
 if TYPE_CHECKING:
@@ -26,18 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Live", "Replay", "check_target", "world_of", "world_of_run"]
 
-REPLAYED = "replay.json"
-"""The document of a run that says what it was answered from: a `Replayed`."""
 _LISTED = 3
-
-
-class Replayed(BaseModel):
-    """The recording that answered a run, and what it took of it: the assets, by id."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    assets: dict[str, Original]
 
 
 def world_of(
@@ -81,14 +79,11 @@ def world_of_run(
     WorkspaceError
         The media that the recording brought is no longer there.
     """
-    text = store.document(run_id, REPLAYED)
-    if text is None:
+    recording = recall(store, library, run_id)
+    if recording is None:
         return world_of(None, library, store, rules, on_event, cancelled)
-    replayed = Replayed.model_validate_json(text)
-    for one, original in replayed.assets.items():
-        library.call(stored_asset(one, library), original.name, original.heard)
     recorded = Recorded.model_validate_json(store.document(run_id, ANSWERS) or "{}")
-    before = _answered(recorded, library, replayed.path)
+    before = _answered(recorded, library, recording)
     return Live(Noted(before, before.render))
 
 
