@@ -46,6 +46,8 @@ class Served:
         The video site: an id → what the plug-in's page says of it.
     items
         The archive: an id → the paths of its artifacts.
+    files
+        More paths, and what is served there.
     flaws
         `version`: that of the good file.
     release
@@ -56,6 +58,7 @@ class Served:
     asked: list[Asked] = field(default_factory=list)
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     items: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     flaws: dict[str, int] = field(default_factory=dict)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -81,6 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()})
         self.state.asked.append(self.asked)
         self.query = query
+        if path in self.state.files:
+            with contextlib.suppress(ConnectionError):
+                self.ranged(self.state.files[path], etag=None)
+            return
         for pattern, serve in _PATHS:
             found = re.fullmatch(pattern, path)
             if found:
@@ -261,6 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
     def around(self, count: str) -> None:
         self.redirect(f"/around/{int(count) + 1}")
 
+    def back(self, count: str) -> None:
+        """So many redirects, and then the file."""
+        self.redirect(f"/back/{int(count) - 1}") if int(count) else self.good()
+
     def to(self) -> None:
         from urllib.parse import unquote
 
@@ -343,6 +354,7 @@ _PATHS: list[tuple[str, Callable[..., None]]] = [
     (r"/trickle\.mp4", _Handler.trickle),
     (r"/silent\.mp4", _Handler.silent),
     (r"/around/(\d+)", _Handler.around),
+    (r"/back/(\d+)", _Handler.back),
     (r"/to", _Handler.to),
     (r"/mimir/api/v1/items", _Handler.archive),
     (r"/mimir/api/v1/items/([\w-]+)", _Handler.archive),
