@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.avatar import avatar
 from engine.cli.estimate import estimate
 from engine.cli.options import (
     Agent,
@@ -490,4 +491,5 @@ def upload(
 app.command()(estimate)
 
 app.add_typer(settings, name="settings")
+app.add_typer(avatar, name="avatar")
 app.add_typer(store, name="store")
