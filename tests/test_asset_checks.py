@@ -93,7 +93,7 @@ def test_an_override_is_named_where_it_stands_and_every_fault_is_told(tmp_path: 
 
 def test_a_tile_that_a_stub_stands_in_for_needs_no_asset(tmp_path: Path) -> None:
     decided = planned(chain(IN, "t:AI Music", t={"audio_id": NOWHERE}))
-    stubs = read_stubs({"AI Music": {"fault": "error", "message": "no music today"}}, decided, None)
+    stubs = read_stubs({"AI Music": {"makes": [{}]}}, decided, None)
     check_assets(decided, Library(tmp_path), stubs)
 
 
