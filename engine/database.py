@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA",
     "Database",
+    "avatars",
     "claims",
     "documents",
     "events",
@@ -38,8 +39,8 @@ __all__ = [
     "tiles",
 ]
 
-SCHEMA = 2
-"""The version of the schema that this code reads and writes. 2: `tiles`, `lately`, `claims`."""
+SCHEMA = 3
+"""The version of the schema that this code reads and writes. 2: `tiles`, `lately`, `claims`. 3: `avatars`."""
 
 FILE = "tessera.db"
 _BUSY_S = 30
@@ -139,6 +140,15 @@ claims = sql.Table(
     sql.Column("run_id", _Id, nullable=False, index=True),
 )
 """The work that a run is at, so that no other run does the same."""
+
+avatars = sql.Table(
+    "avatars",
+    _metadata,
+    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
+    sql.Column("profile_id", _Id, nullable=False, unique=True),
+    sql.Column("body", sql.Text, nullable=False),
+)
+"""Avatar profiles, in the order in which they were made."""
 
 
 def insert_new(connection: Connection, table: sql.Table) -> sql.Insert:

@@ -46,8 +46,11 @@ class Served:
         The video site: an id → what the plug-in's page says of it.
     items
         The archive: an id → the paths of its artifacts.
+    files
+        More paths, and what is served there.
     flaws
-        `version`: that of the good file.
+        `version`: that of the good file. `archive ID`: what the first two look-ups of an item are answered;
+        0: nothing, for ever.
     release
         Ends what would never end.
     """
@@ -56,6 +59,7 @@ class Served:
     asked: list[Asked] = field(default_factory=list)
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     items: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
     flaws: dict[str, int] = field(default_factory=dict)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -81,6 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()})
         self.state.asked.append(self.asked)
         self.query = query
+        if path in self.state.files:
+            with contextlib.suppress(ConnectionError):
+                self.ranged(self.state.files[path], etag=None)
+            return
         for pattern, serve in _PATHS:
             found = re.fullmatch(pattern, path)
             if found:
@@ -261,6 +269,10 @@ class _Handler(BaseHTTPRequestHandler):
     def around(self, count: str) -> None:
         self.redirect(f"/around/{int(count) + 1}")
 
+    def back(self, count: str) -> None:
+        """So many redirects, and then the file."""
+        self.redirect(f"/back/{int(count) - 1}") if int(count) else self.good()
+
     def to(self) -> None:
         from urllib.parse import unquote
 
@@ -276,6 +288,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self.head(401, Content_Length=0)
         if item is None:
             return self.whole(b'{"items": []}', "application/json")
+        trouble = self.state.flaws.get(f"archive {item}")
+        if trouble == 0:  # says nothing
+            self.state.release.wait(30)
+            return self.cut()
+        if trouble is not None and self.state.times(f"/mimir/api/v1/items/{item}") <= 2:
+            return self.head(trouble, Content_Length=0)
         artifacts = self.state.items.get(item)
         if artifacts is None:
             return self.head(404, Content_Length=0)
@@ -343,6 +361,7 @@ _PATHS: list[tuple[str, Callable[..., None]]] = [
     (r"/trickle\.mp4", _Handler.trickle),
     (r"/silent\.mp4", _Handler.silent),
     (r"/around/(\d+)", _Handler.around),
+    (r"/back/(\d+)", _Handler.back),
     (r"/to", _Handler.to),
     (r"/mimir/api/v1/items", _Handler.archive),
     (r"/mimir/api/v1/items/([\w-]+)", _Handler.archive),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine import RequestError, RunRecord, run
+from engine import Cancelled, RequestError, RunRecord, run
+from engine.inputs.fetch.rules import FetchRules
+from engine.run.store import RunStore
 from tests.servers import TALK, Served, serving
 from tests.test_fetch import AGENT, ONE_SECOND, RULES, left_in, tessera
 
@@ -40,8 +44,9 @@ def connected(served: Served, folder: Path, url: str = "/mimir", key: str = KEY)
     return tessera("settings", "mimir", *options, cwd=folder)
 
 
-def of_item(workspace: Path, *items: dict[str, Any]) -> RunRecord:
-    return run(AGENT, {"mimir_assets": list(items), **ONE_SECOND}, workspace=workspace, fetch_rules=RULES)
+def of_item(workspace: Path, *items: dict[str, Any], rules: FetchRules = RULES, **options: Any) -> RunRecord:
+    request = {"mimir_assets": list(items), **ONE_SECOND}
+    return run(AGENT, request, workspace=workspace, fetch_rules=rules, **options)
 
 
 def test_a_connection_is_verified_and_kept_for_its_owner_alone(served: Served, tmp_path: Path) -> None:
@@ -132,3 +137,63 @@ def test_a_key_that_is_refused_later_is_said(served: Served, workspace: Path) ->
     saved.write_text(saved.read_text().replace(KEY, "revoked"))
     with pytest.raises(RequestError, match="the server answered 401"):
         of_item(workspace, {"id": "both"})
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_archive_in_trouble_is_asked_again(status: int, served: Served, workspace: Path) -> None:
+    served.flaws["archive both"] = status
+    record = of_item(workspace, {"id": "both"})
+    assert record.inputs[0]["source_info"]["item_id"] == "both"
+    assert served.times("/mimir/api/v1/items/both") == 3
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_an_archive_that_stays_in_trouble_is_given_up_by_name(
+    status: int, served: Served, workspace: Path
+) -> None:
+    served.flaws["archive both"] = status
+    with pytest.raises(RequestError) as caught:
+        of_item(workspace, {"id": "both"}, rules=replace(RULES, retry_s=0.02, pause_s=0.02))
+    (fault,) = caught.value.errors
+    assert fault.message.count("Mimir item both") == 1
+    assert f"the server answered {status}" in fault.message
+    assert "tried for 0.02 s" in fault.message
+
+
+def test_an_archive_that_says_nothing_is_given_up(served: Served, workspace: Path) -> None:
+    served.flaws["archive both"] = 0
+    began = time.monotonic()
+    with pytest.raises(RequestError, match="no progress"):
+        of_item(workspace, {"id": "both"}, rules=replace(RULES, stall_s=0.5))
+    assert time.monotonic() - began < 10
+
+
+def test_a_look_up_ends_when_the_run_is_cancelled(served: Served, workspace: Path) -> None:
+    served.flaws["archive both"] = 0
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        of_item(workspace, {"id": "both"}, cancelled=lambda: served.times("/mimir/api/v1/items/both") > 0)
+    assert time.monotonic() - began < 10
+    assert left_in(workspace) == ["connections/mimir.json"]
+
+
+@pytest.mark.parametrize(
+    ("artifact", "given", "fetched"),
+    [("highres", "both", "highres"), ("proxy", "both", "proxy"), ("auto", "light", "proxy")],
+)
+@pytest.mark.parametrize("clip", [None, (500, 1500), (20_000, 60_000)], ids=["whole", "clip", "clamped"])
+def test_where_an_item_is_from_stays_with_its_clips(
+    artifact: str, given: str, fetched: str, clip: tuple[int, int] | None, served: Served, workspace: Path
+) -> None:
+    connection = json.loads((workspace / "connections" / "mimir.json").read_text())["id"]
+    edges = {"input_clip_start_ms": clip[0], "input_clip_end_ms": clip[1]} if clip else {}
+    request = {"mimir_assets": [{"id": given, "artifact": artifact, **edges}]}
+    record = run(AGENT, request, workspace=workspace, fetch_rules=RULES)
+    wanted = {"provider": "mimir", "item_id": given, "artifact": fetched, "connection_id": connection}
+    assert record.inputs[0]["source_info"] == wanted
+    length = min(clip[1], 24_024) - clip[0] if clip else 24_024
+    assert record.inputs[0]["metered_ms"] == length
+    kept = RunStore(workspace).record(record.run_id)
+    assert kept["inputs"][0]["source_info"] == wanted
+    media = kept["inputs"][0]["video_id"]
+    assert {one["source"] for item in record.items for one in item["sources"]} == {media}

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.avatar import avatar
 from engine.cli.bundles import add_bundles
 from engine.cli.estimate import estimate
 from engine.cli.options import (
@@ -467,4 +468,5 @@ app.command()(resume)
 add_seeing(app)
 
 app.add_typer(settings, name="settings")
+app.add_typer(avatar, name="avatar")
 app.add_typer(store, name="store")

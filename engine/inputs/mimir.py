@@ -16,16 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import WorkspaceError
 from engine.inputs.fetch.guard import Guard
-from engine.inputs.fetch.plain import get_text
-from engine.inputs.fetch.rules import FetchError, FetchRules
+from engine.inputs.fetch.plain import Trying, get_text
+from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from engine.inputs.library import write_atomically
 from engine.masking import masked_url
 
-__all__ = ["Connection", "Item", "connect", "connection_of", "item_of"]
+__all__ = ["LIMIT", "Connection", "Item", "connect", "connection_of", "item_of"]
 
 Artifact = Literal["highres", "proxy"]
 _ITEM, _ITEMS = "/api/v1/items/{id}", "/api/v1/items?itemsPerPage=1"
-_LIMIT = 16 * 10**6
+LIMIT = 16 * 10**6
+"""Bytes that one look-up may receive."""
 _HOW = "`tessera settings mimir --url URL --key KEY` connects one"
 
 
@@ -81,7 +82,8 @@ def connect(workspace: Path, url: str, key: str, rules: FetchRules) -> Connectio
         raise FetchError(f"{masked_url(url)} is no http or https URL: check the URL")
     found = Connection(id=str(uuid.uuid5(uuid.NAMESPACE_URL, base)), url=base, key=key)
     try:
-        _asked(found, _ITEMS, rules)
+        with Guard(rules, LIMIT) as guard:
+            _asked(found, _ITEMS, guard, rules)
     except FetchError as error:
         raise FetchError(f"Mimir could not be connected: {error}; check URL and key") from None
     write_atomically(_path(workspace), found.model_dump_json() + "\n", private=True)
@@ -108,8 +110,13 @@ def connection_of(workspace: Path | None) -> Connection:
         raise WorkspaceError(f"the workspace's connection to Mimir cannot be read: {_HOW} anew") from None
 
 
-def item_of(connection: Connection, item_id: str, rules: FetchRules) -> Item:
-    """Look an item up.
+def item_of(connection: Connection, item_id: str, guard: Guard, rules: FetchRules) -> Item:
+    """Look an item up; after a 429, a 5xx or a broken connection again, until `rules.retry_s` have passed.
+
+    Parameters
+    ----------
+    guard
+        The way out; once it is shut, the look-up ends.
 
     Raises
     ------
@@ -117,7 +124,7 @@ def item_of(connection: Connection, item_id: str, rules: FetchRules) -> Item:
         There is no such item, or the archive cannot be asked.
     """
     try:
-        raw = _asked(connection, _ITEM.format(id=quote(item_id, safe="")), rules)
+        raw = _asked(connection, _ITEM.format(id=quote(item_id, safe="")), guard, rules)
     except FetchError as error:
         if "answered 404" in str(error):
             raise FetchError(f"Mimir has no item {item_id}: check the id") from None
@@ -133,9 +140,14 @@ def _read(item_id: str, raw: Any) -> Item:
     return Item(item_id, str(raw.get("title") or item_id), usable)
 
 
-def _asked(connection: Connection, path: str, rules: FetchRules) -> Any:
-    with Guard(rules, _LIMIT) as guard:
-        text = get_text(connection.url + path, guard, rules, {"Authorization": f"Bearer {connection.key}"})
+def _asked(connection: Connection, path: str, guard: Guard, rules: FetchRules) -> Any:
+    trying, headers = Trying(rules, guard), {"Authorization": f"Bearer {connection.key}"}
+    while True:
+        try:
+            text = get_text(connection.url + path, guard, rules, headers)
+            break
+        except PassingError as error:
+            trying.pause(error)
     try:
         return json.loads(text)
     except ValueError:

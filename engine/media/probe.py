@@ -5,6 +5,7 @@ network.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from engine.errors import MediaError
 from engine.media.colors import HDR
 from engine.media.expr import even
 from engine.media.info import MediaInfo, PictureInfo, SoundInfo
+from engine.media.riff import check_chunks
 from engine.media.time import parse_rate
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ PROTOCOLS = "file,pipe"
 _IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _MAX_PIXELS = 100_000_000
 _MOST_UNDECODED = 300
+_OPEN_S = 10.0
+"""The longest that a file may take to open; what is honest, and large, takes a second or less."""
+_MOST_PACKETS = 10_000_000
+"""Five hours of 240 frames a second, and sound, have fewer."""
+_LEAST_SOUND_RATE = 1000
 _IDR = 5
 _MILLISECOND = Fraction(1, 1000)
 _USUAL_RATES = tuple(
@@ -44,27 +51,40 @@ _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """A container opened for reading, by the allowed demuxers and protocols only.
+    """A container opened for reading, by the allowed demuxers and protocols only, in bounded time.
 
     Raises
     ------
     MediaError
-        The file is not media, or is broken.
+        The file is not media, or is broken, or takes too long to open.
     """
     import av
 
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+    place, began = f"file:{path.absolute()}", time.monotonic()
     try:
-        container = av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
+        check_chunks(path)
+        container = av.open(place, options=options, metadata_errors="replace", timeout=(_OPEN_S, None))
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        _check_time(path, began)
         raise MediaError(f"{path.name} is not a media file that can be read: {_why(path, error)}") from None
     try:
+        _check_time(
+            path, began
+        )  # some demuxers take what they were kept from reading for the end of the file
         yield container
     except (av.error.FFmpegError, EOFError) as error:
         raise MediaError(f"{path.name} is broken: {_reason(error)}") from None
     finally:
         container.close()
+
+
+def _check_time(path: Path, began: float) -> None:
+    if time.monotonic() - began >= _OPEN_S:
+        raise MediaError(
+            f"{path.name} takes more than {_OPEN_S:g} s to open: it is damaged, or made to be slow"
+        )
 
 
 def _reason(error: Exception) -> str:
@@ -109,7 +129,10 @@ def probe(path: Path) -> MediaInfo:
         video, audio = _choose(container)
         if video is None and audio is None:
             raise MediaError(f"{path.name} has neither a picture nor sound")
-        scans = _scan(container, [stream for stream in (video, audio) if stream is not None])
+        if audio is not None and 0 < audio.codec_context.sample_rate < _LEAST_SOUND_RATE:
+            least = f"at least {_LEAST_SOUND_RATE:,} Hz is needed"
+            raise MediaError(f"{path.name} has sound of {audio.codec_context.sample_rate} Hz; {least}")
+        scans = _scan(path, container, [stream for stream in (video, audio) if stream is not None])
         for stream in (video, audio):
             if stream is not None:
                 _whole(path, stream, scans[stream.index], container.format.name)
@@ -187,13 +210,15 @@ class _Scan:
     corrupt: bool = False
 
 
-def _scan(container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
+def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
     import av
 
     scans = {stream.index: _Scan() for stream in streams}
     pictures = {stream.index for stream in streams if stream.type == "video"}
     try:
-        for packet in container.demux(streams):
+        for number, packet in enumerate(container.demux(streams)):
+            if number >= _MOST_PACKETS:
+                raise MediaError(f"{path.name} holds more than {_MOST_PACKETS:,} packets")
             if packet.size == 0:
                 continue
             scan = scans[packet.stream.index]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Fault, QuestionError, RequestError, TesseraError, WorkspaceError
+from engine.errors import Fault, QuestionError, RequestError, WorkspaceError
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import read_facts
@@ -24,6 +24,7 @@ from engine.media.item import Item
 from engine.media.target import target_of
 from engine.node import Catalogue, derived_id
 from engine.run.answers import Answers
+from engine.run.asset_checks import check_assets
 from engine.run.coordinator import Coordinator
 from engine.run.deliver import output_record
 from engine.run.drills import Drill, read_drills
@@ -269,7 +270,7 @@ def run(
     if record is not None:
         check_target(Path(record))
     world.unpack(decided)
-    _check_assets(decided, Answers(library, None, cancelled))
+    check_assets(decided, library, stubbed)
     target = writable(out)
     resolved = resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked)
     run_id = str(uuid.uuid4())
@@ -365,25 +366,6 @@ def check_items(decided: Plan, limit: int | None) -> int:
             what = f"at least {count:,} items would reach {tile.name} {node}: every path to it brings its own"
             raise RequestError([Fault(tile.loc, "template", f"{what}; at most {most:,} may")])
     return most
-
-
-def _check_assets(decided: Plan, answers: Answers) -> None:
-    """Refuse parameters that name an image which the workspace does not hold."""
-    faults = []
-    for node in decided.order:
-        tile = decided.tile(node)
-        for name, value in tile.values().items():
-            if name != "image_id" or not value or tile.values().get("use_custom_logo") == "mosaic":
-                continue
-            try:
-                answers.image(value)
-            except TesseraError as error:
-                overridden = tile.origin(name) == "override"
-                loc = f"/update_params/{node}/{name}" if overridden else f"{tile.loc}/params_used/{name}"
-                document = "request" if overridden else "template"
-                faults.append(Fault(loc, document, f"{tile.name} {node}: {error}"))  # type: ignore[arg-type]
-    if faults:
-        raise RequestError(faults)
 
 
 def writable(out: str | Path | None) -> Path | None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.errors import WorkspaceError
 from engine.files import part_prefix
 from engine.inputs.artefacts import shared_store
+from engine.inputs.avatars import profiles
 from engine.inputs.library import Library, asset_id
 from engine.node import ID_PATTERN, is_id
 from engine.run.store import RunStore
@@ -209,6 +210,10 @@ def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
             if asset not in sound:
                 what = f"its asset {asset} is not there, or not whole"
                 found.problems.append(Problem("missing", f"rendered/{key}", what))
+    for profile in profiles(store.workspace):
+        for asset in profile.assets() - sound:
+            what = f"its asset {asset} is not there, or not whole"
+            found.problems.append(Problem("missing", f"avatars/{profile.id}", what))
     for run_id in known:
         _check_record(store, run_id, found)
 
@@ -244,8 +249,9 @@ def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Che
 def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry: bool = False) -> Pruned:
     """Remove what a workspace can do without, until it has at most `keep_bytes`.
 
-    First the assets that no record names, those not used for longest first, with their analyses; what an
-    unfinished run or a record that is kept needs is never touched, nor what was used in the last hour.
+    First the assets that no record and no avatar profile names, those not used for longest first, with their
+    analyses; what an unfinished run or a record that is kept needs is never touched, nor what was used in the
+    last hour.
 
     Parameters
     ----------
@@ -298,10 +304,10 @@ def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
 
 
 def _needed(store: RunStore, kept: Iterable[str]) -> set[str]:
-    """Every id that a kept run names, in whatever document, event or expression of it."""
+    """Every id that a kept run names, in whatever document, event or expression of it, or a profile."""
     from sqlalchemy import select
 
-    ids: set[str] = set()
+    ids = {asset for profile in profiles(store.workspace) for asset in profile.assets()}
     for run_id in kept:
         with store.database.read() as connection:
             for table in _of_runs():

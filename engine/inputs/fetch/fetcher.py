@@ -150,10 +150,11 @@ class Fetcher:
 
     def _item(self, ref: SourceRef, lanes: Lanes[Look]) -> Look:
         """An item of the archive that the workspace is connected to."""
-        from engine.inputs.mimir import connection_of, item_of
+        from engine.inputs.mimir import LIMIT, connection_of, item_of
 
         connection = connection_of(self._library.workspace)
-        item = item_of(connection, ref.key, self._rules)
+        with self._lane(lanes, connection.url, f"Mimir item {ref.key}", LIMIT, None, tell=False) as lane:
+            item = item_of(connection, ref.key, lane.guard, self._rules)
         artifact = item.choose(ref.artifact or "highres")
         look = self._look(SourceRef("signed_url", item.artifacts[artifact]), lanes)
         info = {

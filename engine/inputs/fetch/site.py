@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.inputs.fetch.guard import Guard
+from engine.inputs.fetch.outward import guarded_client
 from engine.inputs.fetch.plain import Trying
 from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from engine.inputs.fetch.troubles import explained
 from engine.masking import masked_url
 from engine.media.ffmpeg import ffmpeg_path
+from engine.media.probe import DEMUXERS, PROTOCOLS
 from engine.media.time import Range, to_ms
 
 __all__ = ["About", "SiteLook", "fetch_video", "look_at_site"]
@@ -24,7 +26,9 @@ _WHOLE = ("http", "https", "m3u8", "m3u8_native", "http_dash_segments")
 _IN_PART = ("http", "https", "m3u8", "m3u8_native")
 """Ways of delivery that the guard sees all of; and those from which ffmpeg can take a part."""
 _PROTOCOL = f"[protocol~='^({'|'.join(_WHOLE)})$']"
-_NETWORK = "http,https,httpproxy,tcp,tls,crypto,data"
+_NETWORK = ["-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto,data"]
+_LOCAL = ["-protocol_whitelist", PROTOCOLS, "-format_whitelist", DEMUXERS]
+"""What an ffmpeg of yt-dlp may read: of the network no file, and of files no playlist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +211,11 @@ def _client(guard: Guard, rules: FetchRules, log: _Log, options: Mapping[str, An
 
     The generic extractor is left out: what is no known site's is no media of ours.
     """
-    import yt_dlp
     from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
     # As yt-dlp's own command does: some of its parts do not look at the option `ffmpeg_location`.
     FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path())
-    return yt_dlp.YoutubeDL(
+    return guarded_client(
         {
             "proxy": guard.proxy,
             "allowed_extractors": ["default", "-generic"],
@@ -230,6 +233,8 @@ def _client(guard: Guard, rules: FetchRules, log: _Log, options: Mapping[str, An
             "skip_unavailable_fragments": False,
             "hls_prefer_native": True,
             "fixup": "never",
+            "external_downloader_args": {"ffmpeg_i": _NETWORK},
+            "postprocessor_args": {"ffmpeg_i": _LOCAL},
             "cachedir": False,
             "updatetime": False,
             "quiet": True,
@@ -261,7 +266,7 @@ def _in_part(part: Range) -> dict[str, Any]:
         "download_ranges": download_range_func(None, [(start, end)]),
         "force_keyframes_at_cuts": True,
         "external_downloader_args": {
-            "ffmpeg_i": ["-copyts", "-protocol_whitelist", _NETWORK],
+            "ffmpeg_i": ["-copyts", *_NETWORK],
             "ffmpeg_o": coding.split(),
         },
     }
