@@ -113,6 +113,7 @@ class Answers:
         """Learn what the tiles of a run were told of media before this process, from the analyses that are
         kept.
         """
+        self.cancelled = lambda: False  # the run has ended: nothing is left to be stopped
         ask: dict[str, Callable[[str], Any]] = {
             "speech": lambda key: self.speech(key, 0),
             "levels": self.levels,
