@@ -207,11 +207,11 @@ def test_redirects_end_after_ten(served: Served, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "says"),
     [
-        ("http://169.254.169.254/latest/meta-data", "refused: 169.254.169.254 is a private address"),
-        ("http://[::ffff:169.254.169.254]/", "refused: ::ffff:169.254.169.254 is a private address"),
+        ("http://192.0.2.1/latest/meta-data", "refused: 192.0.2.1 is a private address"),
+        ("http://[::ffff:192.0.2.1]/", "refused: ::ffff:192.0.2.1 is a private address"),
         ("http://0.0.0.0:1/", "refused: 0.0.0.0 is a private address"),
         ("http://224.0.0.1/", "refused: 224.0.0.1 is a private address"),
-        ("https://169.254.169.254/", "refused: 169.254.169.254 is a private address"),
+        ("https://192.0.2.1/", "refused: 192.0.2.1 is a private address"),
         ("ftp://example.org/a.mp4", "neither http nor https"),
         ("file:///etc/passwd", "neither http nor https"),
     ],

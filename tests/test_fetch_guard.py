@@ -80,7 +80,7 @@ def test_what_python_calls_not_global_is_never_reached_unasked(address: IPv4Addr
 
 def test_a_name_is_resolved_once_and_the_address_that_was_judged_is_used(served: Served) -> None:
     port = int(served.url.rpartition(":")[2])
-    answers = iter([["127.0.0.1"], ["169.254.169.254"]])
+    answers = iter([["127.0.0.1"], ["192.0.2.1"]])
     asked = []
 
     def resolve(host: str, at: int) -> list[str]:
@@ -91,13 +91,13 @@ def test_a_name_is_resolved_once_and_the_address_that_was_judged_is_used(served:
         assert get(f"http://changing.example:{port}/good.mp4", guard).content == TALK.read_bytes()
         assert asked == [("changing.example", port)]
         assert get(f"http://changing.example:{port}/good.mp4", guard).status_code == 403
-        assert guard.refused == "refused: changing.example is a private address (169.254.169.254)"
+        assert guard.refused == "refused: changing.example is a private address (192.0.2.1)"
     assert served.times("/good.mp4") == 1
 
 
 def test_one_bad_address_among_good_ones_is_enough(served: Served) -> None:
     port = served.url.rpartition(":")[2]
-    with Guard(LOOPBACK, 10**7, lambda _host, _port: ["127.0.0.1", "169.254.1.1"]) as guard:
+    with Guard(LOOPBACK, 10**7, lambda _host, _port: ["127.0.0.1", "192.0.2.1"]) as guard:
         assert get(f"http://both.example:{port}/good.mp4", guard).status_code == 403
     assert served.asked == []
 

@@ -32,7 +32,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         served.videos |= {
             "long": {"duration": 18_001},
             "gone": {"formats": [{"format_id": "0", "url": "/status/410.mp4"}]},
-            "away": {"formats": [{"format_id": "0", "url": "/to?http://169.254.169.254/a.mp4"}]},
+            "away": {"formats": [{"format_id": "0", "url": "/to?http://192.0.2.1/a.mp4"}]},
         }
         request = {"video_urls": [f"{served.url}/good.mp4"], **ONE_SECOND}
         run(AGENT, request, workspace=workspace, fetch_rules=RULES)
@@ -55,10 +55,10 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         ("/loopback.mp4", "is a playlist"),
         ("/trickle.mp4", "no progress"),
         ("/back/2000", "redirects more than 10 times"),
-        ("/to?http://169.254.169.254/", "refused: 169.254.169.254 is a private address"),
+        ("/to?http://192.0.2.1/", "refused: 192.0.2.1 is a private address"),
         ("/site/watch?v=long", "lasts 18001000 ms; at most 18000000 ms"),
         ("/site/watch?v=gone", "410"),
-        ("/site/watch?v=away", "refused: 169.254.169.254 is a private address"),
+        ("/site/watch?v=away", "refused: 192.0.2.1 is a private address"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # yt-dlp leaves answers open

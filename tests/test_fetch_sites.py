@@ -124,9 +124,9 @@ def test_a_video_that_cannot_be_had_is_refused_before_a_byte_of_it_is_fetched(
 @pytest.mark.parametrize(
     ("media", "says"),
     [
-        ("http://169.254.169.254/a.mp4", "refused: 169.254.169.254 is a private address"),
-        ("https://169.254.169.254/a.mp4", "refused: 169.254.169.254 is a private address"),
-        ("/to?http://169.254.169.254/a.mp4", "refused: 169.254.169.254 is a private address"),
+        ("http://192.0.2.1/a.mp4", "refused: 192.0.2.1 is a private address"),
+        ("https://192.0.2.1/a.mp4", "refused: 192.0.2.1 is a private address"),
+        ("/to?http://192.0.2.1/a.mp4", "refused: 192.0.2.1 is a private address"),
         ("/status/403.mp4", "the server answered 403"),
         ("/status/503.mp4", "the server answered 503: try again later; tried for 1 s"),
         ("/endless.mp4", "sends more than 2,000,000 bytes"),

@@ -25,6 +25,9 @@ __all__ = ["Lane", "Pool", "Work", "cores", "shared_pool"]
 
 Work = Callable[[], None]
 
+_LEAVING_S = 0.5
+"""How long work that was given up may take to notice."""
+
 
 def cores() -> int:
     """The cores that this process may use."""
@@ -114,7 +117,10 @@ class Pool:
             finally:
                 with self._changed:
                     given_up = task.state == "over"
-                    if not given_up:
+                    if given_up:
+                        task.lane.leaving.discard(task)
+                        self._ended.notify_all()
+                    else:
                         self._release(task)
             if given_up:
                 return
@@ -180,13 +186,16 @@ class Pool:
             for task in [one for one in lane.working if one.key == key]:
                 self._threads -= 1
                 self._release(task)
+                lane.leaving.add(task)
                 self._call()
 
     def _drain(self, lane: Lane, timeout_s: float) -> bool:
         with self._changed:
             for _rank, _order, task in (*lane.tiles, *lane.encodes):
                 task.state = "over"
-            return self._ended.wait_for(lambda: not lane.working, timeout_s)
+            ended = self._ended.wait_for(lambda: not lane.working, timeout_s)
+            left = self._ended.wait_for(lambda: not lane.leaving, _LEAVING_S)
+            return ended and left
 
 
 def _forget(queue: _Queue) -> None:
@@ -203,6 +212,7 @@ class Lane:
     tiles: _Queue = field(default_factory=list)
     encodes: _Queue = field(default_factory=list)
     working: set[_Task] = field(default_factory=set)
+    leaving: set[_Task] = field(default_factory=set)
     order: count[int] = field(default_factory=count)
 
     def add(self, work: Work, key: Hashable, rank: float = 0.0, memory: int | None = None) -> None:
@@ -222,7 +232,9 @@ class Lane:
         self.pool._give_up(self, key)
 
     def drain(self, timeout_s: float) -> bool:
-        """Begin nothing more, and wait for what is being done; whether that has ended in time."""
+        """Begin nothing more, and wait for what is being done; whether that has ended in time. What was given
+        up is waited for too, though not for long: the process that an encode was is killed, not only doomed.
+        """
         return self.pool._drain(self, timeout_s)
 
 
