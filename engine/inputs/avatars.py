@@ -17,6 +17,7 @@ from engine.inputs.fetch.rules import FetchError, FetchRules
 from engine.inputs.library import Asset, Library
 from engine.masking import masked_url
 from engine.media.ffmpeg import run_ffmpeg
+from engine.media.pictures import pixels_of
 from engine.media.probe import DEMUXERS, PROTOCOLS
 from engine.media.time import to_ms
 
@@ -215,12 +216,9 @@ def _video_of(library: Library, found: Mapping[str, Asset], name: str) -> Asset:
     by_kind = {key.partition("_")[0]: asset for key, asset in found.items()}
     if "video" in by_kind:
         return by_kind["video"]
-    from PIL import Image
-
     with tempfile.TemporaryDirectory() as work:
         still, made = Path(work) / "still.png", Path(work) / "avatar.mp4"
-        with Image.open(by_kind["image"].path) as image:
-            picture = image.convert("RGB")
+        picture = pixels_of(by_kind["image"].path).convert("RGB")
         picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
         picture.resize((max(picture.width // 2, 1) * 2, max(picture.height // 2, 1) * 2)).save(still)
         voice = by_kind["audio"]

@@ -370,17 +370,9 @@ def _probed(media: Path, shown: str) -> MediaInfo:
             return MediaInfo(
                 kind="lut", container="cube", notes=(f"is {dimensions}D, {size} along each side",)
             )
-        if media.is_file() and _is_drawing(media):
-            raise MediaError(f"{media.name} is an SVG drawing, which is not taken yet: give it as PNG")
         return probe(media)
     except MediaError as error:
         raise MediaError(str(error).replace(media.name, shown)) from None
-
-
-def _is_drawing(media: Path) -> bool:
-    with media.open("rb") as file:
-        head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return head.startswith(b"<svg") or (head.startswith((b"<?xml", b"<!")) and b"<svg" in head)
 
 
 def _limited(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from engine.errors import MediaError
 from engine.media.info import MediaInfo
+from engine.media.pictures import pixels_of
 
 __all__ = ["thumbnail_of"]
 
 _WIDTH = 640
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 
 
 def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
@@ -29,8 +29,7 @@ def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
         if info.kind == "video":
             write_thumbnail(media, output, width=_WIDTH)
             return output
-        with Image.open(media, formats=_FORMATS) as image:
-            over = image.convert("RGBA")
+        over = pixels_of(media)
         under = Image.new("RGBA", over.size, "white")
         picture = Image.alpha_composite(under, over).convert("RGB")
         picture.thumbnail((_WIDTH, _WIDTH * 4))

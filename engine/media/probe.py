@@ -18,8 +18,10 @@ from engine.errors import MediaError
 from engine.media.colors import HDR
 from engine.media.expr import even
 from engine.media.info import MediaInfo, PictureInfo, SoundInfo
+from engine.media.pictures import IMAGE_FORMATS
 from engine.media.riff import check_chunks
 from engine.media.time import parse_rate
+from engine.media.vector import drawn, is_drawing
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -32,7 +34,6 @@ here.
 """
 
 PROTOCOLS = "file,pipe"
-_IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 _MAX_PIXELS = 100_000_000
 _MOST_UNDECODED = 300
 _OPEN_S = 10.0
@@ -150,6 +151,10 @@ def probe(path: Path) -> MediaInfo:
 
 def _image(path: Path) -> MediaInfo | None:
     """The file as a still image, or None where it is none."""
+    if is_drawing(path):
+        drawing = drawn(path)
+        notes = ("has text, drawn in this machine's fonts",) if drawing.has_text else ()
+        return _still("svg", *drawing.pixels.size, "RGBA", notes)
     with path.open("rb") as file:
         head = file.read(16)
     if not head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) and not (
@@ -159,27 +164,31 @@ def _image(path: Path) -> MediaInfo | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=_IMAGE_FORMATS) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             width, height = image.size
             if width * height > _MAX_PIXELS:
                 raise MediaError(f"{path.name} is {width}×{height}: at most {_MAX_PIXELS:,} pixels are read")
             image.load()
-            info = PictureInfo(
-                index=0,
-                codec=str(image.format).lower(),
-                width=width,
-                height=height,
-                coded_width=width,
-                coded_height=height,
-                rate=Fraction(1),
-                frames=1,
-                time_base=Fraction(1),
-                duration=Fraction(0),
-                pixel_format=image.mode,
-            )
-            return MediaInfo(kind="image", container=str(image.format).lower(), picture=info)
+            return _still(str(image.format).lower(), width, height, image.mode)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise MediaError(f"{path.name} is a broken image: {error}") from None
+
+
+def _still(codec: str, width: int, height: int, pixel_format: str, notes: tuple[str, ...] = ()) -> MediaInfo:
+    picture = PictureInfo(
+        index=0,
+        codec=codec,
+        width=width,
+        height=height,
+        coded_width=width,
+        coded_height=height,
+        rate=Fraction(1),
+        frames=1,
+        time_base=Fraction(1),
+        duration=Fraction(0),
+        pixel_format=pixel_format,
+    )
+    return MediaInfo(kind="image", container=codec, picture=picture, notes=notes)
 
 
 def _choose(container: InputContainer) -> tuple[Any, Any]:

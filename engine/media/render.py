@@ -22,6 +22,7 @@ from engine.media.item import Audio, Project, Value, Video
 from engine.media.levels import Leveller
 from engine.media.optimise import optimise
 from engine.media.packets import Unsafe
+from engine.media.pictures import pixels_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -240,8 +241,7 @@ class Renderer:
             if node.op == "drawn":
                 made[node] = self.paint(node)
             elif node.op == "source":
-                with Pillow.open(self.locate(node.arg("asset")).path) as opened:
-                    made[node] = opened.convert("RGBA")
+                made[node] = pixels_of(self.locate(node.arg("asset")).path)
             else:
                 made[node] = made[node.inputs[0]].resize((node.width, node.height), Pillow.Resampling.LANCZOS)
         return made[image]
