@@ -383,12 +383,12 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving() -> Iterator[Served]:
+def serving(host: str = "127.0.0.1") -> Iterator[Served]:
     """The server, on a port of its own."""
     state = Served("")
     handler = type("Handler", (_Handler,), {"state": state})
-    with _Server(("127.0.0.1", 0), handler) as server:
-        state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with _Server((host, 0), handler) as server:
+        state.url = f"http://{host}:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

@@ -16,7 +16,7 @@ from engine.inputs.library import Library
 from engine.run.store import RunStore
 from engine.run.storekeeping import Problem, check, prune
 from tests.media import MEDIA
-from tests.planning import chain
+from tests.planning import chain, uid
 
 AGENT = chain("Video Input", "Mirror", "Destination")
 LONG_AGO = time.time() - 7 * 24 * 3600
@@ -62,10 +62,22 @@ def test_a_workspace_that_is_whole_is_clean(home: Path, capsys: pytest.CaptureFi
 
 
 def test_what_a_dead_process_left_is_swept_and_is_no_fault(home: Path) -> None:
-    left = home / "assets" / ".part-999999999-x"
-    left.mkdir()
-    (left / "media.mp4").write_bytes(b"half")
+    left = []
+    for folder in ("", "assets", "known", "fetched", "connections"):
+        (home / folder).mkdir(exist_ok=True)
+        left += [home / folder / ".part-999999999-x", home / folder / ".part-999999999-y"]
+        left[-2].write_bytes(b"half")
+        left[-1].mkdir()
+        (left[-1] / "media.mp4").write_bytes(b"half")
     assert check(home).problems == []
+    assert not [one for one in left if one.exists()]
+
+
+def test_storing_something_sweeps_first(home: Path) -> None:
+    left = home / "fetched" / ".part-999999999-x"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half")
+    Library(home).add(MEDIA / "logo.png")
     assert not left.exists()
 
 
@@ -154,6 +166,15 @@ def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path:
     anew = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home)
     assert anew.status == "completed"
     assert not anew.outputs[0].raw["reused"]
+
+
+def test_a_run_that_a_kept_one_is_a_part_of_stays(home: Path) -> None:
+    oldest = RunStore(home).ids()[-1]
+    again = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home, since=uid(2), of=oldest)
+    assert RunStore(home).ids() == [again.run_id, *RunStore(home).ids()[1:]]
+    assert len(prune(home, 0, keep_runs=1, dry=True).runs) == 1
+    assert oldest not in prune(home, 0, keep_runs=1).runs
+    assert oldest in RunStore(home).ids()
 
 
 @pytest.mark.parametrize(

@@ -92,13 +92,15 @@ class Library:
         self._attached: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
         self._heard_by: dict[str, str] = {}
+        self._is_swept = False
 
     def sweep(self) -> None:
-        """Remove what dead processes left half-written."""
-        if self.workspace is not None:
+        """Remove what dead processes left half-written: in the workspace, in its folders, in its analyses."""
+        self._is_swept = True
+        if self.workspace is not None and self.workspace.is_dir():
             analyses = self.workspace / "analysis"
             each = analyses.iterdir() if analyses.is_dir() else ()
-            sweep([*(self.workspace / name for name in ("assets", "known", "scratch")), *each])
+            sweep([self.workspace, *(one for one in self.workspace.iterdir() if one.is_dir()), *each])
 
     # finding
 
@@ -291,6 +293,8 @@ class Library:
         """A folder of the workspace to work in; what is left of it at the end is removed."""
         if self.workspace is None:
             raise WorkspaceError("there is no workspace to store into")
+        if not self._is_swept:
+            self.sweep()
         parent = self.workspace / "assets"
         with _writing(parent):
             parent.mkdir(parents=True, exist_ok=True)

@@ -257,7 +257,7 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
     ----------
     keep_runs
         Remove the records of finished runs but for this many of the newest, with their outputs; None keeps
-        all. Unfinished runs stay.
+        all. Unfinished runs stay, and those that a kept run is a part of.
     dry
         Remove nothing, and say what would be.
 
@@ -299,8 +299,14 @@ def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
         return []
     with store.database.read() as connection:
         ended = set(connection.scalars(select(documents.c.run_id).where(documents.c.name == "record.json")))
+        told = select(documents.c.run_id, documents.c.body).where(documents.c.name == "part.json")
+        stands_on = {run_id: json.loads(body).get("of") for run_id, body in connection.execute(told)}
     finished = [run_id for run_id in store.ids() if run_id in ended and not store.is_held(run_id)]
-    return finished[keep:][::-1]
+    dropped = set(finished[keep:])
+    for run_id in store.ids():  # the newest first, so that what an earlier one stands on is seen to be kept
+        if run_id not in dropped:
+            dropped.discard(stands_on.get(run_id))
+    return [run_id for run_id in finished[::-1] if run_id in dropped]
 
 
 def _needed(store: RunStore, kept: Iterable[str]) -> set[str]:
