@@ -45,6 +45,12 @@ def test_a_wave_of_millions_of_empty_chunks_is_refused_at_once(tmp_path: Path) -
     assert "more than 10,000 chunks" in refused(path, 1)
 
 
+@pytest.mark.parametrize("name", [b"LIST", b"bext", b"id3 "])
+def test_a_wave_of_endless_notes_is_refused_before_they_are_read(name: bytes, tmp_path: Path) -> None:
+    path = wave(tmp_path / "notes.wav", after=struct.pack("<4sI4s", name, LARGE - 20_000, b"INFO"), size=LARGE)
+    assert f"bytes of notes ({name.decode().strip()}); at most 64,000,000 are read" in refused(path, 1)
+
+
 def test_a_wave_that_says_it_has_more_than_is_there_is_refused_at_once(tmp_path: Path) -> None:
     path = wave(tmp_path / "short.wav")
     data = path.read_bytes()
