@@ -47,7 +47,9 @@ def test_a_wave_of_millions_of_empty_chunks_is_refused_at_once(tmp_path: Path) -
 
 @pytest.mark.parametrize("name", [b"LIST", b"bext", b"id3 "])
 def test_a_wave_of_endless_notes_is_refused_before_they_are_read(name: bytes, tmp_path: Path) -> None:
-    path = wave(tmp_path / "notes.wav", after=struct.pack("<4sI4s", name, LARGE - 20_000, b"INFO"), size=LARGE)
+    path = wave(
+        tmp_path / "notes.wav", after=struct.pack("<4sI4s", name, LARGE - 20_000, b"INFO"), size=LARGE
+    )
     assert f"bytes of notes ({name.decode().strip()}); at most 64,000,000 are read" in refused(path, 1)
 
 

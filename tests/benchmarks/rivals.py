@@ -6,15 +6,28 @@ take the graph, it raises `NoFigure`, which says why.
 
 from __future__ import annotations
 
+import atexit
+import graphlib
 import inspect
 import logging
+import os
 import sys
+import tempfile
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tests.benchmarks.shapes import Shape
 
-__all__ = ["NoFigure", "dask_synchronous", "dask_threads", "hamilton", "networkx_sort", "versions"]
+__all__ = [
+    "NoFigure",
+    "dask_synchronous",
+    "dask_threads",
+    "hamilton",
+    "networkx_sort",
+    "prefect_threads",
+    "versions",
+]
 
 
 class NoFigure(Exception):
@@ -24,7 +37,7 @@ class NoFigure(Exception):
 def versions() -> dict[str, str]:
     """The versions of the libraries that are installed."""
     found = {}
-    for name in ("networkx", "dask", "sf-hamilton"):
+    for name in ("networkx", "dask", "sf-hamilton", "prefect"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -93,6 +106,46 @@ def hamilton(shape: Shape) -> int:
         raise NoFigure("recurses once a tile of a chain, past Python's limit of 1,000") from None
     finally:
         del sys.modules[module.__name__]
+
+
+def prefect_threads(shape: Shape) -> int:
+    """Submit each tile to a flow's pool of threads, with the futures of those that it waits for.
+
+    Prefect keeps what happens in a server that it starts: a process whose time is not this one's.
+    """
+    _quiet_prefect()
+    try:
+        from prefect import flow, task
+        from prefect.task_runners import ThreadPoolTaskRunner
+    except ImportError:
+        raise NoFigure("not installed: pip install prefect") from None
+
+    @task
+    def tile(*inputs: int) -> int:
+        return len(inputs)
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=4))
+    def agent() -> int:
+        futures: dict[str, Any] = {}
+        parents = shape.parents()
+        for node in graphlib.TopologicalSorter(parents).static_order():
+            futures[node] = tile.submit(*(futures[parent] for parent in parents[node]))
+        return len([futures[node].result() for node in shape.leaves()])
+
+    return int(agent())
+
+
+@cache
+def _quiet_prefect() -> None:
+    """Have it keep its database in a folder that goes with this process, say little, and report to nobody."""
+    home = tempfile.TemporaryDirectory(prefix="prefect-")
+    atexit.register(home.cleanup)
+    os.environ |= {
+        "PREFECT_HOME": home.name,
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 def _function(name: str, parents: list[str]) -> Any:

@@ -1,9 +1,10 @@
-"""What scheduling costs, beside dask (threads) and Hamilton: `python -m tests.benchmarks.scheduler`.
+"""What scheduling costs, beside dask (threads), Hamilton and Prefect: `python -m tests.benchmarks.scheduler`.
 
 Tiles that do nothing are taken through their lives on the pool's threads; four events of each (queued,
 running, what it did, completed) are safe in SQLite before anything acts on them. The others keep nothing:
-they are there for scale. A graph is planned before it is measured; each sample is a new graph in a new
-workspace. CPU of this process with all its threads, in µs per tile.
+they are there for scale, but for Prefect, which keeps states in a server that it starts, whose time is not
+counted; it is measured once, with 500 tiles. A graph is planned before it is measured; each
+sample is a new graph in a new workspace. CPU of this process with all its threads, in µs per tile.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from engine.media.item import Item, Made
 from engine.node import ours_id
 from engine.run.coordinator import Coordinator
 from tests.benchmarks.clock import machine, measured
-from tests.benchmarks.rivals import NoFigure, dask_threads, hamilton, versions
+from tests.benchmarks.rivals import NoFigure, dask_threads, hamilton, prefect_threads, versions
 from tests.benchmarks.shapes import Draw, Shape, chains, layers, merging_tree
 
 AIM = 100
-COLUMNS = ("scheduling", "the whole run", "dask threads", "Hamilton")
+_FEW = 500
+"""Tiles for Prefect, of which 10,000 would take a quarter of an hour."""
+COLUMNS = ("scheduling", "the whole run", "dask threads", "Hamilton", "Prefect")
 
 
 class NoOp(NodeType):
@@ -100,6 +103,10 @@ def row(name: str, draw: Draw, tiles: int, samples: int) -> list[str]:
             gc.collect()
             with suppress(NoFigure):
                 found[column].append(measured(partial(compute, shape))[0] * scale)
+    few = draw(Random(name), _FEW)
+    with suppress(NoFigure):
+        prefect_threads(few)  # so that its server is there
+        found["Prefect"].append(measured(partial(prefect_threads, few))[0] * 1e6 / len(few))
     figures = [f"{median(found[one]):.0f}" if found[one] else "–" for one in COLUMNS]
     aim = f"≤ {AIM}{'' if median(found['scheduling']) <= AIM else ', missed'}"
     return [name.format(n=tiles), figures[0], aim, *figures[1:]]
@@ -122,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     facts = machine()
     with_them = ", ".join(f"{name} {number}" for name, number in versions().items())
     print(f"{facts['cpu']}, {facts['cores']} cores, {facts['python']}; {with_them}; µs of CPU per tile")
-    print(f"\n| case | scheduling | aim | {' | '.join(COLUMNS[1:])} |\n|---|--:|---|--:|--:|--:|")
+    print(f"\n| case | scheduling | aim | {' | '.join(COLUMNS[1:])} |\n|---|--:|---|--:|--:|--:|--:|")
     for one in rows:
         print(f"| {' | '.join(one)} |")
 
