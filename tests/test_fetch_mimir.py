@@ -98,6 +98,8 @@ def test_the_artifact_that_is_asked_for_is_fetched_and_said(
         "item_id": item["id"],
         "artifact": artifact,
     }
+    (shown,) = record.to_dict()["outputs"][0]["sources"]
+    assert shown["source_info"] == given["source_info"], "and goes with what is made of it"
     assert served.times(fetched) == 2
     assert Path(given["video_url"].removeprefix("file://")).read_bytes() == TALK.read_bytes()
     assert "s3cret" not in record.to_json()

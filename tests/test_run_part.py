@@ -116,7 +116,7 @@ def test_a_part_without_what_reaches_it_is_refused(tmp_path: Path) -> None:
         part(tmp_path, since="Destination", of="latest")
     with pytest.raises(RequestError, match="of which run"):
         part(tmp_path, only="Reframe")
-    with pytest.raises(RequestError, match="give one of until, since and only"):
+    with pytest.raises(RequestError, match="give one of until, from and only"):
         part(tmp_path, only="Reframe", until="Reframe")
     assert len(RunStore(tmp_path).ids()) == 1
 

@@ -255,7 +255,7 @@ class RunRecord:
             "errors": self.errors,
             "node_status_counts": counts(node.status for node in self.nodes.values()),
             "inputs": list(self.inputs),
-            "outputs": [output.raw for output in self.outputs],
+            "outputs": [self._with_source_info(output.raw) for output in self.outputs],
             "triggered_by": self.start.triggered_by,
             "mode": self.start.mode,
             "stubs": list(self.start.stubs),
@@ -270,6 +270,17 @@ class RunRecord:
         if self.forecast is not None:
             record["forecast"] = self.forecast.to_dict()
         return {**record, "items": self.items} if items else record
+
+    def _with_source_info(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """An output, with what an archive says of each source that it shows (contract, section 3)."""
+        known = {one["video_id"]: one["source_info"] for one in self.inputs if "source_info" in one}
+        if not known:
+            return raw
+        pieces = [
+            {**piece, "source_info": known[piece["source"]]} if piece["source"] in known else piece
+            for piece in raw["sources"]
+        ]
+        return {**raw, "sources": pieces}
 
     def to_json(self) -> str:
         return json_text(self.to_dict(), 1) + "\n"

@@ -297,7 +297,8 @@ class Worker:
             drill = struck(job.drills, number)
             if drill is None:
                 raise
-            raise RenderError(f"{error}, by {drill.by}") from None
+            said = "ffmpeg was killed" if kills else str(error)
+            raise RenderError(f"{said}, by {drill.by}") from None
 
 
 def _go_on(stopped: Stopped) -> None:
