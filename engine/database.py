@@ -5,10 +5,11 @@ What is written in one `write` block is there whole or not at all, and safe on t
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,12 +184,12 @@ class Database:
             if not given:
                 workspace.mkdir(parents=True, exist_ok=True)
                 _private(workspace / FILE)
-            local = url.get_backend_name() == "sqlite"
-            self._engine: Engine = sql.create_engine(
-                url, connect_args={"timeout": _BUSY_S} if local else {}, pool_pre_ping=not local
-            )
+            self._url, local = url, url.get_backend_name() == "sqlite"
             if local:
+                self._engine = sql.create_engine(url, connect_args={"timeout": _BUSY_S})
                 _tune(self._engine)
+            else:
+                self._engine = _shared_engine(url.render_as_string(hide_password=False), os.getpid())
             self._prepare()
         except (SQLAlchemyError, OSError, ImportError) as error:
             raise WorkspaceError(
@@ -251,8 +252,31 @@ class Database:
             with marked.begin():
                 yield marked
 
+    @cached_property
+    def sessions(self) -> Engine | None:
+        """Sessions that may hold locks for long, each a connection of its own; None of a database of files.
+
+        A machine that is gone without a word is noticed after a minute.
+        """
+        if self._url.get_backend_name() != "postgresql":
+            return None
+        options: dict[str, Any] = {}
+        if self._url.get_driver_name().startswith("psycopg"):
+            options = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+        return sql.create_engine(
+            self._url, poolclass=sql.NullPool, isolation_level="AUTOCOMMIT", connect_args=options
+        )
+
     def close(self) -> None:
         self._engine.dispose()
+
+
+@lru_cache(maxsize=8)
+def _shared_engine(url: str, _process: int) -> Engine:
+    """One pool of connections for all that this process keeps on a server; a forked one has its own."""
+    engine = sql.create_engine(url, pool_pre_ping=True)
+    atexit.register(engine.dispose)
+    return engine
 
 
 def insert_rows(connection: Connection, table: sql.Table, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -151,7 +151,8 @@ def _asked(plan: Plan, until: str | None, since: str | None, only: str | None) -
     named = {"until": until, "from": since, "only": only}
     asked = [(kind, name) for kind, name in named.items() if name is not None]
     if len(asked) > 1:
-        raise RequestError([Fault("", "request", "only one part can be asked for: give one of until, from and only")])
+        what = "only one part can be asked for: give one of until, from and only"
+        raise RequestError([Fault("", "request", what)])
     if not asked:
         return None, ""
     kind, name = asked[0]

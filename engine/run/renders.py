@@ -56,7 +56,6 @@ class RenderCache:
 
     def __init__(self, store: RunStore, library: Library, *, fresh: bool = False) -> None:
         self.store, self.library, self.fresh = store, library, fresh
-        self.locks = store.workspace / "locks"
 
     def once(
         self,
@@ -106,22 +105,12 @@ class RenderCache:
     @contextmanager
     def _alone(self, key: str, cancelled: Callable[[], bool]) -> Iterator[None]:
         """Hold the lock of a key; the system lets go of it when a process dies."""
-        from filelock import FileLock, Timeout
-
-        try:
-            self.locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.locks / f"{key}.lock", thread_local=False)
-            while True:
-                if cancelled():
-                    raise Cancelled("the run was cancelled")
-                try:
-                    lock.acquire(timeout=_POLL_S)
-                    break
-                except Timeout:
-                    continue
-        except OSError as error:
-            raise WorkspaceError(f"cannot write {self.locks}: {error.strerror or error}") from None
+        held = None
+        while held is None:
+            if cancelled():
+                raise Cancelled("the run was cancelled")
+            held = self.store.locks.acquire(key, _POLL_S)
         try:
             yield
         finally:
-            lock.release()
+            held.release()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import WorkspaceError
 from engine.node import is_id
 from engine.run.events import Event, ItemMade, Progress, read_event, write_event
+from engine.run.locks import Locks
 from engine.run.record import RunRecord, fold
 from engine.run.shelf import Shelf, read_items
 from engine.run.status import RunStatus
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
     from sqlalchemy.engine import Connection
 
     from engine.database import Database
@@ -105,6 +105,11 @@ class RunStore:
 
         return Database(self.workspace)
 
+    @cached_property
+    def locks(self) -> Locks:
+        """What is held in this workspace: runs by their ids, renders by their keys."""
+        return Locks(self.workspace / "locks", lambda: self.database)
+
     def is_there(self) -> bool:
         """Whether there is a database to read."""
         from engine.database import Database
@@ -172,40 +177,17 @@ class RunStore:
         WorkspaceError
             Another process holds it.
         """
-        from filelock import Timeout
-
-        lock = self._lock(run_id)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise WorkspaceError(f"run {run_id} is being run by another process") from None
-        except OSError as error:
-            raise WorkspaceError(f"cannot write {lock.lock_file}: {error.strerror or error}") from None
+        held = self.locks.acquire(run_id)
+        if held is None:
+            raise WorkspaceError(f"run {run_id} is being run by another process")
         try:
             yield
         finally:
-            lock.release()
+            held.release()
 
     def is_held(self, run_id: str) -> bool:
         """Whether a process works on a run."""
-        from filelock import Timeout
-
-        lock = self._lock(run_id)
-        if not Path(lock.lock_file).exists():
-            return False
-        try:
-            with lock.acquire(timeout=0):
-                return False
-        except (Timeout, OSError):
-            return True
-
-    def _lock(self, run_id: str) -> BaseFileLock:
-        from filelock import FileLock
-
-        folder = self.workspace / "locks"
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{run_id}.lock", thread_local=False)
+        return self.locks.is_held(run_id)
 
     def save_document(self, run_id: str, name: str, text: str) -> None:
         """Keep a document of a run: `plan.json`, `agent.json`, `facts.json`, `record.json`."""

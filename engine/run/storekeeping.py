@@ -349,7 +349,7 @@ def _drop_run(store: RunStore, run_id: str) -> None:
         for table in (*_of_runs(), renders, tiles, runs):
             connection.execute(table.delete().where(table.c.run_id == run_id))
     shutil.rmtree(store.folder(run_id), ignore_errors=True)
-    (store.workspace / "locks" / f"{run_id}.lock").unlink(missing_ok=True)
+    store.locks.forget(run_id)
 
 
 def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:

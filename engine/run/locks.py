@@ -1,0 +1,142 @@
+"""Names that a living process holds: the system, or the database, lets go of them when the process dies.
+
+Machines that share a PostgreSQL database hold names in it, by advisory locks of a session (PostgreSQL manual,
+13.3.5); otherwise they are locked files in the workspace, which all who share the folder see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from engine.errors import WorkspaceError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection, Engine
+
+    from engine.database import Database
+
+__all__ = ["Held", "Locks"]
+
+_TRY_S = 0.05
+
+
+class Held(Protocol):
+    """A name that is held until it is released."""
+
+    def release(self) -> object: ...
+
+
+class Locks:
+    """The names of one workspace.
+
+    Parameters
+    ----------
+    folder
+        Where the files are, if it is files.
+    database
+        The workspace's.
+    """
+
+    def __init__(self, folder: Path, database: Callable[[], Database]) -> None:
+        self.folder, self._database = folder, database
+
+    def acquire(self, name: str, timeout_s: float = 0.0) -> Held | None:
+        """Hold a name; None where another, of this process or not, holds it for all that time.
+
+        Raises
+        ------
+        WorkspaceError
+            The workspace, or the database, cannot be written.
+        """
+        engine = self._database().sessions
+        return self._of_file(name, timeout_s) if engine is None else _of_session(engine, name, timeout_s)
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody holds a name."""
+        engine = self._database().sessions
+        if engine is not None:
+            return _is_in_session(engine, name)
+        if not (self.folder / f"{name}.lock").exists():
+            return False
+        with suppress(WorkspaceError):
+            held = self._of_file(name, 0)
+            if held is not None:
+                held.release()
+                return False
+        return True
+
+    def forget(self, name: str) -> None:
+        """Remove what is left of a name that nobody will hold again."""
+        (self.folder / f"{name}.lock").unlink(missing_ok=True)
+
+    def _of_file(self, name: str, timeout_s: float) -> Held | None:
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / f"{name}.lock", thread_local=False)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=timeout_s)
+        except Timeout:
+            return None
+        except OSError as error:
+            raise WorkspaceError(f"cannot write {lock.lock_file}: {error.strerror or error}") from None
+        return lock
+
+
+class _Session:
+    """A session of a database that holds one name, and nothing besides."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def release(self) -> None:
+        self.connection.close()
+
+
+def _number(name: str) -> int:
+    """A name as the number of an advisory lock."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"tessera").digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def _of_session(engine: Engine, name: str, timeout_s: float) -> Held | None:
+    from sqlalchemy import func, select
+    from sqlalchemy.exc import SQLAlchemyError
+
+    until = time.monotonic() + timeout_s
+    try:
+        connection = engine.connect()
+        try:
+            while not connection.scalar(select(func.pg_try_advisory_lock(_number(name)))):
+                if time.monotonic() >= until:
+                    connection.close()
+                    return None
+                time.sleep(_TRY_S)
+        except BaseException:
+            connection.close()
+            raise
+    except SQLAlchemyError as error:
+        raise WorkspaceError(f"cannot lock {name} in the database: {error}") from None
+    return _Session(connection)
+
+
+def _is_in_session(engine: Engine, name: str) -> bool:
+    """Looked up, not tried: a try would be in the way of whoever wants to hold it."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    asked = text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND (classid::bigint << 32 | objid::bigint) = :number"
+    )
+    try:
+        with engine.connect() as connection:
+            return bool(connection.scalar(asked, {"number": _number(name)}))
+    except SQLAlchemyError as error:
+        raise WorkspaceError(f"cannot read the database's locks: {error}") from None
