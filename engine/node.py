@@ -94,7 +94,9 @@ def ours(default: Any = ..., **constraints: Any) -> Any:
 class Params(BaseModel):
     """Base of every tile's parameters: JSON types taken strictly, unknown names refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, protected_namespaces=(), defer_build=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,16 +20,16 @@ __all__ = [
     "span_of",
 ]
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 """Control characters but tab and newline, and those that turn the direction of writing."""
-_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNWRITABLE = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What no XML document may hold; half characters, which UTF-8 cannot, among it."""
 _SHORTEST = 8
 
 
 def clean(text: str) -> str:
     """Text for a terminal: without the control characters that a file's name or a message may hold."""
-    return _CONTROL.sub("�", text)
+    return re.sub(_CONTROL, "�", text)
 
 
 def one_line(text: str) -> str:
@@ -38,7 +38,7 @@ def one_line(text: str) -> str:
     >>> one_line("a \\n b\\0")
     'a b�'
     """
-    return _UNWRITABLE.sub("�", clean(" ".join(text.split())))
+    return re.sub(_UNWRITABLE, "�", clean(" ".join(text.split())))
 
 
 def shown(value: Any, limit: int = 40) -> str:

@@ -49,7 +49,7 @@ class SoundFacts(BaseModel):
         The RMS level of each step of `level_hop_ms` (the last may be short), in dBFS, at least −100.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     analyser: str = ANALYSER
     speech: tuple[tuple[int, int], ...] = ()

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from copy import copy
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 __all__ = ["main"]
 
@@ -22,12 +27,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     output.prepare_streams()
     try:
-        from engine.cli.app import app
-
-        code = app(args=args, prog_name="tessera", standalone_mode=False)
+        code = _app(args)(args=args, prog_name="tessera", standalone_mode=False)
         output.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
         return output.INTERRUPTED
     except Exception as error:
         return output.failed(error, as_json="--json" in args)
+
+
+def _app(args: Sequence[str]) -> Typer:
+    """The commands, or the one alone that the first argument names: to build them all takes longer than most
+    of them do.
+    """
+    from engine.cli.app import app
+
+    named = [one for one in app.registered_commands if one.callback and one.callback.__name__ in args[:1]]
+    if not named:
+        return app
+    alone = copy(app)
+    alone.registered_commands, alone.registered_groups = named, []
+    return alone

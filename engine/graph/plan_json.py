@@ -22,7 +22,7 @@ __all__ = ["read_plan"]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
 
 class _Parameter(_Wire):

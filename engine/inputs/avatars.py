@@ -46,7 +46,7 @@ class Profile(BaseModel):
         The asset that shows it; None until it is ready.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     id: str
     name: str

@@ -33,7 +33,7 @@ _HOW = "`tessera settings mimir --url URL --key KEY` connects one"
 class Connection(BaseModel):
     """A workspace's connection to an archive."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     url: str

@@ -54,7 +54,7 @@ class Answer(BaseModel):
         The range in which all lies that was asked for; None: the whole.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     form: SourceForm
     question: str
@@ -77,7 +77,7 @@ class Answer(BaseModel):
 class Recorded(BaseModel):
     """All that the world answered in one run: of URLs and items; and the assets of earlier runs' renders."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     answers: tuple[Answer, ...] = ()
     renders: dict[str, str] = {}

@@ -21,7 +21,6 @@ from engine.media.target import Target, sized
 from engine.media.time import Range
 
 __all__ = [
-    "COMPILER_VERSION",
     "Command",
     "Gain",
     "Located",
@@ -32,7 +31,6 @@ __all__ = [
     "compile_render",
 ]
 
-COMPILER_VERSION = 2
 _AAC_BITRATES = {1: "160k", 2: "256k", 6: "448k"}
 """By channels. Below these, coding was seen to lift the peaks of limited speech by up to 2.4 dB."""
 

@@ -18,6 +18,7 @@ from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.feed import run_command
 from engine.media.ffmpeg import UNWATCHED, Finished, Watch
+from engine.media.forms import image_format
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.levels import Leveller
 from engine.media.optimise import optimise
@@ -27,7 +28,7 @@ from engine.media.pictures import pixels_of
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Made", "Rendered", "Renderer", "media_type", "suffix_of", "write_thumbnail"]
+__all__ = ["Made", "Rendered", "Renderer", "write_thumbnail"]
 
 NOTHING_ENCODED = "nothing was encoded"
 """What ffmpeg says of an output that holds no frame."""
@@ -54,38 +55,6 @@ class _Work:
     resolve: Resolver
     gains: dict[str, Gain]
     folder: Path
-
-
-def suffix_of(value: Value) -> str:
-    """The file name extension of a value's own format, with the dot."""
-    match value:
-        case Video():
-            return ".mp4"
-        case Audio():
-            return ".m4a"
-        case Image():
-            return {"jpeg": ".jpeg", "webp": ".webp"}.get(image_format(value), ".png")
-        case Project():
-            return ".xml"
-
-
-def media_type(value: Value) -> str:
-    """The media type of a value's own format."""
-    return {
-        ".mp4": "video/mp4",
-        ".m4a": "audio/mp4",
-        ".png": "image/png",
-        ".jpeg": "image/jpeg",
-        ".webp": "image/webp",
-        ".xml": "application/xml",
-    }[suffix_of(value)]
-
-
-def image_format(image: Image) -> str:
-    """`png`, `jpeg` or `webp`: what the tile that drew it asked for, else png."""
-    if image.op != "drawn":
-        return "png"
-    return str(dict(image.arg("values")).get("output_format", "png"))
 
 
 @dataclass

@@ -8,7 +8,10 @@ from typing import Literal, get_args
 
 from engine.media.expr import Picture, even
 
-__all__ = ["QUALITIES", "Quality", "Target", "sized", "target_of"]
+__all__ = ["COMPILER_VERSION", "QUALITIES", "Quality", "Target", "sized", "target_of"]
+
+COMPILER_VERSION = 2
+"""Another whenever equal expressions come to be encoded otherwise by equal targets."""
 
 Quality = Literal["draft", "standard", "master"]
 

@@ -56,7 +56,7 @@ class Price(BaseModel):
         For each picture that it makes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     input_minute: Credits = Decimal(0)
     made_second: Credits = Decimal(0)
@@ -110,7 +110,7 @@ class PriceTable(BaseModel):
         By name: what differs from the category's price.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     decimals: Annotated[int, Field(ge=0, le=12, strict=True)] = 2
     output_minute: Credits = Decimal("0.5")

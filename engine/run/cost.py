@@ -89,7 +89,7 @@ class Cost(BaseModel):
         `declared`, `given`, or `calibrated from n runs`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     fixed: Seconds = 0.0
     item: Seconds = 0.0
@@ -241,7 +241,7 @@ def _given(cost: Cost) -> Cost:
 class Costs(BaseModel):
     """The document that overrides costs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     tiles: dict[str, Cost] = {}
     categories: dict[Category, Cost] = {}

@@ -14,13 +14,13 @@ from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
 from engine.media.expr import NO_SOURCE
+from engine.media.forms import media_type, suffix_of
 from engine.media.info import MediaInfo
 from engine.media.item import Item, describe, digest_of, kept_of
-from engine.media.render import Renderer, media_type, suffix_of
 from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.leaves import locator, painter
-from engine.run.renders import RenderCache, render_key
+from engine.run.renders import RenderCache
 from engine.run.store import RunStore
 from engine.run.working import Delivered, RenderWatch, Stopped
 
@@ -128,19 +128,21 @@ class RunDelivery:
             It could not be rendered or written. Nothing half-written stays.
         """
         render_id = derived_id(self.run_id, item.node, item.index)
-        renderer = Renderer(
-            locator(self.library),
-            painter(self._types),
-            cancelled=stopped,
-            progress=progress,
-            timeout_s=self.timeout_s,
-            target=self._target,
-            watch=watch,
-        )
         name = f"{self._names[item.node]}-{item.index + 1}"
         scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
 
         def make() -> tuple[Asset, dict[str, Any]]:
+            from engine.media.render import Renderer
+
+            renderer = Renderer(
+                locator(self.library),
+                painter(self._types),
+                cancelled=stopped,
+                progress=progress,
+                timeout_s=self.timeout_s,
+                target=self._target,
+                watch=watch,
+            )
             made = renderer.render(item.value, scratch)
             if watch.kills:
                 raise RenderError("crashes, though no ffmpeg is needed")
@@ -152,7 +154,7 @@ class RunDelivery:
                 **({"scripts": watch.scripts} if watch.scripts else {}),
             }
 
-        key = render_key(item.value, renderer.target, self._types)
+        key = self.renders.key(item.value, self._target, self._types)
         known = self.renders.once(key, make, stopped, fresh=watch.kills)
         if stopped():
             raise Cancelled("the run was cancelled")

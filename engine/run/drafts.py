@@ -13,9 +13,10 @@ from engine.inputs.library import Asset, Library
 from engine.inputs.resolve import sound_of, video_of
 from engine.media.compile import Target
 from engine.media.expr import even
+from engine.media.forms import suffix_of
 from engine.media.item import Audio, Video
 from engine.media.lower import Located
-from engine.media.render import Renderer, suffix_of
+from engine.media.render import Renderer
 from engine.media.time import Range
 
 __all__ = ["drafts"]

@@ -13,9 +13,9 @@ from engine.inputs.library import Library
 from engine.media.compile import Located
 from engine.media.explain import Explained, explain
 from engine.media.expr import Expr, Picture, Sound, walk
+from engine.media.forms import suffix_of
 from engine.media.info import MediaInfo, PictureInfo, SoundInfo
 from engine.media.item import Audio, Item, Video
-from engine.media.render import suffix_of
 from engine.run.api import simulate
 from engine.run.record import RunRecord
 

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from engine.errors import RenderError, WorkspaceError
 from engine.inputs.library import Library
 from engine.media.expr import Image
-from engine.media.lower import Located
 from engine.node import NodeType
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+    from engine.media.lower import Located
 
 __all__ = ["locator", "painter"]
 
 
 def locator(library: Library) -> Callable[[str], Located]:
     """Finds the files of assets; a `WorkspaceError` tells of one that is gone."""
+    from engine.media.lower import Located
 
     def locate(asset_id: str) -> Located:
         asset = library.get(asset_id)

@@ -12,8 +12,9 @@ from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
 from engine.inputs.library import Library
 from engine.media.expr import Image
+from engine.media.forms import suffix_of
 from engine.media.item import Item, Value, describe
-from engine.media.render import Renderer, suffix_of
+from engine.media.render import Renderer
 from engine.media.target import target_of
 from engine.run.leaves import locator, painter
 from engine.run.record import NodeRecord, RunRecord, fold

@@ -36,7 +36,7 @@ _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
 
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Original(_Value):

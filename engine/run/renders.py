@@ -6,36 +6,27 @@ with, the version of the compiler and of ffmpeg, and of the tiles whose code dre
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from engine.errors import Cancelled, WorkspaceError
-from engine.inputs.library import Asset, Library
-from engine.media.compile import COMPILER_VERSION, Target
+from engine.inputs.library import Asset, Library, write_atomically
 from engine.media.expr import Expr, walk
-from engine.media.ffmpeg import ffmpeg_version
+from engine.media.ffmpeg import ffmpeg_path, ffmpeg_version
 from engine.media.item import Value, digest_of, exprs_of
+from engine.media.target import COMPILER_VERSION, Target
 from engine.node import NodeType, derived_id
 from engine.run.store import RunStore
 
-__all__ = ["KnownRender", "RenderCache", "render_key"]
+__all__ = ["KnownRender", "RenderCache"]
 
 _POLL_S = 0.1
-
-
-def render_key(value: Value, target: Target, types: Mapping[str, type[NodeType]]) -> str:
-    """The key of a render: equal exactly where the files would be.
-
-    Parameters
-    ----------
-    types
-        The node types whose painters draw leaves, by type id.
-    """
-    drawn = {leaf.arg("type_id") for leaf in walk(*exprs_of(value)) if _is_drawn(leaf)}
-    versions = [f"{type_id} {types[type_id].version}" for type_id in sorted(drawn) if type_id in types]
-    return derived_id(digest_of(value), repr(target), COMPILER_VERSION, ffmpeg_version(), *versions)
 
 
 def _is_drawn(node: Expr) -> bool:
@@ -56,6 +47,37 @@ class RenderCache:
 
     def __init__(self, store: RunStore, library: Library, *, fresh: bool = False) -> None:
         self.store, self.library, self.fresh = store, library, fresh
+
+    def key(self, value: Value, target: Target, types: Mapping[str, type[NodeType]]) -> str:
+        """The key of a render: equal exactly where the files would be.
+
+        Parameters
+        ----------
+        types
+            The node types whose painters draw leaves, by type id.
+        """
+        drawn = {leaf.arg("type_id") for leaf in walk(*exprs_of(value)) if _is_drawn(leaf)}
+        versions = [f"{type_id} {types[type_id].version}" for type_id in sorted(drawn) if type_id in types]
+        return derived_id(digest_of(value), repr(target), COMPILER_VERSION, self._ffmpeg, *versions)
+
+    @cached_property
+    def _ffmpeg(self) -> str:
+        """The version of ffmpeg. The binary that comes along is asked once, for to start it takes as long as
+        a run of which all is known; what the user names may be a script that starts another.
+        """
+        if os.environ.get("TESSERA_FFMPEG"):
+            return ffmpeg_version()
+        path, note = Path(ffmpeg_path()), self.store.workspace / "known" / "ffmpeg.json"
+        stat = path.stat()
+        stamp = [str(path), stat.st_size, stat.st_mtime_ns]
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            known = json.loads(note.read_text("utf-8"))
+            if known["stamp"] == stamp:
+                return str(known["version"])
+        version = ffmpeg_version()
+        with suppress(WorkspaceError):
+            write_atomically(note, json.dumps({"stamp": stamp, "version": version}))
+        return version
 
     def once(
         self,

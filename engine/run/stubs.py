@@ -30,7 +30,7 @@ _Side = Annotated[int, Field(ge=2, strict=True)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class StubMade(_Part):

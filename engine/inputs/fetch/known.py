@@ -45,7 +45,7 @@ def key_of(url: str) -> str:
 class Download(BaseModel):
     """What became of a download: the asset, which version of the source that is, and what it is called."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     asset: str
     version: str

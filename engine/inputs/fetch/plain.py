@@ -6,7 +6,6 @@ import contextlib
 import email.utils
 import hashlib
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,8 @@ from engine.masking import masked_url
 from engine.media.time import to_ms
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 __all__ = ["PlainLook", "fetch_file", "get_text", "look_at_file", "name_of"]

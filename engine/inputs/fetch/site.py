@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.inputs.fetch.guard import Guard
-from engine.inputs.fetch.outward import guarded_client
 from engine.inputs.fetch.plain import Trying
 from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from engine.inputs.fetch.troubles import explained
@@ -212,6 +211,8 @@ def _client(guard: Guard, rules: FetchRules, log: _Log, options: Mapping[str, An
     The generic extractor is left out: what is no known site's is no media of ours.
     """
     from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
+
+    from engine.inputs.fetch.outward import guarded_client
 
     # As yt-dlp's own command does: some of its parts do not look at the option `ffmpeg_location`.
     FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path())

@@ -1,0 +1,40 @@
+"""The file format of each kind of value."""
+
+from __future__ import annotations
+
+from engine.media.expr import Image
+from engine.media.item import Audio, Project, Value, Video
+
+__all__ = ["image_format", "media_type", "suffix_of"]
+
+
+def suffix_of(value: Value) -> str:
+    """The file name extension of a value's own format, with the dot."""
+    match value:
+        case Video():
+            return ".mp4"
+        case Audio():
+            return ".m4a"
+        case Image():
+            return {"jpeg": ".jpeg", "webp": ".webp"}.get(image_format(value), ".png")
+        case Project():
+            return ".xml"
+
+
+def media_type(value: Value) -> str:
+    """The media type of a value's own format."""
+    return {
+        ".mp4": "video/mp4",
+        ".m4a": "audio/mp4",
+        ".png": "image/png",
+        ".jpeg": "image/jpeg",
+        ".webp": "image/webp",
+        ".xml": "application/xml",
+    }[suffix_of(value)]
+
+
+def image_format(image: Image) -> str:
+    """`png`, `jpeg` or `webp`: what the tile that drew it asked for, else png."""
+    if image.op != "drawn":
+        return "png"
+    return str(dict(image.arg("values")).get("output_format", "png"))
