@@ -158,8 +158,7 @@ def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
         told.append(seconds_of(facts["duration_ms"]))
     if facts["kind"] == "video":
         told.append("with sound" if facts["has_audio"] else "without sound")
-    if facts["kind"] == "lut":
-        told.extend(asset.info.notes)
+    told.extend(asset.info.notes)
     put(f"{named} {asset.id}")
     put(f"{asset.name}: {', '.join(told)}")
     return OK
