@@ -606,3 +606,18 @@ def test_a_second_interrupt_ends_the_program() -> None:
         "    time.sleep(30)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, env=os.environ).returncode == 130
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("line", [("nodes",), ("nodes", "--json")])
+def test_a_result_that_cannot_be_written_is_one_clear_error(line: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            (sys.executable, "-m", "engine.cli", *line),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"

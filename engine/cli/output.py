@@ -81,6 +81,9 @@ def _write(stream: TextIO, text: str) -> None:
     except BrokenPipeError:
         # What is written from now on, by the interpreter at its end too, goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError as error:
+        if stream is sys.stdout:
+            raise WorkspaceError(f"cannot write to standard output: {error.strerror or error}") from None
 
 
 def refuse(message: str) -> RequestError:
@@ -102,10 +105,13 @@ def failed(error: Exception, *, as_json: bool) -> int:
     else:
         found, lines, code = _internal(error)
     if as_json:
-        put_json(found)
-    else:
-        for line in lines:
-            log(line)
+        try:
+            put_json(found)
+            return code
+        except WorkspaceError:
+            pass
+    for line in lines:
+        log(line)
     return code
 
 
