@@ -17,6 +17,7 @@ __all__ = [
     "seconds_of",
     "short_ids",
     "shown",
+    "slug",
     "span_of",
 ]
 
@@ -45,6 +46,15 @@ def shown(value: Any, limit: int = 40) -> str:
     """A parameter's value on one line, cut at `limit` characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def slug(name: str, otherwise: str) -> str:
+    """A name as a part of a file's; `otherwise` where nothing of it can stand there.
+
+    >>> slug("Audio Enhance (2)", "output"), slug("字幕", "output")
+    ('audio-enhance-2', 'output')
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or otherwise
 
 
 def count(number: int, what: str) -> str:

@@ -256,22 +256,16 @@ def _temporary(output: Path) -> Iterator[Path]:
 
 
 def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:
-    """A JPEG of a keyframe near the fraction `at` of a video, or of an image, at most `width` pixels wide."""
-    from PIL import Image as Pillow
-
+    """A JPEG of a keyframe near the fraction `at` of a video, at most `width` pixels wide."""
     from engine.media.probe import open_media
 
-    if media.suffix in (".png", ".jpeg", ".webp"):
-        with Pillow.open(media) as opened:
-            picture = opened.convert("RGB")
-    else:
-        with open_media(media) as container:
-            stream = container.streams.video[0]
-            stream.codec_context.skip_frame = "NONKEY"
-            if container.duration:
-                container.seek(int(container.duration * at), backward=True)
-            frame = next(container.decode(stream))
-            picture = frame.to_image()  # type: ignore[no-untyped-call]
+    with open_media(media) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame = "NONKEY"
+        if container.duration:
+            container.seek(int(container.duration * at), backward=True)
+        frame = next(container.decode(stream))
+        picture = frame.to_image()  # type: ignore[no-untyped-call]
     picture.thumbnail((width, width * 4))
     with _temporary(output) as partial:
         picture.save(partial, "JPEG", quality=85)

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.errors import Cancelled, MediaError, RenderError
 from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
-from engine.media.expr import NO_SOURCE
 from engine.media.forms import media_type, suffix_of
 from engine.media.info import MediaInfo
-from engine.media.item import Item, describe, digest_of, kept_of
+from engine.media.item import Item, describe, digest_of
 from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.leaves import locator, painter
+from engine.run.record import sources_of
 from engine.run.renders import RenderCache
 from engine.run.store import RunStore
 from engine.run.working import Delivered, RenderWatch, Stopped
-
-if TYPE_CHECKING:
-    pass
+from engine.text import slug
 
 __all__ = ["RunDelivery", "output_record"]
 
@@ -37,7 +34,7 @@ def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -
         "video_url": None,
         "thumbnail_url": None,
         "premiere_prproj_url": None,
-        "sources": [piece.to_dict() for piece in kept_of(item.value) if piece[0] != NO_SOURCE],
+        "sources": sources_of(item.value),
         "completed_at": completed_at,
         "original_node_id": item.node,
         "index": item.index,
@@ -67,8 +64,8 @@ def _file_names(plan: Plan) -> dict[str, str]:
         after = [plan.tile(node) for node in plan.graph.successors(tile.id)]
         if after and not any(one.type.is_output() for one in after):
             continue
-        slug = re.sub(r"[^a-z0-9]+", "-", tile.name.lower()).strip("-") or "output"
-        names = (slug, f"{slug}-{tile.id[:8]}", f"{slug}-{tile.id}")
+        short = slug(tile.name, "output")
+        names = (short, f"{short}-{tile.id[:8]}", f"{short}-{tile.id}")
         made[tile.id] = next(name for name in names if name not in taken)
         taken.add(made[tile.id])
     return made

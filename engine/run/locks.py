@@ -58,9 +58,9 @@ class Locks:
 
     def is_held(self, name: str) -> bool:
         """Whether somebody holds a name."""
-        engine = self._database().sessions
-        if engine is not None:
-            return _is_in_session(engine, name)
+        database = self._database()
+        if database.sessions is not None:
+            return _is_in_session(database, name)
         if not (self.folder / f"{name}.lock").exists():
             return False
         with suppress(WorkspaceError):
@@ -125,18 +125,14 @@ def _of_session(engine: Engine, name: str, timeout_s: float) -> Held | None:
     return _Session(connection)
 
 
-def _is_in_session(engine: Engine, name: str) -> bool:
+def _is_in_session(database: Database, name: str) -> bool:
     """Looked up, not tried: a try would be in the way of whoever wants to hold it."""
     from sqlalchemy import text
-    from sqlalchemy.exc import SQLAlchemyError
 
     asked = text(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         " AND (classid::bigint << 32 | objid::bigint) = :number"
     )
-    try:
-        with engine.connect() as connection:
-            return bool(connection.scalar(asked, {"number": _number(name)}))
-    except SQLAlchemyError as error:
-        raise WorkspaceError(f"cannot read the database's locks: {error}") from None
+    with database.read() as connection:
+        return bool(connection.scalar(asked, {"number": _number(name)}))

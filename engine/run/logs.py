@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +22,7 @@ from engine.run.events import (
     RunStarted,
 )
 from engine.run.pasting import Pasted, paste
-from engine.text import count, part_in_words, seconds_of
+from engine.text import count, part_in_words, seconds_of, slug
 
 __all__ = ["Entry", "log_of"]
 
@@ -159,8 +158,7 @@ class _Log:
         return Entry(event.at, round(passed.total_seconds(), 6), kind, text, node, name, **more)
 
     def _file(self, node: str, index: int) -> str:
-        slug = re.sub(r"[^a-z0-9]+", "-", self.names.get(node, "").lower()).strip("-") or "output"
-        return f"again-{slug}-{index + 1}"
+        return f"again-{slug(self.names.get(node, ''), 'output')}-{index + 1}"
 
     def _command(self, event: ProcessRan) -> tuple[Pasted, ...]:
         """The command of a process; it may read what those before it of the same render have written."""

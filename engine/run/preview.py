@@ -20,6 +20,7 @@ from engine.run.leaves import locator, painter
 from engine.run.record import NodeRecord, RunRecord, fold
 from engine.run.seeing import node_of
 from engine.run.store import RunStore
+from engine.text import slug
 
 __all__ = ["Preview", "preview"]
 
@@ -83,11 +84,11 @@ def preview(
     decided = Plan.from_dict(text)
     types = {tile.type.type_id: tile.type for _node, tile in decided.graph.nodes(data="node")}
     renderer = Renderer(locator(Library(workspace)), painter(types), cancelled=cancelled, target=_DRAFT)
-    slug = re.sub(r"[^a-z0-9]+", "-", node.name.lower()).strip("-") or "item"
+    name = slug(node.name, "item")
     made = []
     for item in items:
         value = _small(item.value)
-        path = out / f"{slug}-{node.id[:8]}-{item.index + 1}{suffix_of(value)}"
+        path = out / f"{name}-{node.id[:8]}-{item.index + 1}{suffix_of(value)}"
         renderer.render(value, path)
         about = {"why": item.why, "fidelity": item.fidelity, **describe(item.value)}
         made.append(Preview(node.id, node.name, item.index, path, about))

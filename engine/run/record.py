@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.jsontext import json_text
 from engine.media.expr import NO_SOURCE
-from engine.media.item import Item, describe, kept_of
+from engine.media.item import Item, Value, describe, kept_of
 from engine.run.events import (
     Answered,
     Event,
@@ -28,7 +28,7 @@ from engine.run.status import NodeStatus, RunStatus, check_transition, counts
 if TYPE_CHECKING:
     from engine.run.forecast import Forecast
 
-__all__ = ["NodeRecord", "Output", "RunRecord", "fold"]
+__all__ = ["NodeRecord", "Output", "RunRecord", "fold", "item_record", "sources_of"]
 
 
 @dataclass(slots=True)
@@ -286,13 +286,18 @@ class RunRecord:
         return json_text(self.to_dict(), 1) + "\n"
 
 
+def sources_of(value: Value) -> list[dict[str, Any]]:
+    """The ranges of sources that a value shows, in order."""
+    return [piece.to_dict() for piece in kept_of(value) if piece[0] != NO_SOURCE]
+
+
 def item_record(item: Item) -> dict[str, Any]:
     """What a record says of an item: its id, its lineage, and what it is."""
     return {
         "agent_node_id": item.node,
         "index": item.index,
         "parents": [{"agent_node_id": node, "index": index} for node, index in item.parents],
-        "sources": [piece.to_dict() for piece in kept_of(item.value) if piece[0] != NO_SOURCE],
+        "sources": sources_of(item.value),
         "why": item.why,
         "fidelity": item.fidelity,
         **describe(item.value),

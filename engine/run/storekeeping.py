@@ -301,9 +301,10 @@ def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
         ended = set(connection.scalars(select(documents.c.run_id).where(documents.c.name == "record.json")))
         told = select(documents.c.run_id, documents.c.body).where(documents.c.name == "part.json")
         stands_on = {run_id: json.loads(body).get("of") for run_id, body in connection.execute(told)}
-    finished = [run_id for run_id in store.ids() if run_id in ended and not store.is_held(run_id)]
+    every = store.ids()
+    finished = [run_id for run_id in every if run_id in ended and not store.is_held(run_id)]
     dropped = set(finished[keep:])
-    for run_id in store.ids():  # the newest first, so that what an earlier one stands on is seen to be kept
+    for run_id in every:  # the newest first, so that what an earlier one stands on is seen to be kept
         if run_id not in dropped:
             dropped.discard(stands_on.get(run_id))
     return [run_id for run_id in finished[::-1] if run_id in dropped]
