@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -499,15 +498,7 @@ def test_an_uploaded_image_is_a_parameter(tessera: Tessera) -> None:
 # the process
 
 
-def test_help_is_quick_and_imports_nothing_heavy() -> None:
-    def cpu(*args: str) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, *args], check=True, stdout=subprocess.DEVNULL)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    bare = min(cpu("-c", "pass") for _ in range(3))
-    assert min(cpu("-m", "engine.cli", "--help") for _ in range(5)) - bare < 0.15
+def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from engine.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

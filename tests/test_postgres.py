@@ -108,6 +108,9 @@ def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
         (run_id,) = set(RunStore(shared / "other").ids()) - before
         assert RunStore(shared / "other").record(run_id)["status"] == "running"
         os.killpg(there.pid, signal.SIGKILL)
+    end = time.monotonic() + 10  # the server has yet to see that the connection is gone
+    while RunStore(shared / "other").record(run_id)["status_message"] is None and time.monotonic() < end:
+        time.sleep(0.05)
     assert RunStore(shared / "other").record(run_id)["status_message"].startswith("interrupted: ")
     done = subprocess.run(
         (sys.executable, "-m", "engine.cli", "resume", run_id, "--workspace", str(shared / "other")),

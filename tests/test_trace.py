@@ -56,7 +56,7 @@ def test_a_trace_is_well_formed_and_tells_what_the_record_tells(
         assert around["ts"] - 50_000 <= process["ts"]
         assert process["ts"] + process["dur"] <= around["ts"] + around["dur"] + 50_000
         assert process["dur"] > 1000
-    assert len(spans(trace, "ffmpeg")) == 3
+    assert len(spans(trace, "ffmpeg")) == 1  # the three outputs share a decoder
     items = [one for one in trace["traceEvents"] if one.get("cat") == "items"]
     assert sorted(one["args"]["agent_node_id"] for one in items) == sorted(record.nodes)
     # On one or two threads of encoding, three renders at once cannot but wait.

@@ -16,7 +16,6 @@ from engine.text import count
 
 if TYPE_CHECKING:
     from engine.media.compile import Command
-    from engine.media.explain import Explained
     from engine.run.explain_media import MediaPlan, OutputMedia
 
 __all__ = ["explain_media"]
@@ -72,8 +71,11 @@ def _drawing(planned: MediaPlan) -> str:
 
 def _title(planned: MediaPlan, one: OutputMedia) -> str:
     why = f": {one.item.why}" if one.item.why else ""
-    name = planned.record.nodes[one.item.node].name
-    return f"{name} {one.item.node[:8]}, output {one.item.index + 1}{why}"
+    return f"{_name(planned, one)}, output {one.item.index + 1}{why}"
+
+
+def _name(planned: MediaPlan, one: OutputMedia) -> str:
+    return f"{planned.record.nodes[one.item.node].name} {one.item.node[:8]}"
 
 
 def _lines(planned: MediaPlan) -> Iterator[str]:
@@ -85,15 +87,17 @@ def _lines(planned: MediaPlan) -> Iterator[str]:
         if one.explained is None:
             yield "  drawn by its tile; ffmpeg has no part in it"
         else:
-            yield from (f"  {line}" if line else "" for line in _output_lines(planned, one.explained))
+            yield from (f"  {line}" if line else "" for line in _output_lines(planned, one, number))
     for asset in planned.missing:
         yield ""
         yield f"{asset} is not here: the commands name it by a placeholder, /path/to/…"
 
 
-def _output_lines(planned: MediaPlan, how: Explained) -> Iterator[str]:
+def _output_lines(planned: MediaPlan, one: OutputMedia, number: int) -> Iterator[str]:
     from engine.media.explain import text_of
 
+    how = one.explained
+    assert how is not None
     yield "before"
     yield from (f"  {line}" for line in text_of(how.before, planned.name))
     yield "after" if how.fired else "after: the same, no rule applies"
@@ -105,8 +109,15 @@ def _output_lines(planned: MediaPlan, how: Explained) -> Iterator[str]:
             yield f"  {number:>5,} × {rule.name:{wide}}  {rule.exactness:11}  {rule.law}"
     ways = ", ".join(f"{half} {way}" for half, way in how.ways.items())
     yield f"{ways} ({how.note})" if how.note else ways
-    yield count(len(how.commands), "command")
-    for command in how.commands:
+    others = [other for other in one.together if other != number]
+    if others:
+        found = [planned.outputs[other] for other in others]
+        yield "one decoder for this and " + " and ".join(
+            f"output {other.item.index + 1} of {_name(planned, other)}" for other in found
+        )
+    own = how.commands if not others or number < min(others) else how.commands[:-1]
+    yield count(len(own), "command") + ("" if own else ": that of the first of them")
+    for command in own:
         yield from (f"  {line}" for line in _command_lines(command))
     if how.measures:
         yield "  (a loudness is measured first; the last command then has the gain found, in place of 0.00dB)"

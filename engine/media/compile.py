@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from hashlib import blake2b
 from itertools import pairwise
@@ -19,9 +20,11 @@ from engine.media.optimise import optimise
 from engine.media.sounds import FedSound
 from engine.media.target import Target, sized
 from engine.media.time import Range
+from engine.media.together import start_of
 
 __all__ = [
     "Command",
+    "Encode",
     "Gain",
     "Located",
     "Measured",
@@ -29,6 +32,7 @@ __all__ = [
     "Target",
     "compile_measure",
     "compile_render",
+    "compile_together",
 ]
 
 _AAC_BITRATES = {1: "160k", 2: "256k", 6: "448k"}
@@ -39,6 +43,15 @@ _MOST_OPENED = 8
 
 _INLINE_GRAPH = 60_000
 """Characters of a filter graph that may stand on the command line; a longer one goes into a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """What is to be encoded into one file: a picture, a sound or both."""
+
+    picture: Picture | None
+    sound: Sound | None
+    output: Path
 
 
 def compile_render(
@@ -52,20 +65,41 @@ def compile_render(
     """The command that renders a picture, a sound, or both into an MP4 file."""
     picture = picture and sized(picture, target)
     lowering = Lowering(resolve, measured, [one for one in (picture, sound) if one is not None])
+    made, feeds = _output(Encode(picture, sound, output), lowering, target)
+    return _command(lowering, [made], feeds)
+
+
+def compile_together(
+    asked: Sequence[Encode], resolve: Resolver, measured: Measured, target: Target
+) -> Command:
+    """The command that renders several pictures, with their sounds, by one decoder of the source that they
+    all read once (`engine.media.together`).
+    """
+    pictures = [one.picture for one in asked if one.picture is not None]
+    common = min(start_of(picture) for picture in pictures)
+    asked = [replace(one, picture=one.picture and sized(one.picture, target)) for one in asked]
+    roots = [half for one in asked for half in (one.picture, one.sound) if half is not None]
+    lowering = Lowering(resolve, measured, roots, common=common)
+    made, feeds = zip(*(_output(one, lowering, target) for one in asked), strict=True)
+    return _command(lowering, made, [feed for some in feeds for feed in some])
+
+
+def _output(asked: Encode, lowering: Lowering, target: Target) -> tuple[Any, list[Feed]]:
+    """An output of a command, and what of it is fed."""
     streams, options, feeds = [], dict[str, Any](), list[Feed]()
-    if picture is not None:
-        parts = _parts(picture, lowering)
+    if asked.picture is not None:
+        parts = _parts(asked.picture, lowering)
         if parts:
-            feeds.append(_feed_picture(picture, parts, lowering))
+            feeds.append(_feed_picture(asked.picture, parts, lowering))
             streams.append(lowering.fed_picture(feeds[0].name))
         else:
-            streams.append(lowering.picture_output(picture))
+            streams.append(lowering.picture_output(asked.picture))
         options |= _picture_options(lowering, target)
-    if sound is not None:
-        streams.append(lowering.sound_output(sound))
-        options |= _sound_options(sound, target)
+    if asked.sound is not None:
+        streams.append(lowering.sound_output(asked.sound))
+        options |= _sound_options(asked.sound, target)
     suffix = {"f": "nut"} if target.lossless else {"f": "mp4", "movflags": "+faststart"}
-    return _command(lowering, streams, str(output), {**options, **suffix}, feeds)
+    return _into(streams, str(asked.output), {**options, **suffix}), feeds
 
 
 def compile_measure(
@@ -78,15 +112,15 @@ def compile_measure(
     lowering = Lowering(resolve, measured, [sound])
     stream = lowering.sound_output(sound).filter("ebur128", peak="true" if peak else "none", framelog="quiet")
     if keep is not None:
-        return _command(lowering, [stream], str(keep), {"f": "w64", "c:a": "pcm_f32le"})
-    return _command(lowering, [stream], "-", {"f": "null"})
+        return _command(lowering, [_into([stream], str(keep), {"f": "w64", "c:a": "pcm_f32le"})])
+    return _command(lowering, [_into([stream], "-", {"f": "null"})])
 
 
 def _compile_reel(sound: Sound, resolve: Resolver, measured: Measured) -> Command:
     """The command that decodes a sound for a feed."""
     lowering = Lowering(resolve, measured, [sound])
     options = {"f": "f32le", "c:a": "pcm_f32le"}
-    return _command(lowering, [lowering.sound_output(sound)], FEED_OUTPUT, options)
+    return _command(lowering, [_into([lowering.sound_output(sound)], FEED_OUTPUT, options)])
 
 
 def _feed_sound(fed: FedSound, resolve: Resolver, measured: Measured) -> SoundFeed:
@@ -133,7 +167,7 @@ def _compile_part(part: Picture, at: Fraction, whole: Lowering) -> Command:
     stream = lowering.picture_output(part).filter("setpts", f"PTS+{ceil(at * whole.ticks)}")
     raw = {"f": "nut", "write_index": 0, "c:v": "rawvideo", "pix_fmt": "yuv420p"}
     times = {"fps_mode": "passthrough", "enc_time_base": f"1:{whole.ticks}"}
-    return _command(lowering, [stream], FEED_OUTPUT, {**raw, **times})
+    return _command(lowering, [_into([stream], FEED_OUTPUT, {**raw, **times})])
 
 
 def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
@@ -161,17 +195,18 @@ def _sound_options(sound: Sound, target: Target) -> dict[str, Any]:
     return {"c:a": "aac", "b:a": _AAC_BITRATES[sound.channels]}
 
 
-def _command(
-    lowering: Lowering,
-    streams: list[Any],
-    output: str,
-    options: Mapping[str, Any],
-    feeds: Sequence[Feed] = (),
-) -> Command:
+def _into(streams: list[Any], output: str, options: Mapping[str, Any]) -> Any:
     import ffmpeg
 
     flags = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "map_metadata": -1}
-    built = ffmpeg.output(*streams, output, **options, **flags).global_args("-copyts", "-y")
+    return ffmpeg.output(*streams, output, **options, **flags)
+
+
+def _command(lowering: Lowering, outputs: Sequence[Any], feeds: Sequence[Feed] = ()) -> Command:
+    import ffmpeg
+
+    built = outputs[0] if len(outputs) == 1 else ffmpeg.merge_outputs(*outputs)
+    built = built.global_args("-copyts", "-y")
     with _deep(20 * len(lowering.nodes)):
         args, scripts = _with_scripts(built.compile(cmd="ffmpeg")[1:])
     sounds = (_feed_sound(fed, lowering.resolve, lowering.measured) for fed in lowering.fed)

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
-from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +21,12 @@ from engine.media.check import check_copy
 from engine.media.colors import HDR
 from engine.media.compile import Target
 from engine.media.cutting import CopiedPicture, cut_picture, whole_picture
-from engine.media.expr import Expr, Picture, Sound
+from engine.media.expr import Picture, Sound
 from engine.media.hearing import CopiedSound, copy_sound
 from engine.media.lower import Lowering, Resolver
 from engine.media.packets import Unsafe
 from engine.media.probe import open_media
-from engine.media.time import Range
+from engine.media.timeline import kept_ranges
 
 __all__ = ["Halves", "Made", "Plan", "Way", "plan_copy", "write_copy"]
 
@@ -97,20 +96,8 @@ def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, target: 
     return Plan(seen, heard, "; ".join(notes))
 
 
-def _kept(node: Expr) -> tuple[Expr, tuple[Range, ...]] | None:
-    """The source that a node shows, and the ranges of it in their order; None for any other node."""
-    if node.op == "source":
-        return node, ()
-    if node.op != "keep" or node.inputs[0].op != "source":
-        return None
-    ranges = node.arg("ranges")
-    if any(after[0] < before[1] for before, after in pairwise(ranges)):
-        return None
-    return node.inputs[0], ranges
-
-
 def _plan_picture(picture: Picture, resolve: Resolver, target: Target) -> CopiedPicture | None:
-    found = _kept(picture)
+    found = kept_ranges(picture)
     if found is None:
         return None
     source, ranges = found
@@ -136,7 +123,7 @@ def _plan_picture(picture: Picture, resolve: Resolver, target: Target) -> Copied
 
 
 def _plan_sound(sound: Sound, resolve: Resolver) -> CopiedSound | None:
-    found = _kept(sound)
+    found = kept_ranges(sound)
     if found is None:
         return None
     source, ranges = found

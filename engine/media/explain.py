@@ -12,7 +12,15 @@ from string import ascii_lowercase
 from typing import Any
 
 from engine.errors import RenderError
-from engine.media.compile import Command, Gain, Resolver, Target, compile_render
+from engine.media.compile import (
+    Command,
+    Encode,
+    Gain,
+    Resolver,
+    Target,
+    compile_render,
+    compile_together,
+)
 from engine.media.copying import plan_copy
 from engine.media.expr import Expr, Picture, Sound, dump, walk
 from engine.media.ffmpeg import Finished, ffmpeg_path
@@ -20,7 +28,16 @@ from engine.media.levels import Leveller
 from engine.media.optimise import RULES, Rule, optimise
 from engine.media.time import seconds_text
 
-__all__ = ["Explained", "Naming", "args_text", "explain", "leaf_text", "program", "text_of"]
+__all__ = [
+    "Explained",
+    "Naming",
+    "args_text",
+    "explain",
+    "explain_together",
+    "leaf_text",
+    "program",
+    "text_of",
+]
 
 Naming = Callable[[str], str]
 """What an asset is called, by its id."""
@@ -54,6 +71,8 @@ class Explained:
         (copied but for a few pictures at the edges).
     note
         Why what might have been copied is encoded.
+    asked, gains
+        What the last command encodes, where that is not a measurement; and the gains that it has.
     """
 
     before: Mapping[str, Expr]
@@ -63,6 +82,8 @@ class Explained:
     measures: bool = False
     ways: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    asked: Encode | None = None
+    gains: Mapping[str, Gain] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -126,10 +147,18 @@ def explain(
         if plan.sound is not None:
             ways["sound"] = "copied"
             heard = None
-    if seen is not None or heard is not None:
+    asked = Encode(seen, heard, output) if seen is not None or heard is not None else None
+    if asked is not None:
         commands.append(compile_render(seen, heard, output, leveller.resolve, gains, target))
     fired = tuple((rule, used[rule.name]) for rule in RULES if used[rule.name])
-    return Explained(before, after, fired, tuple(commands), bool(gains), ways, note)
+    return Explained(before, after, fired, tuple(commands), bool(gains), ways, note, asked, gains)
+
+
+def explain_together(parts: Sequence[Explained], resolve: Resolver, target: Target | None = None) -> Command:
+    """The command that makes several outputs in place of the last one of each."""
+    asked = [part.asked for part in parts if part.asked is not None]
+    gains = {digest: gain for part in parts for digest, gain in part.gains.items()}
+    return compile_together(asked, resolve, gains, target or Target())
 
 
 _LEVELS = "  I: -30.0 LUFS\n  Peak: 0.0 dBFS\n"

@@ -19,7 +19,16 @@ from pathlib import Path
 from engine.errors import Cancelled, RenderError, TesseraError
 from engine.media.lifeline import Lifeline
 
-__all__ = ["UNWATCHED", "Finished", "Process", "Watch", "ffmpeg_path", "ffmpeg_version", "run_ffmpeg"]
+__all__ = [
+    "NO_FRAME",
+    "UNWATCHED",
+    "Finished",
+    "Process",
+    "Watch",
+    "ffmpeg_path",
+    "ffmpeg_version",
+    "run_ffmpeg",
+]
 
 _STDERR_LINES = 400
 _POLL_S = 0.05
@@ -93,6 +102,10 @@ class Watch:
 
 
 UNWATCHED = Watch()
+
+NO_FRAME = "no frame lies within what is kept: it is shorter than a frame lasts"
+_NO_FRAME = "Could not open encoder before EOF"
+"""What ffmpeg says where one stream of an output has nothing, and another has."""
 
 
 def run_ffmpeg(
@@ -205,6 +218,8 @@ def _finished(
                 stream.close()
     text = "".join(stderr)
     if process.returncode != 0:
+        if _NO_FRAME in text:
+            raise RenderError(NO_FRAME)
         raise RenderError(f"ffmpeg failed ({_status(process.returncode)}): {_last_useful(text)}")
     assert isinstance(process.args, tuple)
     return Finished(process.args, text)

@@ -75,10 +75,18 @@ class Lowering(SoundLowering):
     """
 
     def __init__(
-        self, resolve: Resolver, measured: Measured, roots: Sequence[Expr], part_of: Lowering | None = None
+        self,
+        resolve: Resolver,
+        measured: Measured,
+        roots: Sequence[Expr],
+        *,
+        part_of: Lowering | None = None,
+        common: Fraction | None = None,
     ) -> None:
-        """`part_of`: the lowering of the whole, whose time base and colours a part has to have."""
-        self.resolve, self.measured, self.roots = resolve, measured, roots
+        """`part_of`: the lowering of the whole, whose time base and colours a part has to have. `common`: the
+        time of the one source from which all the pictures, each of another output, read it together.
+        """
+        self.resolve, self.measured, self.roots, self.common = resolve, measured, roots, common
         self.sound_plans: dict[Expr, SoundPlan] = {}
         self.picture_runs: dict[Expr, list[Run]] = {}
         self.below: dict[Expr, tuple[Expr, ...]] = {}
@@ -176,10 +184,13 @@ class Lowering(SoundLowering):
         frame.
 
         The picture and the sound of an asset share one input where they begin near each other; two uses of
-        one picture never do, as the later one's frames would have to wait for the first one's end.
+        one picture in one output never do, as the later one's frames would have to wait for the first one's
+        end.
         """
         import ffmpeg
 
+        common = self.common if isinstance(node, Picture) else None
+        low = low if common is None else common
         located = self.sources[node]
         info = located.info
         picture, sound = info.picture, info.sound
@@ -190,7 +201,7 @@ class Lowering(SoundLowering):
             begin = Fraction(floor((zero + low - margin) * 10), 10)
             options |= {"ss": f"{float(begin):.1f}", "seek_timestamp": 1, "noaccurate_seek": None}
         same = (located.path, options.get("ss"))
-        repeat = self.repeats[same, node.medium]
+        repeat = 0 if common is not None else self.repeats[same, node.medium]
         self.repeats[same, node.medium] += 1
         if repeat:
             # ffmpeg-python takes equal inputs for one.

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RenderError
-from engine.files import part_prefix, whole_file
-from engine.media.compile import Command, Gain, Located, Resolver, Target, compile_render
-from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
+from engine.files import whole_file
+from engine.media.compile import Command, Located, Resolver, Target, compile_render, compile_together
+from engine.media.copying import Made
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.feed import run_command
-from engine.media.ffmpeg import UNWATCHED, Finished, Watch
+from engine.media.ffmpeg import NO_FRAME, UNWATCHED, Finished, Watch
 from engine.media.forms import image_format
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.levels import Leveller
+from engine.media.making import Making
 from engine.media.optimise import optimise
 from engine.media.packets import Unsafe
 from engine.media.pictures import pixels_of
@@ -44,17 +45,6 @@ class Rendered:
     commands: tuple[tuple[str, ...], ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
     made: Made | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What is to be rendered, optimised, and what that takes."""
-
-    picture: Picture | None
-    sound: Sound | None
-    resolve: Resolver
-    gains: dict[str, Gain]
-    folder: Path
 
 
 @dataclass
@@ -96,63 +86,62 @@ class Renderer:
         output = output.absolute()
         match value:
             case Video(picture, sound):
-                return self._timed(picture, sound, output)
+                return self._timed([(picture, sound, output)])[0]
             case Audio(sound):
-                return self._timed(None, sound, output)
+                return self._timed([(None, sound, output)])[0]
             case Image():
                 return self._image(value, output)
             case Project():
                 raise RenderError("projects cannot be written yet")
 
-    def _timed(self, picture: Picture | None, sound: Sound | None, output: Path) -> Rendered:
-        better_picture = _picture(optimise(picture)) if picture else None
-        better_sound = _sound(optimise(sound)) if sound else None
-        with tempfile.TemporaryDirectory(prefix="tessera-") as name:
+    def render_together(self, asked: Sequence[tuple[Video, Path]]) -> list[Rendered]:
+        """Render videos that share a decoder (`engine.media.together`), each into its own file. All of them
+        appear, or none.
+
+        Raises
+        ------
+        RenderError
+            ffmpeg failed, or a file cannot be written.
+        Cancelled
+            The run was cancelled.
+        """
+        return self._timed([(one.picture, one.sound, output.absolute()) for one, output in asked])
+
+    def _timed(self, asked: Sequence[tuple[Picture | None, Sound | None, Path]]) -> list[Rendered]:
+        with tempfile.TemporaryDirectory(prefix="tessera-") as name, contextlib.ExitStack() as files:
             folder = Path(name)
-            leveller = Leveller(
-                lambda command: self._run(command, folder), _Leaves(self, folder).resolve, folder
+            levelled = _Levelled(lambda command: self._run(command, folder), _Leaves(self, folder), folder)
+            makings = []
+            for picture, sound, output in asked:
+                better = _picture(optimise(picture)) if picture is not None else None
+                heard, leveller = levelled.level(sound)
+                making = Making(better, heard, leveller, files.enter_context(_temporary(output)), self.target)
+                files.callback(making.half.unlink, missing_ok=True)
+                makings.append(making)
+            self._encode(makings, levelled.resolve, folder)
+            for making in makings:
+                self._finish(making, levelled.resolve, folder)
+            names = {
+                str(making.partial): str(output) for making, (*_, output) in zip(makings, asked, strict=True)
+            }
+        return [
+            Rendered(
+                output,
+                tuple(tuple(names.get(arg, arg) for arg in command) for command in making.commands),
+                making.measured,
+                making.made,
             )
-            if better_sound is not None:
-                better_sound = leveller.level(better_sound)
-            work = _Work(better_picture, better_sound, leveller.resolve, leveller.gains, folder)
-            commands = leveller.commands
-            with _temporary(output) as partial:
-                made, ran = self._make(work, partial)
-                commands.extend(
-                    tuple(str(output) if arg == str(partial) else arg for arg in one) for one in ran
-                )
-        return Rendered(output, tuple(commands), leveller.measured, made)
+            for making, (*_, output) in zip(makings, asked, strict=True)
+        ]
 
-    def _make(self, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
-        """Copy what can be copied; where nothing can, or what is written fails its check, encode all."""
-        note = ""
-        if work.picture is not None and not self.target.lossless:
-            plan = plan_copy(work.picture, work.sound, work.resolve, self.target)
-            note = plan.note
-            if plan.picture is not None or plan.sound is not None:
-                try:
-                    return self._copy(plan, work, partial)
-                except Unsafe as doubt:
-                    note = str(doubt)
-        ran = self._encode(work, partial, work.picture, work.sound)
-        picture: Way | None = "encoded" if work.picture is not None else None
-        return Made(picture, "encoded" if work.sound is not None else None, note=note), ran
-
-    def _copy(self, plan: Plan, work: _Work, partial: Path) -> tuple[Made, list[tuple[str, ...]]]:
-        """Encode the half that is not copied, if there is one, and put the file together."""
-        ran: list[tuple[str, ...]] = []
-        with tempfile.TemporaryDirectory(prefix=part_prefix(), dir=partial.parent) as folder:
-            half = Path(folder) / "half.mp4"
-            halves = Halves()
-            if plan.picture is None:
-                halves = Halves(picture=half)
-                ran += self._encode(work, half, work.picture, None)
-            elif plan.sound is None and work.sound is not None:
-                halves = Halves(sound=half)
-                ran += self._encode(work, half, None, work.sound)
-            progress = (lambda _fraction: None) if ran else self.progress
-            made = write_copy(plan, halves, partial, cancelled=self._stopped(), progress=progress)
-        return made, ran
+    def _finish(self, making: Making, resolve: Resolver, folder: Path) -> None:
+        """Put the file together; where what is copied fails its check, encode it all."""
+        try:
+            making.finish(self._stopped(), self.progress)
+        except Unsafe as doubt:
+            making.encode_all(str(doubt))
+            self._encode([making], resolve, folder)
+            making.finish(self._stopped(), self.progress)
 
     def _stopped(self) -> Callable[[], bool]:
         """`cancelled`, which fails once the time for one process is over."""
@@ -165,18 +154,25 @@ class Renderer:
 
         return stopped
 
-    def _encode(
-        self, work: _Work, output: Path, picture: Picture | None, sound: Sound | None
-    ) -> list[tuple[str, ...]]:
-        """Render a picture, a sound or both by ffmpeg, and give its commands."""
-        command = compile_render(picture, sound, output, work.resolve, work.gains, self.target)
-        seconds = float((picture or sound).duration)  # type: ignore[union-attr]
+    def _encode(self, makings: Sequence[Making], resolve: Resolver, folder: Path) -> None:
+        """Encode what these ask for, by one ffmpeg."""
+        asked = [making.asked for making in makings if making.asked is not None]
+        if not asked:
+            return
+        gains = {digest: gain for making in makings for digest, gain in making.leveller.gains.items()}
+        if len(asked) > 1:
+            command = compile_together(asked, resolve, gains, self.target)
+        else:
+            picture, sound, output = asked[0].picture, asked[0].sound, asked[0].output
+            command = compile_render(picture, sound, output, resolve, gains, self.target)
+        seconds = max(float((one.picture or one.sound).duration) for one in asked)  # type: ignore[union-attr]
         finished = self._run(
-            command, work.folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
+            command, folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
         )
         if NOTHING_ENCODED in finished.stderr:
-            raise RenderError("no frame lies within what is kept: it is shorter than a frame lasts")
-        return [*finished.fed, finished.command]
+            raise RenderError(NO_FRAME)
+        for making in makings:
+            making.commands += [*finished.fed, finished.command]
 
     def _run(
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
@@ -243,6 +239,29 @@ class _Leaves:
             self.renderer.raster(node).save(path, "PNG")
             self.known[node.digest] = Located(path, probe(path))
         return self.known[node.digest]
+
+
+class _Levelled:
+    """The sounds of renders that are made together: equal ones are levelled once."""
+
+    def __init__(self, run: Callable[[Command], Finished], leaves: _Leaves, folder: Path) -> None:
+        self.run, self.leaves, self.folder = run, leaves, folder
+        self.known: dict[Sound | None, tuple[Sound | None, Leveller]] = {}
+
+    def level(self, sound: Sound | None) -> tuple[Sound | None, Leveller]:
+        """An optimised sound whose gains its leveller knows."""
+        if sound not in self.known:
+            leveller = Leveller(self.run, self.leaves.resolve, self.folder)
+            better = _sound(optimise(sound)) if sound is not None else None
+            self.known[sound] = (leveller.level(better) if better is not None else None, leveller)
+        return self.known[sound]
+
+    def resolve(self, node: Expr) -> Located:
+        """The file of a leaf, or of what a leveller has kept."""
+        for _sound, leveller in self.known.values():
+            if node.medium == "sound" and node.arg("asset") in leveller.kept:
+                return leveller.kept[node.arg("asset")]
+        return self.leaves.resolve(node)
 
 
 @contextlib.contextmanager

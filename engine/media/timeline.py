@@ -9,13 +9,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from engine.media.expr import Expr, walk
 from engine.media.time import Range
 
-__all__ = ["Piece", "Run", "is_timeline", "pieces_of", "runs_of"]
+__all__ = ["Piece", "Run", "is_timeline", "kept_ranges", "pieces_of", "runs_of"]
 
 
 class Piece(NamedTuple):
@@ -39,6 +39,20 @@ class Run(NamedTuple):
 def is_timeline(node: Expr) -> bool:
     """Whether a node cuts or joins what lies below it."""
     return node.op in ("keep", "concat")
+
+
+def kept_ranges(node: Expr) -> tuple[Expr, tuple[Range, ...]] | None:
+    """The source that a node shows, and the ranges of it that it keeps, ascending (none: it shows all); None
+    for any other node.
+    """
+    if node.op == "source":
+        return node, ()
+    if node.op != "keep" or node.inputs[0].op != "source":
+        return None
+    ranges = node.arg("ranges")
+    if any(after[0] < before[1] for before, after in pairwise(ranges)):
+        return None
+    return node.inputs[0], ranges
 
 
 def pieces_of(root: Expr) -> list[Piece]:

@@ -43,6 +43,8 @@ __all__ = ["Coordinator"]
 
 _GROUP_S = 0.05
 """How long events that nothing waits for are gathered before they are made safe, all together."""
+_GATHERED_S = 0.25
+"""How long renders wait for tiles that are at work, as what these make may share a decoder with them."""
 _MOST_MESSAGES = 1_000
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
@@ -79,6 +81,9 @@ class Coordinator:
         The work of tiles that is kept; None keeps none.
     drills
         What tiles and renders are made to suffer.
+    announce
+        Told of the items of renders that are submitted next, so that some can be made together. Renders wait
+        a moment for those of tiles that are at work; None: none waits.
     """
 
     def __init__(
@@ -99,7 +104,9 @@ class Coordinator:
         earlier: Earlier | None = None,
         cache: TileCache | None = None,
         drills: Sequence[Drill] = (),
+        announce: Callable[[Sequence[Item]], None] | None = None,
     ) -> None:
+        self.announce = announce
         self.drills = drills
         self.cache = cache
         self.plan, self.sources, self.crew = plan, sources, crew
@@ -123,6 +130,7 @@ class Coordinator:
         self.made_outputs = 0
         self.under_way = UnderWay(time_limits or {}, cancelled, clock)
         self.due: list[Task] = []
+        self.gathered: list[Task] = []
         self.committed = clock()
         if earlier is not None:
             self._go_on(earlier)
@@ -201,7 +209,7 @@ class Coordinator:
         while True:
             self.commit()
             self.committed = self.clock()
-            due, self.due = self.due, []
+            due = self._take_due()
             if self.ranks:
                 due.sort(key=lambda task: -task.job.rank)
             for task in due:
@@ -209,6 +217,23 @@ class Coordinator:
             if self.cache is None or not self._take_kept(self.cache):
                 return
             self._advance()
+
+    def _take_due(self) -> list[Task]:
+        """What is to be submitted now."""
+        due, self.due = self.due, []
+        if self.announce is None:
+            return due
+        self.gathered += [task for task in due if isinstance(task.job, RenderJob)]
+        due = [task for task in due if isinstance(task.job, TileJob)]
+        if self.gathered and not (self.under_way.tiles and self._lately(self.gathered[0])):
+            free = [task.job for task in self.gathered if isinstance(task.job, RenderJob)]
+            limits = self.under_way.limits
+            self.announce([job.item for job in free if not job.drills and node_of(job) not in limits])
+            due, self.gathered = [*due, *self.gathered], []
+        return due
+
+    def _lately(self, task: Task) -> bool:
+        return self.clock() - self.queued[task.job.key] < _GATHERED_S
 
     def _may_wait(self) -> bool:
         """Whether nothing is to act on the events that there are, so that more may join them."""

@@ -8,6 +8,7 @@ from functools import partial
 from engine.media.item import Image, Item, Video
 from engine.media.target import Target
 from engine.run.pool import Lane
+from engine.run.together import Together
 from engine.run.working import Job, Key, Put, RenderJob, Stopped, Worker
 
 __all__ = ["PooledCrew", "encode_memory"]
@@ -38,9 +39,12 @@ class PooledCrew:
     lane: Lane
     worker: Worker
     target: Target
+    together: Together
 
     def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
-        memory = encode_memory(job.item, self.target) if isinstance(job, RenderJob) else None
+        memory = None
+        if isinstance(job, RenderJob):
+            memory = sum(encode_memory(item, self.target) for item in self.together.beside(job.item))
         self.lane.add(partial(self.worker.do, job, stopped, put), job.key, job.rank, memory)
 
     def drop(self, key: Key) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled, MediaError, RenderError
 from engine.files import part_prefix, whole_file
@@ -14,15 +15,19 @@ from engine.graph.plan import Plan
 from engine.inputs.library import Asset, Library
 from engine.media.forms import media_type, suffix_of
 from engine.media.info import MediaInfo
-from engine.media.item import Item, describe, digest_of
+from engine.media.item import Item, Video, describe, digest_of
 from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.leaves import locator, painter
 from engine.run.record import sources_of
-from engine.run.renders import RenderCache
+from engine.run.renders import KnownRender, RenderCache
 from engine.run.store import RunStore
+from engine.run.together import Together
 from engine.run.working import Delivered, RenderWatch, Stopped
 from engine.text import slug
+
+if TYPE_CHECKING:
+    from engine.media.render import Rendered, Renderer
 
 __all__ = ["RunDelivery", "output_record"]
 
@@ -71,6 +76,20 @@ def _file_names(plan: Plan) -> dict[str, str]:
     return made
 
 
+def _video(item: Item) -> Video:
+    assert isinstance(item.value, Video)
+    return item.value
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendering:
+    """Who is told of a render, and may stop it."""
+
+    progress: Callable[[float], None]
+    stopped: Stopped
+    watch: RenderWatch
+
+
 class RunDelivery:
     """Renders the outputs of one run.
 
@@ -84,6 +103,8 @@ class RunDelivery:
         The name of a quality (`engine.media.target`).
     fresh
         Render what is there already as well.
+    together
+        Which items are rendered together.
     """
 
     def __init__(
@@ -98,7 +119,9 @@ class RunDelivery:
         quality: str = "standard",
         *,
         fresh: bool = False,
+        together: Together | None = None,
     ) -> None:
+        self.together = together or Together()
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
@@ -124,38 +147,17 @@ class RunDelivery:
         TesseraError
             It could not be rendered or written. Nothing half-written stays.
         """
-        render_id = derived_id(self.run_id, item.node, item.index)
-        name = f"{self._names[item.node]}-{item.index + 1}"
-        scratch = Path(self._scratch.name) / f"{render_id}{suffix_of(item.value)}"
-
-        def make() -> tuple[Asset, dict[str, Any]]:
-            from engine.media.render import Renderer
-
-            renderer = Renderer(
-                locator(self.library),
-                painter(self._types),
-                cancelled=stopped,
-                progress=progress,
-                timeout_s=self.timeout_s,
-                target=self._target,
-                watch=watch,
-            )
-            made = renderer.render(item.value, scratch)
-            if watch.kills:
-                raise RenderError("crashes, though no ffmpeg is needed")
-            asset = self.library.take(made.path, f"{name}{scratch.suffix}")
-            return asset, {
-                "commands": [list(command) for command in made.commands],
-                "measured": made.measured,
-                "render": made.made.to_dict() if made.made else None,
-                **({"scripts": watch.scripts} if watch.scripts else {}),
-            }
-
-        key = self.renders.key(item.value, self._target, self._types)
-        known = self.renders.once(key, make, stopped, fresh=watch.kills)
+        making = _Rendering(progress, stopped, watch)
+        known = None
+        if not watch.kills:
+            known = self.together.take(item, lambda items: self._make_all(items, making), stopped)
+        if known is None:
+            key = self.renders.key(item.value, self._target, self._types)
+            known = self.renders.once(key, lambda: self._make(item, making), stopped, fresh=watch.kills)
         if stopped():
             raise Cancelled("the run was cancelled")
-        path, picture = self._place(name, known.asset.path, known.asset.thumbnail)
+        render_id = derived_id(self.run_id, item.node, item.index)
+        path, picture = self._place(self._name(item), known.asset.path, known.asset.thumbnail)
         self.store.save_render(render_id, known.asset.id, self.run_id)
         return Delivered(
             output_record(
@@ -173,6 +175,59 @@ class RunDelivery:
                 **known.facts,
             )
         )
+
+    def _make(self, item: Item, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
+        made = self._renderer(making).render(item.value, self._scratch_of(item))
+        if making.watch.kills:
+            raise RenderError("crashes, though no ffmpeg is needed")
+        return self._stored(item, made, making)
+
+    def _make_all(self, items: Sequence[Item], making: _Rendering) -> dict[tuple[str, int], KnownRender]:
+        """Those of several items that are not there, rendered together; none where that fails, as each by
+        itself will tell what is wrong.
+        """
+        keys = {self.renders.key(item.value, self._target, self._types): item for item in items}
+
+        def make(missing: Sequence[str]) -> dict[str, tuple[Asset, dict[str, Any]]]:
+            asked = [(_video(keys[key]), self._scratch_of(keys[key])) for key in missing]
+            try:
+                made = self._renderer(making).render_together(asked)
+            except RenderError:
+                return {}
+            return {key: self._stored(keys[key], one, making) for key, one in zip(missing, made, strict=True)}
+
+        found = self.renders.several(list(keys), make, making.stopped)
+        return {keys[key].ref: known for key, known in found.items()}
+
+    def _renderer(self, making: _Rendering) -> Renderer:
+        from engine.media.render import Renderer
+
+        return Renderer(
+            locator(self.library),
+            painter(self._types),
+            cancelled=making.stopped,
+            progress=making.progress,
+            timeout_s=self.timeout_s,
+            target=self._target,
+            watch=making.watch,
+        )
+
+    def _stored(self, item: Item, made: Rendered, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
+        """What was rendered, as an asset, and what is to be said of it."""
+        asset = self.library.take(made.path, f"{self._name(item)}{made.path.suffix}")
+        return asset, {
+            "commands": [list(command) for command in made.commands],
+            "measured": made.measured,
+            "render": made.made.to_dict() if made.made else None,
+            **({"scripts": making.watch.scripts} if making.watch.scripts else {}),
+        }
+
+    def _name(self, item: Item) -> str:
+        return f"{self._names[item.node]}-{item.index + 1}"
+
+    def _scratch_of(self, item: Item) -> Path:
+        name = derived_id(self.run_id, item.node, item.index)
+        return Path(self._scratch.name) / f"{name}{suffix_of(item.value)}"
 
     def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
         """Put an output where the user finds it: in `out`, else in the run's own folder."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from engine.inputs.library import Library
 from engine.media.compile import Located
-from engine.media.explain import Explained, explain
+from engine.media.explain import Explained, explain, explain_together
 from engine.media.expr import Expr, Picture, Sound, walk
 from engine.media.forms import suffix_of
 from engine.media.info import MediaInfo, PictureInfo, SoundInfo
 from engine.media.item import Audio, Item, Video
+from engine.media.together import groups_of
 from engine.run.api import simulate
 from engine.run.record import RunRecord
 
@@ -27,10 +28,14 @@ _ELSEWHERE = Path("/path/to")
 
 @dataclass(frozen=True, slots=True)
 class OutputMedia:
-    """An output: the item, and how it is rendered; None where no ffmpeg has a part in that (an image)."""
+    """An output: the item, and how it is rendered; None where no ffmpeg has a part in that (an image).
+
+    `together` are the numbers, from 0, of the outputs that its last command makes with one decoder.
+    """
 
     item: Item
     explained: Explained | None
+    together: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class MediaPlan:
                     "original_node_id": one.item.node,
                     "index": one.item.index,
                     "why": one.item.why,
+                    "together": list(one.together),
                     **(one.explained.to_dict() if one.explained else {"commands": []}),
                 }
                 for one in self.outputs
@@ -88,16 +94,28 @@ def media_plan(agent: Any, request: Any = None, **options: Any) -> MediaPlan:
         agent, request, **options, on_output=lambda item, library: items.append((item, library))
     )
     seen = _Assets()
-    outputs = tuple(OutputMedia(item, _explained(item, library, seen)) for item, library in items)
-    return MediaPlan(record, outputs, seen.names, tuple(seen.missing))
+    outputs = [OutputMedia(item, _explained(item, library, seen)) for item, library in items]
+    for numbers in groups_of([item.value for item, _library in items]):
+        _join(outputs, numbers, seen)
+    return MediaPlan(record, tuple(outputs), seen.names, tuple(seen.missing))
+
+
+def _join(outputs: list[OutputMedia], numbers: Sequence[int], seen: _Assets) -> None:
+    """Let outputs have one last command."""
+    parts = [how for number in numbers if (how := outputs[number].explained) is not None]
+    command = explain_together(parts, seen.located.__getitem__)
+    for number, how in zip(numbers, parts, strict=True):
+        how = replace(how, commands=(*how.commands[:-1], command))
+        outputs[number] = OutputMedia(outputs[number].item, how, tuple(numbers))
 
 
 class _Assets:
-    """The assets that were met: what they are called, and which are not here."""
+    """The assets that were met: what they are called, which are not here, and where leaves lie."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.missing: dict[str, None] = {}
+        self.located: dict[Expr, Located] = {}
 
 
 def _explained(item: Item, library: Library, seen: _Assets) -> Explained | None:
@@ -109,9 +127,9 @@ def _explained(item: Item, library: Library, seen: _Assets) -> Explained | None:
         case _:
             return None
     leaves = {node: None for root in pair if root is not None for node in walk(root) if not node.inputs}
-    located = {leaf: _located(leaf, leaves, library, seen) for leaf in leaves if leaf.op != "silence"}
+    seen.located |= {leaf: _located(leaf, leaves, library, seen) for leaf in leaves if leaf.op != "silence"}
     output = Path(f"{item.node[:8]}-{item.index + 1}{suffix_of(item.value)}")
-    return explain(*pair, output, located.__getitem__)
+    return explain(*pair, output, seen.located.__getitem__)
 
 
 def _located(leaf: Expr, leaves: Iterable[Expr], library: Library, seen: _Assets) -> Located:

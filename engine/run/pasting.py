@@ -52,7 +52,7 @@ def paste(commands: Sequence[Sequence[str]], scripts: Mapping[str, str], name: s
     scripts
         The texts of the files in the render's folder that they name.
     name
-        What the file is called that is written, without its suffix.
+        What the file is called that is written, without its suffix; of several, the first.
     """
     written: dict[str, str] = {}
     return tuple(_Line(argv, scripts, name, written).pasted() for argv in commands)
@@ -66,7 +66,7 @@ class _Line:
     ) -> None:
         self.argv, self.scripts, self.name, self.written = tuple(argv), scripts, name, written
         self.notes: list[str] = []
-        self.runs = True
+        self.runs, self.outputs = True, 0
 
     def pasted(self) -> Pasted:
         words, index = [shlex.quote(self.argv[0])], 1
@@ -120,10 +120,15 @@ class _Line:
         if not given.startswith("/"):
             return given
         path = Path(given)
-        here = path.name if path.suffix == ".w64" else f"{self.name}{path.suffix}"
+        here = path.name if path.suffix == ".w64" else f"{self.name}{self._number()}{path.suffix}"
         self.written[given] = here
         self.notes.append(f"writes {here} into the folder that you are in; it wrote {given}")
         return here
+
+    def _number(self) -> str:
+        """Sets the outputs of one command apart: several renders may share it."""
+        self.outputs += 1
+        return f"-of-{self.outputs}" if self.outputs > 1 else ""
 
 
 _ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -112,6 +112,32 @@ class RenderCache:
             asset, facts = make()
             self.store.keep_render(key, asset.id, facts)
             return KnownRender(asset, facts, reused=False)
+
+    def several(
+        self,
+        keys: Sequence[str],
+        make: Callable[[Sequence[str]], Mapping[str, tuple[Asset, Mapping[str, Any]]]],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> dict[str, KnownRender]:
+        """The renders of these keys that are not there, made by one call, where they are two or more.
+
+        Raises
+        ------
+        Cancelled
+            While it waited for another.
+        WorkspaceError
+            The workspace cannot be written.
+        """
+        with ExitStack() as held:
+            for key in sorted(keys):  # in one order, whoever asks: so nobody waits for one who waits for him
+                held.enter_context(self._alone(key, cancelled))
+            missing = [key for key in keys if self.fresh or self._known(key) is None]
+            if len(missing) < 2:
+                return {}
+            made = make(missing)
+            for key, (asset, facts) in made.items():
+                self.store.keep_render(key, asset.id, facts)
+            return {key: KnownRender(asset, facts, reused=False) for key, (asset, facts) in made.items()}
 
     def _known(self, key: str) -> KnownRender | None:
         """What is kept under a key, where its file is still there."""

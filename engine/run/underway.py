@@ -60,6 +60,11 @@ class UnderWay:
     ----------
     limits
         By tile: the seconds that each of its jobs may take, from when a worker begins it.
+
+    Attributes
+    ----------
+    tiles
+        How many of the jobs are tiles' own work.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class UnderWay:
     ) -> None:
         self.limits, self.cancelled, self.clock = limits, cancelled, clock
         self._tasks: dict[Key, Task] = {}
+        self.tiles = 0
         self._ends: dict[Key, float] = {}
         self._patience_ends: float | None = None
 
@@ -75,6 +81,7 @@ class UnderWay:
 
     def add(self, job: Job) -> Task:
         task = self._tasks[job.key] = Task(job, self.cancelled)
+        self.tiles += isinstance(job, TileJob)
         return task
 
     def find(self, key: Key) -> Task | None:
@@ -91,7 +98,8 @@ class UnderWay:
             self._ends[job.key] = self.clock() + limit
 
     def over(self, key: Key) -> None:
-        self._tasks.pop(key, None)
+        task = self._tasks.pop(key, None)
+        self.tiles -= task is not None and isinstance(task.job, TileJob)
         if self._ends:
             self._ends.pop(key, None)
 

@@ -25,6 +25,7 @@ CASES: tuple[Case, ...] = (
     tiles.one_encode_a_tile,
     tiles.blurred_padding,
     tiles.three_clips,
+    tiles.shapes_together,
     *trim.CASES,
     many_cuts.many_cuts,
 )

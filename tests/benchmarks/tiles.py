@@ -16,6 +16,8 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+from PIL import Image as Pillow
+
 from engine.inputs.resolve import video_of
 from engine.media.compile import Located
 from engine.media.expr import Image
@@ -23,11 +25,12 @@ from engine.media.ffmpeg import ffmpeg_path
 from engine.media.item import Video
 from engine.media.probe import probe
 from engine.media.render import Renderer
+from engine.media.together import groups_of
 from nodes.reframe import reframe
 from tests.benchmarks.rows import Row, race
 from tests.benchmarks.sources import moving
 
-__all__ = ["blurred_padding", "one_command", "one_encode_a_tile", "three_clips"]
+__all__ = ["blurred_padding", "one_command", "one_encode_a_tile", "shapes_together", "three_clips"]
 
 _LOGO = Path(__file__).parents[2] / "fixtures" / "media" / "logo.png"
 _X264 = "-c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p"
@@ -47,10 +50,14 @@ def _video(path: Path) -> Video:
 
 
 def _render(video: Video, output: Path) -> None:
-    def paint(leaf: Image) -> object:
+    _renderer().render(video, output)
+
+
+def _renderer() -> Renderer:
+    def paint(leaf: Image) -> Pillow.Image:
         raise ValueError(f"{leaf} is not drawn here")
 
-    Renderer(lambda asset: _known(Path(asset)), paint).render(video, output)  # type: ignore[arg-type]
+    return Renderer(lambda asset: _known(Path(asset)), paint)
 
 
 def _marked(video: Video, *, flipped: bool) -> Video:
@@ -167,6 +174,27 @@ def one_encode_a_tile(folder: Path, short: bool) -> Row:
         faster >= 2.4 and better >= 5,
         f"({found.ours_vmaf:.1f} and {found.steps_vmaf:.1f})",
     )
+
+
+def shapes_together(folder: Path, short: bool) -> Row:
+    """Three shapes of one video by one decoder, beside one command for each."""
+    source, seconds = moving(folder, 60), 10 if short else 60
+    video = _video(source).keep([(Fraction(0), Fraction(seconds))])
+    tall, square = (reframe(video.picture, ratio)[0] for ratio in (Fraction(9, 16), Fraction(1)))
+    shapes = [video.with_picture(one) for one in (tall, square, video.picture.flip(horizontal=True))]
+    if groups_of(shapes) != [[0, 1, 2]]:
+        raise RuntimeError("the shapes do not share a decoder")
+    with _scratch() as place:
+        ours = [(shape, place / f"ours{number}.mp4") for number, shape in enumerate(shapes)]
+
+        def theirs() -> None:
+            for number, filters in enumerate((_TALL, "crop=1080:1080:420:0", "hflip")):
+                _ffmpeg(f"-t {seconds} -i {source} -vf {filters} {_X264} -c:a copy", place / f"{number}.mp4")
+
+        ours_s, theirs_s = race(lambda: _renderer().render_together(ours), theirs, rounds=3)
+    faster = theirs_s / ours_s
+    case = f"three shapes of one video, {seconds} s, one decoder"
+    return Row(case, ours_s, theirs_s, "≥ 1 × faster", f"{faster:.2f} × faster", faster >= 1)
 
 
 def blurred_padding(folder: Path, short: bool) -> Row:

@@ -11,7 +11,7 @@ from engine.media.expr import Image, Picture, Sound, even
 from engine.media.time import Range
 from tests.media import SOURCES, source
 
-__all__ = ["pictures", "pictures_for", "ranges", "sounds"]
+__all__ = ["changed", "pictures", "pictures_for", "ranges", "sounds"]
 
 Draw = st.DrawFn
 
@@ -129,6 +129,16 @@ def _joined(parts: list[Picture]) -> Picture:
 
 
 _STEPS = [_cut, _cut, _flip, _crop, _crop, _scale, _blur, _mark, _mark, _self, _other, _cover, _join, _chop]
+
+
+_FRAMEWISE = [_flip, _crop, _scale, _blur, _mark, _self, _cover]
+
+
+def changed(draw: Draw, picture: Picture) -> Picture:
+    """With one to three operations on it that leave its frames where they are."""
+    for _ in range(draw(st.integers(1, 3))):
+        picture = draw(st.sampled_from(_FRAMEWISE))(draw, picture)
+    return picture
 
 
 def _cut_on(draw: Draw, picture: Picture) -> Picture:

@@ -1,0 +1,73 @@
+"""Renders of one run that share a decoder: whoever's turn comes first makes them all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.errors import Cancelled
+from engine.media.item import Item
+from engine.run.renders import KnownRender
+from engine.run.working import Stopped
+
+__all__ = ["Together"]
+
+_POLL_S = 0.1
+
+_Ref = tuple[str, int]
+_MakeAll = Callable[[Sequence[Item]], Mapping[_Ref, KnownRender]]
+
+
+class _Group:
+    """Items that are rendered together, once: what becomes of it is for each of them to take."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = tuple(items)
+        self.tried = False
+        self.made: Mapping[_Ref, KnownRender] = {}
+        self.lock = threading.Lock()
+
+
+class Together:
+    """Which renders of a run are made together. Called from several threads."""
+
+    def __init__(self) -> None:
+        self._groups: dict[_Ref, _Group] = {}
+
+    def announce(self, items: Sequence[Item]) -> None:
+        """These are to be rendered now: find those that gain by a common decoder."""
+        if len(items) < 2:
+            return
+        from engine.media.together import groups_of
+
+        for numbers in groups_of([item.value for item in items]):
+            group = _Group([items[number] for number in numbers])
+            self._groups.update((item.ref, group) for item in group.items)
+
+    def beside(self, item: Item) -> tuple[Item, ...]:
+        """The items that the render of this one most likely makes: its group's, where it is the first."""
+        group = self._groups.get(item.ref)
+        return group.items if group is not None and group.items[0].ref == item.ref else (item,)
+
+    def take(self, item: Item, make: _MakeAll, stopped: Stopped) -> KnownRender | None:
+        """The render of an item that is made together with others, by `make` where this is the first of them;
+        None where it has to be rendered by itself, as it has no others, or something failed.
+
+        Raises
+        ------
+        Cancelled
+            `stopped()` became true.
+        """
+        group = self._groups.get(item.ref)
+        if group is None:
+            return None
+        while not group.lock.acquire(timeout=_POLL_S):
+            if stopped():
+                raise Cancelled("the run was cancelled")
+        try:
+            if not group.tried:
+                group.tried = True
+                group.made = make(group.items)
+            return group.made.get(item.ref)
+        finally:
+            group.lock.release()

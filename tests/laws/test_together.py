@@ -1,0 +1,119 @@
+"""Renders that share a decoder: the same files as each makes alone, and no decoder shared without need."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+
+from engine.media.compile import Target
+from engine.media.expr import Image, Picture, Sound, dump
+from engine.media.item import Audio, Value, Video
+from engine.media.together import groups_of
+from tests.laws.expressions import changed, ranges
+from tests.media import renderer, source
+
+TALK = Picture.source("talk", width=640, height=360, rate=Fraction(25), duration=Fraction(3600))
+
+
+def clip(start: int, end: int, picture: Picture = TALK) -> Video:
+    """A range in seconds, mirrored, so that it has to be encoded."""
+    return Video(picture.flip(horizontal=True).keep([(Fraction(start), Fraction(end))]))
+
+
+def test_outputs_of_one_whole_video_share_a_decoder() -> None:
+    square, tall = Video(TALK.crop(140, 0, 360, 360)), Video(TALK.crop(218, 0, 202, 360).scale(360, 640))
+    assert groups_of([square, tall]) == [[0, 1]]
+
+
+def test_clips_that_lie_apart_are_each_sought_for() -> None:
+    assert groups_of([clip(600, 620), clip(1800, 1820), clip(3000, 3020)]) == []
+    assert groups_of([clip(0, 20), clip(20, 40)]) == []
+
+
+def test_each_clip_in_two_shapes_is_decoded_once() -> None:
+    wide = [clip(600, 620), clip(1800, 1820)]
+    square = [Video(one.picture.crop(0, 0, 360, 360)) for one in wide]
+    assert groups_of([*wide, *square]) == [[0, 2], [1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("second", "shared"),
+    [((10, 30), True), ((11, 30), False), ((0, 5), True), ((0, 41), True)],
+)
+def test_half_of_what_an_output_reads_must_be_read_for_others_anyway(
+    second: tuple[int, int], shared: bool
+) -> None:
+    assert (groups_of([clip(0, 20), clip(*second)]) == [[0, 1]]) is shared
+
+
+def test_an_output_that_begins_long_after_the_others_does_not_hold_them_up() -> None:
+    assert groups_of([clip(0, 600), clip(20, 300)]) == [[0, 1]]
+    assert groups_of([clip(0, 600), clip(21, 300)]) == []
+
+
+def test_at_most_four_encoders_run_beside_one_decoder() -> None:
+    shapes = [Video(TALK.crop(0, 0, 100 + 2 * number, 100)) for number in range(9)]
+    assert sorted(map(len, groups_of(shapes))) == [4, 4]
+
+
+def test_what_may_be_copied_what_is_equal_and_what_is_no_video_joins_nobody() -> None:
+    mirrored = Video(TALK.flip(horizontal=True))
+    whole, cut = Video(TALK), Video(TALK.keep([(Fraction(1), Fraction(5))]))
+    sound = Audio(Sound.source("talk", rate=48_000, channels=2, duration=Fraction(3600)))
+    values: list[Value] = [whole, mirrored, cut, mirrored, sound, Image.source("logo", width=4, height=4)]
+    assert groups_of(values) == []
+
+
+def test_an_output_that_reads_from_two_places_is_rendered_alone() -> None:
+    other = Picture.source("other", width=640, height=360, rate=Fraction(25), duration=Fraction(3600))
+    joined = Video(clip(0, 20).picture.then(clip(0, 20, other).picture))
+    backwards = [(Fraction(100), Fraction(120)), (Fraction(0), Fraction(20))]
+    twice = Video(TALK.keep(backwards).flip(vertical=True))
+    assert groups_of([joined, Video(TALK.flip(horizontal=True)), twice]) == []
+
+
+@st.composite
+def families(draw: Any) -> list[Video]:
+    """Two to four different videos that are made of the same part of a source, or of nearly the same."""
+    whole = source(draw(st.sampled_from(["ntsc", "pal", "film", "vfr"])))
+    part = whole.keep(draw(ranges(whole.duration, steps=(7, 3)))) if draw(st.booleans()) else whole
+    found = []
+    for _ in range(draw(st.integers(2, 4))):
+        own = part.keep(draw(ranges(part.duration, most=2, steps=(7, 3)))) if draw(st.booleans()) else part
+        sound = draw(st.sampled_from([own.sound, None]))
+        found.append(Video(changed(draw, own.picture), sound))
+    return found
+
+
+TARGETS = [Target(lossless=True), Target(preset="ultrafast")]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=["lossless", "x264"])
+def test_files_that_are_made_together_are_those_that_are_made_alone(target: Target) -> None:
+    @given(families())
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    def same(videos: Sequence[Video]) -> None:
+        groups = groups_of(videos)
+        assume(groups)
+        for group in groups:
+            members = [videos[number] for number in group]
+            note(json.dumps([dump(one.picture)[:-1] for one in members]))
+            with tempfile.TemporaryDirectory() as name:
+                alone = [Path(name) / f"alone-{number}.mp4" for number in group]
+                both = [Path(name) / f"both-{number}.mp4" for number in group]
+                for video, path in zip(members, alone, strict=True):
+                    renderer(target=target).render(video, path)
+                made = renderer(target=target).render_together(list(zip(members, both, strict=True)))
+                assert len({one.commands[-1] for one in made}) == 1
+                for one, other in zip(alone, both, strict=True):
+                    assert one.read_bytes() == other.read_bytes()
+
+    same()
