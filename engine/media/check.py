@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Cancelled
-from engine.media.cutting import CopiedPicture, Sample, sample_of
+from engine.media.cutting import CopiedPicture
 from engine.media.packets import Unsafe, alone
 from engine.media.probe import open_media
+from engine.media.recoding import Sample, sample_of
 
 __all__ = ["check_copy"]
 
@@ -33,18 +35,28 @@ def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], boo
     Cancelled
         `cancelled()` became true.
     """
+    with ThreadPoolExecutor(1, "tessera-check") as other:
+        counted = other.submit(_count, picture, output, cancelled)
+        with open_media(output) as container:
+            stream = alone(container, container.streams.video[0].index)
+            per_tick = int(stream.time_base * picture.ticks)
+            stream.thread_type = "AUTO"
+            for first, last, wanted in _windows(picture):
+                times = [time // per_tick for time in picture.line.pts[first:last]]
+                found = _decoded(container, stream, times, {time // per_tick for time in wanted}, cancelled)
+                _compare(picture, {time * per_tick: sample for time, sample in found.items()}, wanted)
+        counted.result()
+
+
+def _count(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) -> None:
+    """See that the pictures are there, and when they are to be shown."""
     with open_media(output) as container:
         stream = alone(container, container.streams.video[0].index)
         per_tick = int(stream.time_base * picture.ticks)
-        read = [(one.pts * per_tick, one.is_discard) for one in _watched(container, stream, cancelled)]
-        shown = sorted(time for time, hidden in read if not hidden)
-        if shown != list(picture.times):
-            raise Unsafe(f"a check found {len(shown)} pictures for {len(picture.times)}, or other times")
-        stream.thread_type = "AUTO"
-        for first, last, wanted in _windows(picture):
-            times = [time for time, _hidden in read[first:last]]
-            found = _decoded(container, stream, times, wanted, cancelled)
-            _compare(picture, found, wanted)
+        packets = _watched(container, stream, cancelled)
+        shown = sorted(one.pts * per_tick for one in packets if not one.is_discard)
+    if shown != list(picture.times):
+        raise Unsafe(f"a check found {len(shown)} pictures for {len(picture.times)}, or other times")
 
 
 def _watched(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:

@@ -26,6 +26,7 @@ from engine.media.hearing import CopiedSound, copy_sound
 from engine.media.lower import Lowering, Resolver
 from engine.media.packets import Unsafe
 from engine.media.probe import open_media
+from engine.media.recoding import Recoder
 from engine.media.timeline import kept_ranges
 
 __all__ = ["Halves", "Made", "Plan", "Way", "plan_copy", "write_copy"]
@@ -198,6 +199,7 @@ def _write(
             return streams[index] if index is not None else getattr(streams, kind)[0]
 
         picture = plan.picture
+        recoder = files.enter_context(Recoder(picture, cancelled)) if picture is not None else None
         if picture is not None:
             video = template(picture.path, "video", picture.info.index)
             ticks = picture.ticks
@@ -214,10 +216,10 @@ def _write(
         out = files.enter_context(av.open(str(output), "w", format="mp4", options=options))
         seen = out.add_stream_from_template(video, opaque=True)
         tracks = []
-        if picture is not None:
+        if picture is not None and recoder is not None:
             if (setup := picture.configuration(video)) is not None:
                 seen.codec_context.extradata = setup
-            tracks.append(picture.packets(seen, cancelled))
+            tracks.append(picture.packets(seen, recoder, cancelled))
         else:
             assert encoded.picture is not None
             tracks.append(_all_packets(encoded.picture, "video", seen, cancelled))

@@ -11,38 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Cancelled
-from engine.media.anew import Coded, Coder
+from engine.media.anew import Coder
 from engine.media.avc import Configuration
 from engine.media.compile import Target
 from engine.media.info import PictureInfo
 from engine.media.packets import Access, Unsafe, alone, packets_from, read_pictures, seek_to_join
 from engine.media.probe import open_media
+from engine.media.recoding import Recoder, Sample, sample_of
 from engine.media.splice import Group, Timeline, groups_of, shown_in, timeline
 from engine.media.time import Range
 
-__all__ = ["CopiedPicture", "Sample", "cut_picture", "sample_of", "whole_picture"]
+__all__ = ["CopiedPicture", "cut_picture", "whole_picture"]
 
 _CODING_COST = 8
 """What coding a picture costs, in decodings of one: about that of x264's veryfast beside its decoder."""
 
 _PARTS_TRIED = 16
 """Ranges after which it is asked, and asked again, whether going on is worth it."""
-
-_SAMPLED_EVERY = 16
-_SAMPLED_BEFORE = 2
-"""Copied pictures before a join of which a sample is taken."""
-
-Sample = bytes
-"""A thin sample of a decoded picture's luma."""
-
-
-def sample_of(frame: Any) -> Sample:
-    """Every sixteenth pixel of every sixteenth line of a frame's luma."""
-    import numpy as np
-
-    plane = frame.planes[0]
-    lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    return lines[: frame.height : _SAMPLED_EVERY, : frame.width : _SAMPLED_EVERY].tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +114,12 @@ class CopiedPicture:
         repeats = any(one.repeats for group in groups for one in group.pictures)
         return Coder(stream, self.setup, self.ticks, self.target, repeats=repeats)
 
-    def packets(self, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
+    def packets(self, out: Any, recoder: Recoder, cancelled: Callable[[], bool]) -> Iterator[Any]:
         """The packets to write to the stream `out`, in the order of coding, on the file's timeline."""
         with open_media(self.path) as container:
             stream = alone(container, self.info.index)
             stream.thread_type = "AUTO"
-            yield from _Splicer(self, container, stream, out, cancelled).packets()
+            yield from _Splicer(self, container, stream, out, recoder, cancelled).packets()
 
 
 def _scale_of(info: PictureInfo, ticks: int) -> int:
@@ -264,100 +249,74 @@ def _setup(stream: Any) -> Configuration:
     return setup
 
 
-def _from(first: int, packets: Iterator[Any]) -> Iterator[Any]:
-    return dropwhile(lambda packet: packet.pts != first, packets)
-
-
 class _Splicer:
-    """Gives a copied picture's packets: reads the source once more, and codes some anew on the way."""
+    """Gives a copied picture's packets: reads the source once more, and takes those coded anew on the way."""
 
     def __init__(
-        self, picture: CopiedPicture, container: Any, stream: Any, out: Any, cancelled: Callable[[], bool]
+        self,
+        picture: CopiedPicture,
+        container: Any,
+        stream: Any,
+        out: Any,
+        recoder: Recoder,
+        cancelled: Callable[[], bool],
     ) -> None:
         self.picture, self.container, self.stream, self.out = picture, container, stream, out
-        self.cancelled = cancelled
-        self.coder: Coder | None = None
+        self.recoder, self.cancelled = recoder, cancelled
         self.tick = Fraction(1, picture.ticks)
         self.place = 0
-        self.fresh = True
+        self.anew = False
 
     def packets(self) -> Iterator[Any]:
         for part in self.picture.parts:
-            first = part.groups[0].pictures[0].pts
-            if self.picture.setup is not None:
-                seek_to_join(self.container, self.stream, first, lambda _packet: True)
-            source = _from(first, packets_from(self.container, self.stream))
-            self.fresh = True
+            fresh, source = True, None
             for group in part.groups:
-                yield from self._group(group, part.shift, source)
-        yield from self._finish()
+                if group.copied:
+                    first = group.pictures[0].pts
+                    if source is None:
+                        if self.picture.setup is not None:
+                            seek_to_join(self.container, self.stream, first, lambda _packet: True)
+                        source = packets_from(self.container, self.stream)
+                    yield from self._copied(group, part.shift, source, fresh=fresh or self.anew)
+                    fresh = self.anew = False
+                if group.encoded and not self.anew:
+                    self.anew = True
+                    yield from self._coded()
         if self.place != len(self.picture.line.pts):
             raise Unsafe("it holds fewer pictures than it did")
 
-    def _group(self, group: Group, shift: int, source: Iterator[Any]) -> Iterator[Any]:
-        needed = {one.pts for one in group.run_up()}
-        encoded, copied = set(group.encoded), set(group.copied)
-        for access in group.pictures:
+    def _copied(self, group: Group, shift: int, source: Iterator[Any], *, fresh: bool) -> Iterator[Any]:
+        scale, first = self.picture.scale, group.pictures[0].pts
+        packets = dropwhile(lambda packet: packet.pts != first, source)
+        for access, packet in zip(group.pictures[: len(group.copied)], packets, strict=False):
             if self.cancelled():
                 raise Cancelled("the run was cancelled")
-            packet = next(source, None)
-            if packet is None or packet.pts != access.pts:
+            if packet.pts != access.pts:
                 raise Unsafe("it reads otherwise the second time")
-            if access.pts in needed:
-                needed.remove(access.pts)
-                yield from self._anew(self.stream.decode(packet), group, encoded, shift)
-            if access.pts in copied:
-                copied.remove(access.pts)
-                yield from self._finish()
-                if self.fresh and not group.encoded:
-                    self._sample(packet, access.pts * self.picture.scale - shift)
-                yield self._stamped(packet, access.pts * self.picture.scale - shift)
-        if group.encoded:
-            yield from self._anew(self.stream.decode(None), group, encoded, shift)
-            self.stream.codec_context.flush_buffers()
-        if encoded:
-            raise Unsafe("a picture at the edge of a cut cannot be decoded")
+            time = access.pts * scale - shift
+            if fresh and not group.encoded:
+                self._sample(packet, time)
+                fresh = False
+            yield self._stamped(packet, time)
 
     def _sample(self, packet: Any, time: int) -> None:
         """Take a sample of the first copied picture after a join, on which its decoding begins anew."""
-        self.fresh = False
         if self.picture.setup is None:
             return
         for frame in (*self.stream.decode(packet), *self.stream.decode(None)):
             self.picture.samples[time] = sample_of(frame)
         self.stream.codec_context.flush_buffers()
 
-    def _anew(self, frames: list[Any], group: Group, encoded: set[int], shift: int) -> Iterator[Any]:
-        """What becomes of decoded frames: those of `encoded` are coded and taken out of it."""
-        near = {*group.copied[:1], *sorted(group.copied)[-_SAMPLED_BEFORE:]}
-        for frame in frames:
-            time = frame.pts * self.picture.scale - shift
-            if frame.pts in near:
-                self.picture.samples[time] = sample_of(frame)
-            if frame.pts not in encoded:
-                continue
-            if frame.is_corrupt:
-                raise Unsafe("a picture at the edge of a cut is damaged")
-            encoded.remove(frame.pts)
-            self.coder = self.coder or self.picture.coder(self.stream)
-            self.picture.samples[time] = sample_of(frame)
-            for coded in self.coder.code(frame, time):
-                yield self._packet(coded)
-
-    def _finish(self) -> Iterator[Any]:
-        """Close the run of pictures that are coded anew."""
-        if self.coder is not None:
-            for coded in self.coder.finish():
-                yield self._packet(coded)
-            self.coder = None
-            self.fresh = True
-
-    def _packet(self, coded: Coded) -> Any:
+    def _coded(self) -> Iterator[Any]:
+        """The packets of the run of pictures that are coded anew here."""
         import av
 
-        packet = av.Packet(coded.data)
-        packet.is_keyframe = coded.key
-        return self._stamped(packet, coded.pts)
+        recoded = self.recoder.take()
+        self.picture.samples.update(recoded.samples)
+        for coded in recoded.coded:
+            packet = av.Packet(coded.data)
+            packet.is_keyframe = coded.key
+            yield self._stamped(packet, coded.pts)
 
     def _stamped(self, packet: Any, time: int) -> Any:
         """The packet at its place of the file's timeline."""
