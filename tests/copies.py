@@ -28,6 +28,7 @@ FILES: dict[str, str] = {
     "film.mp4": f"-r 24000/1001 {X264} -g 12 -bf 3",
     "ntsc.mp4": f"-r 30000/1001 {X264} -g 15 -bf 2 -x264-params b-pyramid=none",
     "fast.mp4": f"-r 60000/1001 {X264} -g 30 -bf 3",
+    "long.mp4": f"-r 60 {X264} -g 120 -bf 3 -sc_threshold 0 -x264-params b-adapt=0",
     "plain.mp4": f"-r 25 {X264} -g 10 -bf 0 -profile:v baseline",
     "pal.mkv": f"-r 25 {X264} -g 10 -bf 3",
     "late.mp4": f"-r 30 {X264} -g 15 -bf 3 -output_ts_offset 1.5",

@@ -18,7 +18,7 @@ from engine.errors import Cancelled
 from engine.inputs.resolve import video_of
 from engine.media.check import check_copy
 from engine.media.compile import Located, Target
-from engine.media.copying import plan_copy
+from engine.media.copying import Halves, plan_copy, write_copy
 from engine.media.expr import Expr
 from engine.media.ffmpeg import ffmpeg_path
 from engine.media.item import Video
@@ -249,6 +249,29 @@ def test_a_check_refuses_a_file_that_does_not_show_what_was_planned(tmp_path: Pa
     check_copy(right, path, lambda: False)
     with pytest.raises(Unsafe):
         check_copy(wrong, path, lambda: False)
+
+
+@pytest.mark.parametrize(("name", "proven"), [("long.mp4", 1), ("deep.mp4", 0)])
+def test_a_check_refuses_a_picture_before_a_join_that_was_damaged_in_the_file(
+    name: str, proven: int, tmp_path: Path
+) -> None:
+    """`proven`: whether the join was decoded before it was written; it is in a long enough group."""
+    kept = [(Fraction(0), Fraction(75, 120) if proven else ODD[1])]
+    plan = plan_copy(video(name).picture.keep(kept), None, lambda leaf: made(leaf.arg("asset")), Target())
+    picture, path = plan.picture, tmp_path / "cut.mp4"
+    assert picture is not None
+    assert write_copy(plan, Halves(), path, cancelled=lambda: False, progress=lambda _: None).picture == "cut"
+    assert len(picture.proven) == proven
+    check_copy(picture, path, lambda: False)
+    with av.open(str(path)) as container:
+        packet = next(one for one in container.demux(video=0) if one.pts == list(picture.sums)[-1])
+        assert packet.pos is not None
+        place = packet.pos + packet.size // 2
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0x55
+    path.write_bytes(data)
+    with pytest.raises(Unsafe, match="a check"):
+        check_copy(picture, path, lambda: False)
 
 
 def test_a_cancelled_copy_leaves_nothing(tmp_path: Path) -> None:

@@ -193,20 +193,10 @@ def _write(
     import av
 
     with ExitStack() as files:
-
-        def template(path: Path, kind: str, index: int | None = None) -> Any:
-            streams = files.enter_context(open_media(path)).streams
-            return streams[index] if index is not None else getattr(streams, kind)[0]
-
-        picture = plan.picture
-        recoder = files.enter_context(Recoder(picture, cancelled)) if picture is not None else None
-        if picture is not None:
-            video = template(picture.path, "video", picture.info.index)
-            ticks = picture.ticks
-        else:
-            assert encoded.picture is not None
-            video = template(encoded.picture, "video")
-            ticks = video.time_base.denominator
+        picture, sound = plan.picture, plan.sound
+        seen_in = files.enter_context(open_media(picture.path if picture else _file(encoded.picture)))
+        video: Any = seen_in.streams[picture.info.index] if picture else seen_in.streams.video[0]
+        ticks = picture.ticks if picture else video.time_base.denominator
         options = {
             "movflags": "+faststart",
             "fflags": "+bitexact",
@@ -216,20 +206,22 @@ def _write(
         out = files.enter_context(av.open(str(output), "w", format="mp4", options=options))
         seen = out.add_stream_from_template(video, opaque=True)
         tracks = []
-        if picture is not None and recoder is not None:
-            if (setup := picture.configuration(video)) is not None:
-                seen.codec_context.extradata = setup
-            tracks.append(picture.packets(seen, recoder, cancelled))
+        if picture is not None:
+            picture.configure(video)
+            if picture.configuration is not None:
+                seen.codec_context.extradata = picture.configuration
+            recoder = files.enter_context(Recoder(picture, cancelled))
+            tracks.append(picture.packets(seen_in, seen, recoder, cancelled))
         else:
-            assert encoded.picture is not None
-            tracks.append(_all_packets(encoded.picture, "video", seen, cancelled))
-        if plan.sound is not None:
-            audio = template(plan.sound.path, "audio", plan.sound.index)
+            tracks.append(_all_packets(seen_in, video, seen, cancelled))
+        if sound is not None or encoded.sound is not None:
+            heard_in = files.enter_context(open_media(sound.path if sound else _file(encoded.sound)))
+            audio = heard_in.streams[sound.index] if sound else heard_in.streams.audio[0]
             heard = out.add_stream_from_template(audio, opaque=True)
-            tracks.append(plan.sound.packets(heard, cancelled))
-        elif encoded.sound is not None:
-            heard = out.add_stream_from_template(template(encoded.sound, "audio"), opaque=True)
-            tracks.append(_all_packets(encoded.sound, "audio", heard, cancelled))
+            if sound is not None:
+                tracks.append(sound.packets(heard_in, heard, cancelled))
+            else:
+                tracks.append(_all_packets(heard_in, audio, heard, cancelled))
         seconds = picture.times[-1] / ticks if picture else 0.0
         for count, (time, packet) in enumerate(_by_time(tracks)):
             if seconds and count % 500 == 0:
@@ -250,12 +242,16 @@ def _timed(track: Iterator[Any]) -> Iterator[tuple[float, Any]]:
         yield packet.dts * tick, packet
 
 
-def _all_packets(path: Path, kind: str, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
-    """All packets of a file that we encoded."""
-    with open_media(path) as container:
-        for packet in container.demux(getattr(container.streams, kind)[0]):
-            if cancelled():
-                raise Cancelled("the run was cancelled")
-            if packet.dts is not None:
-                packet.stream = out
-                yield packet
+def _file(path: Path | None) -> Path:
+    assert path is not None
+    return path
+
+
+def _all_packets(container: Any, stream: Any, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
+    """All packets of a stream that we encoded."""
+    for packet in container.demux(stream):
+        if cancelled():
+            raise Cancelled("the run was cancelled")
+        if packet.dts is not None:
+            packet.stream = out
+            yield packet

@@ -9,6 +9,7 @@ from itertools import dropwhile
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from engine.errors import Cancelled
 from engine.media.anew import Coder
@@ -50,6 +51,11 @@ class CopiedPicture:
         The presentation times of the pictures that the file must show, ascending, in ticks.
     samples
         Of pictures near the joins, as the source shows them: time → sample. Filled while packets are given.
+    configuration
+        What the decoder of the written packets is set up with, where the source's own does not suffice.
+    proven
+        The times of pictures that were decoded, before they were written, on from the copied ones before
+        them; and `sums`, checksums of those copied packets by their times.
     """
 
     path: Path
@@ -62,6 +68,9 @@ class CopiedPicture:
     setup: Configuration | None = None
     target: Target = field(default_factory=Target)
     samples: dict[int, Sample] = field(default_factory=dict)
+    configuration: bytes | None = None
+    proven: set[int] = field(default_factory=set)
+    sums: dict[int, int] = field(default_factory=dict)
 
     @property
     def encoded(self) -> int:
@@ -101,11 +110,10 @@ class CopiedPicture:
             for time in group.encoded
         )
 
-    def configuration(self, stream: Any) -> bytes | None:
-        """What the decoder of the written packets is set up with, where the source's own does not suffice."""
-        if self.setup is None or not self.encoded:
-            return None
-        return self.setup.joined(self.coder(stream).units).to_bytes()
+    def configure(self, stream: Any) -> None:
+        """Find what the decoder of the written packets is set up with, once the source's stream is open."""
+        if self.setup is not None and self.encoded:
+            self.configuration = self.setup.joined(self.coder(stream).units).to_bytes()
 
     def coder(self, stream: Any) -> Coder:
         """An encoder whose pictures can stand among the copied ones."""
@@ -114,12 +122,16 @@ class CopiedPicture:
         repeats = any(one.repeats for group in groups for one in group.pictures)
         return Coder(stream, self.setup, self.ticks, self.target, repeats=repeats)
 
-    def packets(self, out: Any, recoder: Recoder, cancelled: Callable[[], bool]) -> Iterator[Any]:
-        """The packets to write to the stream `out`, in the order of coding, on the file's timeline."""
-        with open_media(self.path) as container:
-            stream = alone(container, self.info.index)
-            stream.thread_type = "AUTO"
-            yield from _Splicer(self, container, stream, out, recoder, cancelled).packets()
+    def packets(
+        self, container: Any, out: Any, recoder: Recoder, cancelled: Callable[[], bool]
+    ) -> Iterator[Any]:
+        """The packets to write to the stream `out`, in the order of coding, on the file's timeline.
+
+        `container` is the source, opened, and nobody else's until they are all given.
+        """
+        stream = alone(container, self.info.index)
+        stream.thread_type = "AUTO"
+        return _Splicer(self, container, stream, out, recoder, cancelled).packets()
 
 
 def _scale_of(info: PictureInfo, ticks: int) -> int:
@@ -297,6 +309,8 @@ class _Splicer:
             if fresh and not group.encoded:
                 self._sample(packet, time)
                 fresh = False
+            if group.encoded:
+                self.picture.sums[time] = crc32(memoryview(packet))
             yield self._stamped(packet, time)
 
     def _sample(self, packet: Any, time: int) -> None:
@@ -313,6 +327,8 @@ class _Splicer:
 
         recoded = self.recoder.take()
         self.picture.samples.update(recoded.samples)
+        if recoded.proven:
+            self.picture.proven.add(recoded.coded[0].pts)
         for coded in recoded.coded:
             packet = av.Packet(coded.data)
             packet.is_keyframe = coded.key

@@ -50,26 +50,27 @@ class CopiedSound:
         at, lasts = self.line[-1]
         return at + lasts
 
-    def packets(self, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
-        """The packets to write to the stream `out`, on the file's timeline."""
-        with open_media(self.path) as container:
-            stream = alone(container, self.index)
-            if self.first is not None:
-                container.seek(self.first, stream=stream, backward=True)
-            source = packets_from(container, stream)
-            begin, tick = self.line[0][0] + self.zero, Fraction(1, self.rate)
-            packet = next((one for one in source if one.pts == begin), None)
-            for at, lasts in self.line:
-                if cancelled():
-                    raise Cancelled("the run was cancelled")
-                if packet is None or packet.pts != at + self.zero:
-                    raise Unsafe("its sound reads otherwise the second time")
-                packet.time_base = tick
-                packet.pts = packet.dts = at
-                packet.duration = lasts
-                packet.stream = out
-                yield packet
-                packet = next(source, None)
+    def packets(self, container: Any, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
+        """The packets to write to the stream `out`, on the file's timeline. `container` is the source, opened
+        for this alone.
+        """
+        stream = alone(container, self.index)
+        if self.first is not None:
+            container.seek(self.first, stream=stream, backward=True)
+        source = packets_from(container, stream)
+        begin, tick = self.line[0][0] + self.zero, Fraction(1, self.rate)
+        packet = next((one for one in source if one.pts == begin), None)
+        for at, lasts in self.line:
+            if cancelled():
+                raise Cancelled("the run was cancelled")
+            if packet is None or packet.pts != at + self.zero:
+                raise Unsafe("its sound reads otherwise the second time")
+            packet.time_base = tick
+            packet.pts = packet.dts = at
+            packet.duration = lasts
+            packet.stream = out
+            yield packet
+            packet = next(source, None)
 
 
 def samples_before(seconds: Fraction, rate: int) -> int:

@@ -329,7 +329,7 @@ def calibrated(
         for node, received, made, outputs in run.deliverers():
             work = model.of(node["node_type_name"], _category(node, catalogue)).seconds(received, made)
             modelled = sum(model.render.seconds(NO_LOAD, output) for output in outputs)
-            renders.add(index, max(0.0, node["seconds"] - work), modelled, alone=len(outputs) == 1)
+            renders.add(index, max(0.0, node["seconds"] - work), modelled, alone=run.renders == 1)
     return replace(model, render=renders.cost() or model.render)
 
 
@@ -385,6 +385,11 @@ class _Run:
         for output in record["outputs"]:
             by = output.get("delivered_by", output["original_node_id"])
             self.delivered.setdefault(by, []).append(load_of(output))
+
+    @property
+    def renders(self) -> int:
+        """How many outputs it made: those of one run wait for each other, or share a decoder."""
+        return sum(len(loads) for loads in self.delivered.values())
 
     @property
     def finished(self) -> bool:
