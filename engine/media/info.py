@@ -47,6 +47,8 @@ class PictureInfo(_Info):
         The longest that a decoder which begins anywhere waits for a keyframe, in seconds; None if unknown.
     clean_keys
         Whether all frames from any keyframe on can be decoded whole.
+    key_lead
+        The longest that a keyframe is coded before it is to be shown, in seconds; None if unknown.
     pixel_format, depth
         As stored; bits per component.
     color_range, color_primaries, color_transfer, color_matrix
@@ -69,6 +71,7 @@ class PictureInfo(_Info):
     duration: Exact
     key_gap: Exact | None = None
     clean_keys: bool = True
+    key_lead: Exact | None = None
     pixel_format: str | None = None
     depth: int = 8
     color_range: str | None = None

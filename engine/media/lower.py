@@ -4,8 +4,8 @@ Exactness
 ---------
 Sources are opened with `-copyts`, so that frames carry the container's own presentation times; a range is
 cut by whole ticks of one time base that holds those times exactly, never by seconds in floating point.
-Seeking only skips what need not be decoded: it aims well before a range, and the cut itself is made by
-`trim`, `select` and `atrim`.
+Seeking only skips what need not be decoded: it aims at a keyframe before a range, and the cut itself is
+made by `trim`, `select` and `atrim`.
 """
 
 from __future__ import annotations
@@ -196,10 +196,13 @@ class Lowering(SoundLowering):
         picture, sound = info.picture, info.sound
         zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
         options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
-        margin = _seek_margin(info)
-        if margin is not None and low > margin + _SEEK_MARGIN:
-            begin = Fraction(floor((zero + low - margin) * 10), 10)
-            options |= {"ss": f"{float(begin):.1f}", "seek_timestamp": 1, "noaccurate_seek": None}
+        margin = _seek_margin(info, node)
+        if margin is not None and low > margin:
+            options |= {
+                "ss": f"{float(zero + low - margin):.6f}",
+                "seek_timestamp": 1,
+                "noaccurate_seek": None,
+            }
         same = (located.path, options.get("ss"))
         repeat = 0 if common is not None else self.repeats[same, node.medium]
         self.repeats[same, node.medium] += 1
@@ -307,15 +310,21 @@ class Lowering(SoundLowering):
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
 
 
-def _seek_margin(info: MediaInfo) -> Fraction | None:
+def _seek_margin(info: MediaInfo, node: Expr) -> Fraction | None:
     """Seconds before a range at which to begin to read a file; None: at its own beginning.
 
     Without an index of keyframes, a seek leads to any packet, and decoding begins at the next keyframe;
     after one that is not clean, it may take as long as to the next for frames to be whole.
+
+    The index of MP4 tells when keyframes are decoded: the last one decoded by `key_lead` before an instant is
+    shown by then, and no frame from then on was coded before it.
     """
     picture = info.picture
-    if picture is None or (info.container.startswith(_INDEXED) and picture.clean_keys):
+    if picture is None:
         return _SEEK_MARGIN
+    if info.container.startswith(_INDEXED) and picture.clean_keys:
+        exact = isinstance(node, Picture) and info.container.startswith("mov")
+        return picture.key_lead if exact and picture.key_lead is not None else _SEEK_MARGIN
     return None if picture.key_gap is None else picture.key_gap + _SEEK_MARGIN
 
 

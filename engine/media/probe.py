@@ -214,9 +214,17 @@ class _Scan:
     times: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     clean: bool = True
+    lead: int | None = 0
     end: int | None = None
     packets: int = 0
     corrupt: bool = False
+
+    def note_lead(self, packet: Any) -> None:
+        """How long before it is shown a keyframe is coded."""
+        if packet.pts is None or packet.dts is None:
+            self.lead = None
+        elif self.lead is not None:
+            self.lead = max(self.lead, packet.pts - packet.dts)
 
 
 def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
@@ -241,6 +249,7 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
                 if packet.is_keyframe:
                     scan.keys.append(time)
                     scan.clean = scan.clean and _is_clean(packet)
+                    scan.note_lead(packet)
             end = time + (packet.duration or 0)
             if scan.end is None or end > scan.end:
                 scan.end = end
@@ -333,6 +342,7 @@ def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
         duration=(end - scan.times[0]) * base,
         key_gap=max(after - key for key, after in pairwise([scan.times[0], *scan.keys, end])) * base,
         clean_keys=scan.clean,
+        key_lead=None if scan.lead is None else scan.lead * base,
         pixel_format=layout.name,
         depth=max(component.bits for component in layout.components),
         color_range=_RANGES.get(int(frame.color_range)),

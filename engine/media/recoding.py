@@ -130,7 +130,7 @@ class Recoder:
             self._opened = container, stream, _decoder(self._picture.configuration)
         container, stream, decoder = self._opened
         made, coder = Recoded(), self._picture.coder(stream)
-        pending: set[int] = set()
+        held_back: set[int] | None = None
         for group, shift in run:
             joins = bool(group.copied) and len(run) == 1
             edge = _Edge(group, shift, self._picture.scale, decoder, coder, made)
@@ -139,12 +139,12 @@ class Recoder:
             source = _packets_at(first, container, stream)
             self._decode(edge, zip(group.pictures, source, strict=False), push=joins)
             if joins and not edge.left:
-                pending = edge.pending
+                held_back = edge.pending
             else:
                 edge.end()
         made.coded += coder.finish()
-        if pending:
-            _go_on(decoder, pending, made)
+        if held_back is not None:
+            _go_on(decoder, held_back, made)
         return made
 
     def _decode(self, edge: _Edge, pictures: Iterator[tuple[Access, Any]], *, push: bool) -> None:
@@ -177,8 +177,10 @@ def _decoder(setup: bytes | None) -> Any:
     return decoder
 
 
-def _go_on(decoder: Any, pending: set[int], made: Recoded) -> None:
-    """Have a decoder that holds pictures before a join back go on with those coded anew after it.
+def _go_on(decoder: Any, held_back: set[int], made: Recoded) -> None:
+    """Have a decoder that was given the pictures before a join go on with those coded anew after it.
+
+    `held_back` are those that it has not given back yet.
 
     Raises
     ------
@@ -195,7 +197,7 @@ def _go_on(decoder: Any, pending: set[int], made: Recoded) -> None:
         found += decoder.decode(packet)
     found += decoder.decode(None)
     decoder.flush_buffers()
-    if {frame.pts for frame in found if not frame.is_corrupt} != {*pending, *times}:
+    if {frame.pts for frame in found if not frame.is_corrupt} != {*held_back, *times}:
         raise Unsafe("a check could not decode every picture at a join")
     for frame in found:
         if frame.pts in times and is_other(sample_of(frame), made.samples[times[frame.pts]]):

@@ -36,7 +36,8 @@ def groups_of(values: Sequence[Value]) -> list[list[int]]:
     """The numbers of those values that gain by a common decoder, in groups of two to four.
 
     A picture joins others where half of what it reads, or more, is decoded for them anyway, and where it
-    begins within 20 s of them. One that may be copied, or reads from more than one place, joins none; of
+    begins within 20 s of them. None of them may read less than half of what all of them do: it would be
+    there much later than alone. One that may be copied, or reads from more than one place, joins none; of
     equal videos only the first may.
     """
     found: list[tuple[int, _Read]] = []
@@ -48,14 +49,14 @@ def groups_of(values: Sequence[Value]) -> list[list[int]]:
             found.append((number, read))
     found.sort(key=lambda one: (one[1].source.digest, one[1].low, -one[1].high))
     groups: list[list[int]] = []
-    hull: _Read | None = None
+    members: list[_Read] = []
     for number, read in found:
-        if hull is not None and len(groups[-1]) < _MOST and _gains(hull, read):
+        if members and len(members) < _MOST and _gains(members, read):
             groups[-1].append(number)
-            hull = _Read(hull.source, hull.low, max(hull.high, read.high))
+            members.append(read)
         else:
             groups.append([number])
-            hull = read
+            members = [read]
     return [sorted(group) for group in groups if len(group) > 1]
 
 
@@ -71,13 +72,17 @@ def _of_one_source(values: Sequence[Value]) -> list[tuple[int, Video]]:
     return [(number, video) for number, video, source in found.values() if of_source[source] > 1]
 
 
-def _gains(hull: _Read, read: _Read) -> bool:
-    more = max(read.high - hull.high, Fraction(0))
+def _gains(members: Sequence[_Read], read: _Read) -> bool:
+    """Whether a read that begins no earlier than others gains by joining them, and they by that."""
+    first, high = members[0], max(one.high for one in members)
+    more = max(read.high - high, Fraction(0))
+    shortest = min(one.high - one.low for one in (*members, read))
     return (
-        hull.source is read.source
-        and read.low - hull.low <= SKIPPED
-        and read.low < hull.high
+        first.source is read.source
+        and read.low - first.low <= SKIPPED
+        and read.low < high
         and 2 * more <= read.high - read.low
+        and 2 * shortest >= high + more - first.low
     )
 
 
