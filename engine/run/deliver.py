@@ -103,6 +103,9 @@ class RunDelivery:
         The name of a quality (`engine.media.target`).
     fresh
         Render what is there already as well.
+
+    Attributes
+    ----------
     together
         Which items are rendered together.
     """
@@ -119,9 +122,8 @@ class RunDelivery:
         quality: str = "standard",
         *,
         fresh: bool = False,
-        together: Together | None = None,
     ) -> None:
-        self.together = together or Together()
+        self.together = Together(self._is_there)
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
@@ -152,8 +154,9 @@ class RunDelivery:
         if not watch.kills:
             known = self.together.take(item, lambda items: self._make_all(items, making), stopped)
         if known is None:
-            key = self.renders.key(item.value, self._target, self._types)
-            known = self.renders.once(key, lambda: self._make(item, making), stopped, fresh=watch.kills)
+            known = self.renders.once(
+                self._key(item), lambda: self._make(item, making), stopped, fresh=watch.kills
+            )
         if stopped():
             raise Cancelled("the run was cancelled")
         render_id = derived_id(self.run_id, item.node, item.index)
@@ -176,6 +179,12 @@ class RunDelivery:
             )
         )
 
+    def _key(self, item: Item) -> str:
+        return self.renders.key(item.value, self._target, self._types)
+
+    def _is_there(self, item: Item) -> bool:
+        return self.renders.is_there(self._key(item))
+
     def _make(self, item: Item, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
         made = self._renderer(making).render(item.value, self._scratch_of(item))
         if making.watch.kills:
@@ -186,7 +195,7 @@ class RunDelivery:
         """Those of several items that are not there, rendered together; none where that fails, as each by
         itself will tell what is wrong.
         """
-        keys = {self.renders.key(item.value, self._target, self._types): item for item in items}
+        keys = {self._key(item): item for item in items}
 
         def make(missing: Sequence[str]) -> dict[str, tuple[Asset, dict[str, Any]]]:
             asked = [(_video(keys[key]), self._scratch_of(keys[key])) for key in missing]

@@ -33,7 +33,6 @@ from engine.run.remote import Place, Remote, RemoteCrew
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
 from engine.run.tilecache import TileCache
-from engine.run.together import Together
 from engine.run.underway import Earlier
 from engine.run.working import Crew, LocalCrew, Worker
 
@@ -119,7 +118,6 @@ class Execution:
         sweep([self.out if self.out is not None else self.store.folder(run_id) / "outputs"])
         stop = self._stop(run_id)
         answers = Answers(self.library, None, stop)
-        together = Together()
         delivery = RunDelivery(
             plan,
             self.library,
@@ -130,7 +128,6 @@ class Execution:
             now,
             self.quality,
             fresh=self.fresh,
-            together=together,
         )
         worker = Worker(answers, delivery.deliver, self.max_items)
         sources = by_node(self.resolved.inputs)
@@ -138,7 +135,7 @@ class Execution:
         recorder.beside(cache.is_due, cache.write)
         lane = shared_pool().lane()
         limits = self._time_limits(plan)
-        crew: Crew = PooledCrew(lane, worker, target_of(self.quality), together)
+        crew: Crew = PooledCrew(lane, worker, target_of(self.quality), delivery.together)
         if isinstance(self.executor, Remote):
             crew = RemoteCrew(self.executor, self._place(run_id), crew, limits)
         elif self.executor is not None:
@@ -159,7 +156,7 @@ class Execution:
                 earlier=earlier,
                 cache=cache,
                 drills=self.drills,
-                announce=together.announce if isinstance(crew, PooledCrew) else None,
+                announce=delivery.together.announce if isinstance(crew, PooledCrew) else None,
             )
             with crew.hear(coordinator.messages.put) if isinstance(crew, RemoteCrew) else nullcontext():
                 coordinator.run()

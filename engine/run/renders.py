@@ -139,6 +139,10 @@ class RenderCache:
                 self.store.keep_render(key, asset.id, facts)
             return {key: KnownRender(asset, facts, reused=False) for key, (asset, facts) in made.items()}
 
+    def is_there(self, key: str) -> bool:
+        """Whether a render of this key is kept, as far as can be told without looking for its file."""
+        return not self.fresh and self.store.known_render(key) is not None
+
     def _known(self, key: str) -> KnownRender | None:
         """What is kept under a key, where its file is still there."""
         found = self.store.known_render(key)

@@ -29,13 +29,21 @@ class _Group:
 
 
 class Together:
-    """Which renders of a run are made together. Called from several threads."""
+    """Which renders of a run are made together. Called from several threads.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_there
+        Whether the render of an item was made before: then it needs no decoder.
+    """
+
+    def __init__(self, is_there: Callable[[Item], bool] = lambda _item: False) -> None:
+        self._is_there = is_there
         self._groups: dict[_Ref, _Group] = {}
 
     def announce(self, items: Sequence[Item]) -> None:
         """These are to be rendered now: find those that gain by a common decoder."""
+        items = [item for item in items if not self._is_there(item)] if len(items) > 1 else []
         if len(items) < 2:
             return
         from engine.media.together import groups_of
