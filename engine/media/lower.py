@@ -196,8 +196,8 @@ class Lowering(SoundLowering):
         picture, sound = info.picture, info.sound
         zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
         options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
-        margin = _seek_margin(info, node)
-        if margin is not None and low > margin:
+        margin = _seek_margin(info, node, low)
+        if margin is not None:
             options |= {
                 "ss": f"{float(zero + low - margin):.6f}",
                 "seek_timestamp": 1,
@@ -310,8 +310,8 @@ class Lowering(SoundLowering):
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
 
 
-def _seek_margin(info: MediaInfo, node: Expr) -> Fraction | None:
-    """Seconds before a range at which to begin to read a file; None: at its own beginning.
+def _seek_margin(info: MediaInfo, node: Expr, low: Fraction) -> Fraction | None:
+    """Seconds before the time `low` at which to begin to read a file; None: at its own beginning.
 
     Without an index of keyframes, a seek leads to any packet, and decoding begins at the next keyframe;
     after one that is not clean, it may take as long as to the next for frames to be whole.
@@ -319,13 +319,15 @@ def _seek_margin(info: MediaInfo, node: Expr) -> Fraction | None:
     The index of MP4 tells when keyframes are decoded: the last one decoded by `key_lead` before an instant is
     shown by then, and no frame from then on was coded before it.
     """
-    picture = info.picture
-    if picture is None:
-        return _SEEK_MARGIN
-    if info.container.startswith(_INDEXED) and picture.clean_keys:
-        exact = isinstance(node, Picture) and info.container.startswith("mov")
-        return picture.key_lead if exact and picture.key_lead is not None else _SEEK_MARGIN
-    return None if picture.key_gap is None else picture.key_gap + _SEEK_MARGIN
+    picture, margin = info.picture, _SEEK_MARGIN
+    if picture is not None:
+        if not (info.container.startswith(_INDEXED) and picture.clean_keys):
+            if picture.key_gap is None:
+                return None
+            margin += picture.key_gap
+        elif isinstance(node, Picture) and info.container.startswith("mov") and picture.key_lead is not None:
+            return picture.key_lead if low > picture.key_lead else None
+    return margin if low > margin + _SEEK_MARGIN else None
 
 
 def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
