@@ -27,7 +27,7 @@ def test_a_range_that_is_sought_for_shows_exactly_its_frames(
 
     @given(
         st.integers(0, 150),
-        st.sampled_from([Fraction(0), Fraction(1, 7), Fraction(1, 2)]),
+        st.sampled_from(OFF),
         st.integers(1, 20),
     )
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from engine.errors import Cancelled
 from engine.media.cutting import CopiedPicture
-from engine.media.packets import Unsafe, alone
+from engine.media.packets import Unsafe, alone, beginning_at
 from engine.media.probe import open_media
 from engine.media.recoding import Sample, is_other, sample_of
 
@@ -107,7 +106,7 @@ def _decoded(
                 found[frame.pts] = sample_of(frame)
 
     container.seek(times[0], stream=stream, backward=True)
-    source = dropwhile(lambda one: one.pts != times[0], _watched(container, stream, cancelled))
+    source = beginning_at(times[0], _watched(container, stream, cancelled))
     for time, packet in zip(times, source, strict=False):
         if packet.pts != time:
             break

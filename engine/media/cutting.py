@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import dropwhile
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,15 @@ from engine.media.anew import Coder
 from engine.media.avc import Configuration
 from engine.media.compile import Target
 from engine.media.info import PictureInfo
-from engine.media.packets import Access, Unsafe, alone, packets_from, read_pictures, seek_to_join
+from engine.media.packets import (
+    Access,
+    Unsafe,
+    alone,
+    beginning_at,
+    packets_from,
+    read_pictures,
+    seek_to_join,
+)
 from engine.media.probe import open_media
 from engine.media.recoding import Recoder, Sample, sample_of
 from engine.media.splice import Group, Timeline, groups_of, shown_in, timeline
@@ -298,8 +305,8 @@ class _Splicer:
             raise Unsafe("it holds fewer pictures than it did")
 
     def _copied(self, group: Group, shift: int, source: Iterator[Any], *, fresh: bool) -> Iterator[Any]:
-        scale, first = self.picture.scale, group.pictures[0].pts
-        packets = dropwhile(lambda packet: packet.pts != first, source)
+        scale = self.picture.scale
+        packets = beginning_at(group.pictures[0].pts, source)
         for access, packet in zip(group.pictures[: len(group.copied)], packets, strict=False):
             if self.cancelled():
                 raise Cancelled("the run was cancelled")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from engine.media.avc import Configuration, first_units
@@ -11,7 +12,7 @@ from engine.media.avc import Configuration, first_units
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-__all__ = ["Access", "Unsafe", "alone", "packets_from", "read_pictures", "seek_to_join"]
+__all__ = ["Access", "Unsafe", "alone", "beginning_at", "packets_from", "read_pictures", "seek_to_join"]
 
 _STEPS_BACK = 24
 _BEYOND_S = 5
@@ -75,6 +76,11 @@ def packets_from(container: InputContainer, stream: Any) -> Iterator[Any]:
         if next(packet.iter_sidedata(), None) is not None and any(map(packet.has_sidedata, _CHANGES)):
             raise Unsafe("its parameters change on the way")
         yield packet
+
+
+def beginning_at(time: int, packets: Iterator[Any]) -> Iterator[Any]:
+    """Packets from the one of this presentation time on, in ticks of their stream."""
+    return dropwhile(lambda packet: packet.pts != time, packets)
 
 
 def read_pictures(

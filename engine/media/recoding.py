@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import dropwhile
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Cancelled
 from engine.media.anew import Coded, Coder
-from engine.media.packets import Access, Unsafe, alone, packets_from, seek_to_join
+from engine.media.packets import Access, Unsafe, alone, beginning_at, packets_from, seek_to_join
 from engine.media.probe import open_media
 from engine.media.splice import Group
 
@@ -136,7 +135,7 @@ class Recoder:
             edge = _Edge(group, shift, self._picture.scale, decoder, coder, made)
             first = group.pictures[0].pts
             seek_to_join(container, stream, first, lambda _packet: True)
-            source = _packets_at(first, container, stream)
+            source = beginning_at(first, packets_from(container, stream))
             self._decode(edge, zip(group.pictures, source, strict=False), push=joins)
             if joins and not edge.left:
                 held_back = edge.pending
@@ -260,11 +259,6 @@ class _Edge:
                 raise Unsafe("a picture at the edge of a cut is damaged")
             self.left.remove(frame.pts)
             self.made.coded += self.coder.code(frame, time)
-
-
-def _packets_at(first: int, container: Any, stream: Any) -> Iterator[Any]:
-    """The packets of a stream from the one of the time `first` on."""
-    return dropwhile(lambda packet: packet.pts != first, packets_from(container, stream))
 
 
 def _runs(picture: CopiedPicture) -> Iterator[_Run]:
