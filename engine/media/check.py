@@ -25,6 +25,11 @@ _DECODED_AFTER = 3
 
 _DECODED_BEFORE = 4
 
+_Window = tuple[int, int, set[int]]
+"""A range of packets from where decoding may begin over one join, and the times of the pictures that are to
+be looked at.
+"""
+
 
 def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) -> None:
     """See that a file shows the pictures that it must, at their times, and that it decodes across every join.
@@ -36,17 +41,26 @@ def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], boo
     Cancelled
         `cancelled()` became true.
     """
+    windows = _windows(picture)
     with ThreadPoolExecutor(1, "tessera-check") as other:
         counted = other.submit(_count, picture, output, cancelled)
-        with open_media(output) as container:
-            stream = alone(container, container.streams.video[0].index)
-            per_tick = int(stream.time_base * picture.ticks)
-            stream.thread_type = "AUTO"
-            for first, last, wanted in _windows(picture):
-                times = [time // per_tick for time in picture.line.pts[first:last]]
-                found = _decoded(container, stream, times, {time // per_tick for time in wanted}, cancelled)
-                _compare(picture, {time * per_tick: sample for time, sample in found.items()}, wanted)
+        if windows:
+            _check_joins(picture, output, windows, cancelled)
         counted.result()
+
+
+def _check_joins(
+    picture: CopiedPicture, output: Path, windows: list[_Window], cancelled: Callable[[], bool]
+) -> None:
+    """See that it decodes across every join that was not decoded before it was written."""
+    with open_media(output) as container:
+        stream = alone(container, container.streams.video[0].index)
+        per_tick = int(stream.time_base * picture.ticks)
+        stream.thread_type = "AUTO"
+        for first, last, wanted in windows:
+            times = [time // per_tick for time in picture.line.pts[first:last]]
+            found = _decoded(container, stream, times, {time // per_tick for time in wanted}, cancelled)
+            _compare(picture, {time * per_tick: sample for time, sample in found.items()}, wanted)
 
 
 def _count(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) -> None:
@@ -76,10 +90,8 @@ def _watched(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iter
             yield packet
 
 
-def _windows(picture: CopiedPicture) -> list[tuple[int, int, set[int]]]:
-    """Ranges of packets from where decoding may begin over one join each, and the times of the pictures that
-    are to be looked at.
-    """
+def _windows(picture: CopiedPicture) -> list[_Window]:
+    """One for each join that is to be decoded."""
     times = picture.line.pts
     return [
         (first, last, {*times[max(first, join - _DECODED_BEFORE) : last], *_sampled(picture, first, last)})
