@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import run
-from engine.database import Database
+from engine.sqlite import SqliteDatabase
 from tests.media import MEDIA
 from tests.planning import agent
 
@@ -56,16 +56,18 @@ def main(workspace: Path, fatal: int) -> None:
     points = Points(fatal)
     for name in ("replace", "rename"):
         setattr(os, name, points.around(getattr(os, name)))
-    begin = Database._writing
+    transaction = SqliteDatabase._transaction
 
     @contextmanager
-    def writing(self: Database) -> Iterator[Any]:
-        with begin(self) as connection:
+    def guarded(self: SqliteDatabase, begin: str) -> Iterator[Any]:
+        with transaction(self, begin) as connection:
             yield connection
+            if writes := begin == "BEGIN IMMEDIATE":
+                points.pass_one()
+        if writes:
             points.pass_one()
-        points.pass_one()
 
-    Database._writing = writing  # type: ignore[method-assign, assignment]
+    SqliteDatabase._transaction = guarded  # type: ignore[method-assign, assignment]
     record = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=workspace)
     print(points.passed, record.run_id)
 

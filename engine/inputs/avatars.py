@@ -93,14 +93,14 @@ def create_profile(
     WorkspaceError
         The workspace cannot be written.
     """
-    from engine.database import Database
+    from engine.database import open_database
 
     library = Library(workspace)
     _check_form(name, sources)
     known = _known(library, sources)
     shown = {key: masked_url(value) for key, value in sources.items()}
     profile = Profile(id=str(uuid.uuid4()), name=name.strip(), sources=shown)
-    database = Database(workspace)
+    database = open_database(workspace)
     try:
         _save(database, profile)
         try:
@@ -120,19 +120,17 @@ def create_profile(
 
 def profiles(workspace: Path) -> list[Profile]:
     """The profiles of a workspace, the oldest first."""
-    from sqlalchemy import select
+    from engine.database import database_exists, open_database
 
-    from engine.database import Database, avatars
-
-    if not Database.exists(workspace):
+    if not database_exists(workspace):
         return []
-    database = Database(workspace)
+    database = open_database(workspace)
     try:
         with database.read() as connection:
-            bodies = connection.scalars(select(avatars.c.body).order_by(avatars.c.number)).all()
+            found = connection.rows("SELECT body FROM avatars ORDER BY number")
     finally:
         database.close()
-    return [Profile.model_validate_json(body) for body in bodies]
+    return [Profile.model_validate_json(body) for (body,) in found]
 
 
 def find_profile(workspace: Path, wanted: str) -> Profile | None:
@@ -141,13 +139,9 @@ def find_profile(workspace: Path, wanted: str) -> Profile | None:
 
 
 def _save(database: Database, profile: Profile) -> None:
-    from engine.database import avatars
-
+    row = (profile.id, profile.model_dump_json())
     with database.write() as connection:
-        mine = avatars.c.profile_id == profile.id
-        body = profile.model_dump_json()
-        if not connection.execute(avatars.update().where(mine).values(body=body)).rowcount:
-            connection.execute(avatars.insert().values(profile_id=profile.id, body=body))
+        connection.insert("avatars", ("profile_id", "body"), [row], "replace", key=("profile_id",))
 
 
 def _check_form(name: str, sources: Mapping[str, str]) -> None:

@@ -236,7 +236,11 @@ AnyEvent = Annotated[
     | RunFinished,
     Field(discriminator="event"),
 ]
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyEvent)
+
+
+@cache
+def _reader() -> TypeAdapter[Any]:
+    return TypeAdapter(AnyEvent)
 
 
 def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> ProcessRan:
@@ -257,7 +261,7 @@ def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> Proc
 
 def read_event(line: str | bytes) -> Any:
     """An event from its JSON."""
-    return _ADAPTER.validate_json(line)
+    return _reader().validate_json(line)
 
 
 def write_event(event: Event) -> bytes:

@@ -105,14 +105,15 @@ def _number(name: str) -> int:
 
 
 def _of_session(engine: Engine, name: str, timeout_s: float) -> Held | None:
-    from sqlalchemy import func, select
+    from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     until = time.monotonic() + timeout_s
     try:
         connection = engine.connect()
         try:
-            while not connection.scalar(select(func.pg_try_advisory_lock(_number(name)))):
+            wanted = text("SELECT pg_try_advisory_lock(:number)")
+            while not connection.scalar(wanted, {"number": _number(name)}):
                 if time.monotonic() >= until:
                     connection.close()
                     return None
@@ -127,12 +128,10 @@ def _of_session(engine: Engine, name: str, timeout_s: float) -> Held | None:
 
 def _is_in_session(database: Database, name: str) -> bool:
     """Looked up, not tried: a try would be in the way of whoever wants to hold it."""
-    from sqlalchemy import text
-
-    asked = text(
+    asked = (
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
         " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         " AND (classid::bigint << 32 | objid::bigint) = :number"
     )
     with database.read() as connection:
-        return bool(connection.scalar(asked, {"number": _number(name)}))
+        return bool(connection.rows(asked, number=_number(name))[0][0])

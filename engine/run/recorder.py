@@ -9,8 +9,7 @@ from engine.run.events import Event, RunStarted
 from engine.run.record import RunRecord
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
+    from engine.database import Connection
     from engine.run.store import EventLog
 
 __all__ = ["Recorder"]

@@ -18,12 +18,12 @@ from engine.run.shelf import Shelf, read_items
 from engine.run.status import RunStatus
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
-    from engine.database import Database
+    from engine.database import Connection, Database
     from engine.media.item import Item
 
 __all__ = ["EventLog", "RunStore"]
+
+_ASK = "UPDATE runs SET cancel = :asked WHERE run_id = :run_id"
 
 
 class EventLog:
@@ -63,8 +63,6 @@ class EventLog:
         more = self._beside[1] if self._beside is not None and self._beside[0]() else None
         if not self._waiting and more is None:
             return
-        from engine.database import documents, events, expressions, insert_rows, items, runs
-
         told, made, nodes = [], [], []
         run_id = self._run_id
         beside = [(run_id, name, body) for name, body in self._documents.items()]
@@ -76,15 +74,15 @@ class EventLog:
                 made.append((run_id, event.item.node, event.item.index, body))
         with self._database.write() as connection:
             if not self._seq:
-                connection.execute(runs.insert().values(run_id=run_id))
-            for table, rows in (
-                (documents, beside),
-                (events, told),
-                (expressions, nodes),
-                (items, made),
+                connection.insert("runs", ("run_id", "cancel"), [(run_id, False)])
+            for table, columns, rows in (
+                ("documents", ("run_id", "name", "body"), beside),
+                ("events", ("run_id", "seq", "body"), told),
+                ("expressions", ("run_id", "place", "body"), nodes),
+                ("items", ("run_id", "node", "place", "body"), made),
             ):
                 if rows:
-                    insert_rows(connection, table, rows)
+                    connection.insert(table, columns, rows)
             if more is not None:
                 more(connection)
         self._seq += len(told)
@@ -101,9 +99,9 @@ class RunStore:
     @cached_property
     def database(self) -> Database:
         """The workspace's database, made where it is not there."""
-        from engine.database import Database
+        from engine.database import open_database
 
-        return Database(self.workspace)
+        return open_database(self.workspace)
 
     @cached_property
     def locks(self) -> Locks:
@@ -112,9 +110,9 @@ class RunStore:
 
     def is_there(self) -> bool:
         """Whether there is a database to read."""
-        from engine.database import Database
+        from engine.database import database_exists
 
-        return "database" in self.__dict__ or Database.exists(self.workspace)
+        return "database" in self.__dict__ or database_exists(self.workspace)
 
     def folder(self, run_id: str) -> Path:
         """Where the outputs of a run are put that was given no other place."""
@@ -126,15 +124,11 @@ class RunStore:
 
     def reopen(self, run_id: str) -> tuple[EventLog, dict[str, tuple[Item, ...]]]:
         """The log of a run that goes on, and the items that its tiles have made, by tile."""
-        from sqlalchemy import func, select
-
-        from engine.database import events, runs
-
         with self.database.write() as connection:
-            connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel=False))
-            count = connection.scalar(select(func.count()).where(events.c.run_id == run_id))
+            connection.execute(_ASK, run_id=run_id, asked=False)
+            ((count,),) = connection.rows("SELECT count(*) FROM events WHERE run_id = :run_id", run_id=run_id)
             found, shelf = self._read_items(connection, run_id)
-        return EventLog(self.database, run_id, count or 0, shelf), found
+        return EventLog(self.database, run_id, count, shelf), found
 
     def items(self, run_id: str) -> dict[str, tuple[Item, ...]]:
         """The items that the tiles of a run have made, as values, by tile."""
@@ -142,31 +136,21 @@ class RunStore:
             return self._read_items(connection, run_id)[0]
 
     def _read_items(self, connection: Connection, run_id: str) -> tuple[dict[str, tuple[Item, ...]], Shelf]:
-        from sqlalchemy import select
-
-        from engine.database import expressions, items
-
-        nodes = select(expressions.c.body).where(expressions.c.run_id == run_id)
-        written = list(connection.scalars(nodes.order_by(expressions.c.place)))
-        made = select(items.c.node, items.c.place, items.c.body).where(items.c.run_id == run_id)
-        rows = [tuple(row) for row in connection.execute(made.order_by(items.c.node, items.c.place))]
-        return read_items(written, rows)
+        nodes = "SELECT body FROM expressions WHERE run_id = :run_id ORDER BY place"
+        made = "SELECT node, place, body FROM items WHERE run_id = :run_id ORDER BY node, place"
+        written = [body for (body,) in connection.rows(nodes, run_id=run_id)]
+        return read_items(written, connection.rows(made, run_id=run_id))
 
     def ask_to_cancel(self, run_id: str) -> None:
         """Ask the process that runs a run to end it; it looks some times a second."""
-        from engine.database import runs
-
         with self.database.write() as connection:
-            connection.execute(runs.update().where(runs.c.run_id == run_id).values(cancel=True))
+            connection.execute(_ASK, run_id=run_id, asked=True)
 
     def is_asked_to_cancel(self, run_id: str) -> bool:
         """Whether somebody has asked for that."""
-        from sqlalchemy import select
-
-        from engine.database import runs
-
         with self.database.read() as connection:
-            return bool(connection.scalar(select(runs.c.cancel).where(runs.c.run_id == run_id)))
+            found = connection.rows("SELECT cancel FROM runs WHERE run_id = :run_id", run_id=run_id)
+        return bool(found and found[0][0])
 
     @contextmanager
     def hold(self, run_id: str) -> Iterator[None]:
@@ -191,24 +175,19 @@ class RunStore:
 
     def save_document(self, run_id: str, name: str, text: str) -> None:
         """Keep a document of a run: `plan.json`, `agent.json`, `facts.json`, `record.json`."""
-        from engine.database import documents
-
+        row = (run_id, name, text)
         with self.database.write() as connection:
-            mine = (documents.c.run_id == run_id) & (documents.c.name == name)
-            connection.execute(documents.delete().where(mine))
-            connection.execute(documents.insert().values(run_id=run_id, name=name, body=text))
+            connection.insert(
+                "documents", ("run_id", "name", "body"), [row], "replace", key=("run_id", "name")
+            )
 
     def document(self, run_id: str, name: str) -> str | None:
         """A document of a run, or None where the run has none of this name."""
         if not self.is_there():
             return None
-        from sqlalchemy import select
-
-        from engine.database import documents
-
-        mine = (documents.c.run_id == run_id) & (documents.c.name == name)
+        mine = "SELECT body FROM documents WHERE run_id = :run_id AND name = :name"
         with self.database.read() as connection:
-            return connection.scalar(select(documents.c.body).where(mine))
+            return _first(connection.rows(mine, run_id=run_id, name=name))
 
     def save(self, record: RunRecord) -> None:
         """Keep the record of a run that has ended."""
@@ -216,52 +195,38 @@ class RunStore:
 
     def save_render(self, render_id: str, asset: str, run_id: str) -> None:
         """Keep which asset a render is, so that it can be the input of another run."""
-        from engine.database import renders
-
+        row = (render_id, asset, run_id)
         with self.database.write() as connection:
-            connection.execute(renders.delete().where(renders.c.render_id == render_id))
-            connection.execute(renders.insert().values(render_id=render_id, asset=asset, run_id=run_id))
+            connection.insert(
+                "renders", ("render_id", "asset", "run_id"), [row], "replace", key=("render_id",)
+            )
 
     def render_asset(self, render_id: str) -> str | None:
         """The asset id of a render, or None where there is no such render."""
         if not is_id(render_id) or not self.is_there():
             return None
-        from sqlalchemy import select
-
-        from engine.database import renders
-
+        wanted = "SELECT asset FROM renders WHERE render_id = :render_id"
         with self.database.read() as connection:
-            wanted = renders.c.render_id == render_id.lower()
-            return connection.scalar(select(renders.c.asset).where(wanted))
+            return _first(connection.rows(wanted, render_id=render_id.lower()))
 
     def known_render(self, key: str) -> tuple[str, dict[str, Any]] | None:
         """The asset that was rendered under a key, and what was said of it then; None where there is none."""
-        from sqlalchemy import select
-
-        from engine.database import rendered
-
         with self.database.read() as connection:
-            found = connection.execute(select(rendered).where(rendered.c.key == key)).first()
-        return None if found is None else (found.asset, json.loads(found.facts))
+            found = connection.rows("SELECT asset, facts FROM rendered WHERE key = :key", key=key)
+        return (found[0][0], json.loads(found[0][1])) if found else None
 
     def keep_render(self, key: str, asset: str, facts: Mapping[str, Any]) -> None:
         """Keep what was rendered under a key."""
-        from engine.database import rendered
-
+        row = (key, asset, json.dumps(facts))
         with self.database.write() as connection:
-            connection.execute(rendered.delete().where(rendered.c.key == key))
-            connection.execute(rendered.insert().values(key=key, asset=asset, facts=json.dumps(facts)))
+            connection.insert("rendered", ("key", "asset", "facts"), [row], "replace", key=("key",))
 
     def ids(self) -> list[str]:
         """The ids of all runs, newest first."""
         if not self.is_there():
             return []
-        from sqlalchemy import select
-
-        from engine.database import runs
-
         with self.database.read() as connection:
-            return list(connection.scalars(select(runs.c.run_id).order_by(runs.c.number.desc())))
+            return [run_id for (run_id,) in connection.rows("SELECT run_id FROM runs ORDER BY number DESC")]
 
     def find(self, wanted: str) -> str:
         """The id of the run that `wanted`, an id or a unique beginning of one, or `latest`, means.
@@ -313,10 +278,11 @@ class RunStore:
         """The events of a run as JSON, in order."""
         if not self.is_there():
             return []
-        from sqlalchemy import select
-
-        from engine.database import events
-
-        wanted = select(events.c.body).where(events.c.run_id == run_id).order_by(events.c.seq)
+        wanted = "SELECT body FROM events WHERE run_id = :run_id ORDER BY seq"
         with self.database.read() as connection:
-            return list(connection.scalars(wanted))
+            return [body for (body,) in connection.rows(wanted, run_id=run_id)]
+
+
+def _first(rows: list[tuple[Any, ...]]) -> str | None:
+    """The one value that a query looked for."""
+    return str(rows[0][0]) if rows else None

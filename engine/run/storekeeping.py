@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from engine.errors import WorkspaceError
 from engine.files import part_prefix
@@ -24,12 +24,11 @@ from engine.inputs.library import Library, asset_id
 from engine.node import ID_PATTERN, is_id
 from engine.run.store import RunStore
 
-if TYPE_CHECKING:
-    import sqlalchemy as sql
-
 __all__ = ["Checked", "Problem", "Pruned", "check", "prune"]
 
 What = Literal["missing", "corrupt", "orphan"]
+_OF_RUNS = ("documents", "events", "expressions", "items")
+"""The tables of which every row is of a run."""
 _RECENT_S = 3600
 """An asset that was used so lately may be the input of a run that is about to begin."""
 
@@ -114,7 +113,7 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
     sound = set(_check_assets(workspace / "assets", found, on_asset))
     sound.update(_check_shared(found))
     if store.is_there():
-        _check_database(store, found)
+        found.problems += [Problem("corrupt", store.database.name, one) for one in store.database.faults()]
         _check_references(store, sound, found)
     _check_folders(workspace, store, sound, found)
     found.size = _size(workspace)
@@ -174,39 +173,24 @@ def _fault_of(folder: Path) -> Problem | None:
     return None
 
 
-def _check_database(store: RunStore, found: Checked) -> None:
-    from sqlalchemy import text
-
-    with store.database.read() as connection:
-        if connection.dialect.name == "sqlite":
-            told = [str(line) for line in connection.scalars(text("PRAGMA integrity_check"))]
-            found.problems += [Problem("corrupt", store.database.name, line) for line in told if line != "ok"]
-
-
 def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
     """What the database refers to: assets, runs, records."""
-    from sqlalchemy import select
-
-    from engine.database import rendered, renders, runs, tiles
-
     with store.database.read() as connection:
-        known = set(connection.scalars(select(runs.c.run_id)))
+        known = {run_id for (run_id,) in connection.rows("SELECT run_id FROM runs")}
         found.runs = len(known)
-        for render, asset, run_id in connection.execute(
-            select(renders.c.render_id, renders.c.asset, renders.c.run_id)
-        ):
+        for render, asset, run_id in connection.rows("SELECT render_id, asset, run_id FROM renders"):
             if asset not in sound:
                 what = f"run {run_id} made it, and its asset {asset} is not there, or not whole"
                 found.problems.append(Problem("missing", f"renders/{render}", what))
-        for table in _of_runs():
-            for run_id in connection.scalars(select(table.c.run_id).distinct()):
+        for table in _OF_RUNS:
+            for (run_id,) in connection.rows(f"SELECT DISTINCT run_id FROM {table}"):
                 if run_id not in known:
-                    where = f"{table.name}/{run_id}"
+                    where = f"{table}/{run_id}"
                     found.problems.append(Problem("orphan", where, "there is no such run"))
-        for key, run_id in connection.execute(select(tiles.c.key, tiles.c.run_id)):
+        for key, run_id in connection.rows("SELECT key, run_id FROM tiles"):
             if run_id not in known:
                 found.problems.append(Problem("orphan", f"tiles/{key}", f"there is no run {run_id}"))
-        for key, asset in connection.execute(select(rendered.c.key, rendered.c.asset)):
+        for key, asset in connection.rows("SELECT key, asset FROM rendered"):
             if asset not in sound:
                 what = f"its asset {asset} is not there, or not whole"
                 found.problems.append(Problem("missing", f"rendered/{key}", what))
@@ -291,16 +275,13 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
 
 def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
     """The finished runs beyond the newest `keep`, oldest first."""
-    from sqlalchemy import select
-
-    from engine.database import documents
-
     if not store.is_there():
         return []
     with store.database.read() as connection:
-        ended = set(connection.scalars(select(documents.c.run_id).where(documents.c.name == "record.json")))
-        told = select(documents.c.run_id, documents.c.body).where(documents.c.name == "part.json")
-        stands_on = {run_id: json.loads(body).get("of") for run_id, body in connection.execute(told)}
+        named = "FROM documents WHERE name = :name"
+        ended = {run_id for (run_id,) in connection.rows(f"SELECT run_id {named}", name="record.json")}
+        told = connection.rows(f"SELECT run_id, body {named}", name="part.json")
+        stands_on = {run_id: json.loads(body).get("of") for run_id, body in told}
     every = store.ids()
     finished = [run_id for run_id in every if run_id in ended and not store.is_held(run_id)]
     dropped = set(finished[keep:])
@@ -312,13 +293,13 @@ def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
 
 def _needed(store: RunStore, kept: Iterable[str]) -> set[str]:
     """Every id that a kept run names, in whatever document, event or expression of it, or a profile."""
-    from sqlalchemy import select
-
     ids = {asset for profile in profiles(store.workspace) for asset in profile.assets()}
     for run_id in kept:
         with store.database.read() as connection:
-            for table in _of_runs():
-                for text in connection.scalars(select(table.c.body).where(table.c.run_id == run_id)):
+            for table in _OF_RUNS:
+                for (text,) in connection.rows(
+                    f"SELECT body FROM {table} WHERE run_id = :run_id", run_id=run_id
+                ):
                     ids.update(match.lower() for match in _ID.findall(text))
     return ids
 
@@ -344,22 +325,18 @@ def _used(folder: Path) -> float:
 
 
 def _drop_run(store: RunStore, run_id: str) -> None:
-    from engine.database import renders, runs, tiles
-
     with store.database.write() as connection:
-        for table in (*_of_runs(), renders, tiles, runs):
-            connection.execute(table.delete().where(table.c.run_id == run_id))
+        for table in (*_OF_RUNS, "renders", "tiles", "runs"):
+            connection.execute(f"DELETE FROM {table} WHERE run_id = :run_id", run_id=run_id)
     shutil.rmtree(store.folder(run_id), ignore_errors=True)
     store.locks.forget(run_id)
 
 
 def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
     """Forget an asset, then remove it: what is killed between leaves an asset that nothing refers to."""
-    from engine.database import rendered
-
     if store.is_there():
         with store.database.write() as connection:
-            connection.execute(rendered.delete().where(rendered.c.asset == asset))
+            connection.execute("DELETE FROM rendered WHERE asset = :asset", asset=asset)
     for folder in folders:
         gone = folder.with_name(f"{part_prefix()}{folder.name}")
         with suppress(OSError):
@@ -381,10 +358,3 @@ def _size(path: Path) -> int:
         with suppress(OSError):
             total += one.lstat().st_size if one.is_file() else 0
     return total
-
-
-def _of_runs() -> Iterator[sql.Table]:
-    """The tables of which every row is of a run."""
-    from engine.database import documents, events, expressions, items
-
-    yield from (documents, events, expressions, items)

@@ -8,7 +8,7 @@ queued; another run that wants the same waits until the claim is gone, and then 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from engine.run.store import RunStore
 from engine.run.traits import Traits, read_traits, traits_of, why_again
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
+    from engine.database import Connection
 
 __all__ = ["Asked", "Hit", "TileCache"]
 
@@ -217,15 +217,11 @@ class TileCache:
 
     def write(self, connection: Connection) -> None:
         """Write what was made, and claim what is wanted."""
-        from engine.database import claims
-
-        for key, owner in self._gone:
-            connection.execute(claims.delete().where((claims.c.key == key) & (claims.c.run_id == owner)))
-        self._gone = []
         ended = [*self._given_up, *(asked.key for asked in self._done)]
-        for keys in _batches(ended):
-            mine = claims.c.key.in_(keys) & (claims.c.run_id == self._run_id)
-            connection.execute(claims.delete().where(mine))
+        over = [*self._gone, *((key, self._run_id) for key in ended)]
+        drop = "DELETE FROM claims WHERE key = :key AND run_id = :run_id"
+        connection.execute_each(drop, [{"key": key, "run_id": owner} for key, owner in over])
+        self._gone = []
         if self._done:
             self._write_done(connection)
         self._given_up, self._done = [], []
@@ -233,8 +229,6 @@ class TileCache:
             self._claim(connection)
 
     def _write_done(self, connection: Connection) -> None:
-        from engine.database import lately, tiles
-
         rows, seen = {}, {}
         for asked in self._done:
             body = {
@@ -243,31 +237,20 @@ class TileCache:
                 "answers": sorted(asked.answers),
                 "logs": asked.logs,
             }
-            rows[asked.key] = {
-                "key": asked.key,
-                "run_id": self._run_id,
-                "node": asked.node,
-                "body": json.dumps(body),
-            }
-            seen[asked.node] = {"agent_id": self._agent, "node": asked.node, "body": asked.traits.to_json()}
-        for keys in _batches(rows):
-            connection.execute(tiles.delete().where(tiles.c.key.in_(keys)))
-        for nodes in _batches(seen):
-            mine = (lately.c.agent_id == self._agent) & lately.c.node.in_(nodes)
-            connection.execute(lately.delete().where(mine))
-        connection.execute(tiles.insert(), [*rows.values()])
-        connection.execute(lately.insert(), [*seen.values()])
+            rows[asked.key] = (asked.key, self._run_id, asked.node, json.dumps(body))
+            seen[asked.node] = (self._agent, asked.node, asked.traits.to_json())
+        connection.insert("tiles", ("key", "run_id", "node", "body"), rows.values(), "replace", key=("key",))
+        connection.insert(
+            "lately", ("agent_id", "node", "body"), seen.values(), "replace", key=("agent_id", "node")
+        )
 
     def _claim(self, connection: Connection) -> None:
         """Take what nobody else has claimed, or made meanwhile."""
-        from engine.database import claims, insert_new
-
         first: dict[str, Asked] = {}
         wanted, self._wanted = self._wanted, []
         for asked in wanted:
             first.setdefault(asked.key, asked)
-        rows = [{"key": key, "run_id": self._run_id} for key in first]
-        connection.execute(insert_new(connection, claims), rows)
+        connection.insert("claims", ("key", "run_id"), [(key, self._run_id) for key in first], "skip")
         owners = self._claims([*first], connection)
         made = {} if self._fresh else self._find([*first], connection)
         for asked in wanted:
@@ -282,61 +265,50 @@ class TileCache:
 
     def close(self) -> None:
         """Let go of all that this run has claimed: it has ended, however."""
-        from sqlalchemy import select
-
-        from engine.database import claims
-
-        mine = claims.c.run_id == self._run_id
+        mine = "FROM claims WHERE run_id = :run_id"
         with self._store.database.read() as connection:
-            if connection.scalar(select(claims.c.key).where(mine).limit(1)) is None:
+            if not connection.rows(f"SELECT key {mine} LIMIT 1", run_id=self._run_id):
                 return
         with self._store.database.write() as connection:
-            connection.execute(claims.delete().where(mine))
+            connection.execute(f"DELETE {mine}", run_id=self._run_id)
 
     # reading
 
     def _known(self) -> tuple[dict[str, Traits], dict[str, Kept]]:
         """What the tiles of this agent stood on when they last worked, and what they made then."""
-        from sqlalchemy import select
-
-        from engine.database import lately
-
+        mine = "SELECT node, body FROM lately WHERE agent_id = :agent_id"
         with self._store.database.read() as connection:
-            mine = select(lately.c.node, lately.c.body).where(lately.c.agent_id == self._agent)
-            seen = {node: read_traits(body) for node, body in connection.execute(mine)}
+            seen = {node: read_traits(body) for node, body in connection.rows(mine, agent_id=self._agent)}
             before = {node: traits for node, traits in seen.items() if node in self._tiles}
             rows = self._find([traits.key for traits in before.values()], connection)
         return before, rows
 
     def _find(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, Kept]:
-        from sqlalchemy import select
-
-        from engine.database import tiles
-
         found = {}
-        for row in self._rows_of(select(tiles), tiles.c.key, keys, connection):
-            body = json.loads(row.body)
+        columns = "key, run_id, node, body"
+        for key, run_id, maker, text in self._rows_of(f"SELECT {columns} FROM tiles", keys, connection):
+            body = json.loads(text)
             refs = tuple((node, index) for node, index in body["refs"])
             answers = tuple((question, about, by) for question, about, by in body["answers"])
-            found[row.key] = Kept(row.run_id, row.node, body["count"], refs, answers, tuple(body["logs"]))
+            found[key] = Kept(run_id, maker, body["count"], refs, answers, tuple(body["logs"]))
         return found
 
     def _claims(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, str]:
-        from sqlalchemy import select
-
-        from engine.database import claims
-
-        return {row.key: row.run_id for row in self._rows_of(select(claims), claims.c.key, keys, connection)}
+        return dict(self._rows_of("SELECT key, run_id FROM claims", keys, connection))
 
     def _rows_of(
-        self, query: Any, column: Any, keys: Sequence[str], connection: Connection | None
-    ) -> Iterator[Any]:
+        self, query: str, keys: Sequence[str], connection: Connection | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of these keys."""
+        from engine.database import among
+
         if connection is None:
             with self._store.database.read() as opened:
-                yield from self._rows_of(query, column, keys, opened)
+                yield from self._rows_of(query, keys, opened)
             return
-        for some in _batches(keys):
-            yield from connection.execute(query.where(column.in_(some)))
+        for start in range(0, len(keys), _MANY):
+            condition, named = among("key", keys[start : start + _MANY])
+            yield from connection.rows(f"{query} WHERE {condition}", **named)
 
     def _hit(self, asked: Asked, kept: Kept) -> Hit | None:
         """What was made then, as if this run's tile had made it now; None where it is no longer there."""
@@ -359,9 +331,3 @@ class TileCache:
             self._shelves[kept.run_id] = self._store.items(kept.run_id)
             made = self._shelves[kept.run_id].get(kept.node, ())
         return made if len(made) == kept.count else None
-
-
-def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
-    each = list(keys)
-    for start in range(0, len(each), _MANY):
-        yield each[start : start + _MANY]

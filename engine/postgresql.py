@@ -1,0 +1,135 @@
+"""A database on a PostgreSQL server, which machines share; through SQLAlchemy, whose URL names the driver."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from typing import Any
+
+import sqlalchemy as sql
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
+from engine.errors import WorkspaceError
+
+__all__ = ["PostgresDatabase"]
+
+_PREPARING = 0x7E55E3A
+"""The advisory lock of whoever makes the tables: two that make one at once would be in each other's way."""
+
+_text = lru_cache(maxsize=256)(sql.text)
+
+
+class _Connection:
+    """See `engine.database.Connection`."""
+
+    def __init__(self, driver: Connection) -> None:
+        self._driver = driver
+
+    def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._driver.execute(_text(statement), values)]
+
+    def execute(self, statement: str, **values: Any) -> int:
+        return self._driver.execute(_text(statement), values).rowcount
+
+    def execute_each(self, statement: str, each: Sequence[Mapping[str, Any]]) -> None:
+        if each:
+            self._driver.execute(_text(statement), each)
+
+    def insert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        rows: Iterable[tuple[Any, ...]],
+        conflict: Conflict = "fail",
+        *,
+        key: tuple[str, ...] = (),
+    ) -> None:
+        marks = tuple(f":{name}" for name in columns)
+        told = [dict(zip(columns, row, strict=True)) for row in rows]
+        self.execute_each(insertion(table, columns, marks, conflict, key), told)
+
+
+class PostgresDatabase:
+    """See `engine.database.Database`.
+
+    Raises
+    ------
+    WorkspaceError
+        The server cannot be reached, or a newer version of Tessera has made the tables.
+    """
+
+    def __init__(self, given: str) -> None:
+        try:
+            self._url = sql.make_url(given)
+            self.name = self._url.render_as_string(hide_password=True)
+            self._engine = _shared_engine(self._url.render_as_string(hide_password=False), os.getpid())
+            self._prepare()
+        except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
+            raise WorkspaceError(f"cannot open the database: {_reason(error)}") from None
+
+    def _prepare(self) -> None:
+        with self._engine.connect() as driver:
+            known = bool(driver.scalar(_text("SELECT to_regclass('meta') IS NOT NULL")))
+            if known and not check_schema(_schema(driver), self.name):
+                return
+        with self._engine.begin() as driver:
+            driver.execute(_text("SELECT pg_advisory_xact_lock(:number)"), {"number": _PREPARING})
+            for statement in schema_statements("SERIAL PRIMARY KEY"):
+                driver.execute(_text(statement))
+            found = _schema(driver)
+            if check_schema(found, self.name):  # all that came since version 1 are tables
+                driver.execute(_text(stamp(found)), {"now": SCHEMA})
+
+    @contextmanager
+    def read(self) -> Iterator[_Connection]:
+        try:
+            with self._engine.connect() as driver:
+                yield _Connection(driver)
+        except SQLAlchemyError as error:
+            raise WorkspaceError(f"cannot read {self.name}: {_reason(error)}") from None
+
+    @contextmanager
+    def write(self) -> Iterator[_Connection]:
+        try:
+            with self._engine.begin() as driver:
+                yield _Connection(driver)
+        except SQLAlchemyError as error:
+            raise WorkspaceError(f"cannot write {self.name}: {_reason(error)}") from None
+
+    @cached_property
+    def sessions(self) -> Engine:
+        """A machine that is gone without a word is noticed after a minute."""
+        options: dict[str, Any] = {}
+        if self._url.get_driver_name().startswith("psycopg"):
+            options = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+        return sql.create_engine(
+            self._url, poolclass=sql.NullPool, isolation_level="AUTOCOMMIT", connect_args=options
+        )
+
+    def faults(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _schema(driver: Connection) -> int | None:
+    found: int | None = driver.scalar(_text("SELECT schema FROM meta"))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _shared_engine(url: str, _process: int) -> Engine:
+    """One pool of connections for all that this process keeps on a server; a forked one has its own."""
+    engine = sql.create_engine(url, pool_pre_ping=True)
+    atexit.register(engine.dispose)
+    return engine
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)

@@ -1,0 +1,141 @@
+"""A database in one SQLite file, as a durable store that many threads and processes may use: with a
+write-ahead log that is synced at every commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
+from engine.errors import WorkspaceError
+
+__all__ = ["SqliteDatabase"]
+
+_BUSY_S = 30
+
+
+class _Connection:
+    """See `engine.database.Connection`."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+
+    def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        return self._driver.execute(statement, values).fetchall()
+
+    def execute(self, statement: str, **values: Any) -> int:
+        return self._driver.execute(statement, values).rowcount
+
+    def execute_each(self, statement: str, each: Sequence[Mapping[str, Any]]) -> None:
+        self._driver.executemany(statement, each)
+
+    def insert(
+        self,
+        table: str,
+        columns: tuple[str, ...],
+        rows: Iterable[tuple[Any, ...]],
+        conflict: Conflict = "fail",
+        *,
+        key: tuple[str, ...] = (),
+    ) -> None:
+        self._driver.executemany(insertion(table, columns, ("?",) * len(columns), conflict, key), rows)
+
+
+class SqliteDatabase:
+    """See `engine.database.Database`.
+
+    Raises
+    ------
+    WorkspaceError
+        The file cannot be opened, or a newer version of Tessera has made it.
+    """
+
+    sessions = None
+
+    def __init__(self, file: Path) -> None:
+        self._file, self.name = file.absolute(), str(file)
+        self._idle: list[sqlite3.Connection] = []
+        try:
+            with self._transaction("BEGIN") as connection:
+                needed = check_schema(_schema(connection), self.name)
+            if needed:
+                self._prepare()
+        except sqlite3.Error as error:
+            raise WorkspaceError(f"cannot open the database {self.name}: {error}") from None
+
+    def _prepare(self) -> None:
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            for statement in schema_statements("INTEGER NOT NULL PRIMARY KEY"):
+                connection.execute(statement)
+            found = _schema(connection)
+            if check_schema(found, self.name):  # all that came since version 1 are tables
+                connection.execute(stamp(found), now=SCHEMA)
+
+    @contextmanager
+    def read(self) -> Iterator[_Connection]:
+        try:
+            with self._transaction("BEGIN") as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise WorkspaceError(f"cannot read {self.name}: {error}") from None
+
+    @contextmanager
+    def write(self) -> Iterator[_Connection]:
+        try:
+            with self._transaction("BEGIN IMMEDIATE") as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise WorkspaceError(f"cannot write {self.name}: {error}") from None
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[_Connection]:
+        """A transaction on a connection that nobody else uses meanwhile. One that writes takes its lock when
+        it begins, and waits for it, in place of failing half-way.
+        """
+        driver = self._connected()
+        try:
+            driver.execute(begin)
+            yield _Connection(driver)
+            driver.execute("COMMIT")
+        except BaseException:
+            driver.close()  # which rolls back
+            raise
+        self._idle.append(driver)
+
+    def _connected(self) -> sqlite3.Connection:
+        with suppress(IndexError):
+            return self._idle.pop()
+        driver = sqlite3.connect(
+            self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+                driver.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    def faults(self) -> list[str]:
+        with self.read() as connection:
+            told = [str(line) for (line,) in connection.rows("PRAGMA integrity_check")]
+        return [line for line in told if line != "ok"]
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _schema(connection: _Connection) -> int | None:
+    """The version that the database says; None of a new one."""
+    try:
+        found = connection.rows("SELECT schema FROM meta")
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return None
+    return int(found[0][0]) if found else None
