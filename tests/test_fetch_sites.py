@@ -120,7 +120,6 @@ def test_a_video_that_cannot_be_had_is_refused_before_a_byte_of_it_is_fetched(
     assert all(one.path.startswith("/site/api/") for one in served.asked)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # yt-dlp leaves answers open
 @pytest.mark.parametrize(
     ("media", "says"),
     [
@@ -138,7 +137,7 @@ def test_a_site_whose_media_is_bad_leaves_nothing(
 ) -> None:
     served.videos["bad"] = {"formats": [{"format_id": "0", "url": media}]}
     assert says in refused(served, "/site/watch?v=bad", tmp_path)
-    gc.collect()  # while the warning of open answers is ignored
+    gc.collect()  # what was left open would be told of
 
 
 @pytest.mark.parametrize("path", ["/site/list/all", "/site/channel/films"])

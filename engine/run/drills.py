@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
@@ -117,9 +117,9 @@ def _refused(message: str) -> RequestError:
     return RequestError([Fault("", "request", message)])
 
 
-def drills_of(drills: Iterable[Drill], node: str, index: int | None = None) -> tuple[Drill, ...]:
+def drills_of(drills: Sequence[Drill], node: str, index: int | None = None) -> tuple[Drill, ...]:
     """What a tile's own work, or the render of one of its items, is to suffer."""
-    return tuple(one for one in drills if (one.node, one.item) == (node, index))
+    return tuple(one for one in drills if (one.node, one.item) == (node, index)) if drills else ()
 
 
 def missed(drills: Iterable[Drill], node: str, count: int) -> list[str]:

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import Fault, RenderError, RequestError
@@ -47,7 +48,14 @@ _PATIENCE_S = 2.0
 
 def now() -> str:
     """The time of an event."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
+    return f"{_second(seconds)}.{micros:06}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    """A second since the epoch in words; an event is told of every few microseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def check_ffmpeg() -> None:

@@ -40,7 +40,9 @@ class EventLog:
         self._database, self._run_id, self._seq = database, run_id, seq
         self._shelf = shelf or Shelf()
         self._documents = documents or {}
-        self._waiting: list[Event] = []
+        self._told: list[str] = []
+        self._nodes: list[tuple[str, int, str]] = []
+        self._made: list[tuple[str, str, int, str]] = []
         self._beside: tuple[Callable[[], bool], Callable[[Connection], None]] | None = None
 
     def beside(self, is_due: Callable[[], bool], write: Callable[[Connection], None]) -> None:
@@ -49,8 +51,13 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         """Take in an event; `commit` makes it safe. Progress is not kept."""
-        if not isinstance(event, Progress):
-            self._waiting.append(event)
+        if isinstance(event, Progress):
+            return
+        self._told.append(write_event(event).decode())
+        if isinstance(event, ItemMade) and not self._shelf.holds(event.item):
+            new, body = self._shelf.add(event.item)
+            self._nodes += [(self._run_id, place, one) for place, one in new]
+            self._made.append((self._run_id, event.item.node, event.item.index, body))
 
     def commit(self) -> None:
         """Write what was appended, and wait until it is safe.
@@ -61,25 +68,19 @@ class EventLog:
             It cannot be written.
         """
         more = self._beside[1] if self._beside is not None and self._beside[0]() else None
-        if not self._waiting and more is None:
+        if not self._told and more is None:
             return
-        told, made, nodes = [], [], []
         run_id = self._run_id
         beside = [(run_id, name, body) for name, body in self._documents.items()]
-        for seq, event in enumerate(self._waiting, self._seq):
-            told.append((run_id, seq, write_event(event).decode()))
-            if isinstance(event, ItemMade) and not self._shelf.holds(event.item):
-                new, body = self._shelf.add(event.item)
-                nodes += [(run_id, place, one) for place, one in new]
-                made.append((run_id, event.item.node, event.item.index, body))
+        told = [(run_id, seq, body) for seq, body in enumerate(self._told, self._seq)]
         with self._database.write() as connection:
             if not self._seq:
                 connection.insert("runs", ("run_id", "cancel"), [(run_id, False)])
             for table, columns, rows in (
                 ("documents", ("run_id", "name", "body"), beside),
                 ("events", ("run_id", "seq", "body"), told),
-                ("expressions", ("run_id", "place", "body"), nodes),
-                ("items", ("run_id", "node", "place", "body"), made),
+                ("expressions", ("run_id", "place", "body"), self._nodes),
+                ("items", ("run_id", "node", "place", "body"), self._made),
             ):
                 if rows:
                     connection.insert(table, columns, rows)
@@ -87,7 +88,8 @@ class EventLog:
                 more(connection)
         self._seq += len(told)
         self._documents = {}
-        self._waiting.clear()
+        for written in (self._told, self._nodes, self._made):
+            written.clear()
 
 
 class RunStore:

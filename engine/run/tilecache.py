@@ -61,11 +61,11 @@ class Hit:
 
 @dataclass(slots=True)
 class Asked:
-    """A tile that wants to work, and why it must."""
+    """A tile that wants to work, and why it must. What is not kept has neither traits nor a key."""
 
     node: str
     inputs: Sequence[Item]
-    traits: Traits
+    traits: Traits | None
     why: str
     key: str = ""
     answers: set[tuple[str, str, str]] = field(default_factory=set)
@@ -123,12 +123,12 @@ class TileCache:
     def ask(self, node: str, inputs: Sequence[Item]) -> Hit | None:
         """What a tile makes, where that is known; else it wants to work, which `claimed` lets it."""
         tile = self._tiles[node]
-        traits = traits_of(tile, inputs, self._sources.get(node, ()))
-        asked = Asked(node, inputs, traits, "", traits.key)
-        why = None
         if not tile.type.cacheable:
-            asked.key, why = "", "it always does"
-        elif self._fresh:
+            self._claimed.append(Asked(node, inputs, None, "it always does"))
+            return None
+        traits, why = traits_of(tile, inputs, self._sources.get(node, ())), None
+        asked = Asked(node, inputs, traits, "", traits.key)
+        if self._fresh:
             why = "asked to"
         else:
             kept = self._rows.get(asked.key)
@@ -137,13 +137,13 @@ class TileCache:
                 hit = self._hit(asked, kept) if why is None else None
                 if hit is not None:
                     return hit
-        asked.why = why or self._why(asked)
-        (self._wanted if asked.key else self._claimed).append(asked)
+        asked.why = why or self._why(node, traits)
+        self._wanted.append(asked)
         return None
 
-    def _why(self, asked: Asked) -> str:
-        before = self._before.get(asked.node)
-        return why_again(before, asked.traits, self._names) if before is not None else "the first time"
+    def _why(self, node: str, traits: Traits) -> str:
+        before = self._before.get(node)
+        return why_again(before, traits, self._names) if before is not None else "the first time"
 
     def claimed(self) -> list[Asked]:
         """The tiles that may work now, since what they claim is safe. Each once."""
@@ -238,6 +238,7 @@ class TileCache:
                 "logs": asked.logs,
             }
             rows[asked.key] = (asked.key, self._run_id, asked.node, json.dumps(body))
+            assert asked.traits is not None
             seen[asked.node] = (self._agent, asked.node, asked.traits.to_json())
         connection.insert("tiles", ("key", "run_id", "node", "body"), rows.values(), "replace", key=("key",))
         connection.insert(

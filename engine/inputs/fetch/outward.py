@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 __all__ = ["guarded_client"]
 
@@ -43,6 +44,7 @@ def _client_type() -> type[Any]:
     import yt_dlp
     from yt_dlp.downloader import external
     from yt_dlp.networking._urllib import UrllibRH
+    from yt_dlp.networking.exceptions import HTTPError
 
     class OutwardRH(UrllibRH):  # type: ignore[misc]
         RH_NAME = "outward"
@@ -53,6 +55,26 @@ def _client_type() -> type[Any]:
             return opener
 
     class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
+        """Closes with itself what was answered to it: yt-dlp leaves what broke off to the collector."""
+
+        def __init__(self, options: dict[str, Any]) -> None:
+            self._answers: WeakSet[Any] = WeakSet()
+            super().__init__(options)
+
+        def urlopen(self, request: Any) -> Any:
+            try:
+                answer = super().urlopen(request)
+            except HTTPError as error:
+                self._answers.add(error.response)
+                raise
+            self._answers.add(answer)
+            return answer
+
+        def close(self) -> None:
+            for answer in list(self._answers):
+                answer.close()
+            super().close()
+
         def build_request_director(self, _handlers: Any, preferences: Any = None) -> Any:
             return super().build_request_director([OutwardRH], preferences)
 
