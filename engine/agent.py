@@ -87,7 +87,7 @@ class WireConnection(TypedDict):
 class WireMeta(BaseModel):
     """The `agent` member: what an agent is called."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     id: str | None = None
     name: str | None = None
@@ -100,7 +100,7 @@ class WireMeta(BaseModel):
 class WireAgent(BaseModel):
     """An exported agent. Only the nodes and the connections are required."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
     agent: WireMeta | None = None
     agent_nodes: list[WireNode] | None = None

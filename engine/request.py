@@ -52,7 +52,7 @@ Milliseconds = Annotated[int, Field(ge=0, strict=True)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class _Clipped(_Body):

@@ -29,7 +29,7 @@ class MediaFacts(BaseModel):
     """What is stated of one input or asset. `duration` (exact seconds) wins over
     `duration_ms`; `name` is what records call it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: str | None = None
     duration_ms: Annotated[int, Field(gt=0, strict=True)] | None = None

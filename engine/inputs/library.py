@@ -52,7 +52,7 @@ def asset_id(sha256: str) -> str:
 class Asset(BaseModel):
     """A media file that is known by its content."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     id: str
     sha256: str

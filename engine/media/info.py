@@ -14,7 +14,7 @@ Exact = Annotated[Fraction, BeforeValidator(lambda value: Fraction(value)), Plai
 
 
 class _Info(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class PictureInfo(_Info):

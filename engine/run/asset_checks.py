@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import Document, Fault, RequestError, WorkspaceError, pointer
-from engine.inputs.avatars import find_profile
 from engine.inputs.library import Library
 
 if TYPE_CHECKING:
@@ -104,6 +103,8 @@ def _problem(kind: str, wanted: str, library: Library) -> str | None:
 
 
 def _problem_of_profile(wanted: str, library: Library) -> str | None:
+    from engine.inputs.avatars import find_profile
+
     profile = find_profile(library.workspace, wanted) if library.workspace is not None else None
     if profile is None:
         made = "`tessera avatar create` makes one"
