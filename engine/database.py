@@ -178,46 +178,46 @@ def open_database(workspace: Path) -> Database:
         It cannot be opened, or a newer version of Tessera has made it.
     """
     given = os.environ.get("TESSERA_DATABASE_URL")
-    file = workspace / FILE
-    if given and not _is_sqlite(given):
-        if not given.startswith("postgresql"):
-            raise WorkspaceError(f"TESSERA_DATABASE_URL: {_ALLOWED}")
-        try:
-            from engine.postgresql import PostgresDatabase
-        except ImportError as error:
-            raise WorkspaceError(
-                f"TESSERA_DATABASE_URL names a server, and {error.name} is not installed: "
-                "pip install 'tessera-runtime[postgres]'"
-            ) from None
+    if not given:
+        return _own(workspace / FILE)
+    found = _SQLITE.fullmatch(given)
+    if found is not None:
+        from engine.sqlite import SqliteDatabase
 
-        return PostgresDatabase(given)
+        return SqliteDatabase(Path(unquote(found["file"])))
+    if _SERVER.match(given):
+        return _server(given)
+    raise WorkspaceError(
+        "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+    )
+
+
+_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>[^?]+)")
+_SERVER = re.compile(r"postgres(?:ql)?(?=[:+])")
+
+
+def _own(file: Path) -> Database:
+    """The file is its owner's alone: plans may hold signed URLs. What SQLite puts beside it follows it."""
     from engine.sqlite import SqliteDatabase
 
-    if given:
-        found = _SQLITE.fullmatch(given)
-        if found is None:
-            raise WorkspaceError(f"TESSERA_DATABASE_URL: {_ALLOWED}")
-        return SqliteDatabase(Path(unquote(found["file"])))
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
-        _private(file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
         raise WorkspaceError(f"cannot open the database {file}: {error.strerror or error}") from None
     return SqliteDatabase(file)
 
 
-_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>[^?]+)")
-_ALLOWED = "must be sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
-
-
-def _private(file: Path) -> None:
-    """Make a file for its owner alone: plans may hold signed URLs. What SQLite puts beside it follows it."""
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def _is_sqlite(url: str) -> bool:
-    return url.startswith(("sqlite:", "sqlite+"))
+def _server(given: str) -> Database:
+    try:
+        from engine.postgresql import PostgresDatabase
+    except ImportError as error:
+        raise WorkspaceError(
+            f"TESSERA_DATABASE_URL names a server, and {error.name} is not installed: "
+            "pip install 'tessera-runtime[postgres]'"
+        ) from None
+    return PostgresDatabase(_SERVER.sub("postgresql", given, count=1))
 
 
 def database_exists(workspace: Path) -> bool:

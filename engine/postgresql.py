@@ -18,6 +18,8 @@ from engine.errors import WorkspaceError
 
 __all__ = ["PostgresDatabase"]
 
+_DRIVER = "postgresql+psycopg"
+"""What a URL means that names no driver."""
 _PREPARING = 0x7E55E3A
 """The advisory lock of whoever makes the tables: two that make one at once would be in each other's way."""
 
@@ -65,7 +67,8 @@ class PostgresDatabase:
 
     def __init__(self, given: str) -> None:
         try:
-            self._url = sql.make_url(given)
+            url = sql.make_url(given)
+            self._url = url.set(drivername=_DRIVER) if url.drivername == "postgresql" else url
             self.name = self._url.render_as_string(hide_password=True)
             self._engine = _shared_engine(self._url.render_as_string(hide_password=False), os.getpid())
             self._prepare()

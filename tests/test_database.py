@@ -159,7 +159,7 @@ def test_a_url_of_another_database_is_refused_in_words(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_DATABASE_URL", url)
-    with pytest.raises(WorkspaceError, match=r"must be sqlite:///FILE or postgresql\+psycopg://"):
+    with pytest.raises(WorkspaceError, match="must be sqlite:///FILE or postgresql://"):
         open_database(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -168,6 +168,8 @@ def test_a_url_of_another_database_is_refused_in_words(
     ("url", "said"),
     [
         ("postgresql+psycopg://u:secret@127.0.0.1:1/db", "refused"),
+        ("postgresql://u:secret@127.0.0.1:1/db", "refused"),
+        ("postgres://u:secret@127.0.0.1:1/db", "refused"),
         ("postgresql+nothing://u:secret@h/db", "cannot open the database"),
         ("postgresql://u:secret@h:port/db", "cannot open the database"),
     ],
