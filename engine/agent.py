@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from typing_extensions import TypedDict
 
 from engine.errors import Document, Fault, RequestError, pointer
+from engine.jsontext import json_text
 from engine.node import ID_PATTERN, NodeType, is_id
 from engine.shape import MAX_DEPTH, faults_of, too_deep
 
@@ -224,19 +225,23 @@ class AgentTemplate:
 
     def to_dict(self) -> dict[str, Any]:
         """The agent in today's export form, with members that we do not know kept."""
-        return deepcopy(
-            {
-                **self.extra,
-                "agent": self.meta.model_dump(),
-                "agent_nodes": [
-                    _to_wire(node, wire) for node, wire in zip(self.nodes, self.wires, strict=True)
-                ],
-                "connections": [
-                    {**edge.wire, "source_agent_node_id": edge.source, "target_agent_node_id": edge.target}
-                    for edge in self.connections
-                ],
-            }
-        )
+        return deepcopy(self._exported())
+
+    def to_json(self) -> str:
+        """The same as text, indented by one space a level."""
+        return json_text(self._exported(), 1) + "\n"
+
+    def _exported(self) -> dict[str, Any]:
+        """The export form, parts of which are this template's own."""
+        return {
+            **self.extra,
+            "agent": self.meta.model_dump(),
+            "agent_nodes": [_to_wire(node, wire) for node, wire in zip(self.nodes, self.wires, strict=True)],
+            "connections": [
+                {**edge.wire, "source_agent_node_id": edge.source, "target_agent_node_id": edge.target}
+                for edge in self.connections
+            ],
+        }
 
 
 def _to_wire(node: Tile, wire: WireNode) -> dict[str, Any]:

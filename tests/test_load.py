@@ -466,6 +466,7 @@ def test_no_mutation_of_an_agent_makes_loader_or_planner_raise_anything_else(doc
     with suppress(RequestError):
         template = load_agent(document)
         assert load_agent(template.to_dict()).to_dict() == template.to_dict()
+        assert json.loads(template.to_json()) == template.to_dict()
         plan(template, {"video_ids": ["v"]}).to_json().encode()
 
 

@@ -18,7 +18,6 @@ from engine.inputs.facts import read_facts
 from engine.inputs.library import Library, default_workspace, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, by_node, resolve_inputs
-from engine.jsontext import json_text
 from engine.masking import masked
 from engine.media.item import Item
 from engine.media.target import target_of
@@ -293,7 +292,7 @@ def run(
     with store.hold(run_id):
         kept = {"plan.json": decided.to_json(), **world.kept()}
         if decided.template is not None:
-            kept["agent.json"] = json_text(decided.template.to_dict(), 1) + "\n"
+            kept["agent.json"] = decided.template.to_json()
         kept["quality"] = quality
         if part.told is not None:
             kept["part.json"] = part.to_json()
