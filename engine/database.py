@@ -41,42 +41,47 @@ SCHEMA = 3
 FILE = "tessera.db"
 
 _TABLES = """
-meta: schema INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS meta (schema INTEGER NOT NULL);
 
 -- all runs, in the order in which they were begun; cancel: somebody asked for that
-runs: number {numbered}, run_id {id} UNIQUE, cancel BOOLEAN NOT NULL
+CREATE TABLE IF NOT EXISTS runs (number {numbered}, run_id {id} UNIQUE, cancel BOOLEAN NOT NULL);
 
-events: run_id {id}, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, seq)
+CREATE TABLE IF NOT EXISTS events
+(run_id {id}, seq INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, seq));
 
 -- what a run was begun with and came to: its plan, its agent, its facts, its record
-documents: run_id {id}, name {id}, body TEXT NOT NULL, PRIMARY KEY (run_id, name)
+CREATE TABLE IF NOT EXISTS documents
+(run_id {id}, name {id}, body TEXT NOT NULL, PRIMARY KEY (run_id, name));
 
 -- the items of a run as values: their expressions by place
-items: run_id {id}, node {id}, place INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, node, place)
+CREATE TABLE IF NOT EXISTS items
+(run_id {id}, node {id}, place INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, node, place));
 
 -- the media expressions of a run, a node each: what one is made from stands before it, in it by place
-expressions: run_id {id}, place INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, place)
+CREATE TABLE IF NOT EXISTS expressions
+(run_id {id}, place INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, place));
 
 -- the outputs of runs, as inputs of other runs name them
-renders: render_id {id} PRIMARY KEY, asset {id}, run_id {id}
+CREATE TABLE IF NOT EXISTS renders (render_id {id} PRIMARY KEY, asset {id}, run_id {id});
 
 -- what was rendered, by what it is made of and how
-rendered: key {id} PRIMARY KEY, asset {id}, facts TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS rendered (key {id} PRIMARY KEY, asset {id}, facts TEXT NOT NULL);
 
 -- the work of tiles, by what it stands on: whose items it is
-tiles: key {id} PRIMARY KEY, run_id {id}, node {id}, body TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS tiles (key {id} PRIMARY KEY, run_id {id}, node {id}, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS ix_tiles_run_id ON tiles (run_id);
 
 -- what the work of each tile stood on when it was last done
-lately: agent_id {id}, node {id}, body TEXT NOT NULL, PRIMARY KEY (agent_id, node)
+CREATE TABLE IF NOT EXISTS lately
+(agent_id {id}, node {id}, body TEXT NOT NULL, PRIMARY KEY (agent_id, node));
 
 -- the work that a run is at, so that no other run does the same
-claims: key {id} PRIMARY KEY, run_id {id}
+CREATE TABLE IF NOT EXISTS claims (key {id} PRIMARY KEY, run_id {id});
+CREATE INDEX IF NOT EXISTS ix_claims_run_id ON claims (run_id);
 
 -- avatar profiles, in the order in which they were made
-avatars: number {numbered}, profile_id {id} UNIQUE, body TEXT NOT NULL
+CREATE TABLE IF NOT EXISTS avatars (number {numbered}, profile_id {id} UNIQUE, body TEXT NOT NULL);
 """
-_INDEXED = ("tiles", "claims")
-"""The tables in which a run's rows are looked for, and whose key does not begin with it."""
 
 
 def schema_statements(numbered: str) -> list[str]:
@@ -87,13 +92,8 @@ def schema_statements(numbered: str) -> list[str]:
     numbered
         What the database calls a key that counts up by itself.
     """
-    made = []
-    for line in _TABLES.splitlines():
-        name, between, columns = line.partition(": ")
-        if between and not line.startswith("--"):
-            told = columns.format(id="VARCHAR(64) NOT NULL", numbered=numbered)
-            made.append(f"CREATE TABLE IF NOT EXISTS {name} ({told})")
-    return made + [f"CREATE INDEX IF NOT EXISTS ix_{name}_run_id ON {name} (run_id)" for name in _INDEXED]
+    script = re.sub("(?m)^--.*", "", _TABLES).format(id="VARCHAR(64) NOT NULL", numbered=numbered)
+    return [one.strip() for one in script.split(";") if one.strip()]
 
 
 Conflict = Literal["fail", "skip", "replace"]
