@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import unquote
 
-from engine.errors import WorkspaceError
+from engine.errors import Fault, RequestError, WorkspaceError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
@@ -160,6 +160,9 @@ class Database(Protocol):
     def faults(self) -> list[str]:
         """What is broken in the file itself; nothing of one whose server sees to that."""
 
+    def compact(self) -> None:
+        """Give back the space of what was removed, where nobody else is at it just now."""
+
     def close(self) -> None:
         """Close what is open of it."""
 
@@ -176,32 +179,32 @@ def open_database(workspace: Path) -> Database:
     ------
     WorkspaceError
         It cannot be opened, or a newer version of Tessera has made it.
+    RequestError
+        `TESSERA_DATABASE_URL` names none.
     """
     given = os.environ.get("TESSERA_DATABASE_URL")
     if not given:
-        return _own(workspace / FILE)
+        return _of_file(workspace / FILE, make_folder=True)
     found = _SQLITE.fullmatch(given)
     if found is not None:
-        from engine.sqlite import SqliteDatabase
-
-        return SqliteDatabase(Path(unquote(found["file"])))
+        return _of_file(Path(unquote(found["file"])))
     if _SERVER.match(given):
         return _server(given)
-    raise WorkspaceError(
-        "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-    )
+    what = "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+    raise RequestError([Fault("", "request", what)])
 
 
-_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>[^?]+)")
+_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>(?!:memory:)[^?]+)")
 _SERVER = re.compile(r"postgres(?:ql)?(?=[:+])")
 
 
-def _own(file: Path) -> Database:
+def _of_file(file: Path, *, make_folder: bool = False) -> Database:
     """The file is its owner's alone: plans may hold signed URLs. What SQLite puts beside it follows it."""
     from engine.sqlite import SqliteDatabase
 
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            file.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:

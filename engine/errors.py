@@ -9,7 +9,8 @@
     ├── TileError         a tile could not do its work; blocks its descendants
     │   └── TransientError  … this time; another attempt may do it
     ├── QuestionError     a simulation was asked something that it was given no answer to
-    ├── WorkspaceError    the workspace cannot be read or written, or holds no such thing
+    ├── WorkspaceError    the workspace cannot be read or written
+    │   └── NotFound      … or holds no such thing
     └── Cancelled         the run was cancelled while this piece of it was under way
 """
 
@@ -24,6 +25,7 @@ __all__ = [
     "Document",
     "Fault",
     "MediaError",
+    "NotFound",
     "QuestionError",
     "RenderError",
     "RequestError",
@@ -113,9 +115,13 @@ class QuestionError(TesseraError):
 
 
 class WorkspaceError(TesseraError):
-    """The workspace cannot be read or written, or does not hold what was asked for."""
+    """The workspace cannot be read or written."""
 
     code = "not_found"
+
+
+class NotFound(WorkspaceError):
+    """What was asked for by name is not in the workspace, or could be more than one thing."""
 
 
 class Cancelled(TesseraError):

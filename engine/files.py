@@ -10,9 +10,26 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["part_prefix", "sweep", "synced", "whole_file"]
+from engine.errors import Fault, RequestError
+
+__all__ = ["named", "part_prefix", "sweep", "synced", "whole_file"]
 
 _PART = re.compile(r"\.part-(\d+)-")
+
+
+def named(place: str | Path) -> Path:
+    """A path that a record can name: its text is UTF-8, as not every file's name is.
+
+    Raises
+    ------
+    RequestError
+        It is not.
+    """
+    try:
+        str(place).encode()
+    except UnicodeEncodeError:
+        raise RequestError([Fault("", "request", f"the name {str(place)!r} is not UTF-8")]) from None
+    return Path(place)
 
 
 def part_prefix() -> str:

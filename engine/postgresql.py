@@ -117,6 +117,9 @@ class PostgresDatabase:
     def faults(self) -> list[str]:
         return []
 
+    def compact(self) -> None:
+        """Its server sees to that."""
+
     def close(self) -> None:
         self._engine.dispose()
 

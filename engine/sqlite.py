@@ -4,11 +4,13 @@ write-ahead log that is synced at every commit.
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
 from engine.errors import WorkspaceError
@@ -16,6 +18,17 @@ from engine.errors import WorkspaceError
 __all__ = ["SqliteDatabase"]
 
 _BUSY_S = 30
+_BRIEFLY_S = 1
+_open: WeakSet[SqliteDatabase] = WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Whoever closes a file last puts what its log holds into it: then the file alone is whole, to be copied,
+    or to be read where nothing can be written.
+    """
+    for database in list(_open):
+        database.close()
 
 
 class _Connection:
@@ -66,6 +79,7 @@ class SqliteDatabase:
                 self._prepare()
         except sqlite3.Error as error:
             raise WorkspaceError(f"cannot open the database {self.name}: {error}") from None
+        _open.add(self)
 
     def _prepare(self) -> None:
         with self._transaction("BEGIN IMMEDIATE") as connection:
@@ -96,7 +110,7 @@ class SqliteDatabase:
         """A transaction on a connection that nobody else uses meanwhile. One that writes takes its lock when
         it begins, and waits for it, in place of failing half-way.
         """
-        driver = self._connected()
+        driver = self._free()
         try:
             driver.execute(begin)
             yield _Connection(driver)
@@ -106,11 +120,19 @@ class SqliteDatabase:
             raise
         self._idle.append(driver)
 
-    def _connected(self) -> sqlite3.Connection:
+    def _free(self) -> sqlite3.Connection:
+        """A connection that nobody uses."""
         with suppress(IndexError):
             return self._idle.pop()
+        return self._connected(_BUSY_S)
+
+    def _connected(self, patience_s: float) -> sqlite3.Connection:
         driver = sqlite3.connect(
-            self._file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=64
+            self._file,
+            timeout=patience_s,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
         )
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):
@@ -125,9 +147,15 @@ class SqliteDatabase:
             told = [str(line) for (line,) in connection.rows("PRAGMA integrity_check")]
         return [line for line in told if line != "ok"]
 
+    def compact(self) -> None:
+        with suppress(sqlite3.Error), closing(self._connected(_BRIEFLY_S)) as driver:
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        with suppress(IndexError, sqlite3.Error):
+            while True:
+                self._idle.pop().close()
 
 
 def _schema(connection: _Connection) -> int | None:
@@ -138,4 +166,6 @@ def _schema(connection: _Connection) -> int | None:
         if "no such table" not in str(error):
             raise
         return None
-    return int(found[0][0]) if found else None
+    if found and not isinstance(found[0][0], int):
+        raise sqlite3.DatabaseError(f"its schema is {found[0][0]!r}")
+    return found[0][0] if found else None

@@ -19,18 +19,29 @@ __all__ = [
     "shown",
     "slug",
     "span_of",
+    "whole",
 ]
 
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 """Control characters but tab and newline, and those that turn the direction of writing."""
 _UNWRITABLE = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What no XML document may hold; half characters, which UTF-8 cannot, among it."""
+_HALF = re.compile("[\ud800-\udfff]")
 _SHORTEST = 8
 
 
 def clean(text: str) -> str:
     """Text for a terminal: without the control characters that a file's name or a message may hold."""
     return re.sub(_CONTROL, "�", text)
+
+
+def whole(text: str) -> str:
+    """Text without half characters, which UTF-8 cannot hold; a file's name may bring them.
+
+    >>> whole("a\\udcff")
+    'a�'
+    """
+    return _HALF.sub("�", text)
 
 
 def one_line(text: str) -> str:

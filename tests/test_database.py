@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.database import SCHEMA, Connection, Database, among, database_exists, open_database
-from engine.errors import WorkspaceError
+from engine.errors import RequestError, WorkspaceError
 from tests.postgres import postgres, why_no_postgres
 
 COLUMNS = ("run_id", "name", "body")
@@ -153,13 +155,21 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://root@localhost/db", "sqlite://", "sqlite:///", "sqlite:///a.db?mode=ro", "tessera.db"]
+    "url",
+    [
+        "mysql://root@localhost/db",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///a.db?mode=ro",
+        "tessera.db",
+    ],
 )
 def test_a_url_of_another_database_is_refused_in_words(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_DATABASE_URL", url)
-    with pytest.raises(WorkspaceError, match="must be sqlite:///FILE or postgresql://"):
+    with pytest.raises(RequestError, match="must be sqlite:///FILE or postgresql://"):
         open_database(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -188,3 +198,47 @@ def test_the_file_of_a_workspace_is_its_owners_alone(tmp_path: Path) -> None:
     open_database(tmp_path).close()
     assert database_exists(tmp_path)
     assert (tmp_path / "tessera.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_a_url_names_is_its_owners_alone_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_DATABASE_URL", f"sqlite:///{tmp_path}/a%20b.db")
+    open_database(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a b.db"]
+    assert (tmp_path / "a b.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_when_all_that_used_it_have_ended_the_file_alone_holds_everything(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from engine.database import open_database\n"
+        "with open_database(Path(sys.argv[1])).write() as it:\n"
+        "    it.insert('documents', ('run_id', 'name', 'body'), [('a', 'x', '1')])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["tessera.db"]
+    assert bodies(open_database(tmp_path)) == [("a", "x", "1")]
+
+
+def test_space_of_what_was_removed_is_given_back(tmp_path: Path) -> None:
+    database = open_database(tmp_path)
+    with database.write() as connection:
+        connection.insert("documents", COLUMNS, [(f"{n}", "x", "y" * 10_000) for n in range(300)])
+    with database.write() as connection:
+        connection.execute("DELETE FROM documents")
+    database.compact()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 300_000
+    with database.read() as other:  # somebody is at it: it stays as it is, and nobody waits long
+        other.rows("SELECT count(*) FROM documents")
+        database.compact()
+    database.close()
+
+
+@pytest.mark.parametrize("said", ["'abc'", "NULL"])
+def test_a_schema_that_is_no_number_is_said_to_be_none(said: str, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "tessera.db") as driver:
+        driver.execute("CREATE TABLE meta (schema)")
+        driver.execute(f"INSERT INTO meta VALUES ({said})")
+    driver.close()
+    with pytest.raises(WorkspaceError, match="its schema is"):
+        open_database(tmp_path)

@@ -156,6 +156,7 @@ def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path:
     media = an_output(home)
     done = prune(home, 0, keep_runs=1)
     assert done.runs == [oldest]
+    assert done.after == check(home).size < done.before
     assert len(done.assets) == 2
     assert not media.exists()
     found = check(home)

@@ -85,7 +85,8 @@ def show(
 ) -> int:
     """Show a profile."""
     from engine.cli.given import home_of, library_of
-    from engine.cli.output import OK, NotFound, put_json
+    from engine.cli.output import OK, put_json
+    from engine.errors import NotFound
     from engine.inputs.avatars import find_profile
 
     found = find_profile(home_of(workspace), profile_id)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cli.given import document
 from engine.cli.options import Unknown
-from engine.cli.output import FAILED, OK, NotFound, clean, put_json, refuse
+from engine.cli.output import FAILED, OK, clean, put_json, refuse
 from engine.cli.workspace import record_of
-from engine.errors import WorkspaceError
+from engine.errors import NotFound, WorkspaceError
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -213,9 +213,9 @@ def _with_advice(fault: Fault, given: Given) -> Fault:
 
 def home_of(workspace: Path | None) -> Path:
     """The folder of the workspace."""
-    from engine.inputs.library import default_workspace
+    from engine.inputs.library import workspace_of
 
-    return workspace if workspace is not None else default_workspace()
+    return workspace_of(workspace)
 
 
 def library_of(workspace: Path | None, *, writable: bool) -> Library:

@@ -12,6 +12,7 @@ from engine.errors import (
     Cancelled,
     Fault,
     MediaError,
+    NotFound,
     QuestionError,
     RenderError,
     RequestError,
@@ -25,7 +26,6 @@ __all__ = [
     "INTERRUPTED",
     "OK",
     "REFUSED",
-    "NotFound",
     "clean",
     "failed",
     "flush",
@@ -38,10 +38,6 @@ __all__ = [
 ]
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
-
-
-class NotFound(WorkspaceError):
-    """The command line names a thing that the workspace does not hold: that is a wrong request."""
 
 
 def prepare_streams() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.given import home_of, library_of
-from engine.cli.output import OK, NotFound, put, put_json, refuse, warn
+from engine.cli.output import OK, put, put_json, refuse, warn
 from engine.errors import WorkspaceError
 from engine.masking import masked_url
 
@@ -101,10 +101,7 @@ def record_of(wanted: str, workspace: Path | None) -> dict[str, Any]:
 def found_run(wanted: str, workspace: Path | None) -> tuple[RunStore, str]:
     """The workspace's runs, and the id of the one that is meant; raises as `record_of`."""
     store = _store(workspace)
-    try:
-        return store, store.find(wanted)
-    except WorkspaceError as error:
-        raise NotFound(str(error)) from None
+    return store, store.find(wanted)
 
 
 def cancel(wanted: str, workspace: Path | None, *, as_json: bool) -> int:

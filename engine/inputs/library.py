@@ -18,15 +18,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
-from engine.files import part_prefix, sweep, synced, whole_file
+from engine.files import named, part_prefix, sweep, synced, whole_file
 from engine.inputs.artefacts import Artefacts, shared_store
 from engine.inputs.lut import check_cube, is_cube
 from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
 from engine.media.probe import probe
 from engine.node import is_id
+from engine.text import whole
 
-__all__ = ["Asset", "Library", "asset_id", "default_workspace", "write_atomically"]
+__all__ = ["Asset", "Library", "asset_id", "workspace_of", "write_atomically"]
 
 _CONTENT = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
 _CHUNK = 1 << 20
@@ -39,9 +40,15 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
 """Bytes and seconds that an asset of a kind may have (contract, section 6; that of colour tables is ours)."""
 
 
-def default_workspace() -> Path:
-    """`TESSERA_WORKSPACE`, else `.tessera` in the current directory."""
-    return Path(os.environ.get("TESSERA_WORKSPACE") or ".tessera")
+def workspace_of(given: str | Path | None) -> Path:
+    """The folder that is given, else `TESSERA_WORKSPACE`, else `.tessera` in the current directory.
+
+    Raises
+    ------
+    RequestError
+        Its name is not UTF-8.
+    """
+    return named(given if given is not None else os.environ.get("TESSERA_WORKSPACE") or ".tessera")
 
 
 def asset_id(sha256: str) -> str:
@@ -364,7 +371,7 @@ class Library:
 
 def _asset(media: Path, digest: str, origin: Path) -> Asset:
     """Probe a file and check it against the limits of its kind; messages name `origin`."""
-    return _limited(media, digest, origin.name, _probed(media, str(origin)), str(origin))
+    return _limited(media, digest, whole(origin.name), _probed(media, str(origin)), str(origin))
 
 
 def _probed(media: Path, shown: str) -> MediaInfo:

@@ -221,6 +221,8 @@ class TileContext:
         return self._answers.name(asset_id)
 
     def log(self, message: str) -> None:
+        if not isinstance(message, str):
+            raise TypeError(f"a log takes text, not {type(message).__name__}")
         self._log(message)
 
     def progress(self, fraction: float) -> None:

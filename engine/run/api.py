@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, QuestionError, RequestError, WorkspaceError
+from engine.files import named
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import read_facts
-from engine.inputs.library import Library, default_workspace, write_atomically
+from engine.inputs.library import Library, workspace_of, write_atomically
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, by_node, resolve_inputs
 from engine.masking import masked
@@ -118,7 +119,7 @@ def simulate(
         A tile asks about the content of media, and nothing was given that tells: no facts, no analysis, no
         file.
     """
-    home = Path(workspace) if workspace is not None else default_workspace()
+    home = workspace_of(workspace)
     library = Library(home if home.is_dir() else None)
     known = read_facts(facts)
     decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
@@ -253,7 +254,7 @@ def run(
     """
     from engine.run.world import check_target, world_of
 
-    home = Path(workspace) if workspace is not None else default_workspace()
+    home = workspace_of(workspace)
     library, store, inputs = Library(home), RunStore(home), tuple(inputs)
     world = world_of(replay, library, store, fetch_rules, on_event, cancelled)
     quality = quality or world.quality
@@ -374,10 +375,12 @@ def writable(out: str | Path | None) -> Path | None:
     ------
     WorkspaceError
         It cannot be made or written.
+    RequestError
+        Its name is not UTF-8.
     """
     if out is None:
         return None
-    path = Path(out)
+    path = named(out)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

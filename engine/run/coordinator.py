@@ -37,6 +37,7 @@ from engine.run.stubs import StubbedTile
 from engine.run.tilecache import Hit, TileCache
 from engine.run.underway import Earlier, Renders, Task, UnderWay, node_of
 from engine.run.working import Crew, Delivered, Job, Key, Message, RenderJob, TileJob
+from engine.text import whole
 
 __all__ = ["Coordinator"]
 
@@ -344,8 +345,8 @@ class Coordinator:
 
     def _on_log(self, job: Job, message: str) -> None:
         if self.cache is not None:
-            self.cache.note_log(node_of(job), message)
-        self.emit(NodeLog(at=self.now(), node=node_of(job), message=message))
+            self.cache.note_log(node_of(job), whole(message))
+        self.emit(NodeLog(at=self.now(), node=node_of(job), message=whole(message)))
 
     def _on_answered(self, job: TileJob, question: str, about: str, origin: str) -> None:
         if self.cache is not None:
@@ -378,7 +379,7 @@ class Coordinator:
     def _on_failed(self, job: TileJob, message: str) -> None:
         if job.key not in self.started:  # its worker was lost before it said anything
             self._on_started(job)
-        self._end(job.key, NodeStatus.FAILED, message, (message,))
+        self._end(job.key, NodeStatus.FAILED, whole(message), (whole(message),))
 
     def _on_question(self, job: TileJob, error: QuestionError) -> None:
         self.unanswered.append((job.key, error))
@@ -415,7 +416,7 @@ class Coordinator:
         self._output_ended(job)
 
     def _on_output_failed(self, job: RenderJob, message: str) -> None:
-        node, item = node_of(job), job.item
+        node, item, message = node_of(job), job.item, whole(message)
         begun = self.started.get(job.key)
         self.emit(
             OutputFailed(

@@ -114,6 +114,9 @@ class Pool:
                     self._changed.wait()
             try:
                 task.work()
+            except BaseException as error:  # the thread is there for all runs: it goes on
+                told = (type(error), error, error.__traceback__, threading.current_thread())
+                threading.excepthook(threading.ExceptHookArgs(told))
             finally:
                 with self._changed:
                     given_up = task.state == "over"

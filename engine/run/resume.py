@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
-from engine.inputs.library import Library, default_workspace
+from engine.inputs.library import Library, workspace_of
 from engine.inputs.resolve import resolve_inputs
 from engine.run.api import check_executable, check_items, writable
 from engine.run.events import Event, RunResumed
@@ -61,7 +61,7 @@ def resume(
     RequestError
         The run is completed, or its inputs or stubs are no longer there.
     """
-    home = Path(workspace) if workspace is not None else default_workspace()
+    home = workspace_of(workspace)
     library, store = Library(home), RunStore(home)
     run_id = store.find(run_id)
     with store.hold(run_id):

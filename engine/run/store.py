@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import WorkspaceError
+from engine.errors import NotFound, WorkspaceError
 from engine.node import is_id
 from engine.run.events import Event, ItemMade, Progress, read_event, write_event
 from engine.run.locks import Locks
 from engine.run.record import RunRecord, fold
 from engine.run.shelf import Shelf, read_items
 from engine.run.status import RunStatus
+from engine.text import shown
 
 if TYPE_CHECKING:
     from engine.database import Connection, Database
@@ -215,7 +216,11 @@ class RunStore:
         """The asset that was rendered under a key, and what was said of it then; None where there is none."""
         with self.database.read() as connection:
             found = connection.rows("SELECT asset, facts FROM rendered WHERE key = :key", key=key)
-        return (found[0][0], json.loads(found[0][1])) if found else None
+        if not found:
+            return None
+        with suppress(ValueError):
+            return found[0][0], _object(found[0][1])
+        return None
 
     def keep_render(self, key: str, asset: str, facts: Mapping[str, Any]) -> None:
         """Keep what was rendered under a key."""
@@ -235,8 +240,10 @@ class RunStore:
 
         Raises
         ------
-        WorkspaceError
+        NotFound
             There is none, or more than one.
+        WorkspaceError
+            The workspace cannot be read.
         """
         ids = self.ids()
         if wanted == "latest" and ids:
@@ -245,8 +252,8 @@ class RunStore:
         if len(matches) == 1:
             return matches[0]
         if not matches:
-            raise WorkspaceError(f"no run {wanted!r} in {self.workspace}; `tessera runs` lists them")
-        raise WorkspaceError(f"{wanted!r} could mean {len(matches)} runs: {', '.join(matches[:5])}")
+            raise NotFound(f"no run {wanted!r} in {self.workspace}; `tessera runs` lists them")
+        raise NotFound(f"{wanted!r} could mean {len(matches)} runs: {', '.join(matches[:5])}")
 
     def record(self, run_id: str) -> dict[str, Any]:
         """The record of a run; one that was cut short is folded from its events.
@@ -259,7 +266,7 @@ class RunStore:
         kept = self.document(run_id, "record.json")
         try:
             if kept is not None:
-                return json.loads(kept)  # type: ignore[no-any-return]
+                return _object(kept)
             return self._unfinished(fold(self.events(run_id)))
         except ValueError as error:
             raise WorkspaceError(f"run {run_id} cannot be read: {error}") from None
@@ -283,6 +290,14 @@ class RunStore:
         wanted = "SELECT body FROM events WHERE run_id = :run_id ORDER BY seq"
         with self.database.read() as connection:
             return [body for (body,) in connection.rows(wanted, run_id=run_id)]
+
+
+def _object(text: str) -> dict[str, Any]:
+    """A JSON object from its text; raises `ValueError` where it is none."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{shown(found)} is no object")
+    return found
 
 
 def _first(rows: list[tuple[Any, ...]]) -> str | None:

@@ -262,6 +262,9 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
         done.after -= _size(store.folder(run_id))
         if not dry:
             _drop_run(store, run_id)
+    if dropped and not dry:
+        store.database.compact()
+        done.after = _size(workspace)
     for asset in _spare(workspace / "assets", needed):
         if done.after <= keep_bytes:
             break
@@ -270,6 +273,8 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
         done.after -= sum(map(_size, folders))
         if not dry:
             _drop_asset(store, asset, folders)
+    if not dry:
+        done.after = _size(workspace)
     return done
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -279,7 +280,10 @@ class TileCache:
         """What the tiles of this agent stood on when they last worked, and what they made then."""
         mine = "SELECT node, body FROM lately WHERE agent_id = :agent_id"
         with self._store.database.read() as connection:
-            seen = {node: read_traits(body) for node, body in connection.rows(mine, agent_id=self._agent)}
+            seen = {}
+            for node, body in connection.rows(mine, agent_id=self._agent):
+                with suppress(ValueError, TypeError):  # what cannot be read is as if it were not there
+                    seen[node] = read_traits(body)
             before = {node: traits for node, traits in seen.items() if node in self._tiles}
             rows = self._find([traits.key for traits in before.values()], connection)
         return before, rows
@@ -288,10 +292,11 @@ class TileCache:
         found = {}
         columns = "key, run_id, node, body"
         for key, run_id, maker, text in self._rows_of(f"SELECT {columns} FROM tiles", keys, connection):
-            body = json.loads(text)
-            refs = tuple((node, index) for node, index in body["refs"])
-            answers = tuple((question, about, by) for question, about, by in body["answers"])
-            found[key] = Kept(run_id, maker, body["count"], refs, answers, tuple(body["logs"]))
+            with suppress(ValueError, TypeError, KeyError):
+                body = json.loads(text)
+                refs = tuple((node, index) for node, index in body["refs"])
+                answers = tuple((question, about, by) for question, about, by in body["answers"])
+                found[key] = Kept(run_id, maker, body["count"], refs, answers, tuple(body["logs"]))
         return found
 
     def _claims(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, str]:

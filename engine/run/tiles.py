@@ -10,6 +10,7 @@ from engine.media.item import Item, kind_of
 from engine.node import Made
 from engine.run.answers import TileContext
 from engine.run.stubs import Attempt, StubbedTile
+from engine.text import whole
 
 __all__ = ["run_tile"]
 
@@ -50,11 +51,17 @@ def run_tile(
             index,
             made.value,
             tuple(parent.ref for parent in made.parents),
-            made.why,
+            _why(made),
             _fidelity(made),
         )
         for index, made in enumerate(work)
     )
+
+
+def _why(made: Made) -> str:
+    if not isinstance(made.why, str):
+        raise TileError(f"why an item was made is told in words, not by {type(made.why).__name__}")
+    return whole(made.why)
 
 
 _FIDELITIES = ("real", "placeholder", "described", "stubbed")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -197,7 +198,8 @@ class Worker:
             put(("question", key, error))
         except TesseraError as error:
             put(("failed", key, str(error)))
-        except (Exception, SystemExit) as error:  # a tile's own fault must not end the run
+        except BaseException as error:  # a tile's own fault must not end the run
+            _let_through(error)
             put(("log", key, traceback.format_exc()))
             put(("failed", key, f"{type(error).__name__}: {error}"))
         else:
@@ -280,7 +282,8 @@ class Worker:
             put(("output_cancelled", key))
         except TesseraError as error:
             put(("output_failed", key, str(error)))
-        except (Exception, SystemExit) as error:  # as above
+        except BaseException as error:  # as above
+            _let_through(error)
             put(("log", key, traceback.format_exc()))
             put(("output_failed", key, f"{type(error).__name__}: {error}"))
         else:
@@ -299,6 +302,15 @@ class Worker:
                 raise
             said = "ffmpeg was killed" if kills else str(error)
             raise RenderError(f"{said}, by {drill.by}") from None
+
+
+def _let_through(error: BaseException) -> None:
+    """What is no tile's to answer goes to the caller, where the tile works in the main thread: Ctrl-C, or
+    what a test raises to end itself. From a worker's thread nobody would hear of it.
+    """
+    ours = isinstance(error, Exception | SystemExit)
+    if not ours and threading.current_thread() is threading.main_thread():
+        raise error
 
 
 def _go_on(stopped: Stopped) -> None:
