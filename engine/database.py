@@ -149,6 +149,8 @@ class Database(Protocol):
 
         Raises
         ------
+        TakenError
+            A row's key is there already, which may be neither left out nor replaced; nothing is written.
         WorkspaceError
             It cannot be written; nothing of it is.
         """

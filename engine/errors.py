@@ -10,7 +10,8 @@
     │   └── TransientError  … this time; another attempt may do it
     ├── QuestionError     a simulation was asked something that it was given no answer to
     ├── WorkspaceError    the workspace cannot be read or written
-    │   └── NotFound      … or holds no such thing
+    │   ├── NotFound      … or holds no such thing
+    │   └── TakenError    another has written what was to be written new
     └── Cancelled         the run was cancelled while this piece of it was under way
 """
 
@@ -29,6 +30,7 @@ __all__ = [
     "QuestionError",
     "RenderError",
     "RequestError",
+    "TakenError",
     "TesseraError",
     "TileError",
     "TransientError",
@@ -118,6 +120,10 @@ class WorkspaceError(TesseraError):
     """The workspace cannot be read or written."""
 
     code = "not_found"
+
+
+class TakenError(WorkspaceError):
+    """What was to be written new stands there already, written by another."""
 
 
 class NotFound(WorkspaceError):

@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
-from engine.errors import WorkspaceError
+from engine.errors import TakenError, WorkspaceError
 
 __all__ = ["PostgresDatabase"]
 
@@ -101,6 +101,8 @@ class PostgresDatabase:
         try:
             with self._engine.begin() as driver:
                 yield _Connection(driver)
+        except IntegrityError as error:
+            raise TakenError(f"cannot write {self.name}: {_reason(error)}") from None
         except SQLAlchemyError as error:
             raise WorkspaceError(f"cannot write {self.name}: {_reason(error)}") from None
 

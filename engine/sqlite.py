@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakSet
 
 from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
-from engine.errors import WorkspaceError
+from engine.errors import TakenError, WorkspaceError
 
 __all__ = ["SqliteDatabase"]
 
@@ -102,6 +102,8 @@ class SqliteDatabase:
         try:
             with self._transaction("BEGIN IMMEDIATE") as connection:
                 yield connection
+        except sqlite3.IntegrityError as error:
+            raise TakenError(f"cannot write {self.name}: {error}") from None
         except sqlite3.Error as error:
             raise WorkspaceError(f"cannot write {self.name}: {error}") from None
 

@@ -9,21 +9,46 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
-from engine import run
+from engine import Catalogue, NodeType, run
+from engine.context import Context
+from engine.errors import TakenError
+from engine.media.item import Item, Made
+from engine.node import ours_id
+from engine.run.events import EPOCH, Event, NodeChanged, NodeLog
+from engine.run.status import NodeStatus
 from engine.run.store import RunStore
 from engine.run.storekeeping import check
 from tests.media import FIXTURES, MEDIA
-from tests.planning import chain
+from tests.planning import chain, uid
 from tests.postgres import postgres, why_no_postgres
 
 pytestmark = pytest.mark.skipif(why_no_postgres() is not None, reason=why_no_postgres() or "")
 
 AGENT = chain("Video Input", "Mirror", "Destination")
+
+
+class Pause(NodeType):
+    """Takes a while, and looks about meanwhile."""
+
+    name = "Pause"
+    type_id = ours_id(name)
+    category = "edit"
+    source = "ours"
+    cacheable = False
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        for step in range(30):
+            ctx.progress(step / 30)
+            time.sleep(0.1)
+        return [Made(item.value, (item,)) for item in inputs]
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +146,64 @@ def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert RunStore(shared / "one").record(run_id)["status"] == "completed"
     assert check(shared / "other").problems == []
+
+
+def cut_off(server: str) -> None:
+    """End every session that the server has, as when it starts anew or a network breaks."""
+    import psycopg
+
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND usename = 'tessera'"
+        )
+
+
+def test_a_run_whose_connections_broke_is_alive_for_all_and_ends_as_it_would(
+    shared: Path, server: tuple[str, str]
+) -> None:
+    seen: list[bool] = []
+    there = RunStore(shared / "other")
+
+    def disturb(run_id: str) -> None:
+        cut_off(server[0])
+        time.sleep(1.5)
+        seen.append(there.is_held(run_id))
+
+    def begun(event: Event) -> None:
+        if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), NodeStatus.RUNNING):
+            Thread(target=disturb, args=(there.ids()[0],), daemon=True).start()
+
+    document = chain("Video Input", ("Pause", {}), "Destination")
+    record = run(
+        document,
+        inputs=[str(MEDIA / "silent.mp4")],
+        workspace=shared / "one",
+        on_event=begun,
+        catalogue=Catalogue([*Catalogue.installed(), Pause]),
+    )
+    assert seen == [True]
+    assert record.status == "completed"
+
+
+def test_a_run_that_another_has_taken_over_is_left_to_it(shared: Path, server: tuple[str, str]) -> None:
+    here, there = RunStore(shared / "one"), RunStore(shared / "other")
+    run_id = str(uuid.uuid4())
+    with here.hold(run_id):
+        log = here.begin(run_id)
+        log.append(NodeLog(at=EPOCH, node="a", message="begun"))
+        log.commit()
+        cut_off(server[0])
+        with there.hold(run_id):
+            assert not here.still_holds(run_id)
+            other, _items = there.reopen(run_id)
+            other.append(NodeLog(at=EPOCH, node="a", message="gone on with"))
+            other.commit()
+            log.append(NodeLog(at=EPOCH, node="a", message="too late"))
+            with pytest.raises(TakenError, match=f"another process has gone on with run {run_id}"):
+                log.commit()
+        assert here.still_holds(run_id)
+    assert [one.message for one in here.events(run_id)] == ["begun", "gone on with"]  # type: ignore[attr-defined]
+    with there.database.write() as connection:
+        for table in ("runs", "events"):
+            connection.execute(f"DELETE FROM {table} WHERE run_id = :run_id", run_id=run_id)

@@ -192,7 +192,7 @@ class Execution:
         return {node: limit for node, limit in limits.items() if limit is not None}
 
     def _stop(self, run_id: str) -> Callable[[], bool]:
-        """Whether the caller, or somebody elsewhere, has asked the run to end."""
+        """Whether the caller, or somebody elsewhere, has asked the run to end, or has taken it over."""
 
         def stop() -> bool:
             if self.asked:
@@ -204,7 +204,7 @@ class Execution:
                 return True
             if time.monotonic() - self._looked > _LOOK_S:
                 self._looked = time.monotonic()
-                self.asked = self.store.is_asked_to_cancel(run_id)
+                self.asked = self.store.is_asked_to_cancel(run_id) or not self.store.still_holds(run_id)
             return self.asked
 
         return stop

@@ -10,12 +10,14 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import WorkspaceError
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from sqlalchemy.engine import Connection, Engine
 
     from engine.database import Database
@@ -28,7 +30,10 @@ _TRY_S = 0.05
 class Held(Protocol):
     """A name that is held until it is released."""
 
-    def release(self) -> object: ...
+    def release(self) -> None: ...
+
+    def renew(self) -> bool:
+        """Hold it on: again, where it was lost. False where another holds it by now."""
 
 
 class Locks:
@@ -85,17 +90,50 @@ class Locks:
             return None
         except OSError as error:
             raise WorkspaceError(f"cannot write {lock.lock_file}: {error.strerror or error}") from None
-        return lock
+        return _File(lock)
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A locked file: the system alone takes it away, from a process that ends."""
+
+    lock: FileLock
+
+    def release(self) -> None:
+        self.lock.release()
+
+    def renew(self) -> bool:
+        return True
+
+
+@dataclass(slots=True)
 class _Session:
-    """A session of a database that holds one name, and nothing besides."""
+    """A session of a database that holds one name, and nothing besides. A server that starts anew, or a
+    network that breaks, ends it.
+    """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    engine: Engine
+    name: str
+    connection: Connection
 
     def release(self) -> None:
         self.connection.close()
+
+    def renew(self) -> bool:
+        from sqlalchemy import text
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            self.connection.scalar(text("SELECT 1"))
+        except SQLAlchemyError:
+            if not self.connection.closed:
+                self.connection.invalidate()
+                self.connection.close()
+            again = _of_session(self.engine, self.name, 0)
+            if again is None:
+                return False
+            self.connection = again.connection
+        return True
 
 
 def _number(name: str) -> int:
@@ -104,7 +142,7 @@ def _number(name: str) -> int:
     return int.from_bytes(digest, "big", signed=True)
 
 
-def _of_session(engine: Engine, name: str, timeout_s: float) -> Held | None:
+def _of_session(engine: Engine, name: str, timeout_s: float) -> _Session | None:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -123,7 +161,7 @@ def _of_session(engine: Engine, name: str, timeout_s: float) -> Held | None:
             raise
     except SQLAlchemyError as error:
         raise WorkspaceError(f"cannot lock {name} in the database: {error}") from None
-    return _Session(connection)
+    return _Session(engine, name, connection)
 
 
 def _is_in_session(database: Database, name: str) -> bool:

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import NotFound, WorkspaceError
+from engine.errors import NotFound, TakenError, WorkspaceError
 from engine.node import is_id
 from engine.run.events import Event, ItemMade, Progress, read_event, write_event
-from engine.run.locks import Locks
+from engine.run.locks import Held, Locks
 from engine.run.record import RunRecord, fold
 from engine.run.shelf import Shelf, read_items
 from engine.run.status import RunStatus
@@ -65,32 +65,43 @@ class EventLog:
 
         Raises
         ------
+        TakenError
+            Another process has gone on with this run meanwhile.
         WorkspaceError
             It cannot be written.
         """
         more = self._beside[1] if self._beside is not None and self._beside[0]() else None
         if not self._told and more is None:
             return
-        run_id = self._run_id
-        beside = [(run_id, name, body) for name, body in self._documents.items()]
-        told = [(run_id, seq, body) for seq, body in enumerate(self._told, self._seq)]
-        with self._database.write() as connection:
-            if not self._seq:
-                connection.insert("runs", ("run_id", "cancel"), [(run_id, False)])
-            for table, columns, rows in (
-                ("documents", ("run_id", "name", "body"), beside),
-                ("events", ("run_id", "seq", "body"), told),
-                ("expressions", ("run_id", "place", "body"), self._nodes),
-                ("items", ("run_id", "node", "place", "body"), self._made),
-            ):
-                if rows:
-                    connection.insert(table, columns, rows)
-            if more is not None:
-                more(connection)
-        self._seq += len(told)
+        try:
+            with self._database.write() as connection:
+                self._write(connection)
+                if more is not None:
+                    more(connection)
+        except TakenError:
+            what = (
+                f"another process has gone on with run {self._run_id}, as its lock was lost: this one stops"
+            )
+            raise TakenError(what) from None
+        self._seq += len(self._told)
         self._documents = {}
         for written in (self._told, self._nodes, self._made):
             written.clear()
+
+    def _write(self, connection: Connection) -> None:
+        run_id = self._run_id
+        if not self._seq:
+            connection.insert("runs", ("run_id", "cancel"), [(run_id, False)])
+        beside = [(run_id, name, body) for name, body in self._documents.items()]
+        told = [(run_id, seq, body) for seq, body in enumerate(self._told, self._seq)]
+        for table, columns, rows in (
+            ("documents", ("run_id", "name", "body"), beside),
+            ("events", ("run_id", "seq", "body"), told),
+            ("expressions", ("run_id", "place", "body"), self._nodes),
+            ("items", ("run_id", "node", "place", "body"), self._made),
+        ):
+            if rows:
+                connection.insert(table, columns, rows)
 
 
 class RunStore:
@@ -98,6 +109,7 @@ class RunStore:
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
+        self._held: dict[str, Held] = {}
 
     @cached_property
     def database(self) -> Database:
@@ -167,10 +179,19 @@ class RunStore:
         held = self.locks.acquire(run_id)
         if held is None:
             raise WorkspaceError(f"run {run_id} is being run by another process")
+        self._held[run_id] = held
         try:
             yield
         finally:
+            del self._held[run_id]
             held.release()
+
+    def still_holds(self, run_id: str) -> bool:
+        """Whether a run that was held is so still, or again: a connection may break, and another process may
+        have gone on with the run before there was a new one.
+        """
+        held = self._held.get(run_id)
+        return held is None or held.renew()
 
     def is_held(self, run_id: str) -> bool:
         """Whether a process works on a run."""
