@@ -5,6 +5,7 @@ write-ahead log that is synced at every commit.
 from __future__ import annotations
 
 import atexit
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -29,6 +30,17 @@ def _close_all() -> None:
     """
     for database in list(_open):
         database.close()
+
+
+def _leave_to_parent() -> None:
+    """A connection must not be used, nor closed, in a forked process (SQLite, "How To Corrupt", 2.6)."""
+    for database in list(_open):
+        _inherited.append(database._idle)
+        database._idle = []
+
+
+_inherited: list[list[sqlite3.Connection]] = []
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 class _Connection:
@@ -158,6 +170,9 @@ class SqliteDatabase:
         with suppress(IndexError, sqlite3.Error):
             while True:
                 self._idle.pop().close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _schema(connection: _Connection) -> int | None:

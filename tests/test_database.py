@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -242,3 +243,27 @@ def test_a_schema_that_is_no_number_is_said_to_be_none(said: str, tmp_path: Path
     driver.close()
     with pytest.raises(WorkspaceError, match="its schema is"):
         open_database(tmp_path)
+
+
+def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from engine.database import open_database\n"
+        "it = open_database(Path(sys.argv[1]))\n"
+        "child = os.fork()\n"
+        "with it.write() as connection:\n"
+        "    row = ('child' if child == 0 else 'parent', 'x', '1')\n"
+        "    connection.insert('documents', ('run_id', 'name', 'body'), [row])\n"
+        "if child: sys.exit(os.waitpid(child, 0)[1])"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert bodies(open_database(tmp_path)) == [("child", "x", "1"), ("parent", "x", "1")]
+    assert open_database(tmp_path).faults() == []
+
+
+def test_a_database_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:
+    for _ in range(300):
+        bodies(open_database(tmp_path))
+    opened = subprocess.run(
+        ["ls", "-l", f"/proc/{os.getpid()}/fd"], capture_output=True, text=True, check=True
+    )
+    assert str(tmp_path) not in opened.stdout
