@@ -30,9 +30,8 @@ __all__ = [
     "check_schema",
     "database_exists",
     "insertion",
+    "make_tables",
     "open_database",
-    "schema_statements",
-    "stamp",
 ]
 
 SCHEMA = 3
@@ -82,18 +81,6 @@ CREATE INDEX IF NOT EXISTS ix_claims_run_id ON claims (run_id);
 -- avatar profiles, in the order in which they were made
 CREATE TABLE IF NOT EXISTS avatars (number {numbered}, profile_id {id} UNIQUE, body TEXT NOT NULL);
 """
-
-
-def schema_statements(numbered: str) -> list[str]:
-    """What makes the tables that are not there.
-
-    Parameters
-    ----------
-    numbered
-        What the database calls a key that counts up by itself.
-    """
-    script = re.sub("(?m)^--.*", "", _TABLES).format(id="VARCHAR(64) NOT NULL", numbered=numbered)
-    return [one.strip() for one in script.split(";") if one.strip()]
 
 
 Conflict = Literal["fail", "skip", "replace"]
@@ -268,6 +255,27 @@ def check_schema(found: int | None, name: str) -> bool:
     return found != SCHEMA
 
 
-def stamp(found: int | None) -> str:
-    """What says the version of tables that were just made, where another or none is said."""
-    return "INSERT INTO meta (schema) VALUES (:now)" if found is None else "UPDATE meta SET schema = :now"
+def make_tables(connection: Connection, numbered: str, name: str) -> None:
+    """Make the tables that are not there, and say their version: all that came since version 1 are tables.
+
+    Parameters
+    ----------
+    numbered
+        What the database calls a key that counts up by itself.
+    name
+        The database's, for messages.
+
+    Raises
+    ------
+    WorkspaceError
+        A newer version has made it.
+    """
+    script = re.sub("(?m)^--.*", "", _TABLES).format(id="VARCHAR(64) NOT NULL", numbered=numbered)
+    for statement in script.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    rows = connection.rows("SELECT schema FROM meta")
+    found = rows[0][0] if rows else None
+    if check_schema(found, name):
+        say = "INSERT INTO meta (schema) VALUES (:now)" if found is None else "UPDATE meta SET schema = :now"
+        connection.execute(say, now=SCHEMA)

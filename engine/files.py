@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import Fault, RequestError
+from engine.text import has_half
 
 __all__ = ["named", "part_prefix", "sweep", "synced", "whole_file"]
 
@@ -25,10 +26,8 @@ def named(place: str | Path) -> Path:
     RequestError
         It is not.
     """
-    try:
-        str(place).encode()
-    except UnicodeEncodeError:
-        raise RequestError([Fault("", "request", f"the name {str(place)!r} is not UTF-8")]) from None
+    if has_half(str(place)):
+        raise RequestError([Fault("", "request", f"the name {str(place)!r} is not UTF-8")])
     return Path(place)
 
 

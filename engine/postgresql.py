@@ -13,7 +13,7 @@ import sqlalchemy as sql
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
+from engine.database import Conflict, check_schema, insertion, make_tables
 from engine.errors import TakenError, WorkspaceError
 
 __all__ = ["PostgresDatabase"]
@@ -78,15 +78,11 @@ class PostgresDatabase:
     def _prepare(self) -> None:
         with self._engine.connect() as driver:
             known = bool(driver.scalar(_text("SELECT to_regclass('meta') IS NOT NULL")))
-            if known and not check_schema(_schema(driver), self.name):
+            if known and not check_schema(driver.scalar(_text("SELECT schema FROM meta")), self.name):
                 return
         with self._engine.begin() as driver:
             driver.execute(_text("SELECT pg_advisory_xact_lock(:number)"), {"number": _PREPARING})
-            for statement in schema_statements("SERIAL PRIMARY KEY"):
-                driver.execute(_text(statement))
-            found = _schema(driver)
-            if check_schema(found, self.name):  # all that came since version 1 are tables
-                driver.execute(_text(stamp(found)), {"now": SCHEMA})
+            make_tables(_Connection(driver), "SERIAL PRIMARY KEY", self.name)
 
     @contextmanager
     def read(self) -> Iterator[_Connection]:
@@ -124,11 +120,6 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._engine.dispose()
-
-
-def _schema(driver: Connection) -> int | None:
-    found: int | None = driver.scalar(_text("SELECT schema FROM meta"))
-    return found
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import Document, Fault, pointer
 from engine.nearest import listed, suggestion
 from engine.node import ID_PATTERN
+from engine.text import has_half
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -54,7 +55,7 @@ def not_json(value: Any) -> tuple[Path, str] | None:
             for name in one:
                 if not isinstance(name, str):
                     return path, f"must be JSON, but has a name that is not a string: {_cut(ascii(name))}"
-                if _half(name):
+                if has_half(name):
                     return path, f"must be JSON, but has a name with half a character: {_cut(ascii(name))}"
             stack += [((*path, name), child) for name, child in reversed(one.items())]
         elif isinstance(one, list):
@@ -63,7 +64,7 @@ def not_json(value: Any) -> tuple[Path, str] | None:
             if not isfinite(one):
                 return path, "must be a finite number, as all are in JSON"
         elif isinstance(one, str):
-            if _half(one):
+            if has_half(one):
                 return path, f"must be JSON text, but has half a character: {_cut(ascii(one))}"
         elif isinstance(one, int):
             if one.bit_length() > _MOST_BITS:
@@ -71,17 +72,6 @@ def not_json(value: Any) -> tuple[Path, str] | None:
         elif one is not None:
             return path, f"must be JSON, not a {type(one).__name__}"
     return None
-
-
-def _half(text: str) -> bool:
-    """Whether a text holds a surrogate that is no part of a pair, which no encoding can say."""
-    if text.isascii():
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def shown(value: Any, limit: int = 60) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from engine.database import SCHEMA, Conflict, check_schema, insertion, schema_statements, stamp
+from engine.database import Conflict, check_schema, insertion, make_tables
 from engine.errors import TakenError, WorkspaceError
 
 __all__ = ["SqliteDatabase"]
@@ -88,18 +88,11 @@ class SqliteDatabase:
             with self._transaction("BEGIN") as connection:
                 needed = check_schema(_schema(connection), self.name)
             if needed:
-                self._prepare()
+                with self._transaction("BEGIN IMMEDIATE") as connection:
+                    make_tables(connection, "INTEGER NOT NULL PRIMARY KEY", self.name)
         except sqlite3.Error as error:
             raise WorkspaceError(f"cannot open the database {self.name}: {error}") from None
         _open.add(self)
-
-    def _prepare(self) -> None:
-        with self._transaction("BEGIN IMMEDIATE") as connection:
-            for statement in schema_statements("INTEGER NOT NULL PRIMARY KEY"):
-                connection.execute(statement)
-            found = _schema(connection)
-            if check_schema(found, self.name):  # all that came since version 1 are tables
-                connection.execute(stamp(found), now=SCHEMA)
 
     @contextmanager
     def read(self) -> Iterator[_Connection]:

@@ -12,6 +12,7 @@ __all__ = [
     "bytes_of",
     "clean",
     "count",
+    "has_half",
     "one_line",
     "part_in_words",
     "seconds_of",
@@ -33,6 +34,17 @@ _SHORTEST = 8
 def clean(text: str) -> str:
     """Text for a terminal: without the control characters that a file's name or a message may hold."""
     return re.sub(_CONTROL, "�", text)
+
+
+def has_half(text: str) -> bool:
+    """Whether a text holds a surrogate that is no part of a pair, which no encoding can say."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def whole(text: str) -> str:

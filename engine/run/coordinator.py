@@ -344,9 +344,10 @@ class Coordinator:
         self._change(job.key, NodeStatus.RUNNING)
 
     def _on_log(self, job: Job, message: str) -> None:
+        node, message = node_of(job), whole(message)
         if self.cache is not None:
-            self.cache.note_log(node_of(job), whole(message))
-        self.emit(NodeLog(at=self.now(), node=node_of(job), message=whole(message)))
+            self.cache.note_log(node, message)
+        self.emit(NodeLog(at=self.now(), node=node, message=message))
 
     def _on_answered(self, job: TileJob, question: str, about: str, origin: str) -> None:
         if self.cache is not None:
@@ -379,7 +380,8 @@ class Coordinator:
     def _on_failed(self, job: TileJob, message: str) -> None:
         if job.key not in self.started:  # its worker was lost before it said anything
             self._on_started(job)
-        self._end(job.key, NodeStatus.FAILED, whole(message), (whole(message),))
+        message = whole(message)
+        self._end(job.key, NodeStatus.FAILED, message, (message,))
 
     def _on_question(self, job: TileJob, error: QuestionError) -> None:
         self.unanswered.append((job.key, error))
