@@ -48,8 +48,12 @@ def fetched(url: str, workspace: Path, rules: FetchRules = RULES, **options: Any
 
 
 def left_in(workspace: Path) -> list[str]:
-    """Every file in a workspace."""
-    return sorted(str(path.relative_to(workspace)) for path in workspace.rglob("*") if path.is_file())
+    """Every file in a workspace, but for those that SQLite keeps while somebody has its database open."""
+    return sorted(
+        str(path.relative_to(workspace))
+        for path in workspace.rglob("*")
+        if path.is_file() and path.suffix not in (".db-wal", ".db-shm")
+    )
 
 
 def assets_in(workspace: Path) -> list[Path]:

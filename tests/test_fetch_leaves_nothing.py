@@ -61,7 +61,6 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         ("/site/watch?v=away", "refused: 192.0.2.1 is a private address"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # yt-dlp leaves answers open
 def test_what_fails_leaves_a_workspace_as_it_was(path: str, says: str, used: Used) -> None:
     served, workspace = used
     form = "youtube_urls" if path.startswith("/site") else "video_urls"
