@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = ["SqliteDatabase"]
 
 _BUSY_S = 30
 _BRIEFLY_S = 1
+_DEAF_S = 0.2
 _open: WeakSet[SqliteDatabase] = WeakSet()
 
 
@@ -85,10 +87,10 @@ class SqliteDatabase:
         self._file, self.name = file.absolute(), str(file)
         self._idle: list[sqlite3.Connection] = []
         try:
-            with self._transaction("BEGIN") as connection:
+            with self._transaction() as connection:
                 needed = check_schema(_schema(connection), self.name)
             if needed:
-                with self._transaction("BEGIN IMMEDIATE") as connection:
+                with self._transaction(writes=True) as connection:
                     make_tables(connection, "INTEGER NOT NULL PRIMARY KEY", self.name)
         except sqlite3.Error as error:
             raise WorkspaceError(f"cannot open the database {self.name}: {error}") from None
@@ -97,7 +99,7 @@ class SqliteDatabase:
     @contextmanager
     def read(self) -> Iterator[_Connection]:
         try:
-            with self._transaction("BEGIN") as connection:
+            with self._transaction() as connection:
                 yield connection
         except sqlite3.Error as error:
             raise WorkspaceError(f"cannot read {self.name}: {error}") from None
@@ -105,7 +107,7 @@ class SqliteDatabase:
     @contextmanager
     def write(self) -> Iterator[_Connection]:
         try:
-            with self._transaction("BEGIN IMMEDIATE") as connection:
+            with self._transaction(writes=True) as connection:
                 yield connection
         except sqlite3.IntegrityError as error:
             raise TakenError(f"cannot write {self.name}: {error}") from None
@@ -113,13 +115,16 @@ class SqliteDatabase:
             raise WorkspaceError(f"cannot write {self.name}: {error}") from None
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[_Connection]:
+    def _transaction(self, *, writes: bool = False) -> Iterator[_Connection]:
         """A transaction on a connection that nobody else uses meanwhile. One that writes takes its lock when
         it begins, and waits for it, in place of failing half-way.
         """
         driver = self._free()
         try:
-            driver.execute(begin)
+            if writes:
+                _lock(driver)
+            else:
+                driver.execute("BEGIN")
             yield _Connection(driver)
             driver.execute("COMMIT")
         except BaseException:
@@ -166,6 +171,22 @@ class SqliteDatabase:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _lock(driver: sqlite3.Connection) -> None:
+    """Begin to write, once nobody else does. SQLite waits for short times only, since no signal, such as
+    Ctrl-C's, is heard while it does.
+    """
+    until = time.monotonic() + _BUSY_S
+    driver.execute(f"PRAGMA busy_timeout={int(_DEAF_S * 1000)}")
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+    driver.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000}")
 
 
 def _schema(connection: _Connection) -> int | None:

@@ -59,10 +59,10 @@ def main(workspace: Path, fatal: int) -> None:
     transaction = SqliteDatabase._transaction
 
     @contextmanager
-    def guarded(self: SqliteDatabase, begin: str) -> Iterator[Any]:
-        with transaction(self, begin) as connection:
+    def guarded(self: SqliteDatabase, *, writes: bool = False) -> Iterator[Any]:
+        with transaction(self, writes=writes) as connection:
             yield connection
-            if writes := begin == "BEGIN IMMEDIATE":
+            if writes:
                 points.pass_one()
         if writes:
             points.pass_one()

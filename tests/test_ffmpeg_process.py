@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from engine.errors import RenderError
 from engine.media.ffmpeg import ffmpeg_path, run_ffmpeg
 from engine.run.store import RunStore
 from tests.media import MEDIA
-from tests.planning import chain
+from tests.planning import agent, chain, uid
 
 ROOT = Path(__file__).parent.parent
 TESSERA = [sys.executable, "-m", "engine.cli"]
@@ -102,6 +104,34 @@ def test_ffmpeg_dies_with_a_run_that_is_killed(tmp_path: Path, wrapped: bool) ->
     until(lambda: not living(ffmpeg), 2)
     record = RunStore(tmp_path / ".tessera").record(RunStore(tmp_path / ".tessera").ids()[0])
     assert "interrupted" in record["status_message"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the encode in /proc")
+def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "tessera.toml").write_text("encodes = 2")
+    tiles = agent("Video Input", "Video Input", "Mirror", "Mirror", edges=[(0, 2), (1, 3)])
+    files = [str(MEDIA / "talk.mp4"), long_video(tmp_path)]
+    inputs = [word for number, file in enumerate(files) for word in ("--input", f"{uid(number)}={file}")]
+    process = subprocess.Popen(
+        [*TESSERA, "run", json.dumps(tiles), *inputs],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: len(encoding(process.pid)) == 2)
+        with closing(sqlite3.connect(tmp_path / ".tessera" / "tessera.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            until(lambda: len(encoding(process.pid)) == 1)
+            time.sleep(0.3)  # what has ended is to be written down by now
+            process.send_signal(signal.SIGINT)
+            until(lambda: not encoding(process.pid), 2)
+        assert process.wait(20) == 130
+    finally:
+        process.kill()
+        process.wait()
+    store = RunStore(tmp_path / ".tessera")
+    assert store.record(store.ids()[0])["status"] == "cancelled"
 
 
 def test_a_thread_that_ends_takes_no_ffmpeg_with_it_but_its_own() -> None:
