@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import unquote
+
+from pydantic import ValidationError
 
 from engine.errors import Fault, RequestError, WorkspaceError
 
@@ -32,6 +34,7 @@ __all__ = [
     "insertion",
     "make_tables",
     "open_database",
+    "understood",
 ]
 
 SCHEMA = 3
@@ -70,7 +73,7 @@ CREATE TABLE IF NOT EXISTS rendered (key {id} PRIMARY KEY, asset {id}, facts TEX
 CREATE TABLE IF NOT EXISTS tiles (key {id} PRIMARY KEY, run_id {id}, node {id}, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS ix_tiles_run_id ON tiles (run_id);
 
--- what the work of each tile stood on when it was last done
+-- what the work of each tile stood on when it was last wanted
 CREATE TABLE IF NOT EXISTS lately
 (agent_id {id}, node {id}, body TEXT NOT NULL, PRIMARY KEY (agent_id, node));
 
@@ -235,6 +238,24 @@ def among(column: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
     """A condition that a column has one of these values, and what it names them."""
     named = {f"{column}_{place}": value for place, value in enumerate(values)}
     return f"{column} IN ({', '.join(f':{name}' for name in named)})", named
+
+
+@contextmanager
+def understood(what: str) -> Iterator[None]:
+    """Make sense of what a database holds, which somebody else may have written.
+
+    Raises
+    ------
+    WorkspaceError
+        There is none to be made: `what` cannot be read.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
+        why = str(error) if isinstance(error, ValueError) else repr(error)
+        if isinstance(error, ValidationError):
+            why = error.errors()[0]["msg"]
+        raise WorkspaceError(f"{what} cannot be read: {why}") from None
 
 
 def check_schema(found: int | None, name: str) -> bool:

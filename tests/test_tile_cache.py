@@ -360,3 +360,11 @@ def test_the_table_says_what_ran_and_why(tmp_path: Path, capsys: pytest.CaptureF
         said, ("ran ", "cached", "ran, parameter num_clips 1 → 2", "ran, asked"), strict=True
     ):
         assert words in row
+
+
+def test_the_reason_compares_with_the_run_before_even_where_that_took_what_was_kept(tmp_path: Path) -> None:
+    why = []
+    for count in (3, 5, 3, 4):
+        doc = chain("Video Input", ("Clips", {"num_clips": count}))
+        why.append(work(run(doc, inputs=[TALK], workspace=tmp_path))["Clips"])
+    assert why[1:] == ["parameter num_clips 3 → 5", "cached", "parameter num_clips 3 → 4"]

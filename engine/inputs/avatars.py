@@ -119,8 +119,14 @@ def create_profile(
 
 
 def profiles(workspace: Path) -> list[Profile]:
-    """The profiles of a workspace, the oldest first."""
-    from engine.database import database_exists, open_database
+    """The profiles of a workspace, the oldest first.
+
+    Raises
+    ------
+    WorkspaceError
+        One cannot be read.
+    """
+    from engine.database import database_exists, open_database, understood
 
     if not database_exists(workspace):
         return []
@@ -130,7 +136,8 @@ def profiles(workspace: Path) -> list[Profile]:
             found = connection.rows("SELECT body FROM avatars ORDER BY number")
     finally:
         database.close()
-    return [Profile.model_validate_json(body) for (body,) in found]
+    with understood("an avatar profile"):
+        return [Profile.model_validate_json(body) for (body,) in found]
 
 
 def find_profile(workspace: Path, wanted: str) -> Profile | None:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from engine.database import understood
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.files import whole_file
 from engine.graph.plan import Plan
@@ -58,10 +59,12 @@ def write_bundle(
     for name in _DOCUMENTS:
         text = store.document(run_id, name)
         if text is not None:
-            members[name] = json.loads(text)
+            with understood(f"{name} of run {run_id}"):
+                members[name] = json.loads(text)
     if "plan.json" not in members:
         raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be bundled")
-    lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]
+    with understood(f"the events of run {run_id}"):
+        lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]
     members["versions.json"] = {
         "tessera": version("tessera-runtime"),
         "python": platform.python_version(),

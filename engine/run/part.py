@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from engine.database import understood
 from engine.errors import Fault, RequestError
 from engine.graph.model import copy_graph
 from engine.graph.plan import Plan
@@ -130,20 +131,21 @@ def given_again(text: str | None, store: RunStore, done: Container[str]) -> dict
     ------
     RequestError
         Those of a tile that is not `done` are no longer there.
+    WorkspaceError
+        They, or what tells of them, cannot be read.
     """
-    told = json.loads(text) if text is not None else {"given": []}
-    if not told["given"]:
+    with understood("what a part of a run was given"):
+        told = json.loads(text) if text is not None else {"given": []}
+        wanted: list[str] = [*told["given"]]
+        of = str(told["of"]) if wanted else ""
+    if not wanted:
         return {}
-    items = store.items(told["of"])
-    lacking = [node for node in told["given"] if node not in items and node not in done]
+    items = store.items(of)
+    lacking = [node for node in wanted if node not in items and node not in done]
     if lacking:
-        what = f"the run is part of {told['of']}, which holds no items of {', '.join(lacking)} any more"
+        what = f"the run is part of {of}, which holds no items of {', '.join(lacking)} any more"
         raise RequestError([Fault("", "request", what)])
-    return {
-        node: tuple(replace(one, parents=()) for one in items[node])
-        for node in told["given"]
-        if node in items
-    }
+    return {node: tuple(replace(one, parents=()) for one in items[node]) for node in wanted if node in items}
 
 
 def _asked(plan: Plan, until: str | None, since: str | None, only: str | None) -> tuple[str | None, str]:

@@ -17,7 +17,7 @@ from engine.media.item import Item, Value, describe
 from engine.media.render import Renderer
 from engine.media.target import target_of
 from engine.run.leaves import locator, painter
-from engine.run.record import NodeRecord, RunRecord, fold
+from engine.run.record import NodeRecord, RunRecord
 from engine.run.seeing import node_of
 from engine.run.store import RunStore
 from engine.text import slug
@@ -76,7 +76,7 @@ def preview(
         One cannot be rendered.
     """
     store = RunStore(workspace)
-    record = fold(store.events(run_id))
+    record = store.folded(run_id)
     node, items = _meant(what, record, store)
     text = store.document(run_id, "plan.json")
     if text is None:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine.analysis.speech import SoundFacts
+from engine.database import understood
 from engine.errors import WorkspaceError
 from engine.inputs.library import Asset, Library
 from engine.inputs.outside import Recorded
@@ -85,7 +86,8 @@ def recall(store: RunStore, library: Library, run_id: str) -> str | None:
     text = store.document(run_id, REPLAYED)
     if text is None:
         return None
-    replayed = Replayed.model_validate_json(text)
+    with understood(f"the recording of run {run_id}"):
+        replayed = Replayed.model_validate_json(text)
     for one, original in replayed.assets.items():
         library.call(stored_asset(one, library), original.name, original.heard)
     return replayed.path
@@ -104,7 +106,8 @@ def recording_of(
     text = store.document(run_id, ANSWERS)
     if text is None:
         raise WorkspaceError(f"run {run_id} has no answers kept with it: it cannot be recorded")
-    outside = Recorded.model_validate_json(text)
+    with understood(f"the answers of run {run_id}"):
+        outside = Recorded.model_validate_json(text)
     recall(store, library, run_id)
     asked = [
         (answer["question"], answer["about"])

@@ -15,7 +15,7 @@ from engine.run.api import check_executable, check_items, writable
 from engine.run.events import Event, RunResumed
 from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import given_again
-from engine.run.record import RunRecord, fold
+from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
 from engine.run.remote import Remote
 from engine.run.status import NodeStatus, RunStatus
@@ -65,7 +65,7 @@ def resume(
     library, store = Library(home), RunStore(home)
     run_id = store.find(run_id)
     with store.hold(run_id):
-        before = fold(store.events(run_id))
+        before = store.folded(run_id)
         decided = _plan_of(store, run_id, before)
         stubbed = read_stubs(stubs, decided, library.add)
         _check_stubs(before, stubbed)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.database import Connection, Database, database_exists, open_database, understood
 from engine.errors import NotFound, TakenError, WorkspaceError
 from engine.node import is_id
 from engine.run.events import Event, ItemMade, Progress, read_event, write_event
@@ -19,7 +20,6 @@ from engine.run.status import RunStatus
 from engine.text import shown
 
 if TYPE_CHECKING:
-    from engine.database import Connection, Database
     from engine.media.item import Item
 
 __all__ = ["EventLog", "RunStore"]
@@ -114,8 +114,6 @@ class RunStore:
     @cached_property
     def database(self) -> Database:
         """The workspace's database, made where it is not there."""
-        from engine.database import open_database
-
         return open_database(self.workspace)
 
     @cached_property
@@ -125,8 +123,6 @@ class RunStore:
 
     def is_there(self) -> bool:
         """Whether there is a database to read."""
-        from engine.database import database_exists
-
         return "database" in self.__dict__ or database_exists(self.workspace)
 
     def folder(self, run_id: str) -> Path:
@@ -154,7 +150,8 @@ class RunStore:
         nodes = "SELECT body FROM expressions WHERE run_id = :run_id ORDER BY place"
         made = "SELECT node, place, body FROM items WHERE run_id = :run_id ORDER BY node, place"
         written = [body for (body,) in connection.rows(nodes, run_id=run_id)]
-        return read_items(written, connection.rows(made, run_id=run_id))
+        with understood(f"what the tiles of run {run_id} made"):
+            return read_items(written, connection.rows(made, run_id=run_id))
 
     def ask_to_cancel(self, run_id: str) -> None:
         """Ask the process that runs a run to end it; it looks some times a second."""
@@ -285,12 +282,21 @@ class RunStore:
             It cannot be read.
         """
         kept = self.document(run_id, "record.json")
-        try:
-            if kept is not None:
-                return _object(kept)
-            return self._unfinished(fold(self.events(run_id)))
-        except ValueError as error:
-            raise WorkspaceError(f"run {run_id} cannot be read: {error}") from None
+        if kept is None:
+            return self._unfinished(self.folded(run_id))
+        with understood(f"run {run_id}"):
+            return _as_record(kept)
+
+    def folded(self, run_id: str) -> RunRecord:
+        """What the events of a run lead to.
+
+        Raises
+        ------
+        WorkspaceError
+            They cannot be read.
+        """
+        with understood(f"run {run_id}"):
+            return fold(self.events(run_id))
 
     def _unfinished(self, record: RunRecord) -> dict[str, Any]:
         """The record of a run without an end: it is being run, or the process that ran it died."""
@@ -301,8 +307,17 @@ class RunStore:
         return told
 
     def events(self, run_id: str) -> Iterator[Event]:
-        """The events of a run, in order."""
-        yield from (read_event(line) for line in self.event_lines(run_id))
+        """The events of a run, in order.
+
+        Raises
+        ------
+        WorkspaceError
+            One cannot be read.
+        """
+        for seq, line in enumerate(self.event_lines(run_id)):
+            with understood(f"event {seq} of run {run_id}"):
+                event = read_event(line)
+            yield event
 
     def event_lines(self, run_id: str) -> list[str]:
         """The events of a run as JSON, in order."""
@@ -318,6 +333,16 @@ def _object(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
         raise ValueError(f"{shown(found)} is no object")
+    return found
+
+
+_LISTS = ("inputs", "nodes", "outputs", "errors")
+
+
+def _as_record(text: str) -> dict[str, Any]:
+    found = _object(text)
+    if not all(isinstance(found[name], list) for name in _LISTS):
+        raise ValueError(f"{', '.join(_LISTS)} are lists")
     return found
 
 

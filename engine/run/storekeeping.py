@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.database import understood
 from engine.errors import WorkspaceError
 from engine.files import part_prefix
 from engine.inputs.artefacts import shared_store
 from engine.inputs.avatars import profiles
 from engine.inputs.library import Library, asset_id
 from engine.node import ID_PATTERN, is_id
+from engine.run.rowcheck import unreadable_rows
 from engine.run.store import RunStore
 
 __all__ = ["Checked", "Problem", "Pruned", "check", "prune"]
@@ -163,9 +165,8 @@ def _fault_of(folder: Path) -> Problem | None:
     try:
         if media.stat().st_size != size:
             return Problem("corrupt", str(media), f"has {media.stat().st_size:,} bytes, not {size:,}")
-        with media.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                return Problem("corrupt", str(media), "its content has changed")
+        if _digest(media) != digest:
+            return Problem("corrupt", str(media), "its content has changed")
     except FileNotFoundError:
         return Problem("missing", str(media), "the media is not there")
     except OSError as error:
@@ -198,21 +199,33 @@ def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
         for asset in profile.assets() - sound:
             what = f"its asset {asset} is not there, or not whole"
             found.problems.append(Problem("missing", f"avatars/{profile.id}", what))
+    for where, why in unreadable_rows(store, known):
+        found.problems.append(Problem("corrupt", where, why))
     for run_id in known:
         _check_record(store, run_id, found)
 
 
 def _check_record(store: RunStore, run_id: str, found: Checked) -> None:
     try:
-        record = store.record(run_id)
+        outputs = store.record(run_id)["outputs"]
     except WorkspaceError as error:
         found.problems.append(Problem("corrupt", f"runs/{run_id}", str(error)))
         return
     own = store.folder(run_id)
-    for output in record["outputs"]:
+    for output in outputs:
         path = Path(output["path"]) if output.get("path") else None
-        if path is not None and path.is_relative_to(own) and not path.is_file():
+        if path is None or not path.is_relative_to(own):
+            continue
+        if not path.is_file():
             found.problems.append(Problem("missing", str(path), f"an output of run {run_id} is not there"))
+        elif asset_id(_digest(path)) != output["asset_id"]:
+            what = f"is not the output of run {run_id} any more: its content has changed"
+            found.problems.append(Problem("corrupt", str(path), what))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Checked) -> None:
@@ -286,7 +299,8 @@ def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
         named = "FROM documents WHERE name = :name"
         ended = {run_id for (run_id,) in connection.rows(f"SELECT run_id {named}", name="record.json")}
         told = connection.rows(f"SELECT run_id, body {named}", name="part.json")
-        stands_on = {run_id: json.loads(body).get("of") for run_id, body in told}
+    with understood("what a part of a run was given"):
+        stands_on = {run_id: json.loads(body)["of"] for run_id, body in told}
     every = store.ids()
     finished = [run_id for run_id in every if run_id in ended and not store.is_held(run_id)]
     dropped = set(finished[keep:])

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.analysis.speech import ANALYSER
 from engine.context import InputMedia
+from engine.database import among, understood
+from engine.errors import WorkspaceError
 from engine.graph.plan import Plan
 from engine.media.item import Item
 from engine.run.store import RunStore
@@ -23,7 +25,7 @@ from engine.run.traits import Traits, read_traits, traits_of, why_again
 if TYPE_CHECKING:
     from engine.database import Connection
 
-__all__ = ["Asked", "Hit", "TileCache"]
+__all__ = ["Asked", "Hit", "TileCache", "read_kept"]
 
 _ANSWERERS: Mapping[str, str] = {"speech": ANALYSER, "levels": ANALYSER}
 """Who answers a question now. A question that is not here is answered by what the parameters name."""
@@ -48,6 +50,21 @@ class Kept:
             if answerer != now(question, about):
                 return f"analyser of {question} {answerer} → {now(question, about) or 'none'}"
         return None
+
+
+def read_kept(run_id: str, node: str, text: str) -> Kept:
+    """Work that was done, from its JSON.
+
+    Raises
+    ------
+    WorkspaceError
+        It is something else.
+    """
+    with understood(f"the work of {node} in run {run_id}"):
+        body = json.loads(text)
+        refs = tuple((str(parent), int(index)) for parent, index in body["refs"])
+        answers = tuple((str(question), str(about), str(by)) for question, about, by in body["answers"])
+        return Kept(run_id, node, int(body["count"]), refs, answers, tuple(map(str, body["logs"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +120,7 @@ class TileCache:
         self._tiles = dict(plan.graph.nodes(data="node"))
         self._names = {node: tile.name for node, tile in self._tiles.items()}
         self._shelves: dict[str, Mapping[str, tuple[Item, ...]]] = {}
+        self._unreadable: set[str] = set()
         self._mine: dict[str, tuple[Item, ...]] = {}
         self._working: dict[str, Asked] = {}
         self._wanted: list[Asked] = []
@@ -110,6 +128,7 @@ class TileCache:
         self._waiting: list[Asked] = []
         self._found: list[tuple[Asked, Hit]] = []
         self._done: list[Asked] = []
+        self._seen: list[Asked] = []
         self._given_up: list[str] = []
         self._gone: list[tuple[str, str]] = []
         self._before, self._rows = self._known()
@@ -168,6 +187,7 @@ class TileCache:
             hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
             owner = claims.get(asked.key)
             if hit is not None:
+                self._seen.append(asked)
                 yield asked, hit
             elif owner is None or owner in dead:
                 self._gone += [(asked.key, owner)] if owner else []
@@ -214,7 +234,7 @@ class TileCache:
 
     def is_due(self) -> bool:
         """Whether there is something to write."""
-        return bool(self._wanted or self._done or self._given_up or self._gone)
+        return bool(self._wanted or self._done or self._given_up or self._gone or self._seen)
 
     def write(self, connection: Connection) -> None:
         """Write what was made, and claim what is wanted."""
@@ -228,9 +248,11 @@ class TileCache:
         self._given_up, self._done = [], []
         if self._wanted:
             self._claim(connection)
+        if self._seen:
+            self._write_seen(connection)
 
     def _write_done(self, connection: Connection) -> None:
-        rows, seen = {}, {}
+        rows = {}
         for asked in self._done:
             body = {
                 "count": len(self._mine[asked.node]),
@@ -239,12 +261,20 @@ class TileCache:
                 "logs": asked.logs,
             }
             rows[asked.key] = (asked.key, self._run_id, asked.node, json.dumps(body))
-            assert asked.traits is not None
-            seen[asked.node] = (self._agent, asked.node, asked.traits.to_json())
         connection.insert("tiles", ("key", "run_id", "node", "body"), rows.values(), "replace", key=("key",))
+        self._seen += self._done
+
+    def _write_seen(self, connection: Connection) -> None:
+        """Keep what the work of tiles stood on, whoever did it: that is what a next run is compared with."""
+        rows = {
+            asked.node: (self._agent, asked.node, asked.traits.to_json())
+            for asked in self._seen
+            if asked.traits is not None
+        }
         connection.insert(
-            "lately", ("agent_id", "node", "body"), seen.values(), "replace", key=("agent_id", "node")
+            "lately", ("agent_id", "node", "body"), rows.values(), "replace", key=("agent_id", "node")
         )
+        self._seen = []
 
     def _claim(self, connection: Connection) -> None:
         """Take what nobody else has claimed, or made meanwhile."""
@@ -261,6 +291,7 @@ class TileCache:
             hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
             if hit is not None:
                 self._found.append((asked, hit))
+                self._seen.append(asked)
                 self._given_up += [asked.key] if taken else []
             else:
                 (self._claimed if taken else self._waiting).append(asked)
@@ -282,7 +313,7 @@ class TileCache:
         with self._store.database.read() as connection:
             seen = {}
             for node, body in connection.rows(mine, agent_id=self._agent):
-                with suppress(ValueError, TypeError):  # what cannot be read is as if it were not there
+                with suppress(WorkspaceError):  # what cannot be read is as if it were not there
                     seen[node] = read_traits(body)
             before = {node: traits for node, traits in seen.items() if node in self._tiles}
             rows = self._find([traits.key for traits in before.values()], connection)
@@ -292,11 +323,8 @@ class TileCache:
         found = {}
         columns = "key, run_id, node, body"
         for key, run_id, maker, text in self._rows_of(f"SELECT {columns} FROM tiles", keys, connection):
-            with suppress(ValueError, TypeError, KeyError):
-                body = json.loads(text)
-                refs = tuple((node, index) for node, index in body["refs"])
-                answers = tuple((question, about, by) for question, about, by in body["answers"])
-                found[key] = Kept(run_id, maker, body["count"], refs, answers, tuple(body["logs"]))
+            with suppress(WorkspaceError):
+                found[key] = read_kept(run_id, maker, text)
         return found
 
     def _claims(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, str]:
@@ -306,8 +334,6 @@ class TileCache:
         self, query: str, keys: Sequence[str], connection: Connection | None
     ) -> Iterator[tuple[Any, ...]]:
         """The rows of these keys."""
-        from engine.database import among
-
         if connection is None:
             with self._store.database.read() as opened:
                 yield from self._rows_of(query, keys, opened)
@@ -322,6 +348,8 @@ class TileCache:
         if made is None or len(kept.refs) != len(asked.inputs):
             return None
         now = {ref: item.ref for ref, item in zip(kept.refs, asked.inputs, strict=True)}
+        if any(parent not in now for one in made for parent in one.parents):
+            return None
         items = tuple(
             replace(one, node=asked.node, parents=tuple(now[parent] for parent in one.parents))
             for one in made
@@ -333,7 +361,11 @@ class TileCache:
         if kept.run_id == self._run_id and kept.node in self._mine:
             return self._mine[kept.node]
         made = self._shelves.get(kept.run_id, {}).get(kept.node, ())
-        if len(made) != kept.count:  # not read yet, or read when that run had not come so far
-            self._shelves[kept.run_id] = self._store.items(kept.run_id)
-            made = self._shelves[kept.run_id].get(kept.node, ())
+        if len(made) != kept.count and kept.run_id not in self._unreadable:
+            # not read yet, or read when that run had not come so far
+            try:
+                self._shelves[kept.run_id] = self._store.items(kept.run_id)
+            except WorkspaceError:
+                self._unreadable.add(kept.run_id)
+            made = self._shelves.get(kept.run_id, {}).get(kept.node, ())
         return made if len(made) == kept.count else None

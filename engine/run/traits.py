@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.context import InputMedia
+from engine.database import understood
 from engine.graph.model import Tile
 from engine.media.item import Item, digest_of
 from engine.node import derived_id
@@ -62,8 +63,18 @@ class Traits:
 
 
 def read_traits(text: str) -> Traits:
-    """Traits from their JSON."""
-    return Traits(**json.loads(text))
+    """Traits from their JSON.
+
+    Raises
+    ------
+    WorkspaceError
+        It is something else.
+    """
+    with understood("what a tile stood on"):
+        found = Traits(**json.loads(text))
+        if not isinstance(found.params, dict) or not isinstance(found.inputs, dict):
+            raise ValueError("parameters and inputs are objects")
+        return found
 
 
 def traits_of(tile: Tile, inputs: Sequence[Item], sources: Sequence[InputMedia]) -> Traits:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from engine.database import understood
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
 from engine.inputs.fetch.fetcher import Fetcher
@@ -82,7 +83,8 @@ def world_of_run(
     recording = recall(store, library, run_id)
     if recording is None:
         return world_of(None, library, store, rules, on_event, cancelled)
-    recorded = Recorded.model_validate_json(store.document(run_id, ANSWERS) or "{}")
+    with understood(f"the answers of run {run_id}"):
+        recorded = Recorded.model_validate_json(store.document(run_id, ANSWERS) or "{}")
     before = _answered(recorded, library, recording)
     return Live(Noted(before, before.render))
 

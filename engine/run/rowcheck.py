@@ -1,0 +1,60 @@
+"""Whether what a workspace's database holds can be read: a part of what `store check` tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from engine.database import understood
+from engine.errors import WorkspaceError
+from engine.run.store import RunStore
+from engine.run.tilecache import read_kept
+from engine.run.traits import read_traits
+
+__all__ = ["unreadable_rows"]
+
+_TEXTS = ("out", "quality")
+"""Documents that are no JSON."""
+
+
+def unreadable_rows(store: RunStore, run_ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Where each thing stands that cannot be read, as its table and key, and what is wrong with it.
+
+    Parameters
+    ----------
+    run_ids
+        The runs to read, whole.
+    """
+    for run_id in run_ids:
+        yield from _tried(f"events/{run_id}", lambda run: [*store.events(run)], run_id)
+        yield from _tried(f"items/{run_id}", store.items, run_id)
+    for where, read, body in _rows(store):
+        yield from _tried(where, read, body)
+
+
+def _tried(where: str, read: Callable[[str], Any], what: str) -> Iterator[tuple[str, str]]:
+    try:
+        read(what)
+    except WorkspaceError as error:
+        yield where, str(error)
+
+
+def _rows(store: RunStore) -> Iterator[tuple[str, Callable[[str], Any], str]]:
+    with store.database.read() as connection:
+        for run_id, name, body in connection.rows("SELECT run_id, name, body FROM documents"):
+            if name not in _TEXTS:
+                yield f"documents/{run_id}/{name}", _an_object, body
+        for key, run_id, node, body in connection.rows("SELECT key, run_id, node, body FROM tiles"):
+            yield f"tiles/{key}", partial(read_kept, run_id, node), body
+        for agent, node, body in connection.rows("SELECT agent_id, node, body FROM lately"):
+            yield f"lately/{agent}/{node}", read_traits, body
+        for key, body in connection.rows("SELECT key, facts FROM rendered"):
+            yield f"rendered/{key}", _an_object, body
+
+
+def _an_object(text: str) -> None:
+    with understood("what stands there"):
+        if not isinstance(json.loads(text), dict):
+            raise ValueError("no JSON object")
