@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.errors import Fault, RequestError
+from engine.errors import Fault, RequestError, WorkspaceError
 from engine.text import has_half
 
-__all__ = ["named", "part_prefix", "sweep", "synced", "whole_file"]
+__all__ = ["named", "part_prefix", "set_aside", "sweep", "synced", "whole_file", "write_atomically"]
 
 _PART = re.compile(r"\.part-(\d+)-")
 
@@ -51,6 +51,20 @@ def sweep(folders: Iterable[Path]) -> None:
                 else:
                     with suppress(OSError):
                         os.unlink(entry.path)
+
+
+def set_aside(folder: Path) -> None:
+    """Remove a folder, in one step for whoever looks: what is killed meanwhile leaves what is swept.
+
+    Raises
+    ------
+    OSError
+        It cannot be removed.
+    """
+    gone = folder.with_name(f"{part_prefix()}{folder.name}")
+    with suppress(FileNotFoundError):
+        folder.rename(gone)
+        shutil.rmtree(gone)
 
 
 def _lives(pid: int) -> bool:
@@ -101,3 +115,18 @@ def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
+    """Write a small file whole or not at all; a private one is for its owner alone.
+
+    Raises
+    ------
+    WorkspaceError
+        It cannot be written.
+    """
+    try:
+        with whole_file(path, 0o600 if private else 0o644) as partial:
+            partial.write_text(text, "utf-8")
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None

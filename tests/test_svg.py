@@ -11,7 +11,8 @@ from PIL import Image
 
 from engine import run
 from engine.errors import MediaError
-from engine.inputs.library import Asset, Library
+from engine.inputs.asset import Asset
+from engine.inputs.library import Library
 from engine.media.pictures import pixels_of
 from engine.media.probe import probe
 from tests.media import MEDIA

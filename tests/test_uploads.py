@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from engine.errors import MediaError
-from engine.inputs.library import LIMITS, Asset, Library
+from engine.inputs.asset import Asset
+from engine.inputs.library import LIMITS, Library
 from engine.media.ffmpeg import run_ffmpeg
 from tests.media import MEDIA
 from tests.test_fetch import tessera

@@ -65,7 +65,7 @@ def trace(
 
     from engine.cli.output import OK, put, put_json
     from engine.cli.workspace import found_run
-    from engine.inputs.library import write_atomically
+    from engine.files import write_atomically
     from engine.run.trace import trace_of
 
     store, run_id = found_run(wanted, workspace)

@@ -204,7 +204,7 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
             raise refuse(
                 "--while does not hold to begin with: the command must exit 0 on AGENT and REQUEST"
             ) from None
-    from engine.inputs.library import write_atomically
+    from engine.files import write_atomically
 
     for name, value in (("agent.json", small), ("request.json", asked)):
         write_atomically(out / name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -7,7 +7,6 @@ that whoever finds that finds the whole.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import Fault, RequestError, WorkspaceError
+from engine.inputs.asset import digest_of_file, stamp
 from engine.masking import masked_url
 
 __all__ = ["Artefacts", "shared_store"]
@@ -67,11 +67,11 @@ class Artefacts:
         self._root = f"{root.rstrip('/')}/assets"
 
     def push(self, folder: Path, asset: str) -> None:
-        """Bring an asset's folder there, unless it is there already."""
+        """Bring an asset's folder there, unless it is there already and as large as it should be."""
 
         def work() -> None:
             home = f"{self._root}/{asset}"
-            if self._files.exists(f"{home}/{_FACTS}"):
+            if self._files.exists(f"{home}/{_FACTS}") and self._fault(home) is None:
                 return
             self._files.makedirs(home, exist_ok=True)
             names = sorted(one.name for one in folder.iterdir() if one.is_file())
@@ -103,10 +103,9 @@ class Artefacts:
             if "/" in name or name.startswith("."):
                 raise WorkspaceError(f"asset {asset} in {self._shown} names {name!r}, which is no file of it")
             self._files.get_file(f"{home}/{name}", str(folder / name))
-        with (folder / media).open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != facts["sha256"]:
-                raise WorkspaceError(f"asset {asset} in {self._shown} is corrupt: its content has changed")
-        (folder / _FACTS).write_bytes(written)
+        if digest_of_file(folder / media) != facts["sha256"]:
+            raise WorkspaceError(f"asset {asset} in {self._shown} is corrupt: its content has changed")
+        (folder / _FACTS).write_text(json.dumps({**facts, **stamp(folder / media)}, indent=1), "utf-8")
         return True
 
     def look_through(self) -> Iterator[tuple[str, str | None]]:

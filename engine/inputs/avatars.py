@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import Fault, MediaError, RequestError, pointer
+from engine.inputs.asset import Asset
 from engine.inputs.fetch.guard import Guard
 from engine.inputs.fetch.plain import fetch_file, look_at_file, name_of
 from engine.inputs.fetch.rules import FetchError, FetchRules
-from engine.inputs.library import Asset, Library
+from engine.inputs.library import Library
 from engine.masking import masked_url
 from engine.media.ffmpeg import run_ffmpeg
 from engine.media.pictures import pixels_of

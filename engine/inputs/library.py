@@ -9,17 +9,15 @@ import json
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from io import BufferedReader
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import MediaError, WorkspaceError
-from engine.files import named, part_prefix, sweep, synced, whole_file
-from engine.inputs.artefacts import Artefacts, shared_store
+from engine.files import named, part_prefix, set_aside, sweep, synced, write_atomically
+from engine.inputs.artefacts import shared_store
+from engine.inputs.asset import Asset, asset_id, digest_of_file, read_asset, stamp
 from engine.inputs.lut import check_cube, is_cube
 from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
@@ -27,9 +25,8 @@ from engine.media.probe import probe
 from engine.node import is_id
 from engine.text import whole
 
-__all__ = ["Asset", "Library", "asset_id", "workspace_of", "write_atomically"]
+__all__ = ["Library", "workspace_of"]
 
-_CONTENT = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
 _CHUNK = 1 << 20
 LIMITS: Mapping[str, tuple[int, int | None]] = {
     "video": (5 * 10**9, 5 * 3600),
@@ -49,40 +46,6 @@ def workspace_of(given: str | Path | None) -> Path:
         Its name is not UTF-8.
     """
     return named(given if given is not None else os.environ.get("TESSERA_WORKSPACE") or ".tessera")
-
-
-def asset_id(sha256: str) -> str:
-    """The id of the media with this content: a UUIDv5 of its SHA-256."""
-    return str(uuid.uuid5(_CONTENT, sha256))
-
-
-class Asset(BaseModel):
-    """A media file that is known by its content."""
-
-    model_config = ConfigDict(frozen=True, defer_build=True)
-
-    id: str
-    sha256: str
-    name: str
-    size: int
-    path: Path
-    info: MediaInfo
-    thumbnail: Path | None = None
-
-
-def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a small file whole or not at all; a private one is for its owner alone.
-
-    Raises
-    ------
-    WorkspaceError
-        It cannot be written.
-    """
-    try:
-        with whole_file(path, 0o600 if private else 0o644) as partial:
-            partial.write_text(text, "utf-8")
-    except OSError as error:
-        raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 class Library:
@@ -112,28 +75,37 @@ class Library:
     # finding
 
     def get(self, wanted: str) -> Asset | None:
-        """The asset with this id (compared case-insensitively), or None."""
+        """The asset with this id (compared case-insensitively), or None.
+
+        Raises
+        ------
+        WorkspaceError
+            It is not what it was when it was stored.
+        """
         key = wanted.lower()
         if key in self._attached:
             return self._attached[key]
         if self.workspace is None or os.sep in key or key.startswith("."):
             return None
         folder = self.workspace / "assets" / key
-        if not folder.exists() and (is_id(key) and (shared := shared_store()) is not None):
-            self._fetch(shared, key)
+        asset, damage = None, None
         try:
-            raw = json.loads((folder / "asset.json").read_text("utf-8"))
-            small = raw.get("thumbnail")
-            places = {"path": folder / raw["path"], "thumbnail": folder / small if small else None}
-            asset = Asset.model_validate({**raw, **places})
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError, KeyError, ValidationError) as error:
-            raise WorkspaceError(f"asset {wanted} cannot be read: {error}") from None
-        with contextlib.suppress(OSError):  # for whoever asks what was not used for long
-            os.utime(folder / "asset.json")
-        self._attached[key] = asset
+            asset = read_asset(folder)
+        except WorkspaceError as error:
+            damage = error
+        if asset is None and self._fetch(key):
+            asset = read_asset(folder)
+        elif damage is not None:
+            raise damage
+        if asset is not None:
+            self._attached[key] = asset
         return asset
+
+    def sound(self, wanted: str) -> Asset | None:
+        """The asset with this id, or None where it is not there, or is not what it was."""
+        with contextlib.suppress(WorkspaceError):
+            return self.get(wanted)
+        return None
 
     def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
         """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
@@ -148,23 +120,29 @@ class Library:
         """Whose analysis of an asset's sound `call` gave: a name that no other analysis has; else None."""
         return self._heard_by.get(asset)
 
-    def _fetch(self, shared: Artefacts, asset: str) -> None:
-        """Bring an asset from the store that machines share, where it is there."""
+    def _fetch(self, asset: str) -> bool:
+        """Bring an asset from the store that machines share; whether it is there."""
+        shared = shared_store() if is_id(asset) else None
+        if shared is None:
+            return False
         with self._folder() as folder:
-            if shared.pull(asset, folder):
+            found = shared.pull(asset, folder)
+            if found:
                 self._settle(folder, asset)
+        return found
 
     def _settle(self, folder: Path, asset: str) -> Path:
-        """Move a whole asset into its place; one that is there already stays."""
+        """Move a whole asset into its place; one that is there already stays, unless it is damaged."""
         assert self.workspace is not None
         home = self.workspace / "assets" / asset
-        try:
+        with _writing(home):
             synced(folder)
-            folder.rename(home)
+            while not _moved(folder, home):
+                with contextlib.suppress(WorkspaceError):
+                    if read_asset(home) is not None:
+                        break
+                set_aside(home)
             synced(home.parent)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise WorkspaceError(f"cannot write {home}: {error.strerror}") from None
         return home
 
     # adding
@@ -180,9 +158,8 @@ class Library:
         known = self._known(path)
         if known is not None:
             return known
-        with _reading(path) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found = self.get(asset_id(digest))
+        digest = _digest(path)
+        found = self.sound(asset_id(digest))
         if found is None:
             found = _asset(path, digest, path)
             self._attached[found.id] = found
@@ -216,8 +193,7 @@ class Library:
         """Store a file of our own making by moving it into the workspace."""
         with self._folder() as folder:
             moved = folder / f"media{path.suffix}"
-            with _reading(path) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = _digest(path)
             with _writing(moved):
                 path.replace(moved)
             return self._keep(folder, moved, digest, Path(name))
@@ -254,8 +230,7 @@ class Library:
                 work.mkdir()
                 filled, digest = fill(work)
                 if digest is None:
-                    with _reading(filled) as file:
-                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    digest = _digest(filled)
                 info = _probed(filled, shown)
                 media = filled.replace(folder / f"media{_suffix(info)}")
                 shutil.rmtree(work)
@@ -270,7 +245,7 @@ class Library:
 
     def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         """Make a folder with media in it an asset, unless its content is stored already."""
-        found = self.get(asset_id(digest))
+        found = self.sound(asset_id(digest))
         if found is not None and self._stored(found):
             return found
         return self._kept(folder, _asset(media, digest, origin))
@@ -278,20 +253,21 @@ class Library:
     def _kept(self, folder: Path, asset: Asset) -> Asset:
         """Make a folder with media in it an asset, with a thumbnail where it has a picture."""
         assert self.workspace is not None
-        found = self.get(asset.id)
+        found = self.sound(asset.id)
         if found is not None and self._stored(found):
             return found
         with _writing(asset.path):
             synced(asset.path)
         seen = thumbnail_of(asset.path, asset.info, folder)
-        raw = {**asset.model_dump(mode="json"), "path": asset.path.name, "thumbnail": seen and seen.name}
+        places = {"path": asset.path.name, "thumbnail": seen and seen.name}
+        raw = {**asset.model_dump(mode="json"), **places, **stamp(asset.path)}
         write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
         shared = shared_store()
         if shared is not None:
             shared.push(folder, asset.id)
         home = self._settle(folder, asset.id)
-        places = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
-        asset = asset.model_copy(update=places)
+        moved = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
+        asset = asset.model_copy(update=moved)
         self._attached[asset.id] = asset
         return asset
 
@@ -331,7 +307,7 @@ class Library:
             stat, seen = path.stat(), json.loads(note.read_text("utf-8"))
             if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != seen["stamp"]:
                 return None
-            return self.get(seen["id"])
+            return self.sound(seen["id"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -340,8 +316,8 @@ class Library:
         if note is None or not self._stored(asset):
             return
         stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        write_atomically(note, json.dumps({"path": str(path.absolute()), "stamp": stamp, "id": asset.id}))
+        seen = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        write_atomically(note, json.dumps({"path": str(path.absolute()), "stamp": seen, "id": asset.id}))
 
     # analysis
 
@@ -359,7 +335,7 @@ class Library:
         path = None
         if self._stored(asset) and self.workspace is not None:
             path = self.workspace / "analysis" / asset.id / f"{ANALYSER.replace('/', '-')}.json"
-            with contextlib.suppress(OSError, ValidationError):
+            with contextlib.suppress(OSError, ValueError):
                 self._facts[asset.id] = SoundFacts.model_validate_json(path.read_text("utf-8"))
                 return self._facts[asset.id]
         facts = analyse_sound(asset.path, asset.info, cancelled=cancelled)
@@ -367,6 +343,24 @@ class Library:
             write_atomically(path, facts.model_dump_json())
         self._facts[asset.id] = facts
         return facts
+
+
+def _moved(folder: Path, home: Path) -> bool:
+    """Move a folder to where none is; whether it could be."""
+    try:
+        folder.rename(home)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest_of_file(path)
+    except (OSError, ValueError) as error:
+        raise MediaError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _asset(media: Path, digest: str, origin: Path) -> Asset:

@@ -22,7 +22,7 @@ from engine.media.time import Range, to_ms
 from engine.request import SourceForm, SourceRef
 
 if TYPE_CHECKING:
-    from engine.inputs.library import Asset
+    from engine.inputs.asset import Asset
 
 __all__ = ["Answer", "Answered", "Noted", "Outside", "Recorded", "shown"]
 

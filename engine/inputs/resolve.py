@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from engine.context import InputMedia
 from engine.errors import Fault, RequestError, TesseraError
 from engine.graph.plan import Plan
+from engine.inputs.asset import Asset
 from engine.inputs.facts import MediaFacts
-from engine.inputs.library import Asset, Library
+from engine.inputs.library import Library
 from engine.masking import masked_url
 from engine.media.expr import Picture, Sound, even
 from engine.media.info import MediaInfo

@@ -14,8 +14,9 @@ from engine.analysis.project import project_levels, project_speech
 from engine.context import LEVEL_HOP_MS, InputMedia
 from engine.errors import Cancelled, MediaError, QuestionError, TesseraError, TileError
 from engine.graph.model import Tile
+from engine.inputs.asset import Asset
 from engine.inputs.facts import MediaFacts
-from engine.inputs.library import Asset, Library
+from engine.inputs.library import Library
 from engine.media.expr import Image
 from engine.media.item import Video
 from engine.media.time import Range, ms, to_ms

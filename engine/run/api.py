@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, QuestionError, RequestError, WorkspaceError
-from engine.files import named
+from engine.files import named, write_atomically
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import read_facts
-from engine.inputs.library import Library, workspace_of, write_atomically
+from engine.inputs.library import Library, workspace_of
 from engine.inputs.local import LocalInput, with_local_inputs
 from engine.inputs.resolve import Resolved, by_node, resolve_inputs
 from engine.masking import masked

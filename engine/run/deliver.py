@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import Cancelled, MediaError, RenderError
 from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
-from engine.inputs.library import Asset, Library
+from engine.inputs.asset import Asset
+from engine.inputs.library import Library
 from engine.media.forms import media_type, suffix_of
 from engine.media.info import MediaInfo
 from engine.media.item import Item, Video, describe, digest_of

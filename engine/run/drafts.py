@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RenderError
-from engine.inputs.library import Asset, Library
+from engine.inputs.asset import Asset
+from engine.inputs.library import Library
 from engine.inputs.resolve import sound_of, video_of
 from engine.media.compile import Target
 from engine.media.expr import even

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from engine.analysis.speech import SoundFacts
 from engine.database import understood
 from engine.errors import WorkspaceError
-from engine.inputs.library import Asset, Library
+from engine.inputs.asset import Asset
+from engine.inputs.library import Library
 from engine.inputs.outside import Recorded
 from engine.node import is_id
 from engine.run.store import RunStore

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import Cancelled, WorkspaceError
-from engine.inputs.library import Asset, Library, write_atomically
+from engine.files import write_atomically
+from engine.inputs.asset import Asset
+from engine.inputs.library import Library
 from engine.media.expr import Expr, walk
 from engine.media.ffmpeg import ffmpeg_path, ffmpeg_version
 from engine.media.item import Value, digest_of, exprs_of
@@ -144,14 +146,11 @@ class RenderCache:
         return not self.fresh and self.store.known_render(key) is not None
 
     def _known(self, key: str) -> KnownRender | None:
-        """What is kept under a key, where its file is still there."""
+        """What is kept under a key, where its file is still what it was."""
         found = self.store.known_render(key)
         if found is None:
             return None
-        try:
-            asset = self.library.get(found[0])
-        except WorkspaceError:
-            return None
+        asset = self.library.sound(found[0])
         return None if asset is None else KnownRender(asset, found[1])
 
     @contextmanager

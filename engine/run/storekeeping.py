@@ -5,7 +5,6 @@ What a dead process left half-written is no fault: it is swept whenever the work
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -18,10 +17,11 @@ from typing import Any, Literal
 
 from engine.database import understood
 from engine.errors import WorkspaceError
-from engine.files import part_prefix
+from engine.files import set_aside
 from engine.inputs.artefacts import shared_store
+from engine.inputs.asset import asset_id, damage_of, digest_of_file
 from engine.inputs.avatars import profiles
-from engine.inputs.library import Library, asset_id
+from engine.inputs.library import Library
 from engine.node import ID_PATTERN, is_id
 from engine.run.rowcheck import unreadable_rows
 from engine.run.store import RunStore
@@ -152,26 +152,14 @@ def _check_shared(found: Checked) -> Iterator[str]:
 def _fault_of(folder: Path) -> Problem | None:
     try:
         facts = json.loads((folder / "asset.json").read_text("utf-8"))
-        media, digest, size = folder / facts["path"], facts["sha256"], facts["size"]
-        small = facts.get("thumbnail")
+        damage, digest = damage_of(folder, facts, thorough=True), facts["sha256"]
     except FileNotFoundError:
         return Problem("orphan", str(folder), "has no asset.json")
     except (OSError, ValueError, KeyError, TypeError) as error:
         return Problem("corrupt", str(folder / "asset.json"), f"cannot be read: {error}")
     if asset_id(digest) != folder.name:
         return Problem("corrupt", str(folder / "asset.json"), "is of another asset")
-    if small and not (folder / small).is_file():
-        return Problem("missing", str(folder / small), "the thumbnail is not there")
-    try:
-        if media.stat().st_size != size:
-            return Problem("corrupt", str(media), f"has {media.stat().st_size:,} bytes, not {size:,}")
-        if _digest(media) != digest:
-            return Problem("corrupt", str(media), "its content has changed")
-    except FileNotFoundError:
-        return Problem("missing", str(media), "the media is not there")
-    except OSError as error:
-        return Problem("corrupt", str(media), f"cannot be read: {error.strerror or error}")
-    return None
+    return Problem(damage.what, str(damage.path), damage.message) if damage is not None else None
 
 
 def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
@@ -218,14 +206,9 @@ def _check_record(store: RunStore, run_id: str, found: Checked) -> None:
             continue
         if not path.is_file():
             found.problems.append(Problem("missing", str(path), f"an output of run {run_id} is not there"))
-        elif asset_id(_digest(path)) != output["asset_id"]:
+        elif asset_id(digest_of_file(path)) != output["asset_id"]:
             what = f"is not the output of run {run_id} any more: its content has changed"
             found.problems.append(Problem("corrupt", str(path), what))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Checked) -> None:
@@ -357,10 +340,8 @@ def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
         with store.database.write() as connection:
             connection.execute("DELETE FROM rendered WHERE asset = :asset", asset=asset)
     for folder in folders:
-        gone = folder.with_name(f"{part_prefix()}{folder.name}")
         with suppress(OSError):
-            folder.rename(gone)
-            shutil.rmtree(gone)
+            set_aside(folder)
 
 
 # sizes

@@ -13,7 +13,7 @@ from engine.agent import read_json
 from engine.errors import Fault, RequestError, TesseraError, pointer
 from engine.graph.model import Tile
 from engine.graph.plan import Plan
-from engine.inputs.library import Asset
+from engine.inputs.asset import Asset
 from engine.inputs.local import meant
 from engine.inputs.resolve import video_of
 from engine.media.expr import Image, Picture, Sound, even

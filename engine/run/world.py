@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from engine.database import understood
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.graph.plan import Plan
+from engine.inputs.asset import asset_id
 from engine.inputs.fetch.fetcher import Fetcher
-from engine.inputs.library import Library, asset_id
+from engine.inputs.library import Library
 from engine.inputs.outside import Answered, Noted, Recorded, shown
 from engine.request import SourceRef
 from engine.run.archive import Archive
@@ -275,8 +276,8 @@ class Replay:
 
     def _put(self, archive: Archive, wanted: str, original: Original) -> None:
         """Store an asset, unless its bytes are there; it is called and answered of as it was."""
-        asset = self._library.get(wanted)
-        if asset is None or not asset.path.is_file():
+        asset = self._library.sound(wanted)
+        if asset is None:
             asset = self._library.receive(
                 lambda folder: self._fill(archive, wanted, original, folder),
                 name=original.name,

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.errors import TesseraError
+from engine.inputs.asset import Asset
 from engine.inputs.fetch.guard import Guard
 from engine.inputs.fetch.known import Download, Downloads, key_of
 from engine.inputs.fetch.lanes import Lane, Lanes, Told
 from engine.inputs.fetch.plain import PlainLook, Trying, fetch_file, look_at_file, name_of
 from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from engine.inputs.fetch.site import About, SiteLook, fetch_video, look_at_site
-from engine.inputs.library import Asset, Library
+from engine.inputs.library import Library
 from engine.masking import masked_url
 from engine.media.time import Range, to_ms
 from engine.request import SourceRef
@@ -229,7 +230,7 @@ class Fetcher:
 
     def _found(self, key: str, version: str | None) -> Asset | None:
         known = self._known.find(key, version)
-        return self._library.get(known.asset) if known is not None else None
+        return self._library.sound(known.asset) if known is not None else None
 
     def _received(self, fill: Callable[[Path], tuple[Path, str | None]], name: str, shown: str) -> Asset:
         most = self._rules.most_seconds

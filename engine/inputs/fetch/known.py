@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.inputs.library import write_atomically
+from engine.files import write_atomically
 
 __all__ = ["Download", "Downloads", "key_of"]
 
