@@ -13,7 +13,16 @@ from pathlib import Path
 from engine.errors import Fault, RequestError, WorkspaceError
 from engine.text import has_half
 
-__all__ = ["named", "part_prefix", "set_aside", "sweep", "synced", "whole_file", "write_atomically"]
+__all__ = [
+    "check_target",
+    "named",
+    "part_prefix",
+    "set_aside",
+    "sweep",
+    "synced",
+    "whole_file",
+    "write_atomically",
+]
 
 _PART = re.compile(r"\.part-(\d+)-")
 
@@ -130,3 +139,20 @@ def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
             partial.write_text(text, "utf-8")
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def check_target(file: Path) -> None:
+    """Refuse early a file that could not be written at the end of a run; its folder is made.
+
+    Raises
+    ------
+    WorkspaceError
+        It is a folder, or nothing can be written beside it.
+    """
+    try:
+        file.absolute().parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=file.absolute().parent).close()
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {file}: {error.strerror or error}") from None
+    if file.is_dir():
+        raise WorkspaceError(f"cannot write {file}: it is a folder")

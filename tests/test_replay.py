@@ -424,6 +424,15 @@ def test_a_recording_that_cannot_be_written_is_refused_before_the_run(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(WorkspaceError, match="cannot write"):
         local(tmp_path / "ws", tmp_path / "file" / "run.zip")
+    for option in ("record", "facts_out"):
+        with pytest.raises(WorkspaceError, match="cannot write /proc/it: "):
+            run(
+                AGENT,
+                ONE_SECOND,
+                inputs=[str(MEDIA / "talk.mp4")],
+                workspace=tmp_path / "ws",
+                **{option: "/proc/it"},
+            )
     assert RunStore(tmp_path / "ws").ids() == []
 
 

@@ -118,6 +118,10 @@ def test_a_part_without_what_reaches_it_is_refused(tmp_path: Path) -> None:
         part(tmp_path, only="Reframe")
     with pytest.raises(RequestError, match="give one of until, from and only"):
         part(tmp_path, only="Reframe", until="Reframe")
+    with pytest.raises(RequestError) as caught:
+        part(tmp_path, until="Refrane")
+    [fault] = caught.value.errors
+    assert (fault.loc, fault.message) == ("", "no tile 'Refrane' runs; did you mean 'Reframe'?")
     assert len(RunStore(tmp_path).ids()) == 1
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import Fault, QuestionError, RequestError, WorkspaceError
-from engine.files import named, write_atomically
+from engine.files import check_target, named, write_atomically
 from engine.graph.load import UnknownTiles
 from engine.graph.plan import Plan, plan, static_items
 from engine.inputs.facts import read_facts
@@ -252,7 +252,7 @@ def run(
     WorkspaceError
         The workspace cannot be written.
     """
-    from engine.run.world import check_target, world_of
+    from engine.run.world import world_of
 
     home = workspace_of(workspace)
     library, store, inputs = Library(home), RunStore(home), tuple(inputs)
@@ -267,8 +267,9 @@ def run(
     check_executable(decided, stubbed, part.given)
     check_ffmpeg()
     most = check_items(decided, max_items)
-    if record is not None:
-        check_target(Path(record))
+    for written in (record, facts_out):
+        if written is not None:
+            check_target(Path(written))
     world.unpack(decided)
     check_assets(decided, library, stubbed)
     target = writable(out)

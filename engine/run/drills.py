@@ -87,7 +87,7 @@ def _drill(text: str, plan: Plan) -> Drill:
     if equals and fault not in get_args(FaultKind):
         near = suggestion(fault, get_args(FaultKind))
         raise _refused(f"{fault!r} is none of {', '.join(get_args(FaultKind))}{near}")
-    tile = find_tile(plan, name)
+    tile = find_tile(plan, name, "")
     if item:
         _check_item(tile, plan)
     return Drill(

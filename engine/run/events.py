@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, TypeAdapter
@@ -38,6 +38,7 @@ __all__ = [
     "RunStarted",
     "process_ran",
     "read_event",
+    "timestamp",
     "write_event",
 ]
 
@@ -253,10 +254,22 @@ def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> Proc
         index=index,
         command=ran.command,
         scripts=dict(ran.scripts),
-        began=datetime.fromtimestamp(ran.began, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+        began=timestamp(round(ran.began * 1_000_000)),
         seconds=round(ran.seconds, 6),
         error=ran.error,
     )
+
+
+def timestamp(micros: int) -> str:
+    """A time as events have it, from microseconds since the epoch."""
+    seconds, rest = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{rest:06}Z"
+
+
+@lru_cache(maxsize=1)
+def _second(seconds: int) -> str:
+    """A second since the epoch in words; an event is told of every few microseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def read_event(line: str | bytes) -> Any:

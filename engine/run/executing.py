@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 from engine.errors import Fault, RenderError, RequestError
@@ -25,6 +23,7 @@ from engine.run.coordinator import Coordinator
 from engine.run.crew import PooledCrew
 from engine.run.deliver import RunDelivery
 from engine.run.drills import Drill
+from engine.run.events import timestamp
 from engine.run.learned import facts_of
 from engine.run.pool import shared_pool
 from engine.run.ranks import ranks
@@ -48,14 +47,7 @@ _PATIENCE_S = 2.0
 
 def now() -> str:
     """The time of an event."""
-    seconds, micros = divmod(time.time_ns() // 1000, 1_000_000)
-    return f"{_second(seconds)}.{micros:06}Z"
-
-
-@lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    """A second since the epoch in words; an event is told of every few microseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+    return timestamp(time.time_ns() // 1000)
 
 
 def check_ffmpeg() -> None:

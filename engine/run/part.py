@@ -158,7 +158,7 @@ def _asked(plan: Plan, until: str | None, since: str | None, only: str | None) -
     if not asked:
         return None, ""
     kind, name = asked[0]
-    return kind, find_tile(plan, name).id
+    return kind, find_tile(plan, name, "").id
 
 
 def until_tile(plan: Plan, node: str) -> Part:

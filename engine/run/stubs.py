@@ -85,8 +85,13 @@ class Stub(Attempt):
         return (*self.attempts, self)
 
 
-def find_tile(plan: Plan, text: str) -> Tile:
+def find_tile(plan: Plan, text: str, loc: str) -> Tile:
     """The tile of a plan that an id, a unique beginning of one, or a unique name means.
+
+    Parameters
+    ----------
+    loc
+        Where it is named: a JSON pointer into the request, `""` where an option does.
 
     Raises
     ------
@@ -102,7 +107,7 @@ def find_tile(plan: Plan, text: str) -> Tile:
     else:
         names = [tile.name for tile in tiles] + [tile.id for tile in tiles]
         what = f"no tile {text!r} runs{suggestion(text, names)}"
-    raise RequestError([Fault(pointer("stubs", text), "request", what)])
+    raise RequestError([Fault(loc, "request", what)])
 
 
 def read_stubs(source: Any, plan: Plan, store: Callable[[Path], Asset] | None) -> dict[str, StubbedTile]:
@@ -124,7 +129,7 @@ def read_stubs(source: Any, plan: Plan, store: Callable[[Path], Asset] | None) -
     faults: list[Fault] = []
     for name, given in (source or {}).items():
         try:
-            tile = find_tile(plan, name)
+            tile = find_tile(plan, name, pointer("stubs", name))
             raw = (
                 given.model_dump(exclude_unset=True)
                 if isinstance(given, Stub)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from engine.database import understood
-from engine.errors import Fault, RequestError, WorkspaceError
+from engine.errors import Fault, RequestError
 from engine.graph.plan import Plan
 from engine.inputs.asset import asset_id
 from engine.inputs.fetch.fetcher import Fetcher
@@ -35,7 +35,7 @@ from engine.run.store import RunStore
 if TYPE_CHECKING:
     from engine.inputs.fetch.rules import FetchRules, Transfer
 
-__all__ = ["Live", "Replay", "check_target", "world_of", "world_of_run"]
+__all__ = ["Live", "Replay", "world_of", "world_of_run"]
 
 _LISTED = 3
 
@@ -93,22 +93,6 @@ def world_of_run(
 def _answered(recorded: Recorded, library: Library, path: str | Path) -> Answered:
     """Answers from what was told before; the media is in the library."""
     return Answered(recorded, lambda wanted: stored_asset(wanted, library), f"the recording {path}")
-
-
-def check_target(record: Path) -> None:
-    """Refuse early a file that could not be written at the end of a run.
-
-    Raises
-    ------
-    WorkspaceError
-        It is a folder, or its folder cannot be made.
-    """
-    try:
-        record.absolute().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WorkspaceError(f"cannot write {record}: {error.strerror or error}") from None
-    if record.is_dir():
-        raise WorkspaceError(f"cannot write {record}: it is a folder")
 
 
 def _answers(asked: Noted) -> dict[str, str]:
