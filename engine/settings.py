@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ class Settings(BaseModel):
         always let in.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     node_types: dict[str, str] = {}
     max_items: int = Field(10_000, gt=0, strict=True)
@@ -58,12 +57,14 @@ def settings() -> Settings:
         if named:
             what = f"TESSERA_CONFIG names {named}, which cannot be read: {error.strerror}"
             raise RequestError([Fault("", "template", what)]) from None
-        return Settings()
+        return Settings.model_construct()  # the defaults, which nothing need be made to check
     return _read(path.absolute(), (stat.st_mtime_ns, stat.st_size))
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
+    import tomllib
+
     raw: Any = None
     try:
         raw = tomllib.loads(path.read_text("utf-8"))

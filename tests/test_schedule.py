@@ -19,7 +19,8 @@ from engine import Plan, RequestError, RunRecord, simulate
 from engine.cli import main
 from engine.run.cost import DECLARED, Cost, Load, attempts, calibrated, load_of
 from engine.run.events import NodeLog, OutputFailed
-from engine.run.schedule import Schedule, gantt, list_schedule, longest_paths, schedule
+from engine.run.ranks import longest_paths
+from engine.run.schedule import Schedule, gantt, list_schedule, schedule
 from engine.run.status import NodeStatus
 from engine.run.store import RunStore
 from tests.planning import agent, chain, planned, runs, uid

@@ -18,7 +18,6 @@ from pydantic import BaseModel, ConfigDict
 from engine.context import LEVEL_HOP_MS
 from engine.errors import Cancelled, MediaError
 from engine.media.info import MediaInfo
-from engine.media.probe import open_media
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,6 +145,8 @@ def _decoded(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]
     A packet that cannot be decoded is left out, as ffmpeg does; where most cannot, so cannot the sound.
     """
     import av
+
+    from engine.media.probe import open_media
 
     good = bad = 0
     resampler, form = None, None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.crew import Crew
-from engine.cli.given import document, explained, home_of, plan_of, prepare, recorded_given
+from engine.cli.given import document, explained, fetch_rules, home_of, plan_of, prepare, recorded_given
 from engine.cli.interrupt import cancel_on_interrupt
 from engine.cli.options import Given
 from engine.cli.output import OK, put, put_json, refuse, warn
@@ -90,7 +90,6 @@ def run(
     """Run an agent, or a plan that was made before, and show what came of it."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled, crew as executor:
         from engine import run as run_agent
-        from engine.inputs.fetch.rules import FetchRules
 
         work: dict[str, Any] = {
             "workspace": home_of(workspace),
@@ -99,7 +98,7 @@ def run(
             "cancelled": cancelled,
             "executor": executor,
             "facts_out": options.facts_out,
-            "fetch_rules": FetchRules(allow_private=options.allow_private),
+            "fetch_rules": fetch_rules(options.allow_private),
             "quality": options.quality,
             "tile_timeout_s": options.tile_timeout_s,
             **asdict(options.kept),

@@ -19,6 +19,7 @@ from engine.errors import Fault, RequestError
 if TYPE_CHECKING:
     from engine.agent import AgentTemplate
     from engine.graph.plan import Plan
+    from engine.inputs.fetch.rules import FetchRules
     from engine.inputs.library import Library
     from engine.inputs.local import LocalInput
 
@@ -26,6 +27,7 @@ __all__ = [
     "Prepared",
     "document",
     "explained",
+    "fetch_rules",
     "home_of",
     "library_of",
     "plan_of",
@@ -87,7 +89,7 @@ def recorded_given(given: Given, replay: Path) -> Given | None:
     """
     from engine.graph.plan import Plan
     from engine.inputs.library import Library
-    from engine.run.world import Replay
+    from engine.run.replayed import Replay
 
     recording = Replay(replay, Library(None))
     agent, request = recording.given(given.agent or None, given.request, inputs=bool(given.inputs))
@@ -209,6 +211,15 @@ def _with_advice(fault: Fault, given: Given) -> Fault:
             advice = f"""quote it to make it text: '{name}="{value}"'"""
             return Fault(fault.loc, fault.document, f"{fault.message}; {advice}")
     return fault
+
+
+def fetch_rules(allow_private: bool) -> FetchRules | None:
+    """How downloads are done; None as ever."""
+    if not allow_private:
+        return None
+    from engine.inputs.fetch.rules import FetchRules
+
+    return FetchRules(allow_private=True)
 
 
 def home_of(workspace: Path | None) -> Path:

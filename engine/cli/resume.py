@@ -38,7 +38,7 @@ def resume(
 ) -> int:
     """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
     from engine.cli.crew import Crew
-    from engine.cli.given import home_of
+    from engine.cli.given import fetch_rules, home_of
     from engine.cli.interrupt import cancel_on_interrupt
     from engine.cli.progress import watcher
     from engine.cli.stands import recorded, stubs_of
@@ -47,7 +47,6 @@ def resume(
     crew = Crew(executor, scheduler)
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled, crew as working:
         from engine import resume as resume_run
-        from engine.inputs.fetch.rules import FetchRules
 
         store, run_id = found_run(wanted, workspace)
         for begun in islice(store.events(run_id), 1):  # tells who looks on what the tiles are called
@@ -61,6 +60,6 @@ def resume(
             cancelled=cancelled,
             executor=working,
             tile_timeout_s=tile_timeout,
-            fetch_rules=FetchRules(allow_private=allow_private),
+            fetch_rules=fetch_rules(allow_private),
         )
     return recorded(record, as_json=as_json)

@@ -18,10 +18,7 @@ from engine.errors import MediaError, WorkspaceError
 from engine.files import named, part_prefix, set_aside, sweep, synced, write_atomically
 from engine.inputs.artefacts import shared_store
 from engine.inputs.asset import Asset, asset_id, digest_of_file, read_asset, stamp
-from engine.inputs.lut import check_cube, is_cube
-from engine.inputs.thumbnail import thumbnail_of
 from engine.media.info import MediaInfo
-from engine.media.probe import probe
 from engine.node import is_id
 from engine.text import whole
 
@@ -258,6 +255,8 @@ class Library:
             return found
         with _writing(asset.path):
             synced(asset.path)
+        from engine.inputs.thumbnail import thumbnail_of
+
         seen = thumbnail_of(asset.path, asset.info, folder)
         places = {"path": asset.path.name, "thumbnail": seen and seen.name}
         raw = {**asset.model_dump(mode="json"), **places, **stamp(asset.path)}
@@ -369,6 +368,9 @@ def _asset(media: Path, digest: str, origin: Path) -> Asset:
 
 
 def _probed(media: Path, shown: str) -> MediaInfo:
+    from engine.inputs.lut import check_cube, is_cube
+    from engine.media.probe import probe
+
     try:
         if media.is_file() and is_cube(media):
             dimensions, size = check_cube(media)

@@ -1,4 +1,4 @@
-"""What a run asks of the world outside of it: asked and noted, or answered from what was noted before.
+"""What a run asked of the world outside of it, and answers from what was noted then.
 
 A question is a URL or an item as it may be shown: without what signs it, and without any secret.
 """
@@ -6,7 +6,7 @@ A question is a URL or an item as it may be shown: without what signs it, and wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,19 +24,7 @@ from engine.request import SourceForm, SourceRef
 if TYPE_CHECKING:
     from engine.inputs.asset import Asset
 
-__all__ = ["Answer", "Answered", "Noted", "Outside", "Recorded", "shown"]
-
-
-class Outside(Protocol):
-    """Who answers what a run asks of the world: the world, or a recording."""
-
-    def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
-        """See `Fetcher.look`."""
-
-    def fetch(
-        self, looks: Mapping[str, Look], wanted: Mapping[str, Sequence[Range | None]]
-    ) -> dict[str, Fetched | TesseraError]:
-        """See `Fetcher.fetch`."""
+__all__ = ["Answer", "Answered", "Recorded", "answer_of", "shown"]
 
 
 class Answer(BaseModel):
@@ -83,49 +71,8 @@ class Recorded(BaseModel):
     renders: dict[str, str] = {}
 
 
-class Noted:
-    """Asks on, and notes what is answered.
-
-    Parameters
-    ----------
-    renders
-        The asset id of an earlier run's output, by its render id.
-    """
-
-    def __init__(self, outside: Outside, renders: Callable[[str], str | None]) -> None:
-        self._outside, self._renders = outside, renders
-        self._refs: dict[str, SourceRef] = {}
-        self._found: dict[tuple[str, str, str | None], Answer] = {}
-        self._made: dict[str, str] = {}
-
-    @property
-    def recorded(self) -> Recorded:
-        """What has been answered."""
-        return Recorded(answers=tuple(self._found.values()), renders=dict(self._made))
-
-    def render(self, render_id: str) -> str | None:
-        """The asset id of a render."""
-        asset = self._renders(render_id)
-        if asset is not None:
-            self._made[render_id.lower()] = asset
-        return asset
-
-    def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
-        self._refs |= sources
-        return self._outside.look(sources)
-
-    def fetch(
-        self, looks: Mapping[str, Look], wanted: Mapping[str, Sequence[Range | None]]
-    ) -> dict[str, Fetched | TesseraError]:
-        found = self._outside.fetch(looks, wanted)
-        for place, fetched in found.items():
-            if isinstance(fetched, Fetched):
-                answer = _answer(self._refs[place], looks[place], fetched, wanted[place])
-                self._found[(answer.form, answer.question, answer.artifact)] = answer
-        return found
-
-
-def _answer(ref: SourceRef, look: Look, fetched: Fetched, wanted: Sequence[Range | None]) -> Answer:
+def answer_of(ref: SourceRef, look: Look, fetched: Fetched, wanted: Sequence[Range | None]) -> Answer:
+    """What the world answered: to this question, seen so, of which these ranges were wanted."""
     return Answer(
         form=ref.form,
         question=masked_url(ref.key),

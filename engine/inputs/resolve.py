@@ -24,7 +24,7 @@ from engine.request import SourceRef
 if TYPE_CHECKING:
     from engine.graph.model import Tile
     from engine.inputs.fetch.fetcher import Fetched, Look
-    from engine.inputs.outside import Outside
+    from engine.inputs.noted import Outside
 
 __all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "sound_of", "video_of"]
 

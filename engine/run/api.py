@@ -33,7 +33,6 @@ from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import part_of_record, part_of_run
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
-from engine.run.remote import Remote
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile, read_stubs
 from engine.run.told import input_record, triggered_by
@@ -42,6 +41,7 @@ from engine.settings import default_catalogue, settings
 
 if TYPE_CHECKING:
     from engine.inputs.fetch.rules import FetchRules
+    from engine.run.remote import Remote
 
 __all__ = ["run", "simulate"]
 

@@ -6,9 +6,10 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import Fault, RenderError, RequestError
 from engine.files import sweep
@@ -29,18 +30,21 @@ from engine.run.pool import shared_pool
 from engine.run.ranks import ranks
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
-from engine.run.remote import Place, Remote, RemoteCrew
 from engine.run.store import RunStore
 from engine.run.stubs import StubbedTile
 from engine.run.tilecache import TileCache
 from engine.run.underway import Earlier
-from engine.run.working import Crew, LocalCrew, Worker
+from engine.run.working import Crew, LocalCrew, Put, Worker
+
+if TYPE_CHECKING:
+    from engine.run.remote import Place, Remote
 
 __all__ = ["Execution", "check_ffmpeg", "now"]
 
+Hearing = Callable[[Put], AbstractContextManager[None]]
+"""How what workers tell is taken in, as long as it is entered."""
 _LOOK_S = 0.3
 """How often a run looks whether another process has asked it to end."""
-
 _PATIENCE_S = 2.0
 """How long a run that has ended, or broken off, waits for its workers to stop."""
 
@@ -104,6 +108,7 @@ class Execution:
     drills: Sequence[Drill] = ()
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
+    _is_remote: bool = field(default=False, init=False)
 
     def run(self, plan: Plan, recorder: Recorder, earlier: Earlier | None = None) -> RunRecord:
         """Take a run whose beginning is recorded to its end, and keep its record and what it learned.
@@ -135,11 +140,8 @@ class Execution:
         recorder.beside(cache.is_due, cache.write)
         lane = shared_pool().lane()
         limits = self._time_limits(plan)
-        crew: Crew = PooledCrew(lane, worker, target_of(self.quality), delivery.together)
-        if isinstance(self.executor, Remote):
-            crew = RemoteCrew(self.executor, self._place(run_id), crew, limits)
-        elif self.executor is not None:
-            crew = LocalCrew(self.executor, worker)
+        pooled = PooledCrew(lane, worker, target_of(self.quality), delivery.together)
+        crew, heard = self._crew(run_id, pooled, limits)
         try:
             coordinator = Coordinator(
                 plan,
@@ -156,9 +158,9 @@ class Execution:
                 earlier=earlier,
                 cache=cache,
                 drills=self.drills,
-                announce=delivery.together.announce if isinstance(crew, PooledCrew) else None,
+                announce=delivery.together.announce if crew is pooled else None,
             )
-            with crew.hear(coordinator.messages.put) if isinstance(crew, RemoteCrew) else nullcontext():
+            with heard(coordinator.messages.put):
                 coordinator.run()
         finally:
             self.asked = True
@@ -171,8 +173,22 @@ class Execution:
         self.store.save_document(run_id, "facts.json", learned)
         return recorder.record
 
+    def _crew(self, run_id: str, pooled: PooledCrew, limits: Mapping[str, float]) -> tuple[Crew, Hearing]:
+        """Who does the work, and how those are heard who are elsewhere."""
+        if self.executor is None:
+            return pooled, lambda _put: nullcontext()
+        from engine.run.remote import Remote, RemoteCrew
+
+        if isinstance(self.executor, Remote):
+            self._is_remote = True
+            remote = RemoteCrew(self.executor, self._place(run_id), pooled, limits)
+            return remote, remote.hear
+        return LocalCrew(self.executor, pooled.worker), lambda _put: nullcontext()
+
     def _place(self, run_id: str) -> Place:
         """What workers elsewhere are told of this run."""
+        from engine.run.remote import Place
+
         out = str(self.out.absolute()) if self.out is not None else None
         workspace = str(self.store.workspace.absolute())
         limit = self.render_timeout_s
@@ -191,7 +207,7 @@ class Execution:
                 return True
             if self.cancelled():
                 self.asked = True
-                if isinstance(self.executor, Remote):  # whose workers look there
+                if self._is_remote:  # whose workers look there
                     self.store.ask_to_cancel(run_id)
                 return True
             if time.monotonic() - self._looked > _LOOK_S:

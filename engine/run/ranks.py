@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from engine.context import InputMedia
 from engine.graph.plan import Plan
 from engine.media.item import describe
 from engine.run.cost import DECLARED, NO_LOAD, CostModel, load_of
-from engine.run.schedule import longest_paths
 
-__all__ = ["ranks"]
+__all__ = ["After", "longest_paths", "ranks"]
+
+_Time = TypeVar("_Time", int, float)
+
+After = Sequence[Sequence[int]]
+"""For each piece of work, those that wait for it; all of them have greater numbers."""
 
 _LEAST_S = 1e-4
 """What any tile costs, so that of tiles that are said to cost nothing the longest chain comes first."""
@@ -45,3 +50,13 @@ def ranks(
             costs[kind.type_id] = max(cost.seconds(load, load), _LEAST_S)
         durations.append(costs[kind.type_id] + (0.0 if later else render))
     return dict(zip(plan.order, longest_paths(durations, after), strict=True))
+
+
+def longest_paths(durations: Sequence[_Time], after: After) -> list[_Time]:
+    """For each piece of work, how long the longest path from its start to the end takes."""
+    longest = list(durations)
+    for index in range(len(durations) - 1, -1, -1):
+        later = after[index]
+        if later:
+            longest[index] += max(longest[one] for one in later)
+    return longest

@@ -14,24 +14,23 @@ from engine.database import understood
 from engine.errors import WorkspaceError
 from engine.inputs.asset import Asset
 from engine.inputs.library import Library
-from engine.inputs.outside import Recorded
+from engine.inputs.outside import Answered, Recorded
 from engine.node import is_id
 from engine.run.store import RunStore
+from engine.run.world import ANSWERS
 
 __all__ = [
-    "ANSWERS",
     "REPLAYED",
     "Original",
     "Recording",
     "Replayed",
+    "answered",
     "named_assets",
     "recall",
     "recording_of",
     "stored_asset",
 ]
 
-ANSWERS = "answers.json"
-"""The document of a run that keeps what the outside world answered: a `Recorded`."""
 REPLAYED = "replay.json"
 """The document of a run that says what it was answered from: a `Replayed`."""
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
@@ -92,6 +91,11 @@ def recall(store: RunStore, library: Library, run_id: str) -> str | None:
     for one, original in replayed.assets.items():
         library.call(stored_asset(one, library), original.name, original.heard)
     return replayed.path
+
+
+def answered(recorded: Recorded, library: Library, path: str | Path) -> Answered:
+    """Answers from what was told before; the media is in the library."""
+    return Answered(recorded, lambda wanted: stored_asset(wanted, library), f"the recording {path}")
 
 
 def recording_of(

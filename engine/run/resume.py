@@ -17,7 +17,6 @@ from engine.run.executing import Execution, check_ffmpeg, now
 from engine.run.part import given_again
 from engine.run.record import RunRecord
 from engine.run.recorder import Recorder
-from engine.run.remote import Remote
 from engine.run.status import NodeStatus, RunStatus
 from engine.run.store import RunStore
 from engine.run.stubs import read_stubs
@@ -26,6 +25,7 @@ from engine.run.world import world_of_run
 
 if TYPE_CHECKING:
     from engine.inputs.fetch.rules import FetchRules
+    from engine.run.remote import Remote
 
 __all__ = ["resume"]
 

@@ -12,23 +12,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from engine.graph.plan import Plan
 from engine.run.cost import DECLARED, NO_LOAD, Cost, CostModel, Load, attempts, load_of
+from engine.run.ranks import After, longest_paths
 from engine.run.record import RunRecord
 from engine.run.status import NodeStatus
 from engine.text import short_ids
 
-__all__ = ["Schedule", "Task", "clock", "gantt", "list_schedule", "longest_paths", "schedule"]
+__all__ = ["Schedule", "Task", "clock", "gantt", "list_schedule", "schedule"]
 
 MICRO = 1_000_000
 _WORKED = frozenset({NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE, NodeStatus.FAILED})
-
-_Time = TypeVar("_Time", int, float)
-
-After = Sequence[Sequence[int]]
-"""For each piece of work, those that wait for it; all of them have greater numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,16 +313,6 @@ def _waiting(after: After) -> list[int]:
         for index in later:
             waiting[index] += 1
     return waiting
-
-
-def longest_paths(durations: Sequence[_Time], after: After) -> list[_Time]:
-    """For each piece of work, how long the longest path from its start to the end takes."""
-    longest = list(durations)
-    for index in range(len(durations) - 1, -1, -1):
-        later = after[index]
-        if later:
-            longest[index] += max(longest[one] for one in later)
-    return longest
 
 
 def _critical_path(durations: Sequence[int], after: After) -> tuple[int, ...]:
