@@ -58,8 +58,8 @@ class Shuffled:
         self.jobs: list[tuple[Job, Stopped]] = []
         self.told: dict[Key, list[Message]] = {}
 
-    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
-        self.jobs.append((job, stopped))
+    def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
+        self.jobs += work
 
     def drop(self, key: Key) -> None:
         raise AssertionError("nothing is given up here")

@@ -213,11 +213,14 @@ class Coordinator:
             due = self._take_due()
             if self.ranks:
                 due.sort(key=lambda task: -task.job.rank)
-            for task in due:
-                self.crew.submit(task.job, task, self.messages.put)
+            self._submit_all(due)
             if self.cache is None or not self._take_kept(self.cache):
                 return
             self._advance()
+
+    def _submit_all(self, tasks: Sequence[Task]) -> None:
+        if tasks:
+            self.crew.submit([(task.job, task) for task in tasks], self.messages.put)
 
     def _take_due(self) -> list[Task]:
         """What is to be submitted now."""
@@ -244,10 +247,10 @@ class Coordinator:
 
     def _take_kept(self, cache: TileCache) -> bool:
         """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""
-        for asked in sorted(cache.claimed(), key=lambda one: -self.ranks.get(one.node, 0.0)):
+        claimed = sorted(cache.claimed(), key=lambda one: -self.ranks.get(one.node, 0.0))
+        for asked in claimed:
             self.emit(NodeWork(at=self.now(), node=asked.node, how="ran", why=asked.why))
-            task = self.under_way.at(asked.node)
-            self.crew.submit(task.job, task, self.messages.put)
+        self._submit_all([self.under_way.at(asked.node) for asked in claimed])
         taken = False
         for asked, hit in cache.arrived():
             self._take_hit(asked.node, hit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,11 +42,17 @@ class PooledCrew:
     target: Target
     together: Together
 
-    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
-        memory = None
+    def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
+        do = self.worker.do
+        self.lane.add_all(
+            [(partial(do, job, stopped, put), job.key, job.rank, self._memory(job)) for job, stopped in work]
+        )
+
+    def _memory(self, job: Job) -> int | None:
+        """What the encode takes, with those that are made together with it; None of what is no encode."""
         if isinstance(job, RenderJob):
-            memory = sum(encode_memory(item, self.target) for item in self.together.beside(job.item))
-        self.lane.add(partial(self.worker.do, job, stopped, put), job.key, job.rank, memory)
+            return sum(encode_memory(item, self.target) for item in self.together.beside(job.item))
+        return None
 
     def drop(self, key: Key) -> None:
         self.lane.give_up(key)

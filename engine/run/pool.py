@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -89,12 +89,13 @@ class Pool:
         """A new lane: that of one run."""
         return Lane(self)
 
-    def _add(self, lane: Lane, task: _Task, rank: float) -> None:
+    def _add(self, lane: Lane, ranked: Iterable[tuple[float, _Task]]) -> None:
         with self._changed:
-            if not lane.tiles and not lane.encodes:
-                self._turns.append(lane)
-            heappush(lane.tiles if task.memory is None else lane.encodes, (-rank, next(lane.order), task))
-            self._call()
+            for rank, task in ranked:
+                if not lane.tiles and not lane.encodes:
+                    self._turns.append(lane)
+                heappush(lane.tiles if task.memory is None else lane.encodes, (-rank, next(lane.order), task))
+                self._call()
 
     def _call(self) -> None:
         """Have a thread look for work: one that waits, else a new one where there may be more."""
@@ -228,7 +229,11 @@ class Lane:
         memory
             Of an encode: the bytes that it takes. None: it is no encode.
         """
-        self.pool._add(self, _Task(work, self, key, memory), rank)
+        self.add_all([(work, key, rank, memory)])
+
+    def add_all(self, pieces: Iterable[tuple[Work, Hashable, float, int | None]]) -> None:
+        """Have many pieces of work done; see `add`."""
+        self.pool._add(self, [(rank, _Task(work, self, key, memory)) for work, key, rank, memory in pieces])
 
     def give_up(self, key: Hashable) -> None:
         """If this work has begun, wait no more for it: others have its place, and its thread ends with it."""

@@ -237,10 +237,14 @@ class RemoteCrew:
     limits: Mapping[str, float]
     _futures: dict[Key, Future[Any]] = field(default_factory=dict, init=False)
 
-    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
-        if isinstance(job, TileJob) and (job.stub is not None or job.given is not None):
-            self.local.submit(job, stopped, put)
-            return
+    def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
+        for job, stopped in work:
+            if isinstance(job, TileJob) and (job.stub is not None or job.given is not None):
+                self.local.submit([(job, stopped)], put)
+            else:
+                self._send(job, put)
+
+    def _send(self, job: Job, put: Put) -> None:
         if isinstance(job, TileJob):
             parcel = Parcel(job.key, pack(job.inputs), tuple(job.sources), self.limits.get(job.key))
         else:

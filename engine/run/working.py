@@ -141,8 +141,8 @@ Job = TileJob | RenderJob
 class Crew(Protocol):
     """Those who work for a coordinator."""
 
-    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
-        """Have a job done, now or later. What comes of it is told by `put`, from any thread."""
+    def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
+        """Have jobs done, now or later. What comes of them is told by `put`, from any thread."""
 
     def drop(self, key: Key) -> None:
         """A job is given up, begun or not: let others have its place."""
@@ -325,10 +325,11 @@ class LocalCrew:
     executor: Executor
     worker: Worker
 
-    def submit(self, job: Job, stopped: Stopped, put: Put) -> None:
-        future = self.executor.submit(self.worker.do, job, stopped, put)
-        if future is not _DONE:
-            future.add_done_callback(partial(_tell_if_lost, job, put))
+    def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
+        for job, stopped in work:
+            future = self.executor.submit(self.worker.do, job, stopped, put)
+            if future is not _DONE:
+                future.add_done_callback(partial(_tell_if_lost, job, put))
 
     def drop(self, key: Key) -> None:
         """Nothing: it keeps its thread until it ends."""
