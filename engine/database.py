@@ -13,21 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import unquote
 
 from pydantic import ValidationError
 
 from engine.errors import Fault, RequestError, WorkspaceError
 
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
-
 __all__ = [
     "SCHEMA",
     "Conflict",
     "Connection",
     "Database",
+    "Held",
+    "Sessions",
     "among",
     "check_schema",
     "database_exists",
@@ -114,6 +113,31 @@ class Connection(Protocol):
         """Insert rows, their values in the order of `columns`. To replace rows, their `key` must be told."""
 
 
+class Held(Protocol):
+    """A name that is held until it is released."""
+
+    def release(self) -> None: ...
+
+    def renew(self) -> bool:
+        """Hold it on: again, where it was lost. False where another holds it by now."""
+
+
+class Sessions(Protocol):
+    """Names that processes hold in a database, each by a connection of its own, and lose when that ends."""
+
+    def acquire(self, name: str, timeout_s: float) -> Held | None:
+        """Hold a name; None where another holds it for all that time.
+
+        Raises
+        ------
+        WorkspaceError
+            The database cannot be reached.
+        """
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody holds a name."""
+
+
 class Database(Protocol):
     """A database of one workspace. Safe to use from several threads, and beside other processes.
 
@@ -146,8 +170,8 @@ class Database(Protocol):
         """
 
     @property
-    def sessions(self) -> Engine | None:
-        """Sessions that may hold locks, each a connection of its own; None where files are locked."""
+    def sessions(self) -> Sessions | None:
+        """Who holds names in it; None where files are locked."""
 
     def faults(self) -> list[str]:
         """What is broken in the file itself; nothing of one whose server sees to that."""

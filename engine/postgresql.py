@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -22,6 +25,8 @@ _DRIVER = "postgresql+psycopg"
 """What a URL means that names no driver."""
 _PREPARING = 0x7E55E3A
 """The advisory lock of whoever makes the tables: two that make one at once would be in each other's way."""
+
+_TRY_S = 0.05
 
 _text = lru_cache(maxsize=256)(sql.text)
 
@@ -103,14 +108,15 @@ class PostgresDatabase:
             raise WorkspaceError(f"cannot write {self.name}: {_reason(error)}") from None
 
     @cached_property
-    def sessions(self) -> Engine:
+    def sessions(self) -> _Sessions:
         """A machine that is gone without a word is noticed after a minute."""
         options: dict[str, Any] = {}
         if self._url.get_driver_name().startswith("psycopg"):
             options = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-        return sql.create_engine(
+        engine = sql.create_engine(
             self._url, poolclass=sql.NullPool, isolation_level="AUTOCOMMIT", connect_args=options
         )
+        return _Sessions(engine, self)
 
     def faults(self) -> list[str]:
         return []
@@ -132,3 +138,71 @@ def _shared_engine(url: str, _process: int) -> Engine:
 
 def _reason(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or getattr(error, "strerror", None) or error)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A session of a database that holds one name, and nothing besides. A server that starts anew, or a
+    network that breaks, ends it.
+    """
+
+    sessions: _Sessions
+    name: str
+    connection: Connection
+
+    def release(self) -> None:
+        self.connection.close()
+
+    def renew(self) -> bool:
+        try:
+            self.connection.scalar(_text("SELECT 1"))
+        except SQLAlchemyError:
+            if not self.connection.closed:
+                self.connection.invalidate()
+                self.connection.close()
+            again = self.sessions.acquire(self.name, 0)
+            if again is None:
+                return False
+            self.connection = again.connection
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Sessions:
+    """Names held by advisory locks of sessions (PostgreSQL manual, 13.3.5)."""
+
+    engine: Engine
+    database: PostgresDatabase
+
+    def acquire(self, name: str, timeout_s: float) -> _Held | None:
+        until = time.monotonic() + timeout_s
+        try:
+            connection = self.engine.connect()
+            try:
+                while not connection.scalar(_text("SELECT pg_try_advisory_lock(:number)"), _numbered(name)):
+                    if time.monotonic() >= until:
+                        connection.close()
+                        return None
+                    time.sleep(_TRY_S)
+            except BaseException:
+                connection.close()
+                raise
+        except SQLAlchemyError as error:
+            raise WorkspaceError(f"cannot lock {name} in the database: {_reason(error)}") from None
+        return _Held(self, name, connection)
+
+    def is_held(self, name: str) -> bool:
+        """Looked up, not tried: a try would be in the way of whoever wants to hold it."""
+        asked = (
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND (classid::bigint << 32 | objid::bigint) = :number"
+        )
+        with self.database.read() as connection:
+            return bool(connection.rows(asked, **_numbered(name))[0][0])
+
+
+def _numbered(name: str) -> dict[str, int]:
+    """A name as the number of an advisory lock."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"tessera").digest()
+    return {"number": int.from_bytes(digest, "big", signed=True)}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.media.ffmpeg import ffmpeg_path
+from engine.media.probe import open_media, probe
 from tests.media import FIXTURES, MEDIA
 
 BROKEN = MEDIA / "broken"
@@ -133,3 +135,25 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_tags_that_are_not_utf_8_are_no_fault(tmp_path: Path) -> None:
+    tagged = tmp_path / "tagged.mkv"
+    title, foreign = b"the title as it was", b"\xe9\xe8\xff title as it was"
+    line = [ffmpeg_path(), "-v", "error", "-i", str(MEDIA / "silent.mp4"), "-c", "copy"]
+    line += [
+        "-metadata",
+        f"title={title.decode()}",
+        "-metadata:s:v:0",
+        f"title={title.decode()}",
+        str(tagged),
+    ]
+    subprocess.run(line, check=True)
+    written = tagged.read_bytes()
+    assert written.count(title) == 2
+    tagged.write_bytes(written.replace(title, foreign))
+    with open_media(tagged) as container:
+        assert "TITLE" in {key.upper() for key in container.metadata}
+    found = probe(tagged)
+    assert found.picture is not None
+    assert found.picture.width == 320

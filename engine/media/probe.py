@@ -66,7 +66,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     place, began = f"file:{path.absolute()}", time.monotonic()
     try:
         check_chunks(path)
-        container = av.open(place, options=options, metadata_errors="replace", timeout=(_OPEN_S, None))
+        container = av.open(place, options=options, timeout=(_OPEN_S, None), **_lenient(av.__version__))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         _check_time(path, began)
         raise MediaError(f"{path.name} is not a media file that can be read: {_why(path, error)}") from None
@@ -79,6 +79,11 @@ def open_media(path: Path) -> Iterator[InputContainer]:
         raise MediaError(f"{path.name} is broken: {_reason(error)}") from None
     finally:
         container.close()
+
+
+def _lenient(version: str) -> dict[str, Any]:
+    """How PyAV is told to open media whose tags are not UTF-8; from 19 on it does so by itself."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
 def _check_time(path: Path, began: float) -> None:

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.database import Connection, Database, database_exists, open_database, understood
+from engine.database import Connection, Database, Held, database_exists, open_database, understood
 from engine.errors import NotFound, TakenError, WorkspaceError
 from engine.node import is_id
 from engine.run.events import Event, ItemMade, Progress, read_event, write_event
-from engine.run.locks import Held, Locks
+from engine.run.locks import Locks
 from engine.run.record import RunRecord, fold
 from engine.run.shelf import Shelf, read_items
 from engine.run.status import RunStatus
