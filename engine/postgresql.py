@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -151,6 +151,9 @@ class _Held:
     connection: Connection
 
     def release(self) -> None:
+        """The server takes its time to end a session, so the name is let go of first."""
+        with suppress(SQLAlchemyError):
+            self.connection.scalar(_text("SELECT pg_advisory_unlock(:number)"), _numbered(self.name))
         self.connection.close()
 
     def renew(self) -> bool:

@@ -101,9 +101,10 @@ def test_what_a_machine_holds_others_see_until_it_dies(shared: Path) -> None:
     end = time.monotonic() + 10
     while here.is_held("a run") and time.monotonic() < end:
         time.sleep(0.05)
-    with here.hold("a run"):
-        assert here.is_held("a run")
-    assert not here.is_held("a run")
+    for _ in range(20):
+        with here.hold("a run"):
+            assert here.is_held("a run")
+        assert not here.is_held("a run")
 
 
 def test_whoever_waits_for_a_name_gets_it(shared: Path) -> None:
