@@ -38,10 +38,10 @@ def tessera(cwd: Path, *args: str, ffmpeg: str | None = None) -> subprocess.Comp
     )
 
 
-def long_video(folder: Path) -> str:
+def long_video(folder: Path, times: int = 60) -> str:
     """A video that takes some seconds to encode."""
-    made = folder / "long.mp4"
-    loop = ["-stream_loop", "60", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(made)]
+    made = folder / f"{times}.mp4"
+    loop = ["-stream_loop", str(times), "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(made)]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
     return str(made)
 
@@ -110,7 +110,7 @@ def test_ffmpeg_dies_with_a_run_that_is_killed(tmp_path: Path, wrapped: bool) ->
 def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "tessera.toml").write_text("encodes = 2")
     tiles = agent("Video Input", "Video Input", "Mirror", "Mirror", edges=[(0, 2), (1, 3)])
-    files = [str(MEDIA / "talk.mp4"), long_video(tmp_path)]
+    files = [long_video(tmp_path, 59), long_video(tmp_path, 60)]
     inputs = [word for number, file in enumerate(files) for word in ("--input", f"{uid(number)}={file}")]
     process = subprocess.Popen(
         [*TESSERA, "run", json.dumps(tiles), *inputs],
@@ -122,10 +122,10 @@ def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path:
         until(lambda: len(encoding(process.pid)) == 2)
         with closing(sqlite3.connect(tmp_path / ".tessera" / "tessera.db")) as other:
             other.execute("BEGIN IMMEDIATE")
-            until(lambda: len(encoding(process.pid)) == 1)
-            time.sleep(0.3)  # what has ended is to be written down by now
+            os.kill(encoding(process.pid)[0], signal.SIGKILL)
+            time.sleep(0.5)  # that it has ended is to be written down by now
             process.send_signal(signal.SIGINT)
-            until(lambda: not encoding(process.pid), 2)
+            until(lambda: not encoding(process.pid), 5)
         assert process.wait(20) == 130
     finally:
         process.kill()
