@@ -119,14 +119,14 @@ def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path:
         stdout=subprocess.DEVNULL,
     )
     try:
-        until(lambda: len(encoding(process.pid)) == 2)
+        until(lambda: len(encoding(process.pid)) == 2, 60)
         with closing(sqlite3.connect(tmp_path / ".tessera" / "tessera.db")) as other:
             other.execute("BEGIN IMMEDIATE")
             os.kill(encoding(process.pid)[0], signal.SIGKILL)
             time.sleep(0.5)  # that it has ended is to be written down by now
             process.send_signal(signal.SIGINT)
             until(lambda: not encoding(process.pid), 5)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         process.wait()
