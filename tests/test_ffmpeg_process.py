@@ -264,3 +264,16 @@ def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> 
     assert done.stdout.splitlines()[-1] in ("code 1", "code 2")
     assert len(done.stderr.splitlines()) == 1
     assert not list((tmp_path / "ws").iterdir())
+
+
+def test_a_tile_some_of_whose_outputs_were_made_before_has_not_failed_as_a_whole(tmp_path: Path) -> None:
+    program = script(tmp_path, f'case "$*" in *hflip*) exit 3;; esac\nexec "{ffmpeg_path()}" "$@"')
+    mirror = ("Mirror", {"horizontal_flip": True})
+    tiles = agent("Video Input", mirror, "Reframe", "Destination", edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
+    for line in (["run", json.dumps(tiles), "--input", str(MEDIA / "silent.mp4")], ["resume", "latest"]):
+        done = tessera(tmp_path, *line, "--json", ffmpeg=program)
+        assert done.returncode == 1
+        told = json.loads(done.stdout)
+        assert told["status"] == "partial_complete"
+        assert [node["status"] for node in told["nodes"]][-1] == "partial_complete"
+        assert [output["original_node_id"] for output in told["outputs"]] == [uid(2)]

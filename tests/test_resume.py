@@ -21,7 +21,7 @@ from engine import RequestError, RunRecord, WorkspaceError, resume, run
 from engine.run.events import Event, NodeChanged, OutputMade
 from engine.run.record import fold
 from engine.run.store import RunStore
-from engine.run.storekeeping import check
+from engine.run.storekeeping import check, prune
 from tests.killed import AGENT
 from tests.media import MEDIA, folder
 from tests.planning import agent, chain, uid
@@ -253,3 +253,22 @@ def test_a_cancelled_run_goes_on_without_what_it_has_done(tmp_path: Path) -> Non
     learned = RunStore(tmp_path).document(after.run_id, "facts.json")
     assert learned is not None
     assert "speech" in learned
+
+
+def test_a_run_that_went_on_and_died_is_interrupted_and_kept_until_it_goes_on_again(tmp_path: Path) -> None:
+    before = failed_once(tmp_path)
+    line = (
+        "import os, signal, sys; from engine import resume; from tests.planning import uid\n"
+        "def dies(event):\n"
+        "    if type(event).__name__ == 'NodeChanged': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "resume('latest', workspace=sys.argv[1], stubs={uid(2): {}}, on_event=dies)"
+    )
+    done = subprocess.run([sys.executable, "-c", line, str(tmp_path)], cwd=ROOT, check=False)
+    assert done.returncode == -9
+    store = RunStore(tmp_path)
+    told = ended(store, before.run_id)
+    assert told["status"] == "failed"
+    assert "interrupted" in told["status_message"]
+    assert prune(tmp_path, 0, keep_runs=0, dry=True).runs == []
+    assert resume("latest", workspace=tmp_path, stubs={uid(2): {}}).status == "completed"
+    assert prune(tmp_path, 0, keep_runs=0, dry=True).runs == [before.run_id]

@@ -6,16 +6,17 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from engine import Catalogue, NodeType, RunRecord, run
 from engine.cli import main
 from engine.context import Context
+from engine.media.expr import Image
 from engine.media.ffmpeg import ffmpeg_path
 from engine.media.item import Item, Made, Video
 from engine.node import ours_id
@@ -95,6 +96,36 @@ def test_an_output_that_cannot_be_rendered_leaves_the_others_whole(tmp_path: Pat
     assert record.status == "partial_complete"
     assert [output.node for output in record.outputs] == [uid(2)]
     assert "no frame" in record.node(uid(1)).errors[0]
+    assert not list(tmp_path.rglob(".part-*"))
+
+
+def smear(*_args: Any, **_values: Any) -> Any:
+    raise ValueError("the paint is bad")
+
+
+class Smeared(NodeType):
+    """A tile whose painter raises."""
+
+    name = "Smeared"
+    type_id = ours_id(name)
+    category = "edit"
+    source = "ours"
+    painters: ClassVar[Mapping[str, Callable[..., Any]]] = {"smear": smear}
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        for item in inputs:
+            assert isinstance(item.value, Video)
+            picture = item.value.picture.overlay(Image.drawn(self.type_id, "smear", width=8, height=8), 0, 0)
+            yield Made(item.value.with_picture(picture), (item,), "smeared")
+
+
+def test_a_painter_that_raises_fails_its_own_output_alone(tmp_path: Path) -> None:
+    doc = agent("Video Input", "Mirror", "Smeared", edges=[(0, 1), (0, 2)])
+    catalogue = Catalogue([*Catalogue.installed(), Smeared])
+    record = run(doc, inputs=[CLIP], workspace=tmp_path, quality="draft", catalogue=catalogue)
+    assert record.status == "partial_complete"
+    assert [output.node for output in record.outputs] == [uid(1)]
+    assert "the paint is bad" in record.node(uid(2)).errors[0]
     assert not list(tmp_path.rglob(".part-*"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -129,6 +130,7 @@ class Coordinator:
         self.outputs: dict[tuple[str, int], str] = {}
         self.unanswered: list[tuple[str, QuestionError]] = []
         self.made_outputs = 0
+        self.made_before: Counter[str] = Counter()
         self.under_way = UnderWay(time_limits or {}, cancelled, clock)
         self.due: list[Task] = []
         self.gathered: list[Task] = []
@@ -141,6 +143,7 @@ class Coordinator:
         self.given.update(earlier.items)
         self.outputs.update(earlier.outputs)
         self.made_outputs = len(earlier.outputs)
+        self.made_before.update(earlier.outputs.values())
         for node in earlier.done:
             self.status[node] = NodeStatus.COMPLETED
             self.items[node] = earlier.items.get(node, ())
@@ -375,7 +378,7 @@ class Coordinator:
             return
         self.under_way.over(node)
         self.order.claimed(node)
-        self.renders[node] = Renders(outputs)
+        self.renders[node] = Renders(outputs, self.made_before[node])
         rank = self.ranks.get(node, 0.0)
         for item in outputs:
             self._start(RenderJob((node, item.ref), item, rank, drills_of(self.drills, *item.ref)))

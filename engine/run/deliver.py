@@ -202,7 +202,9 @@ class RunDelivery:
             asked = [(_video(keys[key]), self._scratch_of(keys[key])) for key in missing]
             try:
                 made = self._renderer(making).render_together(asked)
-            except RenderError:
+            except Cancelled:
+                raise
+            except Exception:  # a tile's own painter may raise anything
                 return {}
             return {key: self._stored(keys[key], one, making) for key, one in zip(missing, made, strict=True)}
 

@@ -134,9 +134,13 @@ class RunStore:
         return EventLog(self.database, run_id, documents=documents)
 
     def reopen(self, run_id: str) -> tuple[EventLog, dict[str, tuple[Item, ...]]]:
-        """The log of a run that goes on, and the items that its tiles have made, by tile."""
+        """The log of a run that goes on, and the items that its tiles have made, by tile. It has not ended
+        any more: what it had come to is no longer kept.
+        """
+        ended = "DELETE FROM documents WHERE run_id = :run_id AND name = 'record.json'"
         with self.database.write() as connection:
             connection.execute(_ASK, run_id=run_id, asked=False)
+            connection.execute(ended, run_id=run_id)
             ((count,),) = connection.rows("SELECT count(*) FROM events WHERE run_id = :run_id", run_id=run_id)
             found, shelf = self._read_items(connection, run_id)
         return EventLog(self.database, run_id, count, shelf), found

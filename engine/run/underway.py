@@ -129,9 +129,12 @@ class Renders:
         How many are not over.
     failures
         What went wrong: (the item's place in the template, its index, in words).
+    before
+        How many more were made before the run went on.
     """
 
     items: Sequence[Item]
+    before: int = 0
     left: int = 0
     failures: list[tuple[int, int, str]] = field(default_factory=list)
     _done: dict[Key, float] = field(default_factory=dict)
@@ -149,5 +152,5 @@ class Renders:
         failed = tuple(told for _place, _index, told in sorted(self.failures))
         if not failed:
             return NodeStatus.COMPLETED, ()
-        whole = len(failed) == len(self.items)
+        whole = len(failed) == len(self.items) + self.before
         return (NodeStatus.FAILED if whole else NodeStatus.PARTIAL_COMPLETE), failed
