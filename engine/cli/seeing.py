@@ -38,12 +38,16 @@ def logs(
     """
     from engine.cli.output import OK, clean, put, put_json
     from engine.cli.workspace import found_run
+    from engine.database import understood
     from engine.run.logs import log_of
+    from engine.run.record import fold
     from engine.run.seeing import node_of
 
     store, run_id = found_run(wanted, workspace)
-    record = store.folded(run_id)
-    entries = log_of(store.events(run_id), None if node is None else node_of(record, node).id)
+    events = list(store.events(run_id))
+    with understood(f"run {run_id}"):
+        record = fold(events)
+    entries = log_of(events, None if node is None else node_of(record, node).id)
     if as_json:
         put_json({"run_id": run_id, "entries": [entry.to_dict() for entry in entries]})
     else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from engine.database import understood
 from engine.errors import WorkspaceError
-from engine.run.store import RunStore
+from engine.run.store import RunStore, json_object
 from engine.run.tilecache import read_kept
 from engine.run.traits import read_traits
 
@@ -56,5 +55,4 @@ def _rows(store: RunStore) -> Iterator[tuple[str, Callable[[str], Any], str]]:
 
 def _an_object(text: str) -> None:
     with understood("what stands there"):
-        if not isinstance(json.loads(text), dict):
-            raise ValueError("no JSON object")
+        json_object(text)

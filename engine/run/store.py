@@ -22,7 +22,7 @@ from engine.text import shown
 if TYPE_CHECKING:
     from engine.media.item import Item
 
-__all__ = ["EventLog", "RunStore"]
+__all__ = ["EventLog", "RunStore", "json_object"]
 
 _ASK = "UPDATE runs SET cancel = :asked WHERE run_id = :run_id"
 
@@ -241,7 +241,7 @@ class RunStore:
         if not found:
             return None
         with suppress(ValueError):
-            return found[0][0], _object(found[0][1])
+            return found[0][0], json_object(found[0][1])
         return None
 
     def keep_render(self, key: str, asset: str, facts: Mapping[str, Any]) -> None:
@@ -332,7 +332,7 @@ class RunStore:
             return [body for (body,) in connection.rows(wanted, run_id=run_id)]
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
     """A JSON object from its text; raises `ValueError` where it is none."""
     found = json.loads(text)
     if not isinstance(found, dict):
@@ -344,7 +344,7 @@ _LISTS = ("inputs", "nodes", "outputs", "errors")
 
 
 def _as_record(text: str) -> dict[str, Any]:
-    found = _object(text)
+    found = json_object(text)
     if not all(isinstance(found[name], list) for name in _LISTS):
         raise ValueError(f"{', '.join(_LISTS)} are lists")
     return found
