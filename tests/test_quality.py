@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine.inputs.resolve import video_of
 from engine.media.compile import Target
+from engine.media.expr import Image
 from engine.media.ffmpeg import run_ffmpeg
 from engine.media.item import Video
 from engine.media.lower import Located
@@ -284,3 +286,13 @@ def test_a_quality_that_is_none_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="none of draft, standard, master"):
         run_agent("x.json", quality="best")
+
+
+def test_an_output_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    street = MEDIA / "street.mp4"
+    known = Located(street, probe(street))
+    tall = video_of("street", known.info).picture.crop(218, 0, 202, 360).scale(360, 640)
+    mark = Image.drawn("any", "any", width=192, height=48)
+    marked = Video(tall.overlay(mark, x=12, y=92, opacity=Fraction(4, 5)))
+    made = [Renderer(lambda _id: known, paint).render(marked, tmp_path / f"{n}.mp4") for n in range(10)]
+    assert len({hashlib.sha256(one.path.read_bytes()).hexdigest() for one in made}) == 1

@@ -10,6 +10,7 @@ from typing import Any
 from engine.media.avc import Configuration, from_start_codes, to_lengths
 from engine.media.compile import Target
 from engine.media.packets import Unsafe
+from engine.media.target import REPEATABLE
 
 __all__ = ["Coded", "Coder"]
 
@@ -111,4 +112,4 @@ def _parameters(number: int, level: int, reorder: int) -> str:
     """x264's parameters. B-frames are allowed for, though none is made: as deep a buffer as the source's."""
     frames = {0: "bframes=0", 1: "bframes=1:b-pyramid=none"}.get(reorder, "bframes=3:b-pyramid=normal")
     fixed = "keyint=infinite:scenecut=0:open-gop=0:annexb=1:stitchable=1"
-    return f"sps-id={number}:level={level}:{frames}:{fixed}"
+    return f"sps-id={number}:level={level}:{frames}:{fixed}:{REPEATABLE}"

@@ -18,7 +18,7 @@ from engine.media.expr import Picture, Sound
 from engine.media.lower import Gain, Located, Lowering, Measured, Resolver
 from engine.media.optimise import optimise
 from engine.media.sounds import FedSound
-from engine.media.target import Target, sized
+from engine.media.target import REPEATABLE, Target, sized
 from engine.media.time import Range
 from engine.media.together import start_of
 
@@ -183,6 +183,7 @@ def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
         "c:v": "libx264",
         "preset": target.preset,
         "crf": target.crf,
+        "x264-params": REPEATABLE,
         "video_track_timescale": lowering.ticks,
         "color_range": "tv",
         **lowering.colors.options(),

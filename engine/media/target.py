@@ -8,10 +8,15 @@ from typing import Literal, get_args
 
 from engine.media.expr import Picture, even
 
-__all__ = ["COMPILER_VERSION", "QUALITIES", "Quality", "Target", "sized", "target_of"]
+__all__ = ["COMPILER_VERSION", "QUALITIES", "REPEATABLE", "Quality", "Target", "sized", "target_of"]
 
-COMPILER_VERSION = 2
+COMPILER_VERSION = 3
 """Another whenever equal expressions come to be encoded otherwise by equal targets."""
+
+REPEATABLE = "sync-lookahead=0"
+"""x264's parameter for the same bytes each time. By default it looks ahead on a thread of its own, and its
+macroblock tree then weighs as many frames as that thread has just come to: two in five encodes differed.
+"""
 
 Quality = Literal["draft", "standard", "master"]
 

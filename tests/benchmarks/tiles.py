@@ -25,6 +25,7 @@ from engine.media.ffmpeg import ffmpeg_path
 from engine.media.item import Video
 from engine.media.probe import probe
 from engine.media.render import Renderer
+from engine.media.target import REPEATABLE
 from engine.media.together import groups_of
 from nodes.reframe import reframe
 from tests.benchmarks.rows import Row, race
@@ -33,7 +34,7 @@ from tests.benchmarks.sources import moving
 __all__ = ["blurred_padding", "one_command", "one_encode_a_tile", "shapes_together", "three_clips"]
 
 _LOGO = Path(__file__).parents[2] / "fixtures" / "media" / "logo.png"
-_X264 = "-c:v libx264 -preset veryfast -crf 18 -pix_fmt yuv420p"
+_X264 = f"-c:v libx264 -preset veryfast -crf 18 -x264-params {REPEATABLE} -pix_fmt yuv420p"
 _TALL = "crop=606:1080:656:0,scale=1080:1920:flags=bicubic"
 _MARK = "[1:v]format=rgba,colorchannelmixer=aa=0.8[mark]"
 _AT = 20
