@@ -275,8 +275,15 @@ def understood(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
-        why = str(error) if isinstance(error, ValueError) else repr(error)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+        RecursionError,
+    ) as error:
+        why = str(error) if isinstance(error, (ValueError, RecursionError)) else repr(error)
         if isinstance(error, ValidationError):
             why = error.errors()[0]["msg"]
         raise WorkspaceError(f"{what} cannot be read: {why}") from None

@@ -11,6 +11,7 @@
     ├── QuestionError     a simulation was asked something that it was given no answer to
     ├── WorkspaceError    the workspace cannot be read or written
     │   ├── NotFound      … or holds no such thing
+    │   ├── DamagedError  … or what it holds is not what was stored
     │   └── TakenError    another has written what was to be written new
     └── Cancelled         the run was cancelled while this piece of it was under way
 """
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 __all__ = [
     "Cancelled",
+    "DamagedError",
     "Document",
     "Fault",
     "MediaError",
@@ -128,6 +130,10 @@ class TakenError(WorkspaceError):
 
 class NotFound(WorkspaceError):
     """What was asked for by name is not in the workspace, or could be more than one thing."""
+
+
+class DamagedError(WorkspaceError):
+    """What was stored is not what it was: it can be had again from what it was made of, and only so."""
 
 
 class Cancelled(TesseraError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from engine.errors import Fault, RequestError, WorkspaceError
 from engine.text import has_half
 
 __all__ = [
+    "alone_in",
     "check_target",
     "named",
     "part_prefix",
@@ -62,18 +64,38 @@ def sweep(folders: Iterable[Path]) -> None:
                         os.unlink(entry.path)
 
 
-def set_aside(folder: Path) -> None:
-    """Remove a folder, in one step for whoever looks: what is killed meanwhile leaves what is swept.
+@contextmanager
+def set_aside(folder: Path) -> Iterator[None]:
+    """Have a folder, or a file, out of its place, in one step for whoever looks, and remove it afterwards: of
+    what is killed meanwhile the rest is swept.
 
     Raises
     ------
     OSError
-        It cannot be removed.
+        It cannot be moved.
     """
-    gone = folder.with_name(f"{part_prefix()}{folder.name}")
-    with suppress(FileNotFoundError):
-        folder.rename(gone)
-        shutil.rmtree(gone)
+    gone = Path(tempfile.mkdtemp(prefix=part_prefix(), dir=folder.parent))
+    try:
+        with suppress(FileNotFoundError):
+            folder.rename(gone / folder.name)
+        yield
+    finally:
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until nobody else, in this process or another, is in the same folder so.
+
+    Where the file system knows no such locks nobody waits.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _lives(pid: int) -> bool:

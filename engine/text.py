@@ -13,6 +13,7 @@ __all__ = [
     "clean",
     "count",
     "has_half",
+    "json_object",
     "one_line",
     "part_in_words",
     "seconds_of",
@@ -29,6 +30,23 @@ _UNWRITABLE = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What no XML document may hold; half characters, which UTF-8 cannot, among it."""
 _HALF = re.compile("[\ud800-\udfff]")
 _SHORTEST = 8
+
+
+def json_object(text: str | bytes) -> dict[str, Any]:
+    """A JSON object from its text.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{shown(found)} is no object")
+    return found
 
 
 def clean(text: str) -> str:

@@ -7,14 +7,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine import RequestError, RunRecord, run
 from engine.cli import main
+from engine.errors import DamagedError, WorkspaceError
 from engine.inputs.library import Library
 from engine.run.storekeeping import check
 from tests.media import MEDIA
@@ -147,3 +152,96 @@ def test_a_watermark_whose_picture_is_damaged_is_refused_before_the_run(tmp_path
     agent = chain("Video Input", ("Watermark", {"use_custom_logo": "custom", "image_id": logo.id}))
     with pytest.raises(RequestError, match=f"asset {logo.id} is damaged: .*its content has changed"):
         run(agent, inputs=[str(SILENT)], workspace=tmp_path)
+
+
+def test_what_is_damaged_here_and_there_says_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "ws").add(SILENT)
+    flip(asset.path.parent)
+    flip(tmp_path / "share" / "assets" / asset.id)
+    with pytest.raises(DamagedError, match=f"{asset.path} its content has changed.*share.* is corrupt"):
+        Library(tmp_path / "ws").get(asset.id)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_whoever_comes_upon_a_corrupt_copy_in_the_shared_store_and_has_it_whole_mends_it(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "one").add(SILENT)
+    DAMAGES[damage](tmp_path / "share" / "assets" / asset.id)
+    assert Library(tmp_path / "two").add(SILENT).id == asset.id
+    assert check(tmp_path / "two").problems == []
+    found = Library(tmp_path / "three").get(asset.id)
+    assert found is not None
+    assert digest(found.path) == asset.sha256
+
+
+def test_a_process_with_too_many_open_files_does_not_take_what_it_cannot_read_for_damaged(
+    tmp_path: Path,
+) -> None:
+    asset, library = Library(tmp_path).add(SILENT), Library(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(WorkspaceError) as error:
+            library.sound(asset.id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not isinstance(error.value, DamagedError)
+    assert "Too many open files" in str(error.value)
+
+
+def test_many_that_mend_one_asset_at_once_leave_it_whole(tmp_path: Path) -> None:
+    asset = Library(tmp_path).add(SILENT)
+    line = "from engine.inputs.library import Library; from pathlib import Path; import sys; "
+    line += "print(Library(Path(sys.argv[1])).add(Path(sys.argv[2])).id)"
+    for damage in ("a changed byte", "no asset.json", "cut short"):
+        DAMAGES[damage](tmp_path / "assets" / asset.id)
+        begun = [
+            subprocess.Popen(
+                [sys.executable, "-c", line, str(tmp_path), str(SILENT)], stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        with ThreadPoolExecutor(4) as threads:
+            within = list(threads.map(lambda _: Library(tmp_path).add(SILENT).id, range(4)))
+        assert {one.communicate()[0].strip() for one in begun} == {asset.id}
+        assert set(within) == {asset.id}
+        assert check(tmp_path).problems == []
+        assert not list((tmp_path / "assets").glob(".part-*"))
+
+
+def test_a_tile_that_asks_of_media_that_was_damaged_meanwhile_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 4}), "Destination")
+    source = Library(tmp_path).add(MEDIA / "talk.mp4")
+    first = run(agent, {"video_ids": [source.id]}, workspace=tmp_path)
+    shutil.rmtree(tmp_path / "analysis")
+    flip(source.path.parent)
+    line = ["run", "--of", first.run_id, "--from", "Clips", "--no-cache", "--workspace", str(tmp_path)]
+    assert main(line) == 1
+    told = "".join(capsys.readouterr())
+    assert f"asset {source.id} is damaged" in told
+    assert "internal error" not in told
+
+
+def test_the_asset_of_another_content_is_damaged(tmp_path: Path) -> None:
+    one, other = Library(tmp_path).add(SILENT), Library(tmp_path).add(MEDIA / "talk.mp4")
+    shutil.rmtree(one.path.parent)
+    shutil.copytree(other.path.parent, one.path.parent)
+    with pytest.raises(DamagedError, match="is of another asset"):
+        Library(tmp_path).get(one.id)
+    assert [problem.what for problem in check(tmp_path).problems] == ["corrupt"]
+
+
+@pytest.mark.parametrize("said", [5, None, ["x"], {"a": 1}])
+@pytest.mark.parametrize("of", ["sha256", "size", "path", "thumbnail", "info"])
+def test_facts_of_any_form_break_nothing(of: str, said: object, tmp_path: Path) -> None:
+    asset = Library(tmp_path).add(SILENT)
+    file = asset.path.parent / "asset.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), of: said}))
+    check(tmp_path)
+    assert Library(tmp_path).add(SILENT).sha256 == asset.sha256
+    assert check(tmp_path).problems == []

@@ -40,13 +40,27 @@ def changed(made: Path, folder: Path, statement: str, *values: str) -> Path:
     return workspace
 
 
+ROWS = {
+    **{
+        table: f"UPDATE {table} SET body = ?"
+        for table in ("events", "items", "expressions", "tiles", "lately")
+    },
+    **{
+        name: f"UPDATE documents SET body = ? WHERE name = '{name}.json'"
+        for name in ("plan", "record", "facts", "agent", "answers")
+    },
+}
+
+
 @pytest.mark.parametrize("foreign", FOREIGN)
-@pytest.mark.parametrize("table", ["events", "documents", "items", "expressions", "tiles", "lately"])
+@pytest.mark.parametrize("rows", ROWS)
 def test_what_cannot_be_read_is_told_and_no_command_breaks_on_it(
-    table: str, foreign: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rows: str, foreign: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace = changed(made, tmp_path, f"UPDATE {table} SET body = ?", foreign)
-    assert {one.what for one in check(workspace).problems} == {"corrupt"}
+    workspace = changed(made, tmp_path, ROWS[rows], foreign)
+    found = {one.what for one in check(workspace).problems}
+    is_any_object = rows in ("facts", "agent", "answers") and foreign.startswith("{")
+    assert found <= {"corrupt"} if is_any_object else found == {"corrupt"}
     out = str(tmp_path / "x")
     for line in (
         ["show", "latest", "--items"],

@@ -106,15 +106,29 @@ def read_plan(source: Any, catalogue: Catalogue | None = None) -> Plan:
         from engine.settings import default_catalogue
 
         catalogue = default_catalogue()
+    return _Reader(_wired(source), catalogue).read()
+
+
+def check_plan(source: Any) -> None:
+    """Whether something has the shape of a plan, whatever tiles are known here.
+
+    Raises
+    ------
+    RequestError
+        It has not.
+    """
+    _wired(source)
+
+
+def _wired(source: Any) -> _Plan:
     raw = read_json(source, "request")
     try:
-        wire = _Plan.model_validate(raw)
+        return _Plan.model_validate(raw)
     except ValidationError as error:
         found = faults_of(error, raw, "request")
         raise RequestError(
             [Fault(f.loc, f.document, f"not a plan: {f.message}") for _path, f in found]
         ) from None
-    return _Reader(wire, catalogue).read()
 
 
 class _Reader:

@@ -12,16 +12,16 @@ import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from engine.errors import Fault, RequestError, WorkspaceError
-from engine.inputs.asset import digest_of_file, stamp
+from engine.errors import DamagedError, Fault, RequestError, WorkspaceError
+from engine.inputs.asset import FACTS, asset_id, digest_of_file, stamp
 from engine.masking import masked_url
+from engine.text import json_object
 
 __all__ = ["Artefacts", "shared_store"]
 
 _T = TypeVar("_T")
-_FACTS = "asset.json"
 
 
 def shared_store() -> Artefacts | None:
@@ -65,19 +65,23 @@ class Artefacts:
             what = f"TESSERA_STORE_URL={self._shown} cannot be used: {error}"
             raise RequestError([Fault("", "request", what)]) from None
         self._root = f"{root.rstrip('/')}/assets"
+        self._corrupt: set[str] = set()
 
     def push(self, folder: Path, asset: str) -> None:
-        """Bring an asset's folder there, unless it is there already and as large as it should be."""
+        """Bring an asset's folder there, unless it is there already: all its files, as large as they should
+        be, and not seen to have changed.
+        """
 
         def work() -> None:
             home = f"{self._root}/{asset}"
-            if self._files.exists(f"{home}/{_FACTS}") and self._fault(home) is None:
+            if asset not in self._corrupt and self._fault(home) is None:
                 return
             self._files.makedirs(home, exist_ok=True)
             names = sorted(one.name for one in folder.iterdir() if one.is_file())
-            for name in [one for one in names if one != _FACTS]:
+            for name in [one for one in names if one != FACTS]:
                 self._files.put_file(str(folder / name), f"{home}/{name}")
-            self._files.pipe_file(f"{home}/{_FACTS}", (folder / _FACTS).read_bytes())
+            self._files.pipe_file(f"{home}/{FACTS}", (folder / FACTS).read_bytes())
+            self._corrupt.discard(asset)
 
         self._tried("write", work)
 
@@ -86,27 +90,42 @@ class Artefacts:
 
         Raises
         ------
-        WorkspaceError
-            Besides: what came is not what it was when it was stored.
+        DamagedError
+            What came is not what it was when it was stored.
         """
         return self._tried("read", lambda: self._pull(asset, folder))
 
     def _pull(self, asset: str, folder: Path) -> bool:
         home = f"{self._root}/{asset}"
         try:
-            written = self._files.cat_file(f"{home}/{_FACTS}")
+            written = self._files.cat_file(f"{home}/{FACTS}")
         except FileNotFoundError:
             return False
-        facts = json.loads(written)
-        media, small = facts["path"], facts.get("thumbnail")
-        for name in filter(None, (media, small)):
+        try:
+            facts = json_object(written)
+            names = [str(name) for name in (facts["path"], facts.get("thumbnail")) if name]
+            digest = facts["sha256"]
+            if asset_id(digest) != asset:
+                raise ValueError("it is of another asset")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise self._damaged(asset, f"{FACTS} cannot be read: {error}") from None
+        for name in names:
             if "/" in name or name.startswith("."):
-                raise WorkspaceError(f"asset {asset} in {self._shown} names {name!r}, which is no file of it")
-            self._files.get_file(f"{home}/{name}", str(folder / name))
-        if digest_of_file(folder / media) != facts["sha256"]:
-            raise WorkspaceError(f"asset {asset} in {self._shown} is corrupt: its content has changed")
-        (folder / _FACTS).write_text(json.dumps({**facts, **stamp(folder / media)}, indent=1), "utf-8")
+                raise self._damaged(asset, f"it names {name!r}, which is no file of it")
+            try:
+                self._files.get_file(f"{home}/{name}", str(folder / name))
+            except FileNotFoundError:
+                raise self._damaged(asset, f"{name} is not there") from None
+        media = folder / names[0]
+        if digest_of_file(media) != digest:
+            raise self._damaged(asset, "its content has changed")
+        (folder / FACTS).write_text(json.dumps({**facts, **stamp(media)}, indent=1), "utf-8")
         return True
+
+    def _damaged(self, asset: str, what: str) -> DamagedError:
+        """The error; whoever has the asset whole brings it there again."""
+        self._corrupt.add(asset)
+        return DamagedError(f"asset {asset} in {self._shown} is corrupt: {what}")
 
     def look_through(self) -> Iterator[tuple[str, str | None]]:
         """Every asset there, and what is amiss with it, by listing alone."""
@@ -122,14 +141,18 @@ class Artefacts:
 
     def _fault(self, home: str) -> str | None:
         try:
-            facts: dict[str, Any] = json.loads(self._files.cat_file(f"{home}/{_FACTS}"))
-            size = self._files.size(f"{home}/{facts['path']}")
-        except FileNotFoundError as error:
-            missing = _FACTS if _FACTS in str(error) else "media"
-            return f"has no {missing}"
-        except (ValueError, KeyError):
-            return f"{_FACTS} cannot be read"
-        return None if size == facts["size"] else f"media has {size:,} bytes, not {facts['size']:,}"
+            facts = json_object(self._files.cat_file(f"{home}/{FACTS}"))
+            media, size, small = f"{home}/{facts['path']}", facts["size"], facts.get("thumbnail")
+        except FileNotFoundError:
+            return f"has no {FACTS}"
+        except (ValueError, LookupError):
+            return f"{FACTS} cannot be read"
+        self._files.invalidate_cache(home)
+        sizes = {one["name"].rpartition("/")[2]: one["size"] for one in self._files.ls(home, detail=True)}
+        found = sizes.get(media.rpartition("/")[2])
+        if found is None or (small and small not in sizes):
+            return f"has no {'media' if found is None else 'thumbnail'}"
+        return None if found == size else f"media has {found:,} bytes, not {size!r}"
 
     def _tried(self, what: str, work: Callable[[], _T]) -> _T:
         try:

@@ -14,13 +14,13 @@ from io import BufferedReader
 from pathlib import Path
 
 from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
-from engine.errors import MediaError, WorkspaceError
-from engine.files import named, part_prefix, set_aside, sweep, synced, write_atomically
+from engine.errors import DamagedError, MediaError, WorkspaceError
+from engine.files import alone_in, named, part_prefix, set_aside, sweep, synced, write_atomically
 from engine.inputs.artefacts import shared_store
-from engine.inputs.asset import Asset, asset_id, digest_of_file, read_asset, stamp
+from engine.inputs.asset import FACTS, Asset, asset_id, digest_of_file, read_asset, stamp
 from engine.media.info import MediaInfo
 from engine.node import is_id
-from engine.text import whole
+from engine.text import json_object, whole
 
 __all__ = ["Library", "workspace_of"]
 
@@ -59,6 +59,7 @@ class Library:
         self._attached: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
         self._heard_by: dict[str, str] = {}
+        self._is_shared: set[str] = set()
         self._is_swept = False
 
     def sweep(self) -> None:
@@ -76,8 +77,10 @@ class Library:
 
         Raises
         ------
-        WorkspaceError
+        DamagedError
             It is not what it was when it was stored.
+        WorkspaceError
+            It cannot be read.
         """
         key = wanted.lower()
         if key in self._attached:
@@ -88,21 +91,45 @@ class Library:
         asset, damage = None, None
         try:
             asset = read_asset(folder)
-        except WorkspaceError as error:
+        except DamagedError as error:
             damage = error
-        if asset is None and self._fetch(key):
-            asset = read_asset(folder)
-        elif damage is not None:
-            raise damage
+        if asset is None:
+            try:
+                is_fetched = self._fetch(key)
+            except WorkspaceError as error:
+                raise error if damage is None else DamagedError(f"{damage}; and {error}") from None
+            if is_fetched:
+                asset = read_asset(folder)
+            elif damage is not None:
+                raise damage
         if asset is not None:
             self._attached[key] = asset
         return asset
 
     def sound(self, wanted: str) -> Asset | None:
-        """The asset with this id, or None where it is not there, or is not what it was."""
-        with contextlib.suppress(WorkspaceError):
+        """The asset with this id, or None where it is not there, or is not what it was.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be read.
+        """
+        with contextlib.suppress(DamagedError):
             return self.get(wanted)
         return None
+
+    def share(self, asset: Asset) -> None:
+        """Have a stored asset in the store that machines share, whenever it was stored.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be brought there.
+        """
+        shared = shared_store()
+        if shared is not None and asset.id not in self._is_shared and self._stored(asset):
+            shared.push(asset.path.parent, asset.id)
+            self._is_shared.add(asset.id)
 
     def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
         """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
@@ -135,10 +162,12 @@ class Library:
         with _writing(home):
             synced(folder)
             while not _moved(folder, home):
-                with contextlib.suppress(WorkspaceError):
-                    if read_asset(home) is not None:
+                with alone_in(home.parent):
+                    if _is_whole(home):
                         break
-                set_aside(home)
+                    with set_aside(home):
+                        if _moved(folder, home):
+                            break
             synced(home.parent)
         return home
 
@@ -177,6 +206,7 @@ class Library:
             return self.attach(path)
         known = self._known(path)
         if known is not None and self._stored(known):
+            self.share(known)
             return known
         _check_size(path)
         with self._folder() as folder:
@@ -244,6 +274,7 @@ class Library:
         """Make a folder with media in it an asset, unless its content is stored already."""
         found = self.sound(asset_id(digest))
         if found is not None and self._stored(found):
+            self.share(found)
             return found
         return self._kept(folder, _asset(media, digest, origin))
 
@@ -252,6 +283,7 @@ class Library:
         assert self.workspace is not None
         found = self.sound(asset.id)
         if found is not None and self._stored(found):
+            self.share(found)
             return found
         with _writing(asset.path):
             synced(asset.path)
@@ -260,10 +292,11 @@ class Library:
         seen = thumbnail_of(asset.path, asset.info, folder)
         places = {"path": asset.path.name, "thumbnail": seen and seen.name}
         raw = {**asset.model_dump(mode="json"), **places, **stamp(asset.path)}
-        write_atomically(folder / "asset.json", json.dumps(raw, indent=1))
+        write_atomically(folder / FACTS, json.dumps(raw, indent=1))
         shared = shared_store()
         if shared is not None:
             shared.push(folder, asset.id)
+            self._is_shared.add(asset.id)
         home = self._settle(folder, asset.id)
         moved = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
         asset = asset.model_copy(update=moved)
@@ -303,11 +336,11 @@ class Library:
         if note is None:
             return None
         try:
-            stat, seen = path.stat(), json.loads(note.read_text("utf-8"))
+            stat, seen = path.stat(), json_object(note.read_text("utf-8"))
             if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != seen["stamp"]:
                 return None
             return self.sound(seen["id"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 
     def _remember(self, path: Path, asset: Asset) -> None:
@@ -342,6 +375,13 @@ class Library:
             write_atomically(path, facts.model_dump_json())
         self._facts[asset.id] = facts
         return facts
+
+
+def _is_whole(home: Path) -> bool:
+    """Whether a place holds an asset that is what it was."""
+    with contextlib.suppress(DamagedError):
+        return read_asset(home) is not None
+    return False
 
 
 def _moved(folder: Path, home: Path) -> bool:

@@ -5,6 +5,7 @@ Every answer knows where it came from, and what a run has learned can be given t
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from engine.analysis.assumed import assumed_speech
 from engine.analysis.project import project_levels, project_speech
 from engine.context import LEVEL_HOP_MS, InputMedia
-from engine.errors import Cancelled, MediaError, QuestionError, TesseraError, TileError
+from engine.errors import Cancelled, MediaError, QuestionError, TesseraError, TileError, WorkspaceError
 from engine.graph.model import Tile
 from engine.inputs.asset import Asset
 from engine.inputs.facts import MediaFacts
@@ -59,12 +60,6 @@ class Answers:
             return None
         return self.facts.get(key.lower()) or self.facts.get("*")
 
-    def _asset(self, key: str) -> Asset | None:
-        try:
-            return self.library.get(key)
-        except TesseraError:
-            return None
-
     def speech(
         self, key: str, until: int, stopped: Callable[[], bool] | None = None
     ) -> tuple[Sequence[Range], Origin]:
@@ -80,8 +75,8 @@ class Answers:
         stated = self._stated(key)
         if stated is not None and stated.speech is not None:
             return [(ms(start), ms(end)) for start, end in stated.speech], "facts"
-        asset = self._asset(key)
-        if asset is not None and stated is None:
+        asset = self.library.get(key) if stated is None else None
+        if asset is not None:
             return [(ms(start), ms(end)) for start, end in self._heard(asset, stopped).speech], "real"
         if self.assume:
             return assumed_speech(until), "assumed"
@@ -97,7 +92,7 @@ class Answers:
         stated = self._stated(key)
         if stated is not None:
             return stated.levels_dbfs, "facts"
-        asset = self._asset(key)
+        asset = self.library.get(key)
         return (self._heard(asset, stopped).levels_dbfs, "real") if asset is not None else (None, "facts")
 
     def _heard(self, asset: Asset, stopped: Callable[[], bool] | None) -> Any:
@@ -112,7 +107,7 @@ class Answers:
 
     def ask_again(self, record: RunRecord) -> None:
         """Learn what the tiles of a run were told of media before this process, from the analyses that are
-        kept.
+        kept. Of media that is gone, or damaged, nothing is learned.
         """
         self.cancelled = lambda: False  # the run has ended: nothing is left to be stopped
         ask: dict[str, Callable[[str], Any]] = {
@@ -123,12 +118,15 @@ class Answers:
         told = {one for node in record.nodes.values() for one in node.answers}
         for question, about, origin in sorted(told):
             if origin in ("real", "cached") and question in ask and about not in self.learned:
-                ask[question](about)
+                with contextlib.suppress(TesseraError):
+                    ask[question](about)
 
     def name(self, asset_id: str) -> str:
         """The file name of an asset, or its id where only facts are known of it."""
-        asset = self._asset(asset_id)
-        return asset.name if asset is not None else asset_id
+        with contextlib.suppress(WorkspaceError):
+            asset = self.library.get(asset_id)
+            return asset.name if asset is not None else asset_id
+        return asset_id
 
     def image(self, asset_id: str) -> tuple[Image, Origin]:
         """The image asset with this id.
@@ -137,13 +135,16 @@ class Answers:
         ------
         TileError
             There is none, or it is no image.
+        WorkspaceError
+            It is damaged, or cannot be read.
         """
         stated = (self.facts or {}).get(asset_id.lower())
-        if stated is None and self._asset(asset_id) is None:
+        is_stated = stated is not None and stated.width and stated.height
+        asset = None if is_stated else self.library.get(asset_id)
+        if stated is None and asset is None:
             stated = (self.facts or {}).get("*")
         if stated is not None and stated.width and stated.height:
             return Image.source(asset_id.lower(), width=stated.width, height=stated.height), "facts"
-        asset = self._asset(asset_id)
         if asset is None:
             raise TileError(f"unknown image {asset_id}: the workspace holds none with this id")
         if asset.info.kind != "image" or asset.info.picture is None:

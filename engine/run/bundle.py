@@ -27,6 +27,7 @@ from engine.run.archive import FORMAT, Archive
 from engine.run.drafts import drafts
 from engine.run.record import RunRecord
 from engine.run.recording import recording_of
+from engine.run.rowcheck import check_kept_plan
 from engine.run.store import RunStore
 
 __all__ = ["Bundle", "read_bundle", "replay", "write_bundle"]
@@ -63,6 +64,7 @@ def write_bundle(
                 members[name] = json.loads(text)
     if "plan.json" not in members:
         raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be bundled")
+    check_kept_plan(members["plan.json"], run_id)
     with understood(f"the events of run {run_id}"):
         lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]
     members["versions.json"] = {

@@ -19,6 +19,7 @@ from engine.inputs.resolve import Resolved, by_node
 from engine.media.ffmpeg import ffmpeg_path
 from engine.media.item import Item
 from engine.media.target import target_of
+from engine.node import is_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator
 from engine.run.crew import PooledCrew
@@ -141,7 +142,7 @@ class Execution:
         lane = shared_pool().lane()
         limits = self._time_limits(plan)
         pooled = PooledCrew(lane, worker, target_of(self.quality), delivery.together)
-        crew, heard = self._crew(run_id, pooled, limits)
+        crew, heard = self._crew(plan, run_id, pooled, limits)
         try:
             coordinator = Coordinator(
                 plan,
@@ -173,7 +174,9 @@ class Execution:
         self.store.save_document(run_id, "facts.json", learned)
         return recorder.record
 
-    def _crew(self, run_id: str, pooled: PooledCrew, limits: Mapping[str, float]) -> tuple[Crew, Hearing]:
+    def _crew(
+        self, plan: Plan, run_id: str, pooled: PooledCrew, limits: Mapping[str, float]
+    ) -> tuple[Crew, Hearing]:
         """Who does the work, and how those are heard who are elsewhere."""
         if self.executor is None:
             return pooled, lambda _put: nullcontext()
@@ -181,9 +184,23 @@ class Execution:
 
         if isinstance(self.executor, Remote):
             self._is_remote = True
+            self._share(plan)
             remote = RemoteCrew(self.executor, self._place(run_id), pooled, limits)
             return remote, remote.hear
         return LocalCrew(self.executor, pooled.worker), lambda _put: nullcontext()
+
+    def _share(self, plan: Plan) -> None:
+        """Have what workers of other machines need where they find it, whenever it was stored."""
+        values = {
+            value
+            for node in plan.order
+            for value in plan.tile(node).values().values()
+            if isinstance(value, str) and is_id(value)
+        }
+        named = [self.library.sound(value) for value in sorted(values)]
+        for asset in (*(one.asset for one in self.resolved.inputs), *named):
+            if asset is not None:
+                self.library.share(asset)
 
     def _place(self, run_id: str) -> Place:
         """What workers elsewhere are told of this run."""

@@ -114,14 +114,16 @@ def recording_of(
     with understood(f"the answers of run {run_id}"):
         outside = Recorded.model_validate_json(text)
     recall(store, library, run_id)
-    asked = [
-        (answer["question"], answer["about"])
-        for node in record["nodes"]
-        for answer in node["answers"]
-        if answer["origin"] in ("real", "cached")
-    ]
+    with understood(f"the record of run {run_id}"):
+        asked = [
+            (answer["question"], answer["about"])
+            for node in record["nodes"]
+            for answer in node["answers"]
+            if answer["origin"] in ("real", "cached")
+        ]
+        inputs = [one["video_id"] for one in record["inputs"] if one["video_id"] is not None]
     wanted = {
-        *(one["video_id"] for one in record["inputs"] if one["video_id"] is not None),
+        *inputs,
         *(answer.asset for answer in outside.answers),
         *outside.renders.values(),
         *(about for _question, about in asked),

@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from engine.database import understood
-from engine.errors import WorkspaceError
-from engine.run.store import RunStore, json_object
+from engine.errors import RequestError, WorkspaceError
+from engine.graph.plan_json import check_plan
+from engine.run.store import RunStore
 from engine.run.tilecache import read_kept
 from engine.run.traits import read_traits
+from engine.text import json_object
 
-__all__ = ["unreadable_rows"]
+__all__ = ["check_kept_plan", "unreadable_rows"]
 
 _TEXTS = ("out", "quality")
 """Documents that are no JSON."""
@@ -33,6 +35,20 @@ def unreadable_rows(store: RunStore, run_ids: Iterable[str]) -> Iterator[tuple[s
         yield from _tried(where, read, body)
 
 
+def check_kept_plan(kept: Any, run_id: str) -> None:
+    """Whether what is kept as the plan of a run is one.
+
+    Raises
+    ------
+    WorkspaceError
+        It is none.
+    """
+    try:
+        check_plan(kept)
+    except RequestError as error:
+        raise WorkspaceError(f"the plan of run {run_id} cannot be read: {error.errors[0].message}") from None
+
+
 def _tried(where: str, read: Callable[[str], Any], what: str) -> Iterator[tuple[str, str]]:
     try:
         read(what)
@@ -43,7 +59,9 @@ def _tried(where: str, read: Callable[[str], Any], what: str) -> Iterator[tuple[
 def _rows(store: RunStore) -> Iterator[tuple[str, Callable[[str], Any], str]]:
     with store.database.read() as connection:
         for run_id, name, body in connection.rows("SELECT run_id, name, body FROM documents"):
-            if name not in _TEXTS:
+            if name == "plan.json":
+                yield f"documents/{run_id}/{name}", partial(_a_plan, run_id), body
+            elif name not in _TEXTS:
                 yield f"documents/{run_id}/{name}", _an_object, body
         for key, run_id, node, body in connection.rows("SELECT key, run_id, node, body FROM tiles"):
             yield f"tiles/{key}", partial(read_kept, run_id, node), body
@@ -51,6 +69,11 @@ def _rows(store: RunStore) -> Iterator[tuple[str, Callable[[str], Any], str]]:
             yield f"lately/{agent}/{node}", read_traits, body
         for key, body in connection.rows("SELECT key, facts FROM rendered"):
             yield f"rendered/{key}", _an_object, body
+
+
+def _a_plan(run_id: str, text: str) -> None:
+    _an_object(text)
+    check_kept_plan(text, run_id)
 
 
 def _an_object(text: str) -> None:

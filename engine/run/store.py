@@ -17,12 +17,12 @@ from engine.run.locks import Locks
 from engine.run.record import RunRecord, fold
 from engine.run.shelf import Shelf, read_items
 from engine.run.status import RunStatus
-from engine.text import shown
+from engine.text import json_object
 
 if TYPE_CHECKING:
     from engine.media.item import Item
 
-__all__ = ["EventLog", "RunStore", "json_object"]
+__all__ = ["EventLog", "RunStore"]
 
 _ASK = "UPDATE runs SET cancel = :asked WHERE run_id = :run_id"
 
@@ -332,21 +332,14 @@ class RunStore:
             return [body for (body,) in connection.rows(wanted, run_id=run_id)]
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """A JSON object from its text; raises `ValueError` where it is none."""
-    found = json.loads(text)
-    if not isinstance(found, dict):
-        raise ValueError(f"{shown(found)} is no object")
-    return found
-
-
 _LISTS = ("inputs", "nodes", "outputs", "errors")
 
 
 def _as_record(text: str) -> dict[str, Any]:
     found = json_object(text)
-    if not all(isinstance(found[name], list) for name in _LISTS):
-        raise ValueError(f"{', '.join(_LISTS)} are lists")
+    for name in _LISTS:
+        if not (isinstance(found[name], list) and all(isinstance(one, dict) for one in found[name])):
+            raise ValueError(f"{name} is no list of objects")
     return found
 
 

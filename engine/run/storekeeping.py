@@ -19,7 +19,7 @@ from engine.database import understood
 from engine.errors import WorkspaceError
 from engine.files import set_aside
 from engine.inputs.artefacts import shared_store
-from engine.inputs.asset import asset_id, damage_of, digest_of_file
+from engine.inputs.asset import FACTS, asset_id, damage_of, digest_of_file
 from engine.inputs.avatars import profiles
 from engine.inputs.library import Library
 from engine.node import ID_PATTERN, is_id
@@ -151,14 +151,11 @@ def _check_shared(found: Checked) -> Iterator[str]:
 
 def _fault_of(folder: Path) -> Problem | None:
     try:
-        facts = json.loads((folder / "asset.json").read_text("utf-8"))
-        damage, digest = damage_of(folder, facts, thorough=True), facts["sha256"]
+        damage = damage_of(folder, thorough=True)
     except FileNotFoundError:
-        return Problem("orphan", str(folder), "has no asset.json")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return Problem("corrupt", str(folder / "asset.json"), f"cannot be read: {error}")
-    if asset_id(digest) != folder.name:
-        return Problem("corrupt", str(folder / "asset.json"), "is of another asset")
+        return Problem("orphan", str(folder), f"has no {FACTS}")
+    except OSError as error:
+        return Problem("corrupt", str(folder), f"cannot be read: {error}")
     return Problem(damage.what, str(damage.path), damage.message) if damage is not None else None
 
 
@@ -183,10 +180,13 @@ def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
             if asset not in sound:
                 what = f"its asset {asset} is not there, or not whole"
                 found.problems.append(Problem("missing", f"rendered/{key}", what))
-    for profile in profiles(store.workspace):
-        for asset in profile.assets() - sound:
-            what = f"its asset {asset} is not there, or not whole"
-            found.problems.append(Problem("missing", f"avatars/{profile.id}", what))
+    try:
+        for profile in profiles(store.workspace):
+            for asset in profile.assets() - sound:
+                what = f"its asset {asset} is not there, or not whole"
+                found.problems.append(Problem("missing", f"avatars/{profile.id}", what))
+    except WorkspaceError as error:
+        found.problems.append(Problem("corrupt", "avatars", str(error)))
     for where, why in unreadable_rows(store, known):
         found.problems.append(Problem("corrupt", where, why))
     for run_id in known:
@@ -196,17 +196,24 @@ def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
 def _check_record(store: RunStore, run_id: str, found: Checked) -> None:
     try:
         outputs = store.record(run_id)["outputs"]
+        with understood(f"the outputs in the record of run {run_id}"):
+            written = [(Path(one["path"]), str(one["asset_id"])) for one in outputs if one.get("path")]
     except WorkspaceError as error:
         found.problems.append(Problem("corrupt", f"runs/{run_id}", str(error)))
         return
     own = store.folder(run_id)
-    for output in outputs:
-        path = Path(output["path"]) if output.get("path") else None
-        if path is None or not path.is_relative_to(own):
+    for path, asset in written:
+        if not path.is_relative_to(own):
             continue
-        if not path.is_file():
+        try:
+            content = asset_id(digest_of_file(path)) if path.is_file() else None
+        except OSError as error:
+            what = f"the output of run {run_id} cannot be read: {error.strerror or error}"
+            found.problems.append(Problem("corrupt", str(path), what))
+            continue
+        if content is None:
             found.problems.append(Problem("missing", str(path), f"an output of run {run_id} is not there"))
-        elif asset_id(digest_of_file(path)) != output["asset_id"]:
+        elif content != asset:
             what = f"is not the output of run {run_id} any more: its content has changed"
             found.problems.append(Problem("corrupt", str(path), what))
 
@@ -302,7 +309,7 @@ def _needed(store: RunStore, kept: Iterable[str]) -> set[str]:
                 for (text,) in connection.rows(
                     f"SELECT body FROM {table} WHERE run_id = :run_id", run_id=run_id
                 ):
-                    ids.update(match.lower() for match in _ID.findall(text))
+                    ids.update(match.lower() for match in _ID.findall(str(text)))
     return ids
 
 
@@ -340,8 +347,8 @@ def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
         with store.database.write() as connection:
             connection.execute("DELETE FROM rendered WHERE asset = :asset", asset=asset)
     for folder in folders:
-        with suppress(OSError):
-            set_aside(folder)
+        with suppress(OSError), set_aside(folder):
+            pass
 
 
 # sizes
