@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from engine import RequestError, RunRecord, resume, run
+from engine import RequestError, RunRecord, resume, run, simulate
 from engine.cli import main
 from engine.media.probe import probe
 from engine.run.bundle import replay, write_bundle
 from engine.run.store import RunStore
 from tests.media import MEDIA, take_apart
-from tests.planning import agent, uid
+from tests.planning import agent, chain, uid
 
 CLIPS = [str(MEDIA / "silent.mp4"), str(MEDIA / "portrait.mp4")]
 AGENT = agent(
@@ -147,3 +147,34 @@ def test_the_command_takes_agent_and_request_from_the_earlier_run(
     }.items():
         assert main([*wrong, *place]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_an_override_of_what_is_not_run_again_is_warned_of(tmp_path: Path) -> None:
+    clips = chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 2}), "Mirror", "Destination")
+    given: dict[str, Any] = {"inputs": [str(MEDIA / "talk.mp4")], "workspace": tmp_path}
+    made_with = {"update_params": {uid(1): {"num_clips": 1}}}
+    first = run(clips, made_with, **given)
+    again = run(clips, made_with, since="Mirror", of=first.run_id, **given)
+    assert again.warnings == (), "its items were made with it"
+    changed = {"num_clips": 2, "target_duration": 3}
+    other = {"update_params": {uid(1): changed, uid(2): {"horizontal_flip": False, "vertical_flip": True}}}
+    for record in (
+        run(clips, other, since="Mirror", of=first.run_id, **given),
+        run(clips, other, only="Mirror", of=first.run_id, **given),
+        simulate(clips, other, since="Mirror", of=first, **given),
+        simulate(clips, other, only="Mirror", of=first, **given),
+    ):
+        unheeded = [one["loc"] for one in record.warnings if one["code"] == "unheeded_override"]
+        assert unheeded == [f"/update_params/{uid(1)}/{name}" for name in changed]
+
+
+def test_a_simulation_from_a_tile_on_takes_the_request_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent, workspace = tmp_path / "agent.json", str(tmp_path / "ws")
+    agent.write_text(json.dumps(chain("Video Input", "Mirror", ("Reframe", {"aspect_ratio": "1:1"}))))
+    talk = str(MEDIA / "talk.mp4")
+    assert main(["run", str(agent), "--input", talk, "--workspace", workspace]) == 0
+    for part in ("--from", "--only"):
+        line = ["simulate", str(agent), part, "Mirror", "--of", "latest", "--workspace", workspace]
+        assert main(line) == 0, capsys.readouterr().err

@@ -131,6 +131,7 @@ def _read_plan(plan_file: str) -> Plan:
 
 def simulate(given: Given, standing: Standing, virtual: Virtual, *, as_json: bool) -> int:
     """Simulate an agent on a virtual clock and show what would come of it."""
+    given = standing.completed(given)
     record = simulated(prepare(given, standing.facts), given, standing, virtual)
     if as_json:
         return recorded(record, as_json=True)

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,12 @@ class Standing:
 
     def __bool__(self) -> bool:
         return self != Standing()
+
+    def completed(self, given: Given) -> Given:
+        """With the request of the earlier run, where none is given."""
+        if self.of is None or given.request is not None or given.inputs:
+            return given
+        return replace(given, request=json.dumps(record_of(self.of, given.workspace)["request"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from engine.database import understood
-from engine.errors import Fault, RequestError
+from engine.errors import Fault, RequestError, pointer
 from engine.graph.model import copy_graph
 from engine.graph.plan import Plan
 from engine.graph.rewrite import reachable
@@ -20,6 +20,7 @@ from engine.inputs.facts import MediaFacts
 from engine.media.expr import Image, Picture, Sound, even
 from engine.media.item import Audio, Item, Project, Value, Video
 from engine.node import Kind
+from engine.notice import Notice
 from engine.run.record import RunRecord
 from engine.run.store import RunStore
 from engine.run.stubs import find_tile
@@ -120,7 +121,7 @@ def part_of_run(
     items = {
         maker: tuple(replace(one, parents=()) for one in made) for maker, made in store.items(run_id).items()
     }
-    part = _with_given(plan, kept, items, run_id)
+    part = _warned(_with_given(plan, kept, items, run_id), plan, kept, store.record(run_id))
     return replace(part, told={"part": kind, "agent_node_id": node, "of": run_id})
 
 
@@ -180,8 +181,8 @@ def from_tile(plan: Plan, node: str, record: Mapping[str, Any]) -> Part:
     RequestError
         The record holds no items of a tile that feeds this part.
     """
-    kept = reachable(plan.graph, [node])
-    return _with_given(plan, kept, items_of(record), str(record.get("run_id")))
+    kept = set(reachable(plan.graph, [node]))
+    return _warned(_with_given(plan, kept, items_of(record), str(record.get("run_id"))), plan, kept, record)
 
 
 def only_tile(
@@ -196,7 +197,8 @@ def only_tile(
         There is neither a record with the items nor a fact for `"*"`.
     """
     if record is not None:
-        return _with_given(plan, {node}, items_of(record), str(record.get("run_id")))
+        part = _with_given(plan, {node}, items_of(record), str(record.get("run_id")))
+        return _warned(part, plan, {node}, record)
     stated = facts.get("*")
     given = {}
     for before in plan.graph.pred[node]:
@@ -227,6 +229,27 @@ def _with_given(plan: Plan, kept: Iterable[str], items: Mapping[str, tuple[Item,
         raise RequestError([Fault("", "request", f"run {run_id} holds no items of {names}")])
     given = {node: items[node] for node in feeding}
     return Part(_sliced(plan, kept | feeding, given), given)
+
+
+def _warned(part: Part, plan: Plan, kept: Container[str], record: Mapping[str, Any]) -> Part:
+    """With a warning of every override that the part does not heed, nor the earlier run has heeded."""
+    with understood(f"what run {record.get('run_id')} changed"):
+        before = [
+            (one["agent_node_id"], one["parameter"], one["new"])
+            for one in record.get("changes", {}).get("overridden", ())
+        ]
+    warnings = [
+        Notice(
+            "unheeded_override",
+            f"{plan.tile(one.node).name} {one.node} does not work in this part of the agent: "
+            f"{one.parameter!r} is not what its items were made with",
+            pointer("update_params", one.node, one.parameter),
+            "request",
+        )
+        for one in plan.changes.overridden
+        if one.node not in kept and (one.node, one.parameter, one.new) not in before
+    ]
+    return replace(part, plan=replace(part.plan, warnings=(*part.plan.warnings, *warnings)))
 
 
 def _sliced(plan: Plan, nodes: set[str], given: Container[str] = ()) -> Plan:
