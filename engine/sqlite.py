@@ -139,20 +139,30 @@ class SqliteDatabase:
         return self._connected(_BUSY_S)
 
     def _connected(self, patience_s: float) -> sqlite3.Connection:
-        driver = sqlite3.connect(
-            self._file,
-            timeout=patience_s,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=64,
-        )
+        driver = _opened(str(self._file), patience_s)
         try:
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):
                 driver.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError:
+            driver.close()
+            if not self._file.is_file() or os.access(self._file.parent, os.W_OK):
+                raise
+            return self._connected_to_read(patience_s)
         except BaseException:
             driver.close()
             raise
         return driver
+
+    def _connected_to_read(self, patience_s: float) -> sqlite3.Connection:
+        """Where nothing can be written SQLite cannot keep a log; nor can others then, so that the file stays
+        what it is, if it is whole.
+        """
+        log = self._file.with_name(f"{self._file.name}-wal")
+        with suppress(FileNotFoundError):
+            if log.stat().st_size:
+                what = f"its last changes stand in {log.name}: copy the workspace to where it can be written"
+                raise WorkspaceError(f"cannot read {self.name} where nothing can be written: {what}")
+        return _opened(f"{self._file.as_uri()}?mode=ro&immutable=1", patience_s)
 
     def faults(self) -> list[str]:
         with self.read() as connection:
@@ -171,6 +181,18 @@ class SqliteDatabase:
 
     def __del__(self) -> None:
         self.close()
+
+
+def _opened(place: str, patience_s: float) -> sqlite3.Connection:
+    """A connection to a file, by its path or its URI."""
+    return sqlite3.connect(
+        place,
+        timeout=patience_s,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=64,
+        uri=place.startswith("file:"),
+    )
 
 
 def _lock(driver: sqlite3.Connection) -> None:
