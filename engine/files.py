@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from engine.text import has_half
 __all__ = [
     "alone_in",
     "check_target",
+    "kept_by_content",
     "named",
     "part_prefix",
     "set_aside",
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 _PART = re.compile(r"\.part-(\d+)-")
+_SHOWN_STEM = 40
+"""Characters of a file's name that the name of its unfinished part shows: as many as an id has, and more."""
 
 
 def named(place: str | Path) -> Path:
@@ -136,7 +140,8 @@ def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
         It cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=part_prefix(), suffix=target.suffix, dir=target.parent)
+    prefix = f"{part_prefix()}{target.stem[:_SHOWN_STEM]}-"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=target.suffix, dir=target.parent)
     os.close(handle)
     partial = Path(name)
     try:
@@ -146,6 +151,25 @@ def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def kept_by_content(folder: Path, content: bytes, suffix: str) -> Path:
+    """A file in `folder` with this content, named by its SHA-256; one that is there already is said to be
+    used now.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    path = folder / f"{hashlib.sha256(content).hexdigest()}{suffix}"
+    with suppress(OSError):
+        if path.read_bytes() == content:
+            os.utime(path)
+            return path
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+    return path
 
 
 def write_atomically(path: Path, text: str, *, private: bool = False) -> None:

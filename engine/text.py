@@ -12,6 +12,7 @@ __all__ = [
     "bytes_of",
     "clean",
     "count",
+    "file_names",
     "has_half",
     "json_object",
     "one_line",
@@ -96,6 +97,18 @@ def slug(name: str, otherwise: str) -> str:
     ('audio-enhance-2', 'output')
     """
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or otherwise
+
+
+def file_names(tiles: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """How the names of files of tiles begin, by id, each another: given are their ids and names, in order."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for node, name in tiles:
+        short = slug(name, "output")
+        names = (short, f"{short}-{node[:8]}", f"{short}-{node}")
+        found[node] = next(one for one in names if one not in taken)
+        taken.add(found[node])
+    return found
 
 
 def count(number: int, what: str) -> str:

@@ -240,14 +240,13 @@ def test_a_disk_too_full_to_store_the_input_refuses_the_run(tmp_path: Path) -> N
     assert "no run 'latest'" in errors
 
 
-def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
-    """Read-only by a mount, since root may write everywhere else."""
-    (tmp_path / "ws").mkdir()
+def read_only(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """A command where the workspace `ws` is read-only, by a mount, since root may write everywhere else."""
     script = 'mount --bind ws ws && mount -o remount,bind,ro ws || exit 77; "$@"; echo "code $?"'
     line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TESSERA]
     try:
         done = subprocess.run(
-            [*line, "run", AGENT, "--input", str(MEDIA / "talk.mp4"), "--workspace", "ws"],
+            [*line, *args, "--workspace", "ws"],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -259,11 +258,55 @@ def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> 
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no file system may be mounted here")
     assert "Traceback" not in done.stderr
+    assert "internal error" not in done.stderr
+    return done
+
+
+def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "ws").mkdir()
+    done = read_only(tmp_path, "run", AGENT, "--input", str(MEDIA / "talk.mp4"))
     assert done.stderr.startswith("error: ")
     assert "Read-only file system" in done.stderr or "readonly database" in done.stderr
     assert done.stdout.splitlines()[-1] in ("code 1", "code 2")
     assert len(done.stderr.splitlines()) == 1
     assert not list((tmp_path / "ws").iterdir())
+
+
+def test_a_workspace_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
+    assert (
+        tessera(tmp_path, "run", AGENT, "--input", str(MEDIA / "silent.mp4"), "--workspace", "ws").returncode
+        == 0
+    )
+    held = sorted((tmp_path / "ws").rglob("*"))
+    for line in (
+        ["runs"],
+        ["show", "latest", "--items"],
+        ["logs", "latest"],
+        ["trace", "latest", "--out", "trace.json"],
+        ["preview", "latest", "Reframe", "--out", "drafts"],
+        ["bundle", "latest", "--originals", "-o", "run.zip"],
+        ["store", "check"],
+    ):
+        done = read_only(tmp_path, *line)
+        assert done.stdout.splitlines()[-1] == "code 0", (line, done.stderr)
+    for line in (["resume", "latest"], ["store", "prune", "--keep", "0MB", "--keep-runs", "0"]):
+        done = read_only(tmp_path, *line)
+        assert done.stdout.splitlines()[-1] in ("code 1", "code 2"), line
+        assert done.stderr.splitlines()[-1].startswith("error: cannot write ws")
+    assert sorted((tmp_path / "ws").rglob("*")) == held
+
+
+def test_a_workspace_that_cannot_be_written_and_is_not_whole_says_what_to_do(tmp_path: Path) -> None:
+    """Its process was killed, and what it did last stands in SQLite's log alone."""
+    (tmp_path / "ws").mkdir()
+    line = "import os, sys; from engine.database import open_database; from pathlib import Path; "
+    line += "held = open_database(Path('ws')); os.kill(os.getpid(), 9)"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", line], cwd=tmp_path, env=env, check=False)
+    (tmp_path / "ws" / "tessera.db-shm").unlink()
+    done = read_only(tmp_path, "runs")
+    assert done.stdout.splitlines()[-1] in ("code 1", "code 2")
+    assert "tessera.db-wal: copy the workspace to where it can be written" in done.stderr
 
 
 def test_a_tile_some_of_whose_outputs_were_made_before_has_not_failed_as_a_whole(tmp_path: Path) -> None:

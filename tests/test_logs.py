@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from engine.media.ffmpeg import ffmpeg_path
 from engine.run.logs import Entry, log_of
 from engine.run.pasting import paste
 from engine.run.store import RunStore
+from engine.run.storekeeping import check, prune
 from tests.media import MEDIA, take_apart
-from tests.planning import chain, uid
+from tests.planning import agent, chain, uid
 
 TALK = str(MEDIA / "talk.mp4")
 SHORT = {"num_clips": 2, "target_duration": 2}
@@ -43,7 +45,7 @@ def test_a_command_pasted_into_a_shell_makes_the_same_frames(tmp_path: Path) -> 
         assert entry.index is not None
         in_bash(command.line, tmp_path / "again")
         path = record.outputs[entry.index].path
-        again = take_apart(tmp_path / "again" / f"again-mirror-{entry.index + 1}.mp4")
+        again = take_apart(tmp_path / "again" / f"again-mirror-{entry.index + 1}-half.mp4")
         assert again.frames == take_apart(path).frames
         assert any("writes again-mirror" in note for note in command.notes)
 
@@ -66,11 +68,74 @@ def test_a_run_is_told_in_order_with_what_was_done_before(tmp_path: Path) -> Non
     assert record.run_id in entries[0].text
 
 
-def test_what_is_gone_is_said_beside_the_command(tmp_path: Path) -> None:
-    _record, entries = ran(chain("Video Input", "Watermark"), tmp_path)
-    [command] = [command for entry in entries for command in entry.commands]
-    assert not command.runs
-    assert any("drawn for it and is gone" in note for note in command.notes)
+def test_a_command_that_laid_a_drawn_picture_over_another_can_be_pasted(tmp_path: Path) -> None:
+    """Its sound is copied without ffmpeg, and that is said where the output is."""
+    record, entries = ran(chain("Video Input", "Watermark"), tmp_path)
+    [(command, entry)] = [(command, entry) for entry in entries for command in entry.commands]
+    assert command.runs
+    in_bash(command.line, tmp_path / "again")
+    again = take_apart(tmp_path / "again" / "again-watermark-1-half.mp4")
+    path = record.outputs[0].path
+    assert again.frames == take_apart(path).frames
+    assert len(again.samples) == 0
+    [made] = [one.text for one in entries if one.event == "output_made"]
+    assert made.endswith(
+        "; its sound was copied from the source by Tessera itself and put beside what ffmpeg wrote"
+    )
+    assert entry.event == "process_ran"
+
+
+def test_what_several_outputs_share_is_told_once_and_writes_each_under_its_own_name(tmp_path: Path) -> None:
+    agent_of_two = agent(
+        "Video Input",
+        "Mirror",
+        ("Reframe", {"aspect_ratio": "1:1"}),
+        "Watermark",
+        edges=[(0, 1), (0, 2), (1, 3), (2, 3)],
+    )
+    record, entries = ran(agent_of_two, tmp_path)
+    [(entry, command)] = [(entry, command) for entry in entries for command in entry.commands]
+    assert entry.text == "ffmpeg for #1, #2"
+    in_bash(command.line, tmp_path / "again")
+    for output in record.outputs:
+        again = tmp_path / "again" / f"again-watermark-{output.raw['index'] + 1}-half.mp4"
+        assert take_apart(again).frames == take_apart(output.path).frames
+
+
+def test_a_command_for_several_tiles_is_told_of_each(tmp_path: Path) -> None:
+    shapes = agent(
+        "Video Input",
+        ("Reframe", {"aspect_ratio": "1:1"}),
+        ("Mirror", {"horizontal_flip": True}),
+        edges=[(0, 1), (0, 2)],
+    )
+    record, _entries = ran(shapes, tmp_path)
+    events = list(RunStore(tmp_path).events(record.run_id))
+    for node, said in ((uid(1), "ffmpeg for #1, Mirror #1"), (uid(2), "ffmpeg for #1, Mirror #1")):
+        assert said in [entry.text for entry in log_of(events, node)]
+
+
+def test_pictures_that_were_drawn_are_checked_and_pruned(tmp_path: Path) -> None:
+    ran(chain("Video Input", "Watermark"), tmp_path)
+    ran(chain("Video Input", "Mirror", "Watermark"), tmp_path)
+    [drawn] = (tmp_path / "drawn").iterdir()
+    assert check(tmp_path).problems == []
+    drawn.write_bytes(b"else")
+    assert [(one.what, one.where) for one in check(tmp_path).problems] == [("corrupt", str(drawn))]
+    ran(chain("Video Input", ("Mirror", {"vertical_flip": True}), "Watermark"), tmp_path)
+    assert check(tmp_path).problems == [], "it was drawn again"
+    assert prune(tmp_path, 0).drawn == [], "it was used in the last hour"
+    os.utime(drawn, (0, 0))
+    assert prune(tmp_path, 0, dry=True).drawn == [drawn.name]
+    assert drawn.exists()
+    assert prune(tmp_path, 0).drawn == [drawn.name]
+    assert not drawn.exists()
+
+
+def test_what_is_gone_is_said_beside_the_command() -> None:
+    [gone] = paste([("ffmpeg", "-i", "file:/not/there.mp4", "/x/out.mp4", "-y")], {}, "again")
+    assert not gone.runs
+    assert gone.notes[0] == "reads /not/there.mp4, which is no longer there"
     [fed] = paste([("ffmpeg", "-f", "f32le", "-i", "pipe:7", "/x/out.mp4", "-y")], {}, "again")
     assert not fed.runs
     assert fed.notes[0] == "reads pipe:7, which Tessera fed while it ran: it cannot run alone"

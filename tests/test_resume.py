@@ -98,6 +98,8 @@ def check_goes_on(workspace: Path) -> None:
     if told["status"] != "completed":
         assert told["status"] == "failed"
         assert "interrupted" in told["status_message"]
+        assert not {"running", "queued"} & {node["status"] for node in told["nodes"]}
+        assert told["node_status_counts"]["in_progress"] == 0
         done = {node["original_node_id"] for node in told["nodes"] if node["status"] == "completed"}
         seen: list[Event] = []
         record = resume(run_id, workspace=workspace, on_event=seen.append)

@@ -69,7 +69,8 @@ def prune(
         put_json(done.to_dict())
         return OK
     did = "would remove" if dry else "removed"
-    what = f"{count(len(done.runs), 'run')} and {count(len(done.assets), 'asset')}"
+    drawn = f", {count(len(done.drawn), 'drawn picture')}" if done.drawn else ""
+    what = f"{count(len(done.runs), 'run')}{drawn} and {count(len(done.assets), 'asset')}"
     put(f"{did} {what}: {shown_size(done.before)} → {shown_size(done.after)}")
     if done.after > most:
         more = "" if keep_runs is not None else "; --keep-runs N removes finished runs"

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RenderError
-from engine.files import whole_file
+from engine.files import kept_by_content, whole_file
 from engine.media.compile import Command, Located, Resolver, Target, compile_render, compile_together
 from engine.media.copying import Made
 from engine.media.expr import Expr, Image, Picture, Sound, walk
@@ -63,6 +64,9 @@ class Renderer:
         For each ffmpeg process, and for copying.
     watch
         Looks on at the ffmpeg processes.
+    drawn
+        A folder that keeps the pictures which ffmpeg reads, by content, so that its commands can be run
+        again; by default they go when the render ends.
     """
 
     locate: Callable[[str], Located]
@@ -72,6 +76,7 @@ class Renderer:
     timeout_s: float | None = None
     target: Target = field(default_factory=Target)
     watch: Watch = UNWATCHED
+    drawn: Path | None = None
 
     def render(self, value: Value, output: Path) -> Rendered:
         """Render a value into `output`. The file appears whole or not at all.
@@ -235,8 +240,13 @@ class _Leaves:
         if node.digest not in self.known:
             from engine.media.probe import probe
 
-            path = self.folder / f"{node.digest}.png"
-            self.renderer.raster(node).save(path, "PNG")
+            written = BytesIO()
+            self.renderer.raster(node).save(written, "PNG")
+            folder = self.renderer.drawn or self.folder
+            try:
+                path = kept_by_content(folder, written.getvalue(), ".png")
+            except OSError as error:
+                raise RenderError(f"cannot write into {folder}: {error.strerror or error}") from None
             self.known[node.digest] = Located(path, probe(path))
         return self.known[node.digest]
 

@@ -22,10 +22,10 @@ from engine.node import derived_id
 from engine.run.leaves import locator, painter
 from engine.run.record import sources_of
 from engine.run.renders import KnownRender, RenderCache
-from engine.run.store import RunStore
+from engine.run.store import DRAWN, RunStore
 from engine.run.together import Together
 from engine.run.working import Delivered, RenderWatch, Stopped
-from engine.text import slug
+from engine.text import file_names
 
 if TYPE_CHECKING:
     from engine.media.render import Rendered, Renderer
@@ -64,17 +64,12 @@ def _file_names(plan: Plan) -> dict[str, str]:
     """By tile that makes outputs: how the names of their files begin. It is the tile's name, and of those of
     one name all but the first in the template have their id as well.
     """
-    made: dict[str, str] = {}
-    taken: set[str] = set()
+    made = []
     for tile in sorted((plan.tile(node) for node in plan.order), key=lambda tile: tile.index):
         after = [plan.tile(node) for node in plan.graph.successors(tile.id)]
-        if after and not any(one.type.is_output() for one in after):
-            continue
-        short = slug(tile.name, "output")
-        names = (short, f"{short}-{tile.id[:8]}", f"{short}-{tile.id}")
-        made[tile.id] = next(name for name in names if name not in taken)
-        taken.add(made[tile.id])
-    return made
+        if not after or any(one.type.is_output() for one in after):
+            made.append((tile.id, tile.name))
+    return file_names(made)
 
 
 def _video(item: Item) -> Video:
@@ -222,6 +217,7 @@ class RunDelivery:
             timeout_s=self.timeout_s,
             target=self._target,
             watch=making.watch,
+            drawn=self.store.workspace / DRAWN,
         )
 
     def _stored(self, item: Item, made: Rendered, making: _Rendering) -> tuple[Asset, dict[str, Any]]:

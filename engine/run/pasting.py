@@ -12,7 +12,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from engine.node import ID_PATTERN
 
 __all__ = ["Pasted", "paste"]
 
@@ -20,6 +23,9 @@ _LONGEST = 100_000
 """Bytes of one argument: Linux takes 131,072."""
 
 _PIPE = re.compile(r"pipe:(\d+)")
+_ID = re.compile(ID_PATTERN.pattern)
+_HALF = "-half"
+"""How the names of files end that hold a picture or a sound alone, to be put beside what is copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,12 @@ class Pasted:
         return {"argv": list(self.argv), "line": self.line, "runs": self.runs, "notes": list(self.notes)}
 
 
-def paste(commands: Sequence[Sequence[str]], scripts: Mapping[str, str], name: str) -> tuple[Pasted, ...]:
+def paste(
+    commands: Sequence[Sequence[str]],
+    scripts: Mapping[str, str],
+    name: str,
+    renders: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Pasted, ...]:
     """The commands of one render.
 
     Parameters
@@ -53,18 +64,26 @@ def paste(commands: Sequence[Sequence[str]], scripts: Mapping[str, str], name: s
         The texts of the files in the render's folder that they name.
     name
         What the file is called that is written, without its suffix; of several, the first.
+    renders
+        What files are called that several renders write together, by the render's id in their names.
     """
     written: dict[str, str] = {}
-    return tuple(_Line(argv, scripts, name, written).pasted() for argv in commands)
+    return tuple(_Line(argv, scripts, name, renders, written).pasted() for argv in commands)
 
 
 class _Line:
     """One command on its way to a line. `written`: what those before it have written, path → name here."""
 
     def __init__(
-        self, argv: Sequence[str], scripts: Mapping[str, str], name: str, written: dict[str, str]
+        self,
+        argv: Sequence[str],
+        scripts: Mapping[str, str],
+        name: str,
+        renders: Mapping[str, str],
+        written: dict[str, str],
     ) -> None:
-        self.argv, self.scripts, self.name, self.written = tuple(argv), scripts, name, written
+        self.argv, self.scripts, self.written = tuple(argv), scripts, written
+        self.name, self.renders = name, renders
         self.notes: list[str] = []
         self.runs, self.outputs = True, 0
 
@@ -108,9 +127,7 @@ class _Line:
             return f"file:{self.written[path]}"
         if path.startswith("/") and not Path(path).exists():
             self.runs = False
-            drawn = "tessera-" in path and path.endswith(".png")
-            why = "which was drawn for it and is gone" if drawn else "which is no longer there"
-            self.notes.append(f"reads {path}, {why}")
+            self.notes.append(f"reads {path}, which is no longer there")
         return given
 
     def _output(self, given: str) -> str:
@@ -120,15 +137,19 @@ class _Line:
         if not given.startswith("/"):
             return given
         path = Path(given)
-        here = path.name if path.suffix == ".w64" else f"{self.name}{self._number()}{path.suffix}"
+        here = path.name if path.suffix == ".w64" else f"{self._called(path)}{path.suffix}"
         self.written[given] = here
         self.notes.append(f"writes {here} into the folder that you are in; it wrote {given}")
         return here
 
-    def _number(self) -> str:
-        """Sets the outputs of one command apart: several renders may share it."""
+    def _called(self, path: Path) -> str:
+        """The name of an output: that of its render, where the file's own name tells which that is."""
+        half = _HALF if path.stem.endswith(_HALF) else ""
+        render = _ID.search(path.name)
+        if render is not None and render[0] in self.renders:
+            return self.renders[render[0]] + half
         self.outputs += 1
-        return f"-of-{self.outputs}" if self.outputs > 1 else ""
+        return f"{self.name}-of-{self.outputs}{half}" if self.outputs > 1 else f"{self.name}{half}"
 
 
 _ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})

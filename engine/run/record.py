@@ -190,6 +190,15 @@ class RunRecord:
                 self.status, self.message = event.status, event.message
                 self._sort()
 
+    def interrupt(self, why: str) -> None:
+        """Say that the process that ran it is gone: what it was doing has failed, the rest was not begun."""
+        self.status, self.message = RunStatus.FAILED, why
+        for node in self.nodes.values():
+            if node.status is NodeStatus.RUNNING:
+                node.status, node.errors = NodeStatus.FAILED, (*node.errors, "interrupted")
+            elif node.status is NodeStatus.QUEUED:
+                node.status = NodeStatus.NOT_STARTED
+
     def _reopen(self) -> None:
         """Take back what is not done; outputs that are there stay."""
         self.status, self.message, self.failures = RunStatus.RUNNING, None, []

@@ -22,7 +22,10 @@ from engine.text import json_object
 if TYPE_CHECKING:
     from engine.media.item import Item
 
-__all__ = ["EventLog", "RunStore"]
+__all__ = ["DRAWN", "EventLog", "RunStore"]
+
+DRAWN = "drawn"
+"""The folder of a workspace that keeps the pictures which were drawn for renders."""
 
 _ASK = "UPDATE runs SET cancel = :asked WHERE run_id = :run_id"
 
@@ -304,11 +307,10 @@ class RunStore:
 
     def _unfinished(self, record: RunRecord) -> dict[str, Any]:
         """The record of a run without an end: it is being run, or the process that ran it died."""
-        told = record.to_dict()
         if record.status is RunStatus.RUNNING and not self.is_held(record.run_id):
             what = f"interrupted: the process that ran it is gone; `tessera resume {record.run_id}` goes on"
-            told |= {"status": RunStatus.FAILED.value, "status_message": what}
-        return told
+            record.interrupt(what)
+        return record.to_dict()
 
     def events(self, run_id: str) -> Iterator[Event]:
         """The events of a run, in order.

@@ -6,6 +6,7 @@ What a dead process left half-written is no fault: it is swept whenever the work
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -24,7 +25,7 @@ from engine.inputs.avatars import profiles
 from engine.inputs.library import Library
 from engine.node import ID_PATTERN, is_id
 from engine.run.rowcheck import unreadable_rows
-from engine.run.store import RunStore
+from engine.run.store import DRAWN, RunStore
 
 __all__ = ["Checked", "Problem", "Pruned", "check", "prune"]
 
@@ -78,12 +79,13 @@ class Checked:
 
 @dataclass(slots=True)
 class Pruned:
-    """What was removed, or would be; sizes in bytes."""
+    """What was removed, or would be; sizes in bytes. `drawn`: the names of pictures that were drawn."""
 
     before: int
     after: int
     runs: list[str] = field(default_factory=list)
     assets: list[str] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -91,6 +93,7 @@ class Pruned:
             "bytes_after": self.after,
             "runs": self.runs,
             "assets": self.assets,
+            "drawn": self.drawn,
         }
 
 
@@ -114,6 +117,7 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
     store, found = RunStore(workspace), Checked()
     sound = set(_check_assets(workspace / "assets", found, on_asset))
     sound.update(_check_shared(found))
+    _check_drawn(workspace / DRAWN, found)
     if store.is_there():
         found.problems += [Problem("corrupt", store.database.name, one) for one in store.database.faults()]
         _check_references(store, sound, found)
@@ -137,6 +141,19 @@ def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None])
             yield entry.name
         else:
             found.problems.append(problem)
+
+
+def _check_drawn(folder: Path, found: Checked) -> None:
+    """Pictures that were drawn are named by their content."""
+    for entry in _entries(folder):
+        if entry.name.startswith(".part-"):
+            continue
+        try:
+            is_whole = digest_of_file(entry) == entry.stem
+        except OSError:
+            is_whole = False
+        if not is_whole:
+            found.problems.append(Problem("corrupt", str(entry), "is not what was drawn"))
 
 
 def _check_shared(found: Checked) -> Iterator[str]:
@@ -236,9 +253,9 @@ def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Che
 def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry: bool = False) -> Pruned:
     """Remove what a workspace can do without, until it has at most `keep_bytes`.
 
-    First the assets that no record and no avatar profile names, those not used for longest first, with their
-    analyses; what an unfinished run or a record that is kept needs is never touched, nor what was used in the
-    last hour.
+    First the pictures that were drawn for renders, then the assets that no record and no avatar profile
+    names, those not used for longest first, with their analyses; what an unfinished run or a record that is
+    kept needs is never touched, nor what was used in the last hour.
 
     Parameters
     ----------
@@ -255,6 +272,8 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
     """
     library, store = Library(workspace), RunStore(workspace)
     if not dry:
+        if not os.access(workspace, os.W_OK):
+            raise WorkspaceError(f"cannot write {workspace}: nothing can be removed from it")
         library.sweep()
     size = _size(workspace)
     done = Pruned(size, size)
@@ -268,6 +287,7 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
     if dropped and not dry:
         store.database.compact()
         done.after = _size(workspace)
+    _drop_drawn(workspace / DRAWN, done, keep_bytes, dry=dry)
     for asset in _spare(workspace / "assets", needed):
         if done.after <= keep_bytes:
             break
@@ -320,16 +340,22 @@ def _spare(folder: Path, needed: set[str]) -> list[str]:
     """The assets that nobody needs, those not used for longest first."""
     spare = []
     for entry in _entries(folder):
-        used = _used(entry)
+        used = _used(entry / FACTS)
         if is_id(entry.name) and entry.name not in needed and time.time() - used > _RECENT_S:
             spare.append((used, entry.name))
     return [name for _used_at, name in sorted(spare)]
 
 
-def _used(folder: Path) -> float:
-    """When an asset was last used, in seconds since the epoch."""
+def _spare_drawn(folder: Path) -> list[Path]:
+    """The pictures that were drawn, those not used for longest first."""
+    used = ((_used(entry), entry) for entry in _entries(folder))
+    return [entry for at, entry in sorted(used) if time.time() - at > _RECENT_S]
+
+
+def _used(file: Path) -> float:
+    """When an asset, by its `asset.json`, or a picture was last used, in seconds since the epoch."""
     with suppress(OSError):
-        return (folder / "asset.json").stat().st_mtime
+        return file.stat().st_mtime
     return 0.0
 
 
@@ -339,6 +365,17 @@ def _drop_run(store: RunStore, run_id: str) -> None:
             connection.execute(f"DELETE FROM {table} WHERE run_id = :run_id", run_id=run_id)
     shutil.rmtree(store.folder(run_id), ignore_errors=True)
     store.locks.forget(run_id)
+
+
+def _drop_drawn(folder: Path, done: Pruned, keep_bytes: int, *, dry: bool) -> None:
+    for file in _spare_drawn(folder):
+        if done.after <= keep_bytes:
+            break
+        done.drawn.append(file.name)
+        with suppress(OSError):
+            done.after -= file.stat().st_size
+            if not dry:
+                file.unlink()
 
 
 def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
