@@ -121,15 +121,17 @@ class QuestionError(TesseraError):
 class WorkspaceError(TesseraError):
     """The workspace cannot be read or written."""
 
-    code = "not_found"
-
 
 class TakenError(WorkspaceError):
     """What was to be written new stands there already, written by another."""
 
+    code = "conflict"
+
 
 class NotFound(WorkspaceError):
     """What was asked for by name is not in the workspace, or could be more than one thing."""
+
+    code = "not_found"
 
 
 class DamagedError(WorkspaceError):

@@ -103,13 +103,13 @@ class Artefacts:
             return False
         try:
             facts = json_object(written)
-            names = [str(name) for name in (facts["path"], facts.get("thumbnail")) if name]
+            names = [str(name) for name in (facts["path"], facts.get("thumbnail") or facts["path"])]
             digest = facts["sha256"]
-            if asset_id(digest) != asset:
+            if asset_id(digest) != asset or not all(names):
                 raise ValueError("it is of another asset")
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise self._damaged(asset, f"{FACTS} cannot be read: {error}") from None
-        for name in names:
+        for name in dict.fromkeys(names):
             if "/" in name or name.startswith("."):
                 raise self._damaged(asset, f"it names {name!r}, which is no file of it")
             try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.database import understood
-from engine.errors import Fault, RequestError, WorkspaceError
+from engine.errors import Fault, NotFound, RequestError, WorkspaceError
 from engine.files import whole_file
 from engine.graph.plan import Plan
 from engine.inputs.facts import read_facts
@@ -63,7 +63,7 @@ def write_bundle(
             with understood(f"{name} of run {run_id}"):
                 members[name] = json.loads(text)
     if "plan.json" not in members:
-        raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be bundled")
+        raise NotFound(f"run {run_id} has no plan kept with it: it cannot be bundled")
     check_kept_plan(members["plan.json"], run_id)
     with understood(f"the events of run {run_id}"):
         lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]

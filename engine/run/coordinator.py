@@ -268,7 +268,7 @@ class Coordinator:
         job = self.under_way.at(node).job
         assert isinstance(job, TileJob)
         self._on_started(job)
-        self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in run {hit.run_id}"))
+        self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in {hit.by}"))
         for question, about in hit.answers:
             self._on_answered(job, question, about, "cached")
         for message in hit.logs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from engine.errors import RenderError, WorkspaceError
+from engine.errors import NotFound, RenderError
 from engine.inputs.library import Library
 from engine.media.expr import Image
 from engine.node import NodeType
@@ -25,7 +25,7 @@ def locator(library: Library) -> Callable[[str], Located]:
     def locate(asset_id: str) -> Located:
         asset = library.get(asset_id)
         if asset is None:
-            raise WorkspaceError(f"asset {asset_id} is no longer in the workspace")
+            raise NotFound(f"asset {asset_id} is no longer in the workspace")
         return Located(asset.path, asset.info)
 
     return locate

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Fault, RequestError, WorkspaceError
+from engine.errors import Fault, NotFound, RequestError
 from engine.graph.plan import Plan
 from engine.inputs.library import Library
 from engine.media.expr import Image
@@ -80,7 +80,7 @@ def preview(
     node, items = _meant(what, record, store)
     text = store.document(run_id, "plan.json")
     if text is None:
-        raise WorkspaceError(f"run {run_id} has no plan kept with it: nothing of it can be rendered")
+        raise NotFound(f"run {run_id} has no plan kept with it: nothing of it can be rendered")
     decided = Plan.from_dict(text)
     types = {tile.type.type_id: tile.type for _node, tile in decided.graph.nodes(data="node")}
     renderer = Renderer(locator(Library(workspace)), painter(types), cancelled=cancelled, target=_DRAFT)

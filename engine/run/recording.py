@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.analysis.speech import SoundFacts
 from engine.database import understood
-from engine.errors import WorkspaceError
+from engine.errors import NotFound
 from engine.inputs.asset import Asset
 from engine.inputs.library import Library
 from engine.inputs.outside import Answered, Recorded
@@ -110,7 +110,7 @@ def recording_of(
     """
     text = store.document(run_id, ANSWERS)
     if text is None:
-        raise WorkspaceError(f"run {run_id} has no answers kept with it: it cannot be recorded")
+        raise NotFound(f"run {run_id} has no answers kept with it: it cannot be recorded")
     with understood(f"the answers of run {run_id}"):
         outside = Recorded.model_validate_json(text)
     recall(store, library, run_id)
@@ -148,7 +148,7 @@ def stored_asset(wanted: str, library: Library) -> Asset:
     """
     asset = library.get(wanted)
     if asset is None or not asset.path.is_file():
-        raise WorkspaceError(f"asset {wanted} is no longer in the workspace")
+        raise NotFound(f"asset {wanted} is no longer in the workspace")
     return asset
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import Fault, RequestError, WorkspaceError
+from engine.errors import Fault, NotFound, RequestError
 from engine.graph.plan import Plan
 from engine.inputs.library import Library, workspace_of
 from engine.inputs.resolve import resolve_inputs
@@ -103,7 +103,7 @@ def _plan_of(store: RunStore, run_id: str, before: RunRecord) -> Plan:
         raise RequestError([Fault("", "request", f"run {run_id} is completed: there is nothing to resume")])
     text = store.document(run_id, "plan.json")
     if text is None:
-        raise WorkspaceError(f"run {run_id} has no plan kept with it: it cannot be resumed")
+        raise NotFound(f"run {run_id} has no plan kept with it: it cannot be resumed")
     return Plan.from_dict(text)
 
 

@@ -69,9 +69,11 @@ def read_kept(run_id: str, node: str, text: str) -> Kept:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Work that need not be done: the items, as if this run's tile had made them; what it asked, and said."""
+    """Work that need not be done: who did it, the items, as if this run's tile had made them; what it asked,
+    and said.
+    """
 
-    run_id: str
+    by: str
     items: tuple[Item, ...]
     answers: tuple[tuple[str, str], ...]
     logs: tuple[str, ...]
@@ -355,7 +357,8 @@ class TileCache:
             for one in made
         )
         told = tuple((question, about) for question, about, _by in kept.answers)
-        return Hit(kept.run_id, items, told, kept.logs)
+        by = "this run, before it went on" if kept.run_id == self._run_id else f"run {kept.run_id}"
+        return Hit(by, items, told, kept.logs)
 
     def _made(self, kept: Kept) -> tuple[Item, ...] | None:
         if kept.run_id == self._run_id and kept.node in self._mine:

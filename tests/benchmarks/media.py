@@ -26,6 +26,7 @@ CASES: tuple[Case, ...] = (
     tiles.blurred_padding,
     tiles.three_clips,
     tiles.shapes_together,
+    tiles.same_bytes,
     *trim.CASES,
     many_cuts.many_cuts,
 )

@@ -1,7 +1,8 @@
 """What tiles one after another cost, beside ffmpeg commands that do the same: one of them, or one a tile.
 
-Every encode on both sides is x264 veryfast at crf 18 with as many threads as it likes, one process at a time.
-The sources are known to both: what is measured is the render.
+Every encode on both sides is x264 veryfast at crf 18, repeatable, with as many threads as it likes, one
+process at a time. The sources are known to both: what is
+measured is the render.
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ from nodes.reframe import reframe
 from tests.benchmarks.rows import Row, race
 from tests.benchmarks.sources import moving
 
-__all__ = ["blurred_padding", "one_command", "one_encode_a_tile", "shapes_together", "three_clips"]
+__all__ = [
+    "blurred_padding",
+    "one_command",
+    "one_encode_a_tile",
+    "same_bytes",
+    "shapes_together",
+    "three_clips",
+]
 
 _LOGO = Path(__file__).parents[2] / "fixtures" / "media" / "logo.png"
 _X264 = f"-c:v libx264 -preset veryfast -crf 18 -x264-params {REPEATABLE} -pix_fmt yuv420p"
@@ -196,6 +204,20 @@ def shapes_together(folder: Path, short: bool) -> Row:
     faster = theirs_s / ours_s
     case = f"three shapes of one video, {seconds} s, one decoder"
     return Row(case, ours_s, theirs_s, "≥ 1 × faster", f"{faster:.2f} × faster", faster >= 1)
+
+
+def same_bytes(folder: Path, short: bool) -> Row:
+    """What it costs that an encode gives the same bytes each time: x264's own way beside it."""
+    source, seconds = moving(folder, 60), 5 if short else 20
+    free = _X264.replace(f"-x264-params {REPEATABLE} ", "")
+    with _scratch() as place:
+        ours_s, theirs_s = race(
+            lambda: _ffmpeg(f"-t {seconds} -i {source} -vf hflip -an {_X264}", place / "ours.mp4"),
+            lambda: _ffmpeg(f"-t {seconds} -i {source} -vf hflip -an {free}", place / "theirs.mp4"),
+        )
+    ratio = ours_s / theirs_s
+    case = f"an encode of {seconds} s that repeats itself: x264's default"
+    return Row(case, ours_s, theirs_s, "≤ 1.25 ×", f"{ratio:.2f} ×", ratio <= 1.25)
 
 
 def blurred_padding(folder: Path, short: bool) -> Row:
