@@ -20,6 +20,7 @@ from engine.masking import masked_url
 from engine.media.ffmpeg import run_ffmpeg
 from engine.media.pictures import pixels_of
 from engine.media.probe import DEMUXERS, PROTOCOLS
+from engine.media.target import REPEATABLE
 from engine.media.time import to_ms
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ def _video_of(library: Library, found: Mapping[str, Asset], name: str) -> Asset:
         seen = ["-loop", "1", "-framerate", "25", *read, "-i", str(still)]
         heard = [*read, "-format_whitelist", DEMUXERS, "-i", f"file:{voice.path.absolute()}"]
         length = f"{float(voice.info.duration):.6f}"
-        coding = ["-c:v", "libx264", "-tune", "stillimage", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+        coding = ["-c:v", "libx264", "-tune", "stillimage", "-x264-params", REPEATABLE]
+        coding += ["-pix_fmt", "yuv420p", "-c:a", "aac"]
         run_ffmpeg(["-y", *seen, *heard, "-map", "0:v", "-map", "1:a", "-t", length, *coding, str(made)])
         return library.take(made, f"{name.strip()}.mp4")

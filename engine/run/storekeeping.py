@@ -272,7 +272,7 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
     """
     library, store = Library(workspace), RunStore(workspace)
     if not dry:
-        if not os.access(workspace, os.W_OK):
+        if workspace.is_dir() and not os.access(workspace, os.W_OK):
             raise WorkspaceError(f"cannot write {workspace}: nothing can be removed from it")
         library.sweep()
     size = _size(workspace)

@@ -17,6 +17,7 @@ from engine.inputs.fetch.troubles import explained
 from engine.masking import masked_url
 from engine.media.ffmpeg import ffmpeg_path
 from engine.media.probe import DEMUXERS, PROTOCOLS
+from engine.media.target import REPEATABLE
 from engine.media.time import Range, to_ms
 
 __all__ = ["About", "SiteLook", "fetch_video", "look_at_site"]
@@ -262,7 +263,7 @@ def _in_part(part: Range) -> dict[str, Any]:
 
     start, end = (float(edge) for edge in part)
     coding = "-c:v libx264 -preset veryfast -crf 16 -pix_fmt yuv420p -enc_time_base:v demux"
-    coding += " -c:a aac -b:a 256k -f mp4"
+    coding += f" -x264-params {REPEATABLE} -c:a aac -b:a 256k -f mp4"
     return {
         "download_ranges": download_range_func(None, [(start, end)]),
         "force_keyframes_at_cuts": True,
