@@ -17,7 +17,7 @@ from engine.run.logs import Entry, log_of
 from engine.run.pasting import paste
 from engine.run.store import RunStore
 from engine.run.storekeeping import check, prune
-from tests.media import MEDIA, take_apart
+from tests.media import FIXTURES, MEDIA, take_apart
 from tests.planning import agent, chain, uid
 
 TALK = str(MEDIA / "talk.mp4")
@@ -100,6 +100,24 @@ def test_what_several_outputs_share_is_told_once_and_writes_each_under_its_own_n
     for output in record.outputs:
         again = tmp_path / "again" / f"again-watermark-{output.raw['index'] + 1}-half.mp4"
         assert take_apart(again).frames == take_apart(output.path).frames
+
+
+def test_what_was_rendered_before_can_be_pasted_too_and_has_its_own_name(tmp_path: Path) -> None:
+    """One of two that share a decoder has its sound levelled first, by a command of its own."""
+    diamond = json.loads((FIXTURES / "agents" / "diamond.json").read_text())
+    ran(diamond, tmp_path)
+    record, entries = ran(diamond, tmp_path)
+    made = [entry for entry in entries if entry.event == "output_made"]
+    assert len(made) == 2
+    for entry, output in zip(made, record.outputs, strict=True):
+        assert entry.text.startswith(f"output #{output.raw['index'] + 1} was rendered before")
+        folder = tmp_path / f"again-{entry.index}"
+        assert entry.commands
+        for command in entry.commands:
+            assert command.runs, command.notes
+            in_bash(command.line, folder)
+        [own] = folder.glob(f"again-watermark-{output.raw['index'] + 1}[-.][hm]*")
+        assert take_apart(own).frames == take_apart(output.path).frames
 
 
 def test_a_command_for_several_tiles_is_told_of_each(tmp_path: Path) -> None:

@@ -11,7 +11,12 @@ from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Picture, Sound
 from engine.media.levels import Leveller
 
-__all__ = ["Making"]
+__all__ = ["Making", "half_of"]
+
+
+def half_of(output: Path) -> Path:
+    """The file beside an output that holds its picture, or its sound, alone: the other is copied."""
+    return output.with_name(f"{output.stem}-half.mp4")
 
 
 class Making:
@@ -22,7 +27,7 @@ class Making:
     asked
         What has to be encoded first; None where all is copied.
     commands
-        The ffmpeg commands that have run for it.
+        The ffmpeg commands that have run for it, and for those that are made together with it.
     made
         How it was made, once it is.
     """
@@ -31,7 +36,7 @@ class Making:
         self, picture: Picture | None, sound: Sound | None, leveller: Leveller, partial: Path, target: Target
     ) -> None:
         self.picture, self.sound, self.leveller, self.partial = picture, sound, leveller, partial
-        self.half = partial.with_name(f"{partial.stem}-half.mp4")
+        self.half = half_of(partial)
         self.commands = list(leveller.commands)
         self.made: Made | None = None
         self.note = ""

@@ -22,7 +22,7 @@ from engine.media.ffmpeg import NO_FRAME, UNWATCHED, Finished, Watch
 from engine.media.forms import image_format
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.levels import Leveller
-from engine.media.making import Making
+from engine.media.making import Making, half_of
 from engine.media.optimise import optimise
 from engine.media.packets import Unsafe
 from engine.media.pictures import pixels_of
@@ -126,9 +126,9 @@ class Renderer:
             self._encode(makings, levelled.resolve, folder)
             for making in makings:
                 self._finish(making, levelled.resolve, folder)
-            names = {
-                str(making.partial): str(output) for making, (*_, output) in zip(makings, asked, strict=True)
-            }
+            names: dict[str, str] = {}
+            for making, (*_, output) in zip(makings, asked, strict=True):
+                names |= {str(making.partial): str(output), str(making.half): str(half_of(output))}
         return [
             Rendered(
                 output,
@@ -176,8 +176,9 @@ class Renderer:
         )
         if NOTHING_ENCODED in finished.stderr:
             raise RenderError(NO_FRAME)
+        before = dict.fromkeys(command for making in makings for command in making.commands)
         for making in makings:
-            making.commands += [*finished.fed, finished.command]
+            making.commands = [*before, *finished.fed, finished.command]
 
     def _run(
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None

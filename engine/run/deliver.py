@@ -17,9 +17,11 @@ from engine.inputs.library import Library
 from engine.media.forms import media_type, suffix_of
 from engine.media.info import MediaInfo
 from engine.media.item import Item, Video, describe, digest_of
+from engine.media.making import half_of
 from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.leaves import locator, painter
+from engine.run.pasting import OWN
 from engine.run.record import sources_of
 from engine.run.renders import KnownRender, RenderCache
 from engine.run.store import DRAWN, RunStore
@@ -223,8 +225,10 @@ class RunDelivery:
     def _stored(self, item: Item, made: Rendered, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
         """What was rendered, as an asset, and what is to be said of it."""
         asset = self.library.take(made.path, f"{self._name(item)}{made.path.suffix}")
+        own = Path(f"{OWN}{made.path.suffix}")
+        names = {str(made.path): str(own), str(half_of(made.path)): str(half_of(own))}
         return asset, {
-            "commands": [list(command) for command in made.commands],
+            "commands": [[names.get(arg, arg) for arg in command] for command in made.commands],
             "measured": made.measured,
             "render": made.made.to_dict() if made.made else None,
             **({"scripts": making.watch.scripts} if making.watch.scripts else {}),

@@ -17,7 +17,10 @@ from typing import Any
 
 from engine.node import ID_PATTERN
 
-__all__ = ["Pasted", "paste"]
+__all__ = ["OWN", "Pasted", "paste"]
+
+OWN = "output"
+"""What a render's own file is called in the commands that are kept of it, without its suffix."""
 
 _LONGEST = 100_000
 """Bytes of one argument: Linux takes 131,072."""
@@ -134,9 +137,9 @@ class _Line:
         if _PIPE.fullmatch(given):
             self.notes.append(f"wrote to {given}, which fed another command: here that is thrown away")
             return "/dev/null"
-        if not given.startswith("/"):
-            return given
         path = Path(given)
+        if not path.is_absolute() and not _is_own(given):
+            return given
         here = path.name if path.suffix == ".w64" else f"{self._called(path)}{path.suffix}"
         self.written[given] = here
         self.notes.append(f"writes {here} into the folder that you are in; it wrote {given}")
@@ -148,8 +151,15 @@ class _Line:
         render = _ID.search(path.name)
         if render is not None and render[0] in self.renders:
             return self.renders[render[0]] + half
+        if _is_own(str(path)):
+            return f"{self.name}{half}"
         self.outputs += 1
-        return f"{self.name}-of-{self.outputs}{half}" if self.outputs > 1 else f"{self.name}{half}"
+        number = self.outputs + any(map(_is_own, self.argv))
+        return f"{self.name}-of-{number}{half}" if number > 1 else f"{self.name}{half}"
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith((f"{OWN}.", f"{OWN}{_HALF}."))
 
 
 _ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})
