@@ -54,6 +54,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "[1]": writes(b"[1]"),
     "no JSON": writes(b"no JSON"),
     "no text": writes(b"\xff\xfe"),
+    "deep": writes(b"[" * 200_000),
 }
 
 
@@ -236,12 +237,25 @@ def test_the_asset_of_another_content_is_damaged(tmp_path: Path) -> None:
     assert [problem.what for problem in check(tmp_path).problems] == ["corrupt"]
 
 
-@pytest.mark.parametrize("said", [5, None, ["x"], {"a": 1}])
-@pytest.mark.parametrize("of", ["sha256", "size", "path", "thumbnail", "info"])
-def test_facts_of_any_form_break_nothing(of: str, said: object, tmp_path: Path) -> None:
-    asset = Library(tmp_path).add(SILENT)
-    file = asset.path.parent / "asset.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), of: said}))
-    check(tmp_path)
-    assert Library(tmp_path).add(SILENT).sha256 == asset.sha256
-    assert check(tmp_path).problems == []
+SAID = [5, None, "", "../media.mp4", "/etc/hostname", ".", ["x"], {"a": 1}]
+
+
+@pytest.mark.parametrize("said", SAID, ids=repr)
+@pytest.mark.parametrize("of", ["id", "sha256", "size", "path", "thumbnail", "info"])
+def test_facts_of_any_form_are_told_and_break_nothing_here_or_in_the_shared_store(
+    of: str, said: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "one").add(SILENT)
+    written = (asset.path.parent / "asset.json").read_text()
+    told = 0 if of == "thumbnail" and said is None else 1
+    for place in ("one", "share"):
+        file = tmp_path / place / "assets" / asset.id / "asset.json"
+        file.write_text(json.dumps({**json.loads(written), of: said}))
+    assert len(check(tmp_path / "one").problems) == 2 * told
+    assert Library(tmp_path / "two").sound(asset.id) is None or not told
+    assert Library(tmp_path / "two").add(SILENT).id == asset.id
+    found = Library(tmp_path / "one").get(asset.id)
+    assert found is not None
+    assert digest(found.path) == asset.sha256
+    assert check(tmp_path / "one").problems == []

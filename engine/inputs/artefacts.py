@@ -7,7 +7,6 @@ that whoever finds that finds the whole.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.errors import DamagedError, Fault, RequestError, WorkspaceError
-from engine.inputs.asset import FACTS, asset_id, digest_of_file, stamp
+from engine.inputs.asset import FACTS, Asset, described, digest_of_file, noted
 from engine.masking import masked_url
-from engine.text import json_object
 
 __all__ = ["Artefacts", "shared_store"]
 
@@ -102,24 +100,18 @@ class Artefacts:
         except FileNotFoundError:
             return False
         try:
-            facts = json_object(written)
-            names = [str(name) for name in (facts["path"], facts.get("thumbnail") or facts["path"])]
-            digest = facts["sha256"]
-            if asset_id(digest) != asset or not all(names):
-                raise ValueError("it is of another asset")
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            found = described(written, asset)
+        except ValueError as error:
             raise self._damaged(asset, f"{FACTS} cannot be read: {error}") from None
-        for name in dict.fromkeys(names):
-            if "/" in name or name.startswith("."):
-                raise self._damaged(asset, f"it names {name!r}, which is no file of it")
+        for name in _files_of(found):
             try:
                 self._files.get_file(f"{home}/{name}", str(folder / name))
             except FileNotFoundError:
                 raise self._damaged(asset, f"{name} is not there") from None
-        media = folder / names[0]
-        if digest_of_file(media) != digest:
+        media = folder / found.path
+        if media.stat().st_size != found.size or digest_of_file(media) != found.sha256:
             raise self._damaged(asset, "its content has changed")
-        (folder / FACTS).write_text(json.dumps({**facts, **stamp(media)}, indent=1), "utf-8")
+        (folder / FACTS).write_text(noted(found, media.stat().st_mtime_ns), "utf-8")
         return True
 
     def _damaged(self, asset: str, what: str) -> DamagedError:
@@ -141,18 +133,18 @@ class Artefacts:
 
     def _fault(self, home: str) -> str | None:
         try:
-            facts = json_object(self._files.cat_file(f"{home}/{FACTS}"))
-            media, size, small = f"{home}/{facts['path']}", facts["size"], facts.get("thumbnail")
+            found = described(self._files.cat_file(f"{home}/{FACTS}"), home.rpartition("/")[2])
         except FileNotFoundError:
             return f"has no {FACTS}"
-        except (ValueError, LookupError):
-            return f"{FACTS} cannot be read"
+        except ValueError as error:
+            return f"{FACTS} cannot be read: {error}"
         self._files.invalidate_cache(home)
         sizes = {one["name"].rpartition("/")[2]: one["size"] for one in self._files.ls(home, detail=True)}
-        found = sizes.get(media.rpartition("/")[2])
-        if found is None or (small and small not in sizes):
-            return f"has no {'media' if found is None else 'thumbnail'}"
-        return None if found == size else f"media has {found:,} bytes, not {size!r}"
+        lacking = [name for name in _files_of(found) if name not in sizes]
+        if lacking:
+            return f"has no {lacking[0]}"
+        size = sizes[found.path.name]
+        return None if size == found.size else f"media has {size:,} bytes, not {found.size:,}"
 
     def _tried(self, what: str, work: Callable[[], _T]) -> _T:
         try:
@@ -161,3 +153,8 @@ class Artefacts:
             raise
         except Exception as error:  # each place raises errors of its own library
             raise WorkspaceError(f"cannot {what} {self._shown}: {error}") from None
+
+
+def _files_of(asset: Asset) -> list[str]:
+    """The names of the files of an asset that was described."""
+    return [file.name for file in (asset.path, asset.thumbnail) if file is not None]

@@ -17,14 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import DamagedError, WorkspaceError
 from engine.files import write_atomically
 from engine.media.info import MediaInfo
 from engine.text import json_object
 
-__all__ = ["FACTS", "Asset", "Damage", "asset_id", "damage_of", "digest_of_file", "read_asset", "stamp"]
+__all__ = [
+    "FACTS",
+    "Asset",
+    "Damage",
+    "asset_id",
+    "damage_of",
+    "described",
+    "digest_of_file",
+    "noted",
+    "read_asset",
+]
 
 FACTS = "asset.json"
 """The file of an asset's folder that says what it is."""
@@ -63,15 +73,10 @@ class Damage:
     message: str
 
 
-def stamp(media: Path) -> dict[str, int]:
-    """What `asset.json` notes of its media when that was last read whole."""
-    return {"modified_ns": media.stat().st_mtime_ns}
-
-
 def _is_as_noted(facts: Mapping[str, Any], now: int) -> bool:
     """Whether a file has the time that was noted; archives keep whole seconds of it."""
-    noted = facts.get("modified_ns")
-    return isinstance(noted, int) and (noted == now or (now % _SECOND == 0 and noted - now in range(_SECOND)))
+    then = facts.get("modified_ns")
+    return isinstance(then, int) and (then == now or (now % _SECOND == 0 and then - now in range(_SECOND)))
 
 
 def damage_of(folder: Path, *, thorough: bool = False) -> Damage | None:
@@ -91,36 +96,57 @@ def damage_of(folder: Path, *, thorough: bool = False) -> Damage | None:
     return _looked_at(folder, thorough)[1]
 
 
-def _looked_at(folder: Path, thorough: bool) -> tuple[dict[str, Any], Damage | None, bool]:
-    """What an asset says of itself, what is wrong with it, and whether its media has the noted time."""
-    file = folder / FACTS
-    facts: dict[str, Any] = {}
+def described(text: str | bytes, wanted: str) -> Asset:
+    """What an `asset.json` says of the asset with this id; its files by their names alone.
+
+    Raises
+    ------
+    ValueError
+        It says nothing that can be understood, or it is of another asset.
+    """
     try:
-        facts = json_object(file.read_text("utf-8"))
-        media, size, small = folder / facts["path"], facts["size"], facts.get("thumbnail")
-        if asset_id(facts["sha256"]) != folder.name:
-            return facts, Damage("corrupt", file, "is of another asset"), False
+        asset = Asset.model_validate(json_object(text))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if not wanted == asset.id == asset_id(asset.sha256):
+        raise ValueError("it is of another asset")
+    for file in (asset.path, asset.thumbnail or asset.path):
+        if len(file.parts) != 1 or file.name.startswith("."):
+            raise ValueError(f"it names {str(file)!r}, which is no file of it")
+    return asset
+
+
+def _looked_at(folder: Path, thorough: bool) -> tuple[Asset | None, Damage | None, int | None]:
+    """An asset, what is wrong with it, and the time of its media where that is not the noted one."""
+    file = folder / FACTS
+    asset = None
+    try:
+        text = file.read_text("utf-8")
+        asset = described(text, folder.name)
+        media, small = folder / asset.path, folder / asset.thumbnail if asset.thumbnail else None
         found = media.stat()  # before it is read: what changes it meanwhile gives it another time
-        is_noted = _is_as_noted(facts, found.st_mtime_ns)
+        is_noted = _is_as_noted(json_object(text), found.st_mtime_ns)
         damage = None
-        if found.st_size != size:
-            damage = Damage("corrupt", media, f"has {found.st_size:,} bytes, not {size:,}")
-        elif (thorough or not is_noted) and digest_of_file(media) != facts["sha256"]:
+        if found.st_size != asset.size:
+            damage = Damage("corrupt", media, f"has {found.st_size:,} bytes, not {asset.size:,}")
+        elif (thorough or not is_noted) and digest_of_file(media) != asset.sha256:
             damage = Damage("corrupt", media, "its content has changed")
-        elif small and not (folder / small).is_file():
-            damage = Damage("missing", folder / small, "the thumbnail is not there")
-        return {**facts, "modified_ns": found.st_mtime_ns}, damage, is_noted
+        elif small is not None and not small.is_file():
+            damage = Damage("missing", small, "the thumbnail is not there")
+        whole = asset.model_copy(update={"path": media, "thumbnail": small})
+        return whole, damage, None if is_noted else found.st_mtime_ns
     except (FileNotFoundError, NotADirectoryError):
-        if not facts:
+        if asset is None:
             raise
-        return facts, Damage("missing", media, "the media is not there"), False
+        return None, Damage("missing", folder / asset.path, "the media is not there"), None
     except OSError as error:
         if error.errno in _OF_THE_READER:
             raise
         what = f"cannot be read: {error.strerror or error}"
-        return facts, Damage("corrupt", media if facts else file, what), False
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return facts, Damage("corrupt", file, f"cannot be read: {error}"), False
+        return None, Damage("corrupt", folder / asset.path if asset else file, what), None
+    except ValueError as error:
+        return None, Damage("corrupt", file, f"cannot be read: {error}"), None
 
 
 def read_asset(folder: Path) -> Asset | None:
@@ -134,26 +160,29 @@ def read_asset(folder: Path) -> Asset | None:
         It cannot be read.
     """
     try:
-        facts, damage, is_noted = _looked_at(folder, thorough=False)
+        asset, damage, changed_ns = _looked_at(folder, thorough=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise WorkspaceError(f"asset {folder.name} cannot be read: {error}") from None
-    if damage is not None:
+    if damage is not None or asset is None:
         again = "store the file again, or run again what made it"
-        raise DamagedError(f"asset {folder.name} is damaged: {damage.path} {damage.message}; {again}")
-    file, small = folder / FACTS, facts.get("thumbnail")
-    places = {"path": folder / facts["path"], "thumbnail": folder / small if small else None}
-    try:
-        asset = Asset.model_validate({**facts, **places})
-    except ValueError as error:
-        raise DamagedError(f"asset {folder.name} is damaged: {file} cannot be read: {error}") from None
-    if not is_noted:
+        told = f"{damage.path} {damage.message}" if damage is not None else folder
+        raise DamagedError(f"asset {folder.name} is damaged: {told}; {again}")
+    file = folder / FACTS
+    if changed_ns is not None:
         with contextlib.suppress(WorkspaceError):
-            write_atomically(file, json.dumps(facts, indent=1))
+            write_atomically(file, noted(asset, changed_ns))
     with contextlib.suppress(OSError):  # for whoever asks what was not used for long
         os.utime(file)
     return asset
+
+
+def noted(asset: Asset, modified_ns: int) -> str:
+    """The `asset.json` of an asset whose media, last read whole, has this time."""
+    small = asset.thumbnail.name if asset.thumbnail is not None else None
+    facts = asset.model_dump(mode="json") | {"path": asset.path.name, "thumbnail": small}
+    return json.dumps({**facts, "modified_ns": modified_ns}, indent=1)
 
 
 def digest_of_file(path: Path) -> str:

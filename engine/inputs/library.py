@@ -17,7 +17,7 @@ from engine.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from engine.errors import DamagedError, MediaError, WorkspaceError
 from engine.files import alone_in, named, part_prefix, set_aside, sweep, synced, write_atomically
 from engine.inputs.artefacts import shared_store
-from engine.inputs.asset import FACTS, Asset, asset_id, digest_of_file, read_asset, stamp
+from engine.inputs.asset import FACTS, Asset, asset_id, digest_of_file, noted, read_asset
 from engine.media.info import MediaInfo
 from engine.node import is_id
 from engine.text import json_object, whole
@@ -290,9 +290,8 @@ class Library:
         from engine.inputs.thumbnail import thumbnail_of
 
         seen = thumbnail_of(asset.path, asset.info, folder)
-        places = {"path": asset.path.name, "thumbnail": seen and seen.name}
-        raw = {**asset.model_dump(mode="json"), **places, **stamp(asset.path)}
-        write_atomically(folder / FACTS, json.dumps(raw, indent=1))
+        asset = asset.model_copy(update={"thumbnail": seen})
+        write_atomically(folder / FACTS, noted(asset, asset.path.stat().st_mtime_ns))
         shared = shared_store()
         if shared is not None:
             shared.push(folder, asset.id)
