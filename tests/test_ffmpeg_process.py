@@ -195,12 +195,12 @@ python=$1; workspace=$(ls -d ws small/ws 2>/dev/null | head -1)
 """Runs a command where `small` is a disk of some size, then shows its run, and resumes it on a larger one."""
 
 
-def on_a_small_disk(tmp_path: Path, size: str, *args: str) -> tuple[list[str], str]:
-    """The exit codes of the command, of `show` and of `resume`, and what was written to stderr."""
-    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", SMALL, "sh", size]
+def with_mounts(script: str, tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """A shell script that may mount file systems, for itself alone; it exits with 77 where it may not."""
+    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
     try:
         done = subprocess.run(
-            [*line, *TESSERA, *args],
+            [*line, *args],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
@@ -212,9 +212,15 @@ def on_a_small_disk(tmp_path: Path, size: str, *args: str) -> tuple[list[str], s
         pytest.skip("no unshare here")
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no file system may be mounted here")
-    assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert "internal error" not in done.stderr
+    return done
+
+
+def on_a_small_disk(tmp_path: Path, size: str, *args: str) -> tuple[list[str], str]:
+    """The exit codes of the command, of `show` and of `resume`, and what was written to stderr."""
+    done = with_mounts(SMALL, tmp_path, size, *TESSERA, *args)
+    assert done.returncode == 0, done.stdout + done.stderr
     codes = [code.split()[1] for code in done.stdout.splitlines() if code.startswith("code ")]
     return codes, done.stderr
 
@@ -243,23 +249,7 @@ def test_a_disk_too_full_to_store_the_input_refuses_the_run(tmp_path: Path) -> N
 def read_only(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
     """A command where the workspace `ws` is read-only, by a mount, since root may write everywhere else."""
     script = 'mount --bind ws ws && mount -o remount,bind,ro ws || exit 77; "$@"; echo "code $?"'
-    line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", *TESSERA]
-    try:
-        done = subprocess.run(
-            [*line, *args, "--workspace", "ws"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        pytest.skip("no unshare here")
-    if done.returncode == 77 or "unshare" in done.stderr:
-        pytest.skip("no file system may be mounted here")
-    assert "Traceback" not in done.stderr
-    assert "internal error" not in done.stderr
-    return done
+    return with_mounts(script, tmp_path, *TESSERA, *args, "--workspace", "ws")
 
 
 def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def damage_of(folder: Path, *, thorough: bool = False) -> Damage | None:
         It cannot be read, and that may be no fault of it: its `asset.json` is not there, or what is may be
         read by others.
     """
-    return _looked_at(folder, thorough)[1]
+    found = _looked_at(folder, thorough)
+    return found if isinstance(found, Damage) else None
 
 
 def described(text: str | bytes, wanted: str) -> Asset:
@@ -117,8 +118,16 @@ def described(text: str | bytes, wanted: str) -> Asset:
     return asset
 
 
-def _looked_at(folder: Path, thorough: bool) -> tuple[Asset | None, Damage | None, int | None]:
-    """An asset, what is wrong with it, and the time of its media where that is not the noted one."""
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    """An asset that is what it was, and the time of its media where that is not the noted one."""
+
+    asset: Asset
+    changed_ns: int | None
+
+
+def _looked_at(folder: Path, thorough: bool) -> _Sound | Damage:
+    """An asset, or what is wrong with it."""
     file = folder / FACTS
     asset = None
     try:
@@ -127,26 +136,25 @@ def _looked_at(folder: Path, thorough: bool) -> tuple[Asset | None, Damage | Non
         media, small = folder / asset.path, folder / asset.thumbnail if asset.thumbnail else None
         found = media.stat()  # before it is read: what changes it meanwhile gives it another time
         is_noted = _is_as_noted(json_object(text), found.st_mtime_ns)
-        damage = None
         if found.st_size != asset.size:
-            damage = Damage("corrupt", media, f"has {found.st_size:,} bytes, not {asset.size:,}")
-        elif (thorough or not is_noted) and digest_of_file(media) != asset.sha256:
-            damage = Damage("corrupt", media, "its content has changed")
-        elif small is not None and not small.is_file():
-            damage = Damage("missing", small, "the thumbnail is not there")
+            return Damage("corrupt", media, f"has {found.st_size:,} bytes, not {asset.size:,}")
+        if (thorough or not is_noted) and digest_of_file(media) != asset.sha256:
+            return Damage("corrupt", media, "its content has changed")
+        if small is not None and not small.is_file():
+            return Damage("missing", small, "the thumbnail is not there")
         whole = asset.model_copy(update={"path": media, "thumbnail": small})
-        return whole, damage, None if is_noted else found.st_mtime_ns
+        return _Sound(whole, None if is_noted else found.st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         if asset is None:
             raise
-        return None, Damage("missing", folder / asset.path, "the media is not there"), None
+        return Damage("missing", folder / asset.path, "the media is not there")
     except OSError as error:
         if error.errno in _OF_THE_READER:
             raise
         what = f"cannot be read: {error.strerror or error}"
-        return None, Damage("corrupt", folder / asset.path if asset else file, what), None
+        return Damage("corrupt", folder / asset.path if asset else file, what)
     except ValueError as error:
-        return None, Damage("corrupt", file, f"cannot be read: {error}"), None
+        return Damage("corrupt", file, f"cannot be read: {error}")
 
 
 def read_asset(folder: Path) -> Asset | None:
@@ -160,22 +168,21 @@ def read_asset(folder: Path) -> Asset | None:
         It cannot be read.
     """
     try:
-        asset, damage, changed_ns = _looked_at(folder, thorough=False)
+        found = _looked_at(folder, thorough=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise WorkspaceError(f"asset {folder.name} cannot be read: {error}") from None
-    if damage is not None or asset is None:
+    if isinstance(found, Damage):
         again = "store the file again, or run again what made it"
-        told = f"{damage.path} {damage.message}" if damage is not None else folder
-        raise DamagedError(f"asset {folder.name} is damaged: {told}; {again}")
+        raise DamagedError(f"asset {folder.name} is damaged: {found.path} {found.message}; {again}")
     file = folder / FACTS
-    if changed_ns is not None:
+    if found.changed_ns is not None:
         with contextlib.suppress(WorkspaceError):
-            write_atomically(file, noted(asset, changed_ns))
+            write_atomically(file, noted(found.asset, found.changed_ns))
     with contextlib.suppress(OSError):  # for whoever asks what was not used for long
         os.utime(file)
-    return asset
+    return found.asset
 
 
 def noted(asset: Asset, modified_ns: int) -> str:

@@ -204,9 +204,8 @@ class Library:
         """
         if self.workspace is None:
             return self.attach(path)
-        known = self._known(path)
-        if known is not None and self._stored(known):
-            self.share(known)
+        known = self._shared(self._known(path))
+        if known is not None:
             return known
         _check_size(path)
         with self._folder() as folder:
@@ -263,7 +262,7 @@ class Library:
                 shutil.rmtree(work)
             asset = _limited(media, digest, name, info, shown)
             check(asset)
-            return self._kept(folder, asset)
+            return self._shared(self.sound(asset.id)) or self._kept(folder, asset)
 
     def _stored(self, asset: Asset) -> bool:
         return (
@@ -272,19 +271,18 @@ class Library:
 
     def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         """Make a folder with media in it an asset, unless its content is stored already."""
-        found = self.sound(asset_id(digest))
-        if found is not None and self._stored(found):
-            self.share(found)
-            return found
-        return self._kept(folder, _asset(media, digest, origin))
+        found = self._shared(self.sound(asset_id(digest)))
+        return found or self._kept(folder, _asset(media, digest, origin))
+
+    def _shared(self, found: Asset | None) -> Asset | None:
+        """An asset that was found, where it is stored: then it is shared as well."""
+        if found is None or not self._stored(found):
+            return None
+        self.share(found)
+        return found
 
     def _kept(self, folder: Path, asset: Asset) -> Asset:
         """Make a folder with media in it an asset, with a thumbnail where it has a picture."""
-        assert self.workspace is not None
-        found = self.sound(asset.id)
-        if found is not None and self._stored(found):
-            self.share(found)
-            return found
         with _writing(asset.path):
             synced(asset.path)
         from engine.inputs.thumbnail import thumbnail_of
@@ -292,10 +290,8 @@ class Library:
         seen = thumbnail_of(asset.path, asset.info, folder)
         asset = asset.model_copy(update={"thumbnail": seen})
         write_atomically(folder / FACTS, noted(asset, asset.path.stat().st_mtime_ns))
-        shared = shared_store()
-        if shared is not None:
-            shared.push(folder, asset.id)
-            self._is_shared.add(asset.id)
+        self._is_shared.discard(asset.id)
+        self.share(asset)
         home = self._settle(folder, asset.id)
         moved = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
         asset = asset.model_copy(update=moved)

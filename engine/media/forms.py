@@ -1,11 +1,24 @@
-"""The file format of each kind of value."""
+"""The file format of each kind of value, and what the files of a render are called."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from engine.media.expr import Image
 from engine.media.item import Audio, Project, Value, Video
 
-__all__ = ["image_format", "media_type", "suffix_of"]
+__all__ = ["HALF", "OWN", "half_of", "image_format", "media_type", "suffix_of"]
+
+OWN = "output"
+"""What a render's own file is called in the commands that are kept of it, without its suffix."""
+
+HALF = "-half"
+"""How the names of files end that hold a picture or a sound alone: the other is copied."""
+
+
+def half_of(output: Path) -> Path:
+    """The file beside an output that holds its picture, or its sound, alone."""
+    return output.with_name(f"{output.stem}{HALF}.mp4")
 
 
 def suffix_of(value: Value) -> str:

@@ -9,14 +9,10 @@ from typing import Any
 from engine.media.compile import Encode, Target
 from engine.media.copying import Halves, Made, Plan, Way, plan_copy, write_copy
 from engine.media.expr import Picture, Sound
+from engine.media.forms import half_of
 from engine.media.levels import Leveller
 
-__all__ = ["Making", "half_of"]
-
-
-def half_of(output: Path) -> Path:
-    """The file beside an output that holds its picture, or its sound, alone: the other is copied."""
-    return output.with_name(f"{output.stem}-half.mp4")
+__all__ = ["Making"]
 
 
 class Making:

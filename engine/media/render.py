@@ -19,10 +19,10 @@ from engine.media.copying import Made
 from engine.media.expr import Expr, Image, Picture, Sound, walk
 from engine.media.feed import run_command
 from engine.media.ffmpeg import NO_FRAME, UNWATCHED, Finished, Watch
-from engine.media.forms import image_format
+from engine.media.forms import half_of, image_format
 from engine.media.item import Audio, Project, Value, Video
 from engine.media.levels import Leveller
-from engine.media.making import Making, half_of
+from engine.media.making import Making
 from engine.media.optimise import optimise
 from engine.media.packets import Unsafe
 from engine.media.pictures import pixels_of

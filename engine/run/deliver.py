@@ -14,14 +14,12 @@ from engine.files import part_prefix, whole_file
 from engine.graph.plan import Plan
 from engine.inputs.asset import Asset
 from engine.inputs.library import Library
-from engine.media.forms import media_type, suffix_of
+from engine.media.forms import OWN, half_of, media_type, suffix_of
 from engine.media.info import MediaInfo
 from engine.media.item import Item, Video, describe, digest_of
-from engine.media.making import half_of
 from engine.media.target import target_of
 from engine.node import derived_id
 from engine.run.leaves import locator, painter
-from engine.run.pasting import OWN
 from engine.run.record import sources_of
 from engine.run.renders import KnownRender, RenderCache
 from engine.run.store import DRAWN, RunStore

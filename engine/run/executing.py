@@ -19,7 +19,6 @@ from engine.inputs.resolve import Resolved, by_node
 from engine.media.ffmpeg import ffmpeg_path
 from engine.media.item import Item
 from engine.media.target import target_of
-from engine.node import is_id
 from engine.run.answers import Answers
 from engine.run.coordinator import Coordinator
 from engine.run.crew import PooledCrew
@@ -191,13 +190,10 @@ class Execution:
 
     def _share(self, plan: Plan) -> None:
         """Have what workers of other machines need where they find it, whenever it was stored."""
-        values = {
-            value
-            for node in plan.order
-            for value in plan.tile(node).values().values()
-            if isinstance(value, str) and is_id(value)
-        }
-        named = [self.library.sound(value) for value in sorted(values)]
+        from engine.run.recording import named_ids
+
+        values = (value for node in plan.order for value in plan.tile(node).values().values())
+        named = [self.library.sound(one) for one in sorted(set(named_ids(values)))]
         for asset in (*(one.asset for one in self.resolved.inputs), *named):
             if asset is not None:
                 self.library.share(asset)

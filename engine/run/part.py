@@ -6,7 +6,7 @@ In a simulation what reaches it are descriptions, made of a record; in a run the
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -121,7 +121,7 @@ def part_of_run(
     items = {
         maker: tuple(replace(one, parents=()) for one in made) for maker, made in store.items(run_id).items()
     }
-    part = _warned(_with_given(plan, kept, items, run_id), plan, kept, store.record(run_id))
+    part = _with_given(plan, kept, items, store.record(run_id))
     return replace(part, told={"part": kind, "agent_node_id": node, "of": run_id})
 
 
@@ -181,8 +181,7 @@ def from_tile(plan: Plan, node: str, record: Mapping[str, Any]) -> Part:
     RequestError
         The record holds no items of a tile that feeds this part.
     """
-    kept = set(reachable(plan.graph, [node]))
-    return _warned(_with_given(plan, kept, items_of(record), str(record.get("run_id"))), plan, kept, record)
+    return _with_given(plan, reachable(plan.graph, [node]), items_of(record), record)
 
 
 def only_tile(
@@ -197,8 +196,7 @@ def only_tile(
         There is neither a record with the items nor a fact for `"*"`.
     """
     if record is not None:
-        part = _with_given(plan, {node}, items_of(record), str(record.get("run_id")))
-        return _warned(part, plan, {node}, record)
+        return _with_given(plan, {node}, items_of(record), record)
     stated = facts.get("*")
     given = {}
     for before in plan.graph.pred[node]:
@@ -220,36 +218,36 @@ def only_tile(
     return Part(_sliced(plan, {node, *given}, given), given)
 
 
-def _with_given(plan: Plan, kept: Iterable[str], items: Mapping[str, tuple[Item, ...]], run_id: str) -> Part:
+def _with_given(
+    plan: Plan, kept: Iterable[str], items: Mapping[str, tuple[Item, ...]], record: Mapping[str, Any]
+) -> Part:
+    """These tiles with what reaches them, which are items of the run with this record."""
     kept = set(kept)
     feeding = {before for node in kept for before in plan.graph.pred[node]} - kept
     missing = [node for node in plan.order if node in feeding and node not in items]
     if missing:
         names = ", ".join(f"{plan.tile(node).name} {node}" for node in missing)
-        raise RequestError([Fault("", "request", f"run {run_id} holds no items of {names}")])
+        raise RequestError([Fault("", "request", f"run {record.get('run_id')} holds no items of {names}")])
     given = {node: items[node] for node in feeding}
-    return Part(_sliced(plan, kept | feeding, given), given)
+    sliced = _sliced(plan, kept | feeding, given)
+    return Part(replace(sliced, warnings=(*sliced.warnings, *_unheeded(plan, kept, record))), given)
 
 
-def _warned(part: Part, plan: Plan, kept: Container[str], record: Mapping[str, Any]) -> Part:
-    """With a warning of every override that the part does not heed, nor the earlier run has heeded."""
+def _unheeded(plan: Plan, kept: Container[str], record: Mapping[str, Any]) -> Iterator[Notice]:
+    """A warning of every override that the part does not heed, nor the earlier run has heeded."""
     with understood(f"what run {record.get('run_id')} changed"):
-        before = [
-            (one["agent_node_id"], one["parameter"], one["new"])
-            for one in record.get("changes", {}).get("overridden", ())
-        ]
-    warnings = [
-        Notice(
+        overridden = record.get("changes", {}).get("overridden", ())
+        before = {(one["agent_node_id"], one["parameter"]): [one["new"]] for one in overridden}
+    for one in plan.changes.overridden:
+        if one.node in kept or before.get((one.node, one.parameter)) == [one.new]:
+            continue
+        yield Notice(
             "unheeded_override",
             f"{plan.tile(one.node).name} {one.node} does not work in this part of the agent: "
             f"{one.parameter!r} is not what its items were made with",
             pointer("update_params", one.node, one.parameter),
             "request",
         )
-        for one in plan.changes.overridden
-        if one.node not in kept and (one.node, one.parameter, one.new) not in before
-    ]
-    return replace(part, plan=replace(part.plan, warnings=(*part.plan.warnings, *warnings)))
 
 
 def _sliced(plan: Plan, nodes: set[str], given: Container[str] = ()) -> Plan:

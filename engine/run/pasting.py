@@ -15,20 +15,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from engine.media.forms import HALF, OWN
 from engine.node import ID_PATTERN
 
-__all__ = ["OWN", "Pasted", "paste"]
-
-OWN = "output"
-"""What a render's own file is called in the commands that are kept of it, without its suffix."""
+__all__ = ["Pasted", "paste"]
 
 _LONGEST = 100_000
 """Bytes of one argument: Linux takes 131,072."""
 
 _PIPE = re.compile(r"pipe:(\d+)")
-_ID = re.compile(ID_PATTERN.pattern)
-_HALF = "-half"
-"""How the names of files end that hold a picture or a sound alone, to be put beside what is copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +142,8 @@ class _Line:
 
     def _called(self, path: Path) -> str:
         """The name of an output: that of its render, where the file's own name tells which that is."""
-        half = _HALF if path.stem.endswith(_HALF) else ""
-        render = _ID.search(path.name)
+        half = HALF if path.stem.endswith(HALF) else ""
+        render = ID_PATTERN.search(path.name)
         if render is not None and render[0] in self.renders:
             return self.renders[render[0]] + half
         if _is_own(str(path)):
@@ -159,7 +154,7 @@ class _Line:
 
 
 def _is_own(name: str) -> bool:
-    return name.startswith((f"{OWN}.", f"{OWN}{_HALF}."))
+    return name.startswith((f"{OWN}.", f"{OWN}{HALF}."))
 
 
 _ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})

@@ -26,6 +26,7 @@ __all__ = [
     "Replayed",
     "answered",
     "named_assets",
+    "named_ids",
     "recall",
     "recording_of",
     "stored_asset",
@@ -163,10 +164,14 @@ def _original(asset: Asset, library: Library, *, heard: bool) -> Original:
     )
 
 
+def named_ids(values: Iterable[Any]) -> Iterator[str]:
+    """The values of parameters that are ids."""
+    return (value for value in values if isinstance(value, str) and is_id(value))
+
+
 def named_assets(values: Iterable[Any], library: Library) -> Iterator[Asset]:
     """The assets that values of parameters name."""
-    for value in values:
-        if isinstance(value, str) and is_id(value):
-            asset = library.get(value)
-            if asset is not None:
-                yield asset
+    for value in named_ids(values):
+        asset = library.get(value)
+        if asset is not None:
+            yield asset

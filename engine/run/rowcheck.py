@@ -72,10 +72,9 @@ def _rows(store: RunStore) -> Iterator[tuple[str, Callable[[str], Any], str]]:
 
 
 def _a_plan(run_id: str, text: str) -> None:
-    _an_object(text)
-    check_kept_plan(text, run_id)
+    check_kept_plan(_an_object(text), run_id)
 
 
-def _an_object(text: str) -> None:
+def _an_object(text: str) -> dict[str, Any]:
     with understood("what stands there"):
-        json_object(text)
+        return json_object(text)

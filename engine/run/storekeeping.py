@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -129,8 +128,6 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
 def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None]) -> Iterator[str]:
     """The ids of the assets that are whole."""
     for entry in _entries(folder):
-        if entry.name.startswith(".part-"):  # of a process that lives
-            continue
         if not entry.is_dir() or not is_id(entry.name):
             found.problems.append(Problem("orphan", str(entry), "is no asset"))
             continue
@@ -146,8 +143,6 @@ def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None])
 def _check_drawn(folder: Path, found: Checked) -> None:
     """Pictures that were drawn are named by their content."""
     for entry in _entries(folder):
-        if entry.name.startswith(".part-"):
-            continue
         try:
             is_whole = digest_of_file(entry) == entry.stem
         except OSError:
@@ -329,11 +324,8 @@ def _needed(store: RunStore, kept: Iterable[str]) -> set[str]:
                 for (text,) in connection.rows(
                     f"SELECT body FROM {table} WHERE run_id = :run_id", run_id=run_id
                 ):
-                    ids.update(match.lower() for match in _ID.findall(str(text)))
+                    ids.update(match.lower() for match in ID_PATTERN.findall(str(text)))
     return ids
-
-
-_ID = re.compile(ID_PATTERN.pattern)
 
 
 def _spare(folder: Path, needed: set[str]) -> list[str]:
@@ -392,7 +384,9 @@ def _drop_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    """What lies in a folder, but for what a process that lives is writing."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(entry for entry in found if not entry.name.startswith(".part-"))
 
 
 def _size(path: Path) -> int:
