@@ -1,6 +1,6 @@
 """Tessera: run, simulate and test video-editing agents offline.
 
->>> from engine import plan
+>>> from tessera import plan
 >>> agent = {"agent_nodes": [{"agent_node_id": "11111111-2222-3333-4444-555555555555",
 ...          "node_type": {"node_type_name": "Image Generation"}}], "connections": []}
 >>> plan(agent).order
@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.agent import AgentTemplate
-    from engine.errors import (
+    from tessera.agent import AgentTemplate
+    from tessera.errors import (
         Cancelled,
         Fault,
         MediaError,
@@ -25,35 +25,36 @@ if TYPE_CHECKING:
         TileError,
         WorkspaceError,
     )
-    from engine.graph.load import load_agent
-    from engine.graph.plan import Plan, plan
-    from engine.node import Catalogue, Kind, NodeType
-    from engine.request import RunRequest
-    from engine.run.api import run, simulate
-    from engine.run.record import RunRecord
-    from engine.run.resume import resume
+    from tessera.graph.load import load_agent
+    from tessera.graph.plan import Plan, plan
+    from tessera.node import Catalogue, Kind, NodeType
+    from tessera.record.record import RunRecord
+    from tessera.request import RunRequest
+    from tessera.runner.entry import run, simulate
+    from tessera.runner.resume import resume
 
 _HOMES = {
-    "AgentTemplate": "engine.agent",
-    "Cancelled": "engine.errors",
-    "Catalogue": "engine.node",
-    "Fault": "engine.errors",
-    "Kind": "engine.node",
-    "MediaError": "engine.errors",
-    "NodeType": "engine.node",
-    "Plan": "engine.graph.plan",
-    "QuestionError": "engine.errors",
-    "RenderError": "engine.errors",
-    "RequestError": "engine.errors",
-    "RunRecord": "engine.run.record",
-    "RunRequest": "engine.request",
-    "TesseraError": "engine.errors",
-    "TileError": "engine.errors",
-    "WorkspaceError": "engine.errors",
-    "load_agent": "engine.graph.load",
-    "plan": "engine.graph.plan",
-    "resume": "engine.run.resume",
-    "simulate": "engine.run.api",
+    "AgentTemplate": "tessera.agent",
+    "Cancelled": "tessera.errors",
+    "Catalogue": "tessera.node",
+    "Fault": "tessera.errors",
+    "Kind": "tessera.node",
+    "MediaError": "tessera.errors",
+    "NodeType": "tessera.node",
+    "Plan": "tessera.graph.plan",
+    "QuestionError": "tessera.errors",
+    "RenderError": "tessera.errors",
+    "RequestError": "tessera.errors",
+    "RunRecord": "tessera.record.record",
+    "RunRequest": "tessera.request",
+    "TesseraError": "tessera.errors",
+    "TileError": "tessera.errors",
+    "WorkspaceError": "tessera.errors",
+    "load_agent": "tessera.graph.load",
+    "plan": "tessera.graph.plan",
+    "resume": "tessera.runner.resume",
+    "run": "tessera.runner.entry",
+    "simulate": "tessera.runner.entry",
 }
 
 __all__ = [
@@ -83,8 +84,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Imports happen when a name is first used, so that `import engine` costs nothing."""
-    if name == "run":
-        return import_module("engine.run")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

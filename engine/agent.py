@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from typing_extensions import TypedDict
 
-from engine.errors import Document, Fault, RequestError, pointer
-from engine.jsontext import json_text
-from engine.node import ID_PATTERN, NodeType, is_id
-from engine.shape import MAX_DEPTH, faults_of, too_deep
+from tessera.errors import Document, Fault, RequestError, pointer
+from tessera.node import ID_PATTERN, NodeType, is_id
+from tessera.text.json_text import json_text
+from tessera.validation import MAX_DEPTH, faults_of, too_deep
 
 if TYPE_CHECKING:
-    from engine.notice import Notice
+    from tessera.notice import Notice
 
 __all__ = [
     "AgentTemplate",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.media.item import Image, Video
-from engine.media.time import Range
+from tessera.media.algebra.item import Image, Video
+from tessera.media.algebra.time import Range
 
 __all__ = ["LEVEL_HOP_MS", "Context", "InputMedia"]
 

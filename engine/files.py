@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.errors import Fault, RequestError, WorkspaceError
-from engine.text import has_half
+from tessera.errors import Fault, RequestError, WorkspaceError
+from tessera.text.wording import has_half
 
 __all__ = [
     "alone_in",

@@ -11,18 +11,23 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tessera.kinds import NOTHING, REFS, VIDEO, Kind
+
 if TYPE_CHECKING:
-    from engine.context import Context
-    from engine.media.item import Item, Value
+    # The contract names what a tile is given, which stands on the floor above: only the types go up.
+    from tessera.context import Context
+    from tessera.media.algebra.item import Item, Value
 
 __all__ = [
+    "NOTHING",
+    "REFS",
+    "VIDEO",
     "Catalogue",
     "Category",
     "HexColor",
@@ -69,19 +74,6 @@ def _checked_id(text: str) -> str:
 NodeId = Annotated[str, AfterValidator(_checked_id)]
 HexColor = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
 
-
-class Kind(StrEnum):
-    """What an edge carries."""
-
-    VIDEO = "video"
-    AUDIO = "audio"
-    IMAGE = "image"
-    PROJECT = "project"
-
-
-VIDEO = frozenset({Kind.VIDEO})
-NOTHING: frozenset[Kind] = frozenset()
-REFS = frozenset({Kind.VIDEO, Kind.AUDIO, Kind.IMAGE})
 
 Category = Literal["input", "trigger", "edit", "style", "sound", "generate", "export", "output"]
 
@@ -313,7 +305,7 @@ class Catalogue:
 
     def nearest(self, wanted: str, limit: int = 3) -> list[str]:
         """The known names most like `wanted`, best first."""
-        from engine.nearest import nearest
+        from tessera.text.nearest import nearest
 
         return nearest(wanted, self.names(), limit)
 
@@ -338,7 +330,7 @@ class Catalogue:
 def check_type(node_type: type[NodeType]) -> None:
     """Check a tile class against the contract of `NodeType`; raise `TypeError` that names what is missing."""
     if not (isinstance(node_type, type) and issubclass(node_type, NodeType)):
-        raise TypeError(f"{node_type!r} is not a subclass of engine.node.NodeType")
+        raise TypeError(f"{node_type!r} is not a subclass of tessera.node.NodeType")
     missing = [name for name in ("type_id", "name", "category") if not hasattr(node_type, name)]
     if missing:
         raise TypeError(f"{node_type.__qualname__} lacks {', '.join(missing)}")

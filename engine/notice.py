@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.errors import Document
+from tessera.errors import Document
 
 __all__ = ["Notice"]
 

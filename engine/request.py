@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from engine.agent import read_json
-from engine.errors import Fault, RequestError, pointer
-from engine.shape import Path, faults_of, not_json, shown
+from tessera.agent import read_json
+from tessera.errors import Fault, RequestError, pointer
+from tessera.validation import Path, faults_of, not_json, shown
 
 __all__ = [
     "SOURCE_FIELDS",

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import Fault, RequestError, pointer
-from engine.nearest import suggestion
-from engine.node import Catalogue
-from engine.shape import faults_of
+from tessera.errors import Fault, RequestError, pointer
+from tessera.node import Catalogue
+from tessera.text.nearest import suggestion
+from tessera.validation import faults_of
 
 __all__ = ["Settings", "default_catalogue", "settings"]
 

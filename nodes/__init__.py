@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-from engine.node import NodeType
-from nodes.audio_enhance import AudioEnhance
-from nodes.audio_generation import AudioGeneration
-from nodes.augment import Augment
-from nodes.avatar import Avatar
-from nodes.b_roll import BRoll
-from nodes.bumpers import Intro, Outro
-from nodes.captions import Captions, CaptionsWithEmojis, CinematicCaptions
-from nodes.clips import Clips
-from nodes.color_correction import ColorCorrection
-from nodes.content_generation import ContentGeneration
-from nodes.destination import Destination
-from nodes.image_generation import ImageGeneration
-from nodes.mimir import MimirExport
-from nodes.mirror import Mirror
-from nodes.montage import Montage
-from nodes.motion_graphics import MotionGraphics
-from nodes.music import Music
-from nodes.premiere import PremiereExport
-from nodes.reframe import Reframe
-from nodes.rough_cut import RoughCut
-from nodes.silence_removal import SilenceRemoval
-from nodes.triggers import GoogleDriveTrigger, S3Trigger, ScheduleTrigger, YouTubeTrigger
-from nodes.video_generation import VideoGeneration
-from nodes.video_input import VideoInput
-from nodes.voice import Voice
-from nodes.voiceover import Voiceover
-from nodes.watermark import Watermark
+from tessera.node import NodeType
+from tessera.nodes.audio_enhance import AudioEnhance
+from tessera.nodes.audio_generation import AudioGeneration
+from tessera.nodes.augment import Augment
+from tessera.nodes.avatar import Avatar
+from tessera.nodes.b_roll import BRoll
+from tessera.nodes.bumpers import Intro, Outro
+from tessera.nodes.captions import Captions, CaptionsWithEmojis, CinematicCaptions
+from tessera.nodes.clips import Clips
+from tessera.nodes.color_correction import ColorCorrection
+from tessera.nodes.content_generation import ContentGeneration
+from tessera.nodes.destination import Destination
+from tessera.nodes.image_generation import ImageGeneration
+from tessera.nodes.mimir import MimirExport
+from tessera.nodes.mirror import Mirror
+from tessera.nodes.montage import Montage
+from tessera.nodes.motion_graphics import MotionGraphics
+from tessera.nodes.music import Music
+from tessera.nodes.premiere import PremiereExport
+from tessera.nodes.reframe import Reframe
+from tessera.nodes.rough_cut import RoughCut
+from tessera.nodes.silence_removal import SilenceRemoval
+from tessera.nodes.triggers import GoogleDriveTrigger, S3Trigger, ScheduleTrigger, YouTubeTrigger
+from tessera.nodes.video_generation import VideoGeneration
+from tessera.nodes.video_input import VideoInput
+from tessera.nodes.voice import Voice
+from tessera.nodes.voiceover import Voiceover
+from tessera.nodes.watermark import Watermark
 
 __all__ = ["tiles"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from engine.media.expr import Picture, Sound, even
-from engine.media.item import Item, Made, Video
-from nodes._each import each_video
+from tessera.media.algebra.expression import Picture, Sound, even
+from tessera.media.algebra.item import Item, Video
+from tessera.node import Made
+from tessera.nodes._each import each_video
 
 __all__ = ["blank_video", "joined", "size_of", "spoken_seconds"]
 

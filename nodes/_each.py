@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from engine.media.item import Item, Video
+from tessera.media.algebra.item import Item, Video
 
 __all__ = ["each_video"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 
-from engine.context import LEVEL_HOP_MS
-from engine.media.time import Range, to_ms
+from tessera.context import LEVEL_HOP_MS
+from tessera.media.algebra.time import Range, to_ms
 
 __all__ = ["Window", "best_windows"]
 

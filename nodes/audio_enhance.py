@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import NodeType
-from nodes._each import each_video
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import Made, NodeType
+from tessera.nodes._each import each_video
 
 __all__ = ["AudioEnhance"]
 

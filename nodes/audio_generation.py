@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine import node
-from engine.context import Context
-from engine.media.expr import Sound
-from engine.media.item import Audio, Item, Made
-from engine.media.time import ms
-from engine.node import REFS, Kind
-from nodes._described import spoken_seconds
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.expression import Sound
+from tessera.media.algebra.item import Audio, Item
+from tessera.media.algebra.time import ms
+from tessera.node import REFS, Kind, Made
+from tessera.nodes._described import spoken_seconds
 
 __all__ = ["AudioGeneration"]
 

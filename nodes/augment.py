@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.node import NodeType, ours_id
+from tessera.node import NodeType, ours_id
 
 __all__ = ["Augment"]
 

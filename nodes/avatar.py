@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import NOTHING, NodeId
-from nodes._described import blank_video, spoken_seconds
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import NOTHING, Made, NodeId
+from tessera.nodes._described import blank_video, spoken_seconds
 
 __all__ = ["Avatar"]
 

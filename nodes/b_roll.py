@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from engine import node
-from engine.node import ours
+from tessera import node
+from tessera.node import ours
 
 __all__ = ["BRoll"]
 

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from engine import node
-from engine.node import NodeId
-from nodes._fields import MosaicOrCustom, require_with_custom
+from tessera import node
+from tessera.node import NodeId
+from tessera.nodes._fields import MosaicOrCustom, require_with_custom
 
 __all__ = ["Intro", "Outro"]
 

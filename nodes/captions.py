@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine import node
-from engine.node import HexColor, ours_id
-from nodes._fields import Finite, Percent
+from tessera import node
+from tessera.node import HexColor, ours_id
+from tessera.nodes._fields import Finite, Percent
 
 __all__ = ["Captions", "CaptionsWithEmojis", "CinematicCaptions"]
 

@@ -8,12 +8,13 @@ from math import ceil
 
 from pydantic import Field
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made, Video
-from engine.media.time import ms, seconds_text, to_ms
-from nodes._each import each_video
-from nodes._windows import Window, best_windows
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item, Video
+from tessera.media.algebra.time import ms, seconds_text, to_ms
+from tessera.node import Made
+from tessera.nodes._each import each_video
+from tessera.nodes._windows import Window, best_windows
 
 __all__ = ["Clips"]
 

@@ -7,11 +7,11 @@ from fractions import Fraction
 
 from pydantic import Field
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import NOTHING
-from nodes._described import blank_video
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import NOTHING, Made
+from tessera.nodes._described import blank_video
 
 __all__ = ["ContentGeneration"]
 

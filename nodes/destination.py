@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import ours, ours_id
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import Made, ours, ours_id
 
 __all__ = ["Destination"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Image, Item, Made
-from engine.node import REFS, Kind
-from nodes._fields import require_with_custom
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Image, Item
+from tessera.node import REFS, Kind, Made
+from tessera.nodes._fields import require_with_custom
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

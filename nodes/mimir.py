@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from engine import node
-from engine.node import ours_id
+from tessera import node
+from tessera.node import ours_id
 
 __all__ = ["MimirExport"]
 

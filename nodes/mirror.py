@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import ours
-from nodes._each import each_video
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import Made, ours
+from tessera.nodes._each import each_video
 
 __all__ = ["Mirror"]
 

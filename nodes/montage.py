@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import NodeId, ours, ours_id
-from nodes._described import joined
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import Made, NodeId, ours, ours_id
+from tessera.nodes._described import joined
 
 __all__ = ["Montage"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engine import node
-from nodes._fields import Finite, ModelTier
+from tessera import node
+from tessera.nodes._fields import Finite, ModelTier
 
 __all__ = ["MotionGraphics"]
 

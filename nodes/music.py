@@ -6,9 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from engine import node
-from engine.node import NodeId, ours
-from nodes._fields import Finite
+from tessera import node
+from tessera.node import NodeId, ours
+from tessera.nodes._fields import Finite
 
 __all__ = ["Music"]
 

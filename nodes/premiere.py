@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.context import Context
-from engine.media.item import Item, Made, Project
-from engine.node import Kind, NodeType, ours_id
-from nodes._each import each_video
+from tessera.context import Context
+from tessera.media.algebra.item import Item, Project
+from tessera.node import Kind, Made, NodeType, ours_id
+from tessera.nodes._each import each_video
 
 __all__ = ["PremiereExport"]
 

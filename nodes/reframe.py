@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Literal
 
-from engine import node
-from engine.context import Context
-from engine.media.expr import Picture, even
-from engine.media.item import Item, Made
-from engine.node import ours
-from nodes._each import each_video
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.expression import Picture, even
+from tessera.media.algebra.item import Item
+from tessera.node import Made, ours
+from tessera.nodes._each import each_video
 
 __all__ = ["Reframe", "reframe", "target_size"]
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from nodes._described import joined
-from nodes._fields import ModelTier
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import Made
+from tessera.nodes._described import joined
+from tessera.nodes._fields import ModelTier
 
 __all__ = ["RoughCut"]
 

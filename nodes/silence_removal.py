@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine import node
-from engine.node import ours
+from tessera import node
+from tessera.node import ours
 
 __all__ = ["SilenceRemoval"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import NOTHING, NodeType, ours_id
-from nodes.video_input import requested
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import NOTHING, Made, NodeType, ours_id
+from tessera.nodes.video_input import requested
 
 __all__ = ["GoogleDriveTrigger", "S3Trigger", "ScheduleTrigger", "YouTubeTrigger"]
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from engine import node
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.node import REFS
-from nodes._described import blank_video, size_of
+from tessera import node
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.node import REFS, Made
+from tessera.nodes._described import blank_video, size_of
 
 __all__ = ["VideoGeneration"]
 

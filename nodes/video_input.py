@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.context import Context
-from engine.media.item import Item, Made
-from engine.media.time import seconds_text
-from engine.node import NOTHING, NodeType
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.media.algebra.time import seconds_text
+from tessera.node import NOTHING, Made, NodeType
 
 __all__ = ["VideoInput", "requested"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from engine import node
-from engine.context import Context
-from engine.errors import TileError
-from engine.media.item import Image, Item, Made
-from engine.node import NodeId
-from nodes._each import each_video
-from nodes._fields import MosaicOrCustom, require_with_custom
+from tessera import node
+from tessera.context import Context
+from tessera.errors import TileError
+from tessera.media.algebra.item import Image, Item
+from tessera.node import Made, NodeId
+from tessera.nodes._each import each_video
+from tessera.nodes._fields import MosaicOrCustom, require_with_custom
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

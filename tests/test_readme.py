@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine import Catalogue, NodeType, simulate
-from tests.builders import chain
+from tessera import Catalogue, NodeType, simulate
+from tests.support.builders import chain
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "requests.jsonl").write_text('{"video_ids": ["x"]}\n')
     (made / "bin").mkdir()
     program = made / "bin" / "tessera"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m engine.cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tessera.cli "$@"\n')
     program.chmod(0o755)
     return made
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.context import LEVEL_HOP_MS
-from engine.errors import Cancelled, MediaError
-from engine.media.info import MediaInfo
+from tessera.context import LEVEL_HOP_MS
+from tessera.errors import Cancelled, MediaError
+from tessera.media.probe.info import MediaInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,7 +146,7 @@ def _decoded(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]
     """
     import av
 
-    from engine.media.probe import open_media
+    from tessera.media.probe.probe import open_media
 
     good = bad = 0
     resampler, form = None, None

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Nothing but `SystemExit` of the interpreter itself leaves it: every error is printed in one way.
     """
-    from engine.cli import output
+    from tessera.cli import output
 
     args = list(sys.argv[1:] if argv is None else argv)
     output.prepare_streams()
@@ -40,7 +40,7 @@ def _app(args: Sequence[str]) -> Typer:
     """The commands, or the one alone that the first argument names: to build them all takes longer than most
     of them do.
     """
-    from engine.cli.app import app
+    from tessera.cli.app import app
 
     named = [one for one in app.registered_commands if one.callback and one.callback.__name__ in args[:1]]
     if not named:

@@ -1,4 +1,4 @@
-"""`python -m engine.cli` is `tessera`."""
+"""`python -m tessera.cli` is `tessera`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from engine.cli import main
+from tessera.cli import main
 
 __all__ = ["command"]
 

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.avatar import avatar
-from engine.cli.bundles import add_bundles
-from engine.cli.estimate import estimate
-from engine.cli.options import (
+from tessera.cli.commands.avatar import avatar
+from tessera.cli.commands.bundles import add_bundles
+from tessera.cli.commands.estimate import estimate
+from tessera.cli.commands.history import add_seeing
+from tessera.cli.commands.resume import resume
+from tessera.cli.commands.settings import settings
+from tessera.cli.commands.store import store
+from tessera.cli.options import (
     Agent,
     AllowPrivate,
     Assume,
@@ -47,10 +51,6 @@ from engine.cli.options import (
     Until,
     Workspace,
 )
-from engine.cli.resume import resume
-from engine.cli.seeing import add_seeing
-from engine.cli.settings import settings
-from engine.cli.store import store
 
 __all__ = ["app"]
 
@@ -67,7 +67,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        from engine.cli.output import put
+        from tessera.cli.output import put
 
         put(f"tessera {version('tessera-runtime')}")
         raise typer.Exit
@@ -82,7 +82,7 @@ def tessera(
 ) -> None:
     """Run, simulate and test video-editing agents offline."""
     if context.invoked_subcommand is None:
-        from engine.cli.output import REFUSED, put
+        from tessera.cli.output import REFUSED, put
 
         put(context.get_help())
         raise typer.Exit(REFUSED)
@@ -124,8 +124,8 @@ def run(
     as_json: Json = False,
 ) -> int:
     """Run an agent on real media."""
-    from engine.cli import commands
-    from engine.cli.output import refuse
+    from tessera.cli.commands import run as commands
+    from tessera.cli.output import refuse
 
     given = None
     if plan_file is None and agent is None and replay is None and of is None:
@@ -158,7 +158,7 @@ def run(
 @app.command()
 def cancel(wanted: RunName, workspace: Workspace = None, as_json: Json = False) -> int:
     """End a run that another process runs."""
-    from engine.cli import workspace as stored
+    from tessera.cli.commands import runs as stored
 
     return stored.cancel(wanted, workspace, as_json=as_json)
 
@@ -200,7 +200,8 @@ def simulate(
     as_json: Json = False,
 ) -> int:
     """Run an agent on descriptions of media and a virtual clock, rendering nothing."""
-    from engine.cli import commands, stands
+    from tessera.cli import simulate_args as stands
+    from tessera.cli.commands import run as commands
 
     given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = stands.Standing(facts, tuple(stubs or ()), assume, until, since, only, of, tuple(faults or ()))
@@ -228,8 +229,8 @@ def shrink(
     as_json: Json = False,
 ) -> int:
     """Reduce an agent and a request to the smallest that still show a problem."""
-    from engine.cli import stands
-    from engine.cli.output import refuse
+    from tessera.cli import simulate_args as stands
+    from tessera.cli.output import refuse
 
     if not command:
         raise refuse("give --while COMMAND, as in --while '! tessera validate {agent} {request}'")
@@ -270,9 +271,10 @@ def plan(
     With --json the plan can be run later, by `tessera run --plan`: local inputs are stored for it.
     --facts, --stub and --assume serve --explain-media and --media-graph, for which the run is simulated.
     """
-    from engine.cli import commands, media
-    from engine.cli.output import refuse
-    from engine.cli.stands import Standing
+    from tessera.cli.commands import explain_media as media
+    from tessera.cli.commands import run as commands
+    from tessera.cli.output import refuse
+    from tessera.cli.simulate_args import Standing
 
     given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
@@ -296,7 +298,7 @@ def validate(
     as_json: Json = False,
 ) -> int:
     """Check an agent, and a request where one is given."""
-    from engine.cli import commands
+    from tessera.cli.commands import run as commands
 
     given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     return commands.validate(given, as_json=as_json)
@@ -328,8 +330,8 @@ def graph(
 
     A removed tile is struck through; a rewired connection says what it skips.
     """
-    from engine.cli import draw
-    from engine.cli.stands import Standing
+    from tessera.cli.commands import graph as draw
+    from tessera.cli.simulate_args import Standing
 
     given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
@@ -372,8 +374,8 @@ def explain(
 
     What goes through the tiles is simulated, where inputs are given.
     """
-    from engine.cli import explain as explaining
-    from engine.cli.stands import Standing
+    from tessera.cli.commands import explain as explaining
+    from tessera.cli.simulate_args import Standing
 
     given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     standing = Standing(facts, tuple(stubs or ()), assume)
@@ -400,7 +402,7 @@ def diff(
 
     The exit code is 1 where they differ, else 0. Ids of runs, times, URLs and paths do not count.
     """
-    from engine.cli import diff as comparing
+    from tessera.cli.commands import diff as comparing
 
     return comparing.diff(old, new, workspace, unknown, as_json=as_json)
 
@@ -413,7 +415,7 @@ def nodes(
     as_json: Json = False,
 ) -> int:
     """List the node types, or the parameters of one."""
-    from engine.cli import catalogue
+    from tessera.cli.commands import nodes as catalogue
 
     return catalogue.nodes(kind, as_json=as_json)
 
@@ -428,7 +430,7 @@ def runs(
     as_json: Json = False,
 ) -> int:
     """List the runs of the workspace, newest first."""
-    from engine.cli import workspace as stored
+    from tessera.cli.commands import runs as stored
 
     return stored.runs(workspace, limit, cursor, as_json=as_json)
 
@@ -441,7 +443,7 @@ def show(
     as_json: Json = False,
 ) -> int:
     """Show the record of a run."""
-    from engine.cli import workspace as stored
+    from tessera.cli.commands import runs as stored
 
     return stored.show(wanted, workspace, items=items, as_json=as_json)
 
@@ -458,7 +460,7 @@ def upload(
 
     The id is what requests and parameters name.
     """
-    from engine.cli import workspace as stored
+    from tessera.cli.commands import runs as stored
 
     return stored.upload(file, workspace, as_json=as_json)
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from engine.cli.output import INTERRUPTED
+from tessera.cli.output import INTERRUPTED
 
 __all__ = ["cancel_on_interrupt"]
 

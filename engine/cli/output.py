@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import Any, TextIO
 
-from engine.errors import (
+from tessera.errors import (
     Cancelled,
     Fault,
     MediaError,
@@ -19,7 +19,7 @@ from engine.errors import (
     TesseraError,
     WorkspaceError,
 )
-from engine.text import clean
+from tessera.text.wording import clean
 
 __all__ = [
     "FAILED",

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
-from engine.errors import Fault, RequestError
-from engine.graph.load import UnknownTiles
-from engine.graph.views import Kind, View, read_view
-from engine.text import count
+from tessera.errors import Fault, RequestError
+from tessera.graph.load import UnknownTiles
+from tessera.graph.views import Kind, View, read_view
+from tessera.text.wording import count
 
 __all__ = ["Comparison", "Difference", "Section", "diff"]
 

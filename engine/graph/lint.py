@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from engine.notice import Notice
+from tessera.notice import Notice
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from engine.graph.model import Tile
+    from tessera.graph.model import Tile
 
 __all__ = ["lint"]
 

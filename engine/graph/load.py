@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from engine.agent import (
+from tessera.agent import (
     AgentTemplate,
     Connection,
     Reading,
@@ -21,10 +21,10 @@ from engine.agent import (
     read_wire,
     type_names,
 )
-from engine.errors import Document, Fault, RequestError, pointer
-from engine.node import Catalogue, NodeType, opaque
-from engine.notice import Notice
-from engine.shape import Path, faults_of, not_json
+from tessera.errors import Document, Fault, RequestError, pointer
+from tessera.node import Catalogue, NodeType, opaque
+from tessera.notice import Notice
+from tessera.validation import Path, faults_of, not_json
 
 __all__ = ["UnknownTiles", "check_params", "edge_problem", "load_agent"]
 
@@ -58,7 +58,7 @@ def load_agent(
     if isinstance(agent, AgentTemplate):
         return agent
     if catalogue is None:
-        from engine.settings import default_catalogue
+        from tessera.settings import default_catalogue
 
         catalogue = default_catalogue()
     reading = read_wire(read_json(agent, "template"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from engine.agent import AgentTemplate, Origin, Tile
-from engine.node import NodeType
+from tessera.agent import AgentTemplate, Origin, Tile
+from tessera.node import NodeType
 
 if TYPE_CHECKING:
     import networkx as nx

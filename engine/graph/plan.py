@@ -7,70 +7,25 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from engine.agent import AgentTemplate
-from engine.errors import Fault, RequestError, pointer
-from engine.graph.bind import ALIKE, SUGGESTIONS, InputBinding, bind_inputs, input_faults
-from engine.graph.lint import lint
-from engine.graph.load import UnknownTiles, check_params, edge_problem, load_agent
-from engine.graph.model import Tile, build_graph, copy_graph, is_opaque
-from engine.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, sources, update_params
-from engine.jsontext import json_text
-from engine.nearest import suggestion
-from engine.node import Catalogue, NodeType
-from engine.notice import Notice
-from engine.request import Outline, RunRequest, read_request
+from tessera.agent import AgentTemplate
+from tessera.errors import Fault, RequestError, pointer
+from tessera.graph.changes import Change, Changes, Rewire
+from tessera.graph.input_binding import ALIKE, SUGGESTIONS, InputBinding, bind_inputs, input_faults
+from tessera.graph.lint import lint
+from tessera.graph.load import UnknownTiles, check_params, edge_problem, load_agent
+from tessera.graph.model import Tile, build_graph, copy_graph, is_opaque
+from tessera.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, sources, update_params
+from tessera.node import Catalogue, NodeType
+from tessera.notice import Notice
+from tessera.request import Outline, RunRequest, read_request
+from tessera.text.json_text import json_text
+from tessera.text.nearest import suggestion
 
 if TYPE_CHECKING:
     import networkx as nx
     from pydantic import BaseModel
 
 __all__ = ["Change", "Changes", "Plan", "Rewire", "plan"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A parameter that the request overrides: what it was (null where it was not set), and what it is."""
-
-    node: str
-    parameter: str
-    old: Any
-    new: Any
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"agent_node_id": self.node, "parameter": self.parameter, "old": self.old, "new": self.new}
-
-
-@dataclass(frozen=True, slots=True)
-class Rewire:
-    """A connection that the template does not have, and the removed tiles that it leads past."""
-
-    source: str
-    target: str
-    via: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"source": self.source, "target": self.target, "via": list(self.via)}
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What differs from the template in this run."""
-
-    removed: tuple[str, ...] = ()
-    rewired: tuple[Rewire, ...] = ()
-    overridden: tuple[Change, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.removed or self.rewired or self.overridden)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "removed": list(self.removed),
-            "rewired": [edge.to_dict() for edge in self.rewired],
-            "overridden": [change.to_dict() for change in self.overridden],
-            "skipped": list(self.skipped),
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +122,9 @@ class Plan:
         RequestError
             The document is not a plan.
         """
-        from engine.graph.plan_json import read_plan
+        from tessera.graph.plan_json import read_members
 
-        return read_plan(value, catalogue)
+        return cls(**read_members(value, catalogue))
 
 
 def plan(

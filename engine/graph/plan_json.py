@@ -7,18 +7,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.agent import Origin, read_json
-from engine.errors import Document, Fault, RequestError, pointer
-from engine.graph.bind import InputBinding, input_nodes
-from engine.graph.load import check_params
-from engine.graph.model import Tile
-from engine.graph.plan import Change, Changes, Plan, Rewire
-from engine.node import Catalogue, NodeType, opaque
-from engine.notice import Notice
-from engine.request import SourceForm, SourceRef, read_request
-from engine.shape import faults_of
+from tessera.agent import Origin, read_json
+from tessera.errors import Document, Fault, RequestError, pointer
+from tessera.graph.changes import Change, Changes, Rewire
+from tessera.graph.input_binding import InputBinding, input_nodes
+from tessera.graph.load import check_params
+from tessera.graph.model import Tile
+from tessera.node import Catalogue, NodeType, opaque
+from tessera.notice import Notice
+from tessera.request import SourceForm, SourceRef, read_request
+from tessera.validation import faults_of
 
-__all__ = ["read_plan"]
+__all__ = ["check_plan", "read_members"]
 
 
 class _Wire(BaseModel):
@@ -100,10 +100,10 @@ class _Plan(_Wire):
     request: dict[str, Any]
 
 
-def read_plan(source: Any, catalogue: Catalogue | None = None) -> Plan:
-    """The plan in a path, JSON text or dict; see `Plan.from_dict`."""
+def read_members(source: Any, catalogue: Catalogue | None = None) -> dict[str, Any]:
+    """Read the members of a plan, by name, from a path, JSON text or a dict; see `Plan.from_dict`."""
     if catalogue is None:
-        from engine.settings import default_catalogue
+        from tessera.settings import default_catalogue
 
         catalogue = default_catalogue()
     return _Reader(_wired(source), catalogue).read()
@@ -142,7 +142,7 @@ class _Reader:
     def _fault(self, message: str, *at: str | int) -> None:
         self.faults.append(Fault(pointer(*at), "request", message))
 
-    def read(self) -> Plan:
+    def read(self) -> dict[str, Any]:
         import networkx as nx
 
         wire = self.wire
@@ -159,14 +159,14 @@ class _Reader:
             )
         self._refuse()
         assert request is not None
-        return Plan(
-            graph=graph,
-            order=tuple(wire.order),
-            inputs=tuple(
+        return {
+            "graph": graph,
+            "order": tuple(wire.order),
+            "inputs": tuple(
                 InputBinding(one.agent_node_id, tuple(SourceRef(**dict(source)) for source in one.sources))
                 for one in wire.inputs
             ),
-            changes=Changes(
+            "changes": Changes(
                 removed=tuple(wire.changes.removed),
                 rewired=tuple(Rewire(one.source, one.target, tuple(one.via)) for one in wire.changes.rewired),
                 overridden=tuple(
@@ -175,11 +175,11 @@ class _Reader:
                 ),
                 skipped=tuple(wire.changes.skipped),
             ),
-            warnings=tuple(Notice(**dict(one)) for one in wire.warnings),
-            request=request,
-            agent_id=wire.agent.id,
-            agent_name=wire.agent.name,
-        )
+            "warnings": tuple(Notice(**dict(one)) for one in wire.warnings),
+            "request": request,
+            "agent_id": wire.agent.id,
+            "agent_name": wire.agent.name,
+        }
 
     def _refuse(self) -> None:
         if self.faults:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.agent import AgentTemplate
-from engine.graph.bind import input_nodes
-from engine.graph.model import build_graph, copy_graph
-from engine.graph.plan import Plan, plan
-from engine.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes
-from engine.request import read_request
+from tessera.agent import AgentTemplate
+from tessera.graph.input_binding import input_nodes
+from tessera.graph.model import build_graph, copy_graph
+from tessera.graph.plan import Plan, plan
+from tessera.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes
+from tessera.request import read_request
 
 __all__ = ["STAND_IN", "has_inputs", "preview"]
 

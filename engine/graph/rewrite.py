@@ -7,7 +7,7 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from engine.graph.model import Tile, copy_graph
+from tessera.graph.model import Tile, copy_graph
 
 if TYPE_CHECKING:
     import networkx as nx

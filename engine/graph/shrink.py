@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from engine.request import SOURCE_FIELDS
+from tessera.request import SOURCE_FIELDS
 
 __all__ = ["minimise", "shrink"]
 

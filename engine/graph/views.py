@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from engine.agent import AgentTemplate, read_json
-from engine.errors import Document, Fault, RequestError
-from engine.graph.load import UnknownTiles, load_agent
-from engine.graph.model import build_graph
-from engine.graph.plan import Plan, topological_order
-from engine.request import RunRequest, SourceRef, read_request
+from tessera.agent import AgentTemplate, read_json
+from tessera.errors import Document, Fault, RequestError
+from tessera.graph.load import UnknownTiles, load_agent
+from tessera.graph.model import build_graph
+from tessera.graph.plan import Plan, topological_order
+from tessera.request import RunRequest, SourceRef, read_request
 
 __all__ = ["Kind", "TileView", "View", "kind_of", "read_view"]
 

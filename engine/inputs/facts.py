@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from engine.agent import read_json
-from engine.errors import Fault, RequestError, pointer
-from engine.masking import masked_url
-from engine.media.info import Exact
-from engine.media.time import ms, parse_rate
-from engine.shape import faults_of
+from tessera.agent import read_json
+from tessera.errors import Fault, RequestError, pointer
+from tessera.media.algebra.time import ms, parse_rate
+from tessera.media.probe.info import Exact
+from tessera.text.masking import masked_url
+from tessera.validation import faults_of
 
 __all__ = ["Facts", "MediaFacts", "read_facts"]
 

@@ -10,10 +10,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from engine.agent import AgentTemplate, Tile, read_json
-from engine.errors import Fault, RequestError, TesseraError
-from engine.nearest import suggestion
-from engine.request import RunRequest
+from tessera.agent import AgentTemplate, Tile, read_json
+from tessera.errors import Fault, RequestError, TesseraError
+from tessera.request import RunRequest
+from tessera.text.nearest import suggestion
 
 __all__ = ["LocalInput", "find_node", "local_inputs", "parse_clip", "with_local_inputs"]
 

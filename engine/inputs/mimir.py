@@ -14,12 +14,12 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import WorkspaceError
-from engine.files import write_atomically
-from engine.inputs.fetch.guard import Guard
-from engine.inputs.fetch.plain import Trying, get_text
-from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
-from engine.masking import masked_url
+from tessera.errors import WorkspaceError
+from tessera.files import write_atomically
+from tessera.inputs.fetch.guard_proxy import Guard
+from tessera.inputs.fetch.http_file import Trying, get_text
+from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
+from tessera.text.masking import masked_url
 
 __all__ = ["LIMIT", "Connection", "Item", "connect", "connection_of", "item_of"]
 

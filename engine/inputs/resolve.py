@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from engine.context import InputMedia
-from engine.errors import Fault, RequestError, TesseraError
-from engine.graph.plan import Plan
-from engine.inputs.asset import Asset
-from engine.inputs.facts import MediaFacts
-from engine.inputs.library import Library
-from engine.masking import masked_url
-from engine.media.expr import Picture, Sound, even
-from engine.media.info import MediaInfo
-from engine.media.item import Video
-from engine.media.time import Range, ms, to_ms
-from engine.notice import Notice
-from engine.request import SourceRef
+from tessera.context import InputMedia
+from tessera.errors import Fault, RequestError, TesseraError
+from tessera.graph.plan import Plan
+from tessera.inputs.assets.asset import Asset
+from tessera.inputs.assets.library import Library
+from tessera.inputs.facts import MediaFacts
+from tessera.media.algebra.expression import Picture, Sound, even
+from tessera.media.algebra.item import Video
+from tessera.media.algebra.time import Range, ms, to_ms
+from tessera.media.probe.info import MediaInfo
+from tessera.notice import Notice
+from tessera.request import SourceRef
+from tessera.text.masking import masked_url
 
 if TYPE_CHECKING:
-    from engine.graph.model import Tile
-    from engine.inputs.fetch.fetcher import Fetched, Look
-    from engine.inputs.noted import Outside
+    from tessera.graph.model import Tile
+    from tessera.inputs.answer_recorder import Outside
+    from tessera.inputs.fetch.fetcher import Fetched, Look
 
 __all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "sound_of", "video_of"]
 

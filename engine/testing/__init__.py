@@ -1,12 +1,12 @@
 """Unit tests of graph rewrites: a notation for agents, assertions on plans, snapshots, strategies, coverage.
 
->>> from engine.testing import agent, assert_plan
+>>> from tessera.testing import agent, assert_plan
 >>> a = agent("input > rough_cut > {captions, mirror} > watermark > destination")
 >>> _ = assert_plan(a, ignore=["captions"]).edges("rough_cut > watermark via captions", "mirror > watermark")
 
 The pytest plug-in (fixtures `agent`, `assert_plan` and `replay`, options `--tessera-…`) comes with the
 installation.
-`engine.testing.strategies` needs Hypothesis and is imported when it is first used.
+`tessera.testing.strategies` needs Hypothesis and is imported when it is first used.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import engine.testing.strategies as strategies
-    from engine.testing.asserts import PlanAssertion, assert_plan
-    from engine.testing.coverage import GraphCoverage
-    from engine.testing.emit import to_notation
-    from engine.testing.faults import assert_faults_contained, fault_sweep
-    from engine.testing.names import NotationError, node_id
-    from engine.testing.notation import agent
+    import tessera.testing.strategies as strategies
+    from tessera.testing.assertions import PlanAssertion, assert_plan
+    from tessera.testing.coverage import GraphCoverage
+    from tessera.testing.fault_sweep import assert_faults_contained, fault_sweep
+    from tessera.testing.notation.names import NotationError, node_id
+    from tessera.testing.notation.parser import agent
+    from tessera.testing.notation.writer import to_notation
 
 _HOMES = {
-    "GraphCoverage": "engine.testing.coverage",
-    "NotationError": "engine.testing.names",
-    "PlanAssertion": "engine.testing.asserts",
-    "agent": "engine.testing.notation",
-    "assert_faults_contained": "engine.testing.faults",
-    "assert_plan": "engine.testing.asserts",
-    "fault_sweep": "engine.testing.faults",
-    "node_id": "engine.testing.names",
-    "to_notation": "engine.testing.emit",
+    "GraphCoverage": "tessera.testing.coverage",
+    "NotationError": "tessera.testing.notation.names",
+    "PlanAssertion": "tessera.testing.assertions",
+    "agent": "tessera.testing.notation.parser",
+    "assert_faults_contained": "tessera.testing.fault_sweep",
+    "assert_plan": "tessera.testing.assertions",
+    "fault_sweep": "tessera.testing.fault_sweep",
+    "node_id": "tessera.testing.notation.names",
+    "to_notation": "tessera.testing.notation.writer",
 }
 
 __all__ = [
@@ -52,7 +52,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Imports happen when a name is first used: the plug-in costs nothing where no test uses it."""
     if name == "strategies":
-        return import_module("engine.testing.strategies")
+        return import_module("tessera.testing.strategies")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

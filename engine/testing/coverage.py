@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
-from engine.agent import AgentTemplate
-from engine.graph.plan import Plan
-from engine.testing.emit import to_notation
-from engine.testing.names import Names
+from tessera.agent import AgentTemplate
+from tessera.graph.plan import Plan
+from tessera.testing.notation.names import Names
+from tessera.testing.notation.writer import to_notation
 
 __all__ = ["AgentCoverage", "GraphCoverage", "Part"]
 
@@ -126,7 +126,7 @@ class GraphCoverage:
 
     Examples
     --------
-    >>> from engine.testing import GraphCoverage, agent, assert_plan
+    >>> from tessera.testing import GraphCoverage, agent, assert_plan
     >>> a = agent("input > {captions, mirror} > destination")
     >>> coverage = GraphCoverage()
     >>> coverage.add(a, assert_plan(a, ignore=["captions"]).plan)

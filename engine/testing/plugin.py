@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.testing.session import CURRENT, Session
+from tessera.testing.session import CURRENT, Session
 
 if TYPE_CHECKING:
-    from engine.agent import AgentTemplate
-    from engine.run.record import RunRecord
-    from engine.testing.asserts import PlanAssertion
+    from tessera.agent import AgentTemplate
+    from tessera.record.record import RunRecord
+    from tessera.testing.assertions import PlanAssertion
 
 _SESSION = pytest.StashKey[Session]()
 _WORKER_DATA = "tessera_coverage"
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     session = Session(update_snapshots=config.option.tessera_update_snapshots)
     if config.option.tessera_coverage or config.option.tessera_coverage_min is not None:
-        from engine.testing.coverage import GraphCoverage
+        from tessera.testing.coverage import GraphCoverage
 
         session.coverage = GraphCoverage()
     config.stash[_SESSION] = session
@@ -80,7 +80,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 def agent(request: pytest.FixtureRequest) -> Callable[..., AgentTemplate]:
     """The builder of agents: `agent("input > clips > destination")`, or of a path (as it stands, or from the
     test's folder or the root), a dict or JSON text."""
-    from engine.testing.notation import agent as build
+    from tessera.testing.notation.parser import agent as build
 
     def built(source: Any, **options: Any) -> AgentTemplate:
         return build(_found(source, request), **options)
@@ -90,8 +90,8 @@ def agent(request: pytest.FixtureRequest) -> Callable[..., AgentTemplate]:
 
 @pytest.fixture
 def assert_plan() -> Callable[..., PlanAssertion]:
-    """`engine.testing.assert_plan`."""
-    from engine.testing.asserts import assert_plan
+    """`tessera.testing.assert_plan`."""
+    from tessera.testing.assertions import assert_plan
 
     return assert_plan
 
@@ -103,12 +103,12 @@ def replay(
     """Runs a recording that `tessera run --record` made, without a network, in a workspace of the test's own.
 
     `replay("talk.zip")` is the recorded run; `replay("talk.zip", agent, request)` another agent or request on
-    what was recorded. Files are looked for as those of `agent`; options are those of `engine.run`.
+    what was recorded. Files are looked for as those of `agent`; options are those of `tessera.run`.
     """
     workspace = tmp_path_factory.mktemp("replay")
 
     def replayed(file: str | Path, agent: Any = None, asked: Any = None, **options: Any) -> RunRecord:
-        from engine.run.api import run
+        from tessera.runner.entry import run
 
         given = {"workspace": workspace, **options}
         return run(

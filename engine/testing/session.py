@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.testing.coverage import GraphCoverage
+    from tessera.testing.coverage import GraphCoverage
 
 __all__ = ["CURRENT", "Session", "current_session"]
 

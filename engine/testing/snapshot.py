@@ -9,11 +9,11 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-from engine.graph.plan import Plan
-from engine.request import SourceRef
-from engine.testing.edges import edge_text, edges_of
-from engine.testing.names import Names
-from engine.testing.session import current_session
+from tessera.graph.plan import Plan
+from tessera.request import SourceRef
+from tessera.testing.notation.edges import edge_text, edges_of
+from tessera.testing.notation.names import Names
+from tessera.testing.session import current_session
 
 __all__ = ["check_snapshot", "snapshot_text"]
 

@@ -22,8 +22,8 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from engine import load_agent, plan, simulate
-from engine.run.sweep import sweep
+from tessera import load_agent, plan, simulate
+from tessera.runner.sweep import sweep
 from tests.benchmarks.clock import cpu_of_command, machine, measured
 from tests.benchmarks.rivals import NoFigure, dask_synchronous, hamilton, networkx_sort, versions
 from tests.benchmarks.shapes import Draw, Shape, chains, layers, merging_tree, spreading_tree
@@ -215,7 +215,7 @@ def processes(size: Size) -> Iterator[Row]:
     for row in rows:
         row.why_not = dict.fromkeys(RIVALS, "the libraries have no such command")
     script = Path(sys.executable).with_name("tessera")
-    tessera = [str(script)] if script.exists() else [sys.executable, "-m", "engine.cli"]
+    tessera = [str(script)] if script.exists() else [sys.executable, "-m", "tessera.cli"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shape = spreading_tree(Random("process"), SMALL)

@@ -23,16 +23,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine import plan
-from engine.inputs.fetch.fetcher import Fetcher
-from engine.inputs.fetch.rules import FetchRules
-from engine.inputs.library import Library
-from engine.inputs.local import LocalInput, with_local_inputs
-from engine.inputs.resolve import resolve_inputs
-from engine.request import SourceRef
+from tessera import plan
+from tessera.inputs.assets.library import Library
+from tessera.inputs.fetch.fetcher import Fetcher
+from tessera.inputs.fetch.rules import FetchRules
+from tessera.inputs.local import LocalInput, with_local_inputs
+from tessera.inputs.resolve import resolve_inputs
+from tessera.request import SourceRef
 from tests.benchmarks.clock import cpu, machine
 from tests.benchmarks.rows import Row, table
-from tests.media import FIXTURES, MEDIA
+from tests.support.media import FIXTURES, MEDIA
 
 AGENT = FIXTURES / "agents" / "trimmer.json"
 TALK = MEDIA / "talk.mp4"
@@ -81,7 +81,7 @@ def known_inputs(folder: Path, short: bool) -> Row:
 
 
 def _template() -> Any:
-    from engine import load_agent
+    from tessera import load_agent
 
     return load_agent(AGENT)
 

@@ -13,12 +13,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engine.inputs.resolve import video_of
-from engine.media.ffmpeg import ffmpeg_path
-from engine.media.item import Video
-from engine.media.lower import Located
-from engine.media.probe import probe
-from engine.media.render import Renderer
+from tessera.inputs.resolve import video_of
+from tessera.media.algebra.item import Video
+from tessera.media.ffmpeg.lowering import Located
+from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.probe.probe import probe
+from tessera.media.render.renderer import Renderer
 from tests.benchmarks.rows import Row, race
 from tests.benchmarks.sources import moving
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import engine
-import nodes
+import tessera
+import tessera.nodes
 from tests.benchmarks.clock import cpu, machine
 from tests.benchmarks.rows import Row, table
-from tests.media import FIXTURES, MEDIA
+from tests.support.media import FIXTURES, MEDIA
 
 AGENT = FIXTURES / "agents" / "single.json"
 TALK = MEDIA / "talk.mp4"
@@ -29,7 +29,7 @@ _MOST_S = 0.6
 
 def once(workspace: Path, *more: str) -> tuple[float, dict[str, Any]]:
     """The CPU seconds of one run, and its record."""
-    line = [sys.executable, "-m", "engine.cli", "run", str(AGENT), "--input", str(TALK), "--json", *more]
+    line = [sys.executable, "-m", "tessera.cli", "run", str(AGENT), "--input", str(TALK), "--json", *more]
     before = cpu()
     done = subprocess.run(
         [*line, "--workspace", str(workspace)], check=True, capture_output=True, cwd=FIXTURES.parent
@@ -51,7 +51,10 @@ def row(
 
 
 def main() -> None:
-    for package in (engine, nodes):  # as an installation does; else a checkout is compiled in every process
+    for package in (
+        tessera,
+        tessera.nodes,
+    ):  # as an installation does; else a checkout is compiled in every process
         compileall.compile_dir(str(Path(next(iter(package.__path__)))), quiet=2)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -19,12 +19,12 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from engine import Catalogue, NodeType, load_agent, plan, run
-from engine.context import Context
-from engine.graph.plan import Plan
-from engine.media.item import Item, Made
-from engine.node import ours_id
-from engine.run.coordinator import Coordinator
+from tessera import Catalogue, NodeType, load_agent, plan, run
+from tessera.context import Context
+from tessera.graph.plan import Plan
+from tessera.media.algebra.item import Item, Made
+from tessera.node import ours_id
+from tessera.runner.coordinator import Coordinator
 from tests.benchmarks.clock import machine, measured
 from tests.benchmarks.rivals import NoFigure, dask_threads, hamilton, prefect_threads, versions
 from tests.benchmarks.shapes import Draw, Shape, chains, layers, merging_tree

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from nodes.mirror import Mirror
-from nodes.video_input import VideoInput
+from tessera.nodes.mirror import Mirror
+from tessera.nodes.video_input import VideoInput
 
 __all__ = ["Draw", "Shape", "chains", "layers", "merging_tree", "spreading_tree"]
 

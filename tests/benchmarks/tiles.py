@@ -19,16 +19,16 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from engine.inputs.resolve import video_of
-from engine.media.compile import Located
-from engine.media.expr import Image
-from engine.media.ffmpeg import ffmpeg_path
-from engine.media.item import Video
-from engine.media.probe import probe
-from engine.media.render import Renderer
-from engine.media.target import REPEATABLE
-from engine.media.together import groups_of
-from nodes.reframe import reframe
+from tessera.inputs.resolve import video_of
+from tessera.media.algebra.expression import Image
+from tessera.media.algebra.item import Video
+from tessera.media.ffmpeg.compiler import Located
+from tessera.media.ffmpeg.encode_settings import REPEATABLE
+from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.probe.probe import probe
+from tessera.media.render.decoder_groups import groups_of
+from tessera.media.render.renderer import Renderer
+from tessera.nodes.reframe import reframe
 from tests.benchmarks.rows import Row, race
 from tests.benchmarks.sources import moving
 

@@ -16,15 +16,15 @@ from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
-from engine.inputs.resolve import video_of
-from engine.media.compile import Located
-from engine.media.ffmpeg import ffmpeg_path
-from engine.media.item import Value, Video
-from engine.media.probe import probe
-from engine.media.render import Rendered, Renderer, write_thumbnail
+from tessera.inputs.resolve import video_of
+from tessera.media.algebra.item import Value, Video
+from tessera.media.ffmpeg.compiler import Located
+from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.probe.probe import probe
+from tessera.media.render.renderer import Rendered, Renderer, write_thumbnail
 from tests.benchmarks.rows import Row, race, table
 from tests.benchmarks.sources import moving
-from tests.media import paint
+from tests.support.media import paint
 
 __all__ = [
     "CASES",

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.testing import assert_plan, strategies
+from tessera.testing import assert_plan, strategies
 
 SHOW = """
     host:Video Input > audio_enhance > rough_cut(prompt="the strongest minute")

@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from engine.media.expr import Image, Picture, Sound, even
-from engine.media.time import Range
-from tests.media import SOURCES, source
+from tessera.media.algebra.expression import Image, Picture, Sound, even
+from tessera.media.algebra.time import Range
+from tests.support.media import SOURCES, source
 
 __all__ = ["changed", "pictures", "pictures_for", "ranges", "sounds"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.inputs.resolve import video_of
-from engine.media.compile import Located
-from engine.media.expr import Expr, Picture
-from engine.media.ffmpeg import run_ffmpeg
-from engine.media.lower import Lowering
-from engine.media.probe import probe
-from tests.media import MEDIA, located
+from tessera.inputs.resolve import video_of
+from tessera.media.algebra.expression import Expr, Picture
+from tessera.media.ffmpeg.compiler import Located
+from tessera.media.ffmpeg.lowering import Lowering
+from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.probe.probe import probe
+from tests.support.media import MEDIA, located
 
 __all__ = ["Values", "fixture", "luma", "psnr", "ssim", "values"]
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from engine.errors import RenderError
-from engine.media.expr import Picture, Sound, dump, load
-from engine.media.item import Video
-from engine.media.optimise import optimise
-from engine.media.probe import probe
+from tessera.errors import RenderError
+from tessera.media.algebra.expression import Picture, Sound, dump, load
+from tessera.media.algebra.item import Video
+from tessera.media.algebra.optimiser import optimise
+from tessera.media.probe.probe import probe
 from tests.laws.expressions import pictures, ranges
-from tests.media import SOURCES, cut_samples, nearest, renderer, source, taken, whole
+from tests.support.media import SOURCES, cut_samples, nearest, renderer, source, taken, whole
 
 REAL = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -114,7 +114,7 @@ def test_a_file_is_what_its_expression_says(picture: Picture, with_sound: bool) 
 
 
 def _scratch() -> str:
-    from tests.media import folder
+    from tests.support.media import folder
 
     return str(folder())
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from engine.media.expr import Expr, Picture, Sound, dump, even
-from engine.media.ffmpeg import run_ffmpeg
-from engine.media.optimise import RULES, Rule, optimise
+from tessera.media.algebra.expression import Expr, Picture, Sound, dump, even
+from tessera.media.algebra.optimiser import RULES, Rule, optimise
+from tessera.media.ffmpeg.process import run_ffmpeg
 from tests.laws.expressions import pictures, pictures_for, sounds
 from tests.laws.planes import fixture, luma, psnr, ssim, values
-from tests.media import Taken, source, taken
+from tests.support.media import Taken, source, taken
 
 EXACT = [rule for rule in RULES if rule.exactness == "exact"]
 

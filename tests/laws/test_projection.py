@@ -10,9 +10,9 @@ from math import ceil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.analysis.project import project_levels, project_speech
-from engine.media.expr import NO_SOURCE, Picture, SourceRange
-from engine.media.time import Range
+from tessera.analysis.projection import project_levels, project_speech
+from tessera.media.algebra.expression import NO_SOURCE, Picture, SourceRange
+from tessera.media.algebra.time import Range
 
 GRID = 6
 """Times of these tests are whole multiples of 1/6 s; a hop of 500 ms lies on that grid and off it alike."""

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import Plan, load_agent, plan
-from engine.graph.model import build_graph
-from engine.graph.plan import topological_order
-from engine.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, update_params
-from tests.planning import ONE_VIDEO, Case, agent, cases, chain, planned, runs, uid
+from tessera import Plan, load_agent, plan
+from tessera.graph.model import build_graph
+from tessera.graph.plan import topological_order
+from tessera.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, update_params
+from tests.support.planning import ONE_VIDEO, Case, agent, cases, chain, planned, runs, uid
 
 Edge = tuple[str, str]
 
@@ -230,7 +230,7 @@ def test_a_plan_does_not_change_when_what_it_was_made_of_is_changed_later() -> N
 
 _PRINT_PLAN = """
 import sys
-from engine import RequestError, plan
+from tessera import RequestError, plan
 try:
     sys.stdout.write(plan(sys.argv[1], sys.argv[2]).to_json())
 except RequestError as error:
@@ -303,7 +303,7 @@ def test_tiles_ignored_one_after_the_other_are_all_named_in_the_order_of_the_pat
 def test_connections_are_counted_exactly_however_many_exits_one_pass_takes(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.graph.rewrite._EXITS_AT_ONCE", at_once)
+    monkeypatch.setattr("tessera.graph.rewrite._EXITS_AT_ONCE", at_once)
     edges = [(0, 4), (0, 2), (1, 3), (2, 3), (2, 4), (2, 5), (3, 6), (3, 7), (3, 8)]
     graph = build_graph(load_agent(agent(*["Mirror"] * 9, edges=edges)))
     assert ignore_nodes(graph, [uid(2), uid(3)], limit=7).number_of_edges() == 8
@@ -317,9 +317,9 @@ def test_all_the_via_together_may_be_as_long_as_the_limit_and_no_longer(
 ) -> None:
     edges = [(0, 2), (1, 2), (2, 3), (3, 4)]
     graph = build_graph(load_agent(agent(*["Mirror"] * 5, edges=edges)))
-    monkeypatch.setattr("engine.graph.rewrite.MAX_VIA", 4)
+    monkeypatch.setattr("tessera.graph.rewrite.MAX_VIA", 4)
     assert ignore_nodes(graph, [uid(2), uid(3)]).number_of_edges() == 2
-    monkeypatch.setattr("engine.graph.rewrite.MAX_VIA", 3)
+    monkeypatch.setattr("tessera.graph.rewrite.MAX_VIA", 3)
     with pytest.raises(TooManyEdges) as caught:
         ignore_nodes(graph, [uid(2), uid(3)])
     assert (caught.value.count, caught.value.limit) == (4, 3)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
-from engine.media.compile import Target
-from engine.media.expr import Image, Picture, Sound, dump
-from engine.media.item import Audio, Value, Video
-from engine.media.together import groups_of
+from tessera.media.algebra.expression import Image, Picture, Sound, dump
+from tessera.media.algebra.item import Audio, Value, Video
+from tessera.media.ffmpeg.compiler import Target
+from tessera.media.render.decoder_groups import groups_of
 from tests.laws.expressions import changed, ranges
-from tests.media import renderer, source
+from tests.support.media import renderer, source
 
 TALK = Picture.source("talk", width=640, height=360, rate=Fraction(25), duration=Fraction(3600))
 

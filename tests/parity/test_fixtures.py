@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import run, simulate
-from engine.inputs.local import LocalInput
-from engine.media.probe import probe
-from engine.run.record import RunRecord
-from tests.media import FIXTURES, MEDIA
+from tessera import run, simulate
+from tessera.inputs.local import LocalInput
+from tessera.media.probe.probe import probe
+from tessera.record.record import RunRecord
+from tests.support.media import FIXTURES, MEDIA
 
 AGENTS = FIXTURES / "agents"
 CASES: list[tuple[str, str | None, list[str]]] = [

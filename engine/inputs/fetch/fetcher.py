@@ -10,18 +10,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
-from engine.errors import TesseraError
-from engine.inputs.asset import Asset
-from engine.inputs.fetch.guard import Guard
-from engine.inputs.fetch.known import Download, Downloads, key_of
-from engine.inputs.fetch.lanes import Lane, Lanes, Told
-from engine.inputs.fetch.plain import PlainLook, Trying, fetch_file, look_at_file, name_of
-from engine.inputs.fetch.rules import FetchError, FetchRules, PassingError
-from engine.inputs.fetch.site import About, SiteLook, fetch_video, look_at_site
-from engine.inputs.library import Library
-from engine.masking import masked_url
-from engine.media.time import Range, to_ms
-from engine.request import SourceRef
+from tessera.errors import TesseraError
+from tessera.inputs.assets.asset import Asset
+from tessera.inputs.assets.library import Library
+from tessera.inputs.fetch.download_cache import Download, Downloads, key_of
+from tessera.inputs.fetch.guard_proxy import Guard
+from tessera.inputs.fetch.http_file import PlainLook, Trying, fetch_file, look_at_file, name_of
+from tessera.inputs.fetch.parallel_downloads import Lane, Lanes, Told
+from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
+from tessera.inputs.fetch.ytdlp_site import About, SiteLook, fetch_video, look_at_site
+from tessera.media.algebra.time import Range, to_ms
+from tessera.request import SourceRef
+from tessera.text.masking import masked_url
 
 __all__ = ["Fetched", "Fetcher", "Look"]
 
@@ -151,7 +151,7 @@ class Fetcher:
 
     def _item(self, ref: SourceRef, lanes: Lanes[Look]) -> Look:
         """An item of the archive that the workspace is connected to."""
-        from engine.inputs.mimir import LIMIT, connection_of, item_of
+        from tessera.inputs.mimir import LIMIT, connection_of, item_of
 
         connection = connection_of(self._library.workspace)
         with self._lane(lanes, connection.url, f"Mimir item {ref.key}", LIMIT, None, tell=False) as lane:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.errors import TesseraError
+from tessera.errors import TesseraError
 
 __all__ = ["FetchError", "FetchRules", "PassingError", "Transfer"]
 

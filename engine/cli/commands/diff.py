@@ -1,0 +1,169 @@
+"""`tessera diff`: what differs between two agents, plans, requests or runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.cli.commands.runs import record_of
+from tessera.cli.options import Unknown
+from tessera.cli.output import FAILED, OK, clean, put_json, refuse
+from tessera.cli.request_args import document
+from tessera.errors import NotFound, WorkspaceError
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from tessera.graph.diff import Comparison, Difference
+
+__all__ = ["diff"]
+
+_MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+_WIDEST = 60
+
+
+def diff(old: str, new: str, workspace: Path | None, unknown: Unknown, *, as_json: bool) -> int:
+    """Compare two documents; the exit code says whether they differ."""
+    from tessera.graph import diff as comparing
+
+    if old == new == "-":
+        raise refuse("only one of A and B can be '-': there is one stdin")
+    found = comparing.diff(_read(old, workspace), _read(new, workspace), unknown_tiles=unknown.value)
+    if as_json:
+        put_json({"a": old, "b": new, **found.to_dict()})
+    else:
+        from tessera.cli.display.tables import show
+
+        show(_lines(found, old, new))
+    return FAILED if found else OK
+
+
+def _read(argument: str, workspace: Path | None) -> Any:
+    """A document, or the record of the run that an argument names."""
+    if argument == "-" or argument.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        return document(argument)
+    path = Path(argument)
+    if _is(path.exists) or path.suffix or len(path.parts) != 1:
+        return argument
+    try:
+        return record_of(argument, workspace)
+    except NotFound as error:
+        raise NotFound(f"no file {argument!r}, and {error}") from None
+    except WorkspaceError as error:  # a bad document: the exit code must not say that the two differ
+        raise NotFound(str(error)) from None
+
+
+def _is(ask: Any) -> bool:
+    """What a path is; one that cannot be is nothing."""
+    try:
+        return bool(ask())
+    except (OSError, ValueError):
+        return False
+
+
+def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
+    from rich.text import Text
+
+    if found:
+        kinds = dict.fromkeys(found.kinds)
+        yield Text(f"{' and '.join(f'{kind}s' for kind in kinds)} differ: {found.summary()}", style="bold")
+        yield Text(f"--- {_called(old)}", style="red")
+        yield Text(f"+++ {_called(new)}", style="green")
+        names = _Names(found)
+        for one in found.differences:
+            mark, colour = _MARKS[one.change]
+            yield Text.assemble(
+                (f"{mark} {one.section:9} ", colour), clean(names.subject(one)), *_values(one, names)
+            )
+    else:
+        yield Text("no differences")
+    for note in found.notes:
+        yield Text(f"note: {clean(note)}")
+
+
+def _called(argument: str) -> str:
+    """A document as a heading names it."""
+    text = clean(" ".join(argument.split()))
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+
+
+class _Names:
+    """Tiles as a person reads them."""
+
+    def __init__(self, found: Comparison) -> None:
+        from tessera.text.wording import short_ids
+
+        listed = (
+            *found.names,
+            *(node for one in found.differences for node in (one.node, one.target) if node),
+        )
+        self.short, self.names = short_ids(listed), found.names
+
+    def __call__(self, node: str) -> str:
+        return f"{self.names.get(node, '')} {self.short.get(node, node[:8])}".strip()
+
+    def subject(self, one: Difference) -> str:
+        """What a difference is about."""
+        words = (
+            self(one.node)
+            if one.node
+            else {"status": "the run", "input": "the Video Input"}.get(one.section, "")
+        )
+        if one.target:
+            words += f" ─▶ {self(one.target)}"
+        if one.index is not None:
+            words += f" #{one.index}"
+        return f"{words} {one.name}".strip() if one.name and one.section != "edge" else words
+
+
+def _values(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
+    """What stands in either document, coloured."""
+    if one.section == "edge":
+        yield from _past(one, names)
+    elif one.section not in ("tile", "ignored") or one.change == "changed":
+        if one.change != "added":
+            yield f"  {_value(one, one.old, one.old_origin)}", "red"
+        if one.change == "changed":
+            yield " →", ""
+        if one.change != "removed":
+            yield f" {_value(one, one.new, one.new_origin)}", "green"
+    if one.note:
+        yield f"  ({clean(one.note)})", ""
+
+
+def _past(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
+    """What a rewired connection leads past."""
+    for value, colour in ((one.old, "red"), (one.new, "green")):
+        if value or (one.change == "changed" and value is not None):
+            yield f"  past {clean(', '.join(map(names, value)) or 'nothing')}", colour
+            if one.change == "changed" and colour == "red":
+                yield " →", ""
+
+
+def _value(one: Difference, value: Any, origin: str | None) -> str:
+    from tessera.text.wording import shown
+
+    if one.section in ("input", "output") and isinstance(value, dict):
+        told = ", ".join(_fact(name, each) for name, each in value.items())
+    elif one.section == "output" and one.name is not None:
+        told = _fact(one.name, value)
+    else:
+        told = shown(value, 100)
+    return clean(told + (f" ({origin})" if origin else ""))
+
+
+def _fact(name: str, value: Any) -> str:
+    """A fact of an input or an output in a few words."""
+    from tessera.text.wording import count, seconds_of, shown, span_of
+
+    if name.endswith("_ms") and isinstance(value, int | float):
+        return (
+            seconds_of(value) if name == "duration_ms" else f"{name.removesuffix('_ms')} {seconds_of(value)}"
+        )
+    if name == "sources" and isinstance(value, list):
+        spans = [f"{span_of(each['start_ms'], each['end_ms'])} of {each['source']}" for each in value[:3]]
+        return ", ".join(spans) + (f" and {count(len(value) - 3, 'range')} more" if len(value) > 3 else "")
+    if name in ("kind", "media_type") or value is None:
+        return str(value)
+    return f"{name} {value if isinstance(value, str) else shown(value)}"

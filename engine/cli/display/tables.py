@@ -1,0 +1,340 @@
+"""Plans and records as tables for a person. Functions from values to what rich prints; `show` prints it."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tessera.cli.output import clean, put
+from tessera.text.wording import count as plural
+from tessera.text.wording import part_in_words, seconds_of, short_ids, shown, span_of
+
+if TYPE_CHECKING:
+    from tessera.graph.plan import Plan
+
+__all__ = ["plan_tables", "preview_table", "record_tables", "runs_table", "show", "table"]
+
+_PIPE_WIDTH = 4096
+"""Columns where no terminal says: wide enough that nothing is cut."""
+_COLOURS = {
+    "completed": "green",
+    "partial_complete": "yellow",
+    "failed": "red",
+    "blocked": "yellow",
+    "cancelled": "yellow",
+}
+
+
+def show(parts: Iterable[RenderableType]) -> None:
+    """Print tables on stdout: as wide as the terminal, or as wide as they are where there is none."""
+    tty = sys.stdout.isatty()
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=shutil.get_terminal_size().columns if tty else _PIPE_WIDTH,
+        force_terminal=tty,
+        no_color=not tty or None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
+    put("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A plain table; columns that are empty in every row are left out."""
+    lines = [[cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
+    used = [index for index in range(len(columns)) if any(line[index].plain for line in lines)]
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for index in used:
+        made.add_column(columns[index], overflow="fold")
+    for line in lines:
+        made.add_row(*(line[index] for index in used))
+    return made
+
+
+def section(title: str, part: RenderableType) -> Iterator[RenderableType]:
+    yield Text("")
+    yield Text(title, style="bold")
+    yield part
+
+
+def lines_of(lines: Iterable[str]) -> Text:
+    """Lines of text, each indented."""
+    return Text("\n".join(f"  {clean(line)}" for line in lines))
+
+
+def notices(warnings: Iterable[Mapping[str, str]]) -> Iterator[RenderableType]:
+    """The section of warnings, where there are some."""
+    lines = [f"{' '.join((one['document'], one['loc'])).rstrip()}: {one['message']}" for one in warnings]
+    if lines:
+        yield from section("warnings", lines_of(lines))
+
+
+# a run, simulated or real
+
+
+def record_tables(record: Mapping[str, Any], *, items: bool = False) -> Iterator[RenderableType]:
+    """A record: its tiles, its outputs, its warnings; with `items`, every item as well.
+
+    On a terminal outputs that lie in one folder are listed by name below it, as their paths would be broken.
+    """
+    simulated = record["mode"] == "simulate"
+    short = short_ids([*(node["original_node_id"] for node in record["nodes"]), *_absent(record["changes"])])
+    names = {
+        node["original_node_id"]: f"{node['node_type_name']} {short[node['original_node_id']]}"
+        for node in record["nodes"]
+    }
+    yield _headline(record, simulated)
+    yield Text("")
+    yield _tiles(record, short, simulated)
+    if record["outputs"]:
+        folder = _folder(record["outputs"]) if sys.stdout.isatty() else None
+        title = f"outputs in {folder}" if folder is not None else "outputs"
+        yield from section(title, _outputs(record["outputs"], names, simulated, folder))
+    if items:
+        yield from section("items", _items(record.get("items", ()), names))
+    yield from notices(record["warnings"])
+    more = list(_more_errors(record, names))
+    if more:
+        yield from section("more errors", lines_of(more))
+
+
+def _more_errors(record: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+    """The errors that no tile's own line tells."""
+    for node in record["nodes"]:
+        for message in node["errors"]:
+            if message != node["status_message"]:
+                yield f"{names[node['original_node_id']]}: {message}"
+
+
+def _absent(changes: Mapping[str, Any]) -> list[str]:
+    return [*changes.get("removed", ()), *changes.get("skipped", ())]
+
+
+def _headline(record: Mapping[str, Any], simulated: bool) -> Text:
+    name = f"{record['agent_name']}: " if record["agent_name"] else ""
+    status = Text(record["status"].replace("_", " "), style=_COLOURS.get(record["status"], ""))
+    told = "".join(f"; --fail {one}" for one in record.get("faults", ()))
+    if record.get("part"):
+        told = f"; {part_in_words(record['part'])}{told}"
+    if simulated:
+        return Text.assemble(clean(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, told)
+    return Text.assemble(clean(name), "run ", record["run_id"], " ", status, told)
+
+
+def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool) -> Table:
+    whys: dict[str, list[str]] = {}
+    for item in record.get("items", ()):
+        whys.setdefault(item["agent_node_id"], []).append(item["why"])
+    delivered = Counter(output.get("delivered_by") for output in record["outputs"])
+    rows = []
+    for node in record["nodes"]:
+        key, seconds = node["original_node_id"], node["seconds"]
+        rows.append(
+            (
+                node["node_type_name"],
+                short[key],
+                Text(node["status"].replace("_", " "), style=_COLOURS.get(node["status"], "")),
+                str(node["items"]),
+                node["status_message"] or _first(whys.get(key, [])) or _delivered(delivered[key]),
+                _worked(node.get("work")),
+                "" if simulated or seconds is None else f"{seconds:.1f}",
+            )
+        )
+    return table(("tile", "id", "status", "items", "what it did", "work", "seconds"), rows)
+
+
+def _worked(work: Mapping[str, str] | None) -> str:
+    """Whether a tile's work was done, and why once more."""
+    if work is None:
+        return ""
+    again = work["how"] == "ran" and work["why"] != "the first time"
+    return f"ran, {work['why']}" if again else work["how"]
+
+
+def _delivered(count: int) -> str:
+    return f"delivered {count} output{'s' if count > 1 else ''}" if count else ""
+
+
+def _first(whys: Sequence[str]) -> str:
+    """Why the first items are as they are."""
+    told = [why for why in dict.fromkeys(whys) if why]
+    more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
+    return "; ".join(told[:2]) + more
+
+
+def _folder(outputs: Iterable[Mapping[str, Any]]) -> Path | None:
+    """The folder that all outputs lie in, or None."""
+    folders = {Path(output["path"]).parent if output["path"] else None for output in outputs}
+    return folders.pop() if len(folders) == 1 else None
+
+
+def _outputs(
+    outputs: Iterable[Mapping[str, Any]], names: Mapping[str, str], simulated: bool, folder: Path | None
+) -> Table:
+    columns = (
+        "output" if simulated else "file",
+        "kind",
+        "size",
+        "fps",
+        "duration",
+        "sound",
+        "fidelity",
+        "thumbnail",
+    )
+    rows = []
+    for output in outputs:
+        called = f"{names.get(output['original_node_id'], output['original_node_id'])} #{output['index'] + 1}"
+        fidelity = output.get("fidelity", "real")
+        rows.append(
+            (
+                called if simulated else _place(output["path"], folder) or called,
+                *_described(output),
+                "" if fidelity == "real" else fidelity,
+                _place(output["thumbnail_path"], folder),
+            )
+        )
+    return table(columns, rows)
+
+
+def _place(path: str | None, folder: Path | None) -> str:
+    """A path as it is shown below `folder`."""
+    if not path:
+        return ""
+    return Path(path).name if folder is not None and Path(path).parent == folder else path
+
+
+def _items(items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Table:
+    rows = []
+    for item in items:
+        parents = ", ".join(_ref(parent, names) for parent in item["parents"])
+        rows.append((_ref(item, names), *_described(item), item["why"], parents))
+    return table(("item", "kind", "size", "fps", "duration", "sound", "why", "made from"), rows)
+
+
+def preview_table(previews: Iterable[Mapping[str, Any]]) -> Table:
+    """Drafts of items, and what the items themselves are."""
+    rows = [
+        (str(one["path"]), f"{one['node_type_name']} #{one['index'] + 1}", *_described(one), one["why"])
+        for one in previews
+    ]
+    return table(("draft", "of", "kind", "size", "fps", "duration", "sound", "why"), rows)
+
+
+def _ref(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    return f"{names.get(item['agent_node_id'], item['agent_node_id'])} #{item['index'] + 1}"
+
+
+def _described(value: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+    """Kind, size, frame rate, duration and sound of an item or output."""
+    size = f"{value['width']}×{value['height']}" if value.get("width") else ""
+    length = value.get("duration_ms")
+    sound = {True: "yes", False: "no"}.get(value.get("has_audio"), "")  # type: ignore[arg-type]
+    return (
+        value["kind"],
+        size,
+        frame_rate(value.get("fps")),
+        "" if length is None else seconds_of(length),
+        sound,
+    )
+
+
+def frame_rate(fps: str | None) -> str:
+    """Frames per second in decimals: `30000/1001` → `29.97`."""
+    return "" if fps is None else f"{float(Fraction(fps)):.3f}".rstrip("0").rstrip(".")
+
+
+def runs_table(runs: Iterable[Mapping[str, Any]]) -> Table:
+    """One line for each run."""
+    rows = []
+    for run in runs:
+        counts = run["node_status_counts"]
+        tiles = f"{counts['completed']} completed, {counts['failed']} failed"
+        rows.append(
+            (
+                run["run_id"],
+                Text(run["status"].replace("_", " "), style=_COLOURS.get(run["status"], "")),
+                run["started_at"][:19].replace("T", " "),
+                run.get("agent_name") or run["agent_id"] or "",
+                tiles,
+                str(len(run["outputs"])),
+            )
+        )
+    return table(("run", "status", "started (UTC)", "agent", "tiles", "outputs"), rows)
+
+
+# a plan
+
+
+def plan_tables(plan: Plan, called: Mapping[str, str]) -> Iterator[RenderableType]:
+    """A plan: its tiles in order with what is not default, its connections, inputs, changes and warnings.
+
+    `called`: the name of every tile of the template by its id.
+    """
+    short = short_ids(called)
+    names = {node: f"{name} {short[node]}" for node, name in called.items()}
+    counts = f"{plural(len(plan.order), 'tile')}, {plural(plan.graph.number_of_edges(), 'connection')}"
+    yield Text(clean(f"{plan.agent_name or 'agent'}: {counts}"), style="bold")
+    yield Text("")
+    yield table(("", "tile", "id", "parameters that are not defaults"), _plan_tiles(plan, short))
+    place = {node: index for index, node in enumerate(plan.order)}
+    edges = sorted(plan.graph.edges(data="via"), key=lambda edge: (place[edge[0]], place[edge[1]]))
+    rows = [
+        (f"{names[source]} ─▶ {names[target]}", f"via {_listed(via, names)}" if via else "")
+        for source, target, via in edges
+    ]
+    if rows:
+        yield from section("connections", table(("from ─▶ to", "rewired"), rows))
+    inputs = [(names[binding.node], *_source(ref)) for binding in plan.inputs for ref in binding.sources]
+    if inputs:
+        yield from section("inputs", table(("tile", "form", "source", "range"), inputs))
+    changes = list(_changes(plan, names))
+    if changes:
+        yield from section("changes to the template", lines_of(changes))
+    yield from notices(notice.to_dict() for notice in plan.warnings)
+
+
+def _plan_tiles(plan: Plan, short: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    for number, node in enumerate(plan.order, start=1):
+        tile = plan.tile(node)
+        told = [
+            f"{name} = {shown(one['value'])} ({one['origin']})"
+            for name, one in tile.parameters().items()
+            if one["origin"] != "default"
+        ]
+        yield str(number), tile.name, short[node], "\n".join(told)
+
+
+def _listed(nodes: Iterable[str], names: Mapping[str, str]) -> str:
+    return ", ".join(names[node] for node in nodes)
+
+
+def _source(ref: Any) -> tuple[str, str, str]:
+    start, end = ref.start_ms, ref.end_ms
+    if start is None and end is None:
+        return ref.form, ref.key, "whole"
+    return ref.form, ref.key, span_of(start, end)
+
+
+def _changes(plan: Plan, names: Mapping[str, str]) -> Iterator[str]:
+    if plan.changes.removed:
+        yield f"removed: {_listed(plan.changes.removed, names)}"
+    for edge in plan.changes.rewired:
+        yield f"rewired: {names[edge.source]} ─▶ {names[edge.target]} via {_listed(edge.via, names)}"
+    for change in plan.changes.overridden:
+        yield f"set: {names[change.node]} {change.parameter}: {shown(change.old)} → {shown(change.new)}"
+    if plan.changes.skipped:
+        yield f"skipped: {_listed(plan.changes.skipped, names)}"

@@ -1,0 +1,39 @@
+"""Who works for a run: `--executor` and `--scheduler`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from tessera.cli.options import ExecutorName
+from tessera.cli.output import refuse
+
+if TYPE_CHECKING:
+    from tessera.runner.workers.remote_workers import Remote
+
+__all__ = ["Crew"]
+
+
+class Crew(AbstractContextManager["Remote | None"]):
+    """As a context: what `tessera.run` takes as its executor, connected for as long as the context lasts."""
+
+    def __init__(self, executor: ExecutorName | None, scheduler: str | None) -> None:
+        if scheduler is not None and executor is not ExecutorName.DASK:
+            raise refuse("--scheduler goes with --executor dask")
+        if executor is ExecutorName.DASK and scheduler is None:
+            raise refuse("--executor dask needs --scheduler ADDRESS")
+        self.scheduler = scheduler
+        self._open = ExitStack()
+
+    def __enter__(self) -> Remote | None:
+        if self.scheduler is None:
+            return None
+        from tessera.runner.workers.dask_cluster import dask_cluster
+
+        return self._open.enter_context(dask_cluster(self.scheduler))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._open.close()

@@ -1,0 +1,40 @@
+"""A small picture of an asset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tessera.errors import MediaError
+from tessera.media.probe.image_pixels import pixels_of
+from tessera.media.probe.info import MediaInfo
+
+__all__ = ["thumbnail_of"]
+
+_WIDTH = 640
+
+
+def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
+    """A JPEG of a video or an image in a folder, at most 640 pixels wide.
+
+    None where there is no picture, or none can be made of it.
+    """
+    if info.picture is None or info.kind not in ("video", "image"):
+        return None
+    from PIL import Image
+
+    from tessera.media.render.renderer import write_thumbnail
+
+    output = folder / "thumbnail.jpg"
+    try:
+        if info.kind == "video":
+            write_thumbnail(media, output, width=_WIDTH)
+            return output
+        over = pixels_of(media)
+        under = Image.new("RGBA", over.size, "white")
+        picture = Image.alpha_composite(under, over).convert("RGB")
+        picture.thumbnail((_WIDTH, _WIDTH * 4))
+        picture.save(output, "JPEG", quality=85)
+    except (MediaError, OSError, ValueError, StopIteration):
+        output.unlink(missing_ok=True)
+        return None
+    return output

@@ -1,0 +1,86 @@
+"""Downloads of earlier runs, so that what has not changed is not fetched again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tessera.files import write_atomically
+
+__all__ = ["Download", "Downloads", "key_of"]
+
+_SIGNING = re.compile(
+    r"x-(?:amz|goog|oss)-.*|signature|expires|policy|key-pair-id|(?:aws|oss)accesskeyid|googleaccessid|"
+    r"sig|se|sp|sv|sr|st|spr|skoid|sktid|skt|ske|sks|skv",
+    re.I,
+)
+"""The parameters by which stores of objects sign a URL."""
+
+
+def key_of(url: str) -> str:
+    """What a URL asks for, without who asks and until when: a new signature makes no new file.
+
+    Examples
+    --------
+    >>> key_of("https://b.example/a.mp4?id=7&X-Amz-Signature=1#t") == key_of("https://b.example/a.mp4?id=7")
+    True
+    """
+    parts = urlsplit(url)
+    asked = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if not _SIGNING.fullmatch(name)
+    ]
+    host = parts.netloc.rpartition("@")[2].lower()
+    text = json.dumps([parts.scheme.lower(), host, parts.path, urlencode(asked)])
+    return f"url:{hashlib.blake2b(text.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
+
+
+class Download(BaseModel):
+    """What became of a download: the asset, which version of the source that is, and what it is called."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    asset: str
+    version: str
+    name: str
+
+
+class Downloads:
+    """The downloads that a workspace remembers."""
+
+    def __init__(self, workspace: Path | None) -> None:
+        self._folder = workspace / "fetched" if workspace is not None else None
+
+    def find(self, key: str, version: str | None) -> Download | None:
+        """The download of this version, or None where it is not known."""
+        if self._folder is None or version is None:
+            return None
+        try:
+            raw: Any = json.loads(self._path(self._folder, key).read_text("utf-8"))
+            found = Download.model_validate(raw)
+        except (OSError, ValueError, ValidationError):
+            return None
+        return found if found.version == version else None
+
+    def keep(self, key: str, download: Download) -> None:
+        """Remember a download.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be written.
+        """
+        if self._folder is not None:
+            write_atomically(self._path(self._folder, key), download.model_dump_json())
+
+    @staticmethod
+    def _path(folder: Path, key: str) -> Path:
+        digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
+        return folder / f"{digest}.json"

@@ -1,0 +1,118 @@
+"""Ranges of timelines: checked, composed, and cut out of the sources that a timeline shows."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any
+
+from tessera.media.algebra.time import Range
+
+__all__ = [
+    "NO_SOURCE",
+    "SourceRange",
+    "checked_ranges",
+    "compose",
+    "cut_sources",
+    "join_touching",
+    "offsets_of",
+    "pieces_of",
+]
+
+NO_SOURCE = ""
+
+
+class SourceRange(tuple[str, Fraction, Fraction]):
+    """(asset id, start, end): a range of a source that an expression shows, in seconds."""
+
+    __slots__ = ()
+
+    @property
+    def source(self) -> str:
+        return self[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        source, start, end = self
+        return {
+            "source": source,
+            "start_ms": start.numerator * 1000 / start.denominator,
+            "end_ms": end.numerator * 1000 / end.denominator,
+        }
+
+
+def checked_ranges(ranges: Iterable[Range], duration: Fraction) -> tuple[Range, ...]:
+    """Ranges as exact numbers, each within [0, duration].
+
+    Raises
+    ------
+    ValueError
+        A range is empty or reaches outside, or there is none.
+    """
+    kept = []
+    for start, end in ranges:
+        start, end = Fraction(start), Fraction(end)
+        if not 0 <= start < end <= duration:
+            raise ValueError(f"range [{start}, {end}) does not lie within [0, {duration})")
+        kept.append((start, end))
+    if not kept:
+        raise ValueError("at least one range must be kept")
+    return tuple(kept)
+
+
+def cut_sources(kept: Sequence[SourceRange], ranges: Sequence[Range]) -> tuple[SourceRange, ...]:
+    """The source ranges that `ranges` of a timeline made of the source ranges `kept` show."""
+    starts, at = [], Fraction(0)
+    for _source, begin, finish in kept:
+        starts.append(at)
+        at += finish - begin
+    found: list[SourceRange] = []
+    for start, end in ranges:
+        index = max(bisect_right(starts, start) - 1, 0)
+        while index < len(kept) and starts[index] < end:
+            source, begin, finish = kept[index]
+            low = begin + max(start - starts[index], Fraction(0))
+            high = min(begin + (end - starts[index]), finish)
+            if low < high:
+                found.append(SourceRange((source, low, high)))
+            index += 1
+    return tuple(found)
+
+
+def offsets_of(durations: Iterable[Fraction]) -> list[Fraction]:
+    """Where each of a sequence of parts begins, and where the last one ends."""
+    return list(accumulate(durations, initial=Fraction(0)))
+
+
+def pieces_of(
+    offsets: Sequence[Fraction], ranges: Sequence[Range]
+) -> Iterator[tuple[int, Fraction, Fraction]]:
+    """What `ranges` keep of a sequence of parts: (part, start, end), in seconds from the part's beginning."""
+    for low, high in ranges:
+        index = bisect_right(offsets, low) - 1
+        while index < len(offsets) - 1 and offsets[index] < high:
+            yield (
+                index,
+                max(low, offsets[index]) - offsets[index],
+                min(high, offsets[index + 1]) - offsets[index],
+            )
+            index += 1
+
+
+def join_touching(ranges: Iterable[Range]) -> list[Range]:
+    """The ranges, with those that begin where the one before ends joined to it."""
+    found: list[Range] = []
+    for start, end in ranges:
+        if found and found[-1][1] == start:
+            start = found.pop()[0]
+        found.append((start, end))
+    return found
+
+
+def compose(inner: Sequence[Range], outer: Sequence[Range]) -> list[Range]:
+    """The ranges of the innermost timeline that `outer`, a cut of the timeline that `inner` makes, keeps."""
+    offsets = offsets_of(end - start for start, end in inner)
+    return join_touching(
+        (inner[index][0] + first, inner[index][0] + last) for index, first, last in pieces_of(offsets, outer)
+    )

@@ -1,0 +1,166 @@
+"""Rules of time: cuts go down to the sources, so that what is not kept is never decoded.
+
+They end: each moves a cut nearer to the leaves, or leaves fewer cuts or joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import groupby, pairwise
+from typing import Any
+
+from tessera.media.algebra.expression import Expr, Picture, rebuild
+from tessera.media.algebra.ranges import compose, join_touching, offsets_of, pieces_of
+from tessera.media.algebra.rules.rule import Rule, exact
+from tessera.media.algebra.time import Range
+
+__all__ = ["CUTS"]
+
+_EFFECTS = frozenset({"crop", "scale", "flip", "blur"})
+
+
+def _is_effect(node: Any) -> bool:
+    """Whether every frame depends on one frame of the first input alone, at the same time."""
+    return node.op in _EFFECTS or (node.op == "overlay" and node.inputs[1].medium == "image")
+
+
+@exact("keep")
+def merge_cuts(node: Any) -> Expr | None:
+    """keep(keep(x, a), b) = keep(x, the ranges of a that b keeps)"""
+    inner = node.inputs[0]
+    if inner.op != "keep":
+        return None
+    return _kept(inner.inputs[0], compose(inner.arg("ranges"), node.arg("ranges")))
+
+
+@exact("keep")
+def join_touching_ranges(node: Any) -> Expr | None:
+    """keep(x, [a, b) and [b, c)) = keep(x, [a, c))"""
+    ranges = node.arg("ranges")
+    joined = join_touching(ranges)
+    return _kept(node.inputs[0], joined) if len(joined) < len(ranges) else None
+
+
+@exact("keep")
+def cut_before_effects(node: Any) -> Expr | None:
+    """keep(f(x), a) = f(keep(x, a)) for effects f without memory: crop, scale, flip, blur, an image over x"""
+    effects, below = [], node.inputs[0]
+    while _is_effect(below):
+        effects.append(below)
+        below = below.inputs[0]
+    if not effects:
+        return None
+    made = _kept(below, node.arg("ranges"))
+    for effect in reversed(effects):
+        made = rebuild(effect, (made, *effect.inputs[1:]))
+    return made
+
+
+@exact("keep")
+def cut_both_pictures(node: Any) -> Expr | None:
+    """keep(overlay(x, y), a) = overlay(keep(x, a), keep(y, a)) where x and y have frames at the same times"""
+    inner = node.inputs[0]
+    if inner.op != "overlay" or not isinstance(inner.inputs[1], Picture):
+        return None
+    base, layer = inner.inputs
+    if base.clock != layer.clock:
+        return None
+    ranges = node.arg("ranges")
+    return rebuild(inner, (_kept(base, ranges), _kept(layer, ranges)))
+
+
+@exact("keep")
+def cut_parts(node: Any) -> Expr | None:
+    """keep(x then y, a) = keep(x, what of a lies in x) then keep(y, what of a lies in y)"""
+    inner = node.inputs[0]
+    if inner.op != "concat":
+        return None
+    offsets = offsets_of(part.duration for part in inner.inputs)
+    pieces = groupby(pieces_of(offsets, node.arg("ranges")), key=lambda piece: piece[0])
+    kept = [
+        _kept(inner.inputs[index], [(first, last) for _index, first, last in group])
+        for index, group in pieces
+    ]
+    return _joined(kept)
+
+
+@exact("concat")
+def flatten_joins(node: Any) -> Expr | None:
+    """(x then y) then z = x then y then z"""
+    if all(part.op != "concat" for part in node.inputs):
+        return None
+    parts, stack = [], list(reversed(node.inputs))
+    while stack:
+        part = stack.pop()
+        if part.op == "concat":
+            stack.extend(reversed(part.inputs))
+        else:
+            parts.append(part)
+    return _joined(parts)
+
+
+@exact("concat")
+def join_cuts(node: Any) -> Expr | None:
+    """keep(x, a) then keep(x, b) = keep(x, a and b), where b begins no earlier than a ends"""
+    runs: list[tuple[Any, list[Range]]] = []
+    open_ended = False
+    for part in node.inputs:
+        below, ranges = (part.inputs[0], part.arg("ranges")) if part.op == "keep" else (part, _whole(part))
+        ascending = all(before[1] <= after[0] for before, after in pairwise(ranges))
+        if open_ended and ascending and runs[-1][0] is below and runs[-1][1][-1][1] <= ranges[0][0]:
+            runs[-1][1].extend(ranges)
+        else:
+            runs.append((below, list(ranges)))
+        open_ended = ascending
+    if len(runs) == len(node.inputs):
+        return None
+    return _joined([_kept(below, join_touching(ranges)) for below, ranges in runs])
+
+
+def _whole(part: Any) -> tuple[Range, ...]:
+    return ((Fraction(0), part.duration),)
+
+
+@exact("concat")
+def join_before_effects(node: Any) -> Expr | None:
+    """f(x) then f(y) = f(x then y) for effects f without memory and x and y of one size"""
+    parts: list[Any] = []
+    for key, group in groupby(node.inputs, key=_effect_key):
+        alike = list(group)
+        if key is None or len(alike) == 1:
+            parts.extend(alike)
+        else:
+            below = _joined([part.inputs[0] for part in alike])
+            parts.append(rebuild(alike[0], (below, *alike[0].inputs[1:])))
+    return _joined(parts) if len(parts) < len(node.inputs) else None
+
+
+def _effect_key(part: Any) -> Any:
+    """What parts must share so that one effect can be made of theirs; None for what is no effect."""
+    if not _is_effect(part):
+        return None
+    below = part.inputs[0]
+    return part.op, part.args, part.inputs[1:], below.width, below.height
+
+
+def _kept(node: Any, ranges: Sequence[Range]) -> Expr:
+    kept: Expr = node.keep(ranges)
+    return kept
+
+
+def _joined(parts: Sequence[Any]) -> Expr:
+    joined: Expr = parts[0].then(*parts[1:])
+    return joined
+
+
+CUTS: tuple[Rule, ...] = (
+    merge_cuts,
+    join_touching_ranges,
+    cut_before_effects,
+    cut_both_pictures,
+    cut_parts,
+    flatten_joins,
+    join_cuts,
+    join_before_effects,
+)

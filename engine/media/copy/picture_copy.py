@@ -1,0 +1,353 @@
+"""The picture of a file, copied or cut: whole groups of its packets, and pictures coded anew at the edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from tessera.errors import Cancelled
+from tessera.media.algebra.time import Range
+from tessera.media.copy.avc import Configuration
+from tessera.media.copy.edge_encoder import Recoder, Sample, sample_of
+from tessera.media.copy.edge_x264 import Coder
+from tessera.media.copy.packets import (
+    Access,
+    Unsafe,
+    alone,
+    beginning_at,
+    packets_from,
+    read_pictures,
+    seek_to_join,
+)
+from tessera.media.copy.splice import Group, Timeline, groups_of, shown_in, timeline
+from tessera.media.ffmpeg.compiler import Target
+from tessera.media.probe.info import PictureInfo
+from tessera.media.probe.probe import open_media
+
+__all__ = ["CopiedPicture", "cut_picture", "whole_picture"]
+
+_CODING_COST = 8
+"""What coding a picture costs, in decodings of one: about that of x264's veryfast beside its decoder."""
+
+_PARTS_TRIED = 16
+"""Ranges after which it is asked, and asked again, whether going on is worth it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One kept range: its groups, and how a source's time becomes a time of the file: t·scale - shift."""
+
+    groups: tuple[Group, ...]
+    shift: int
+
+
+@dataclass
+class CopiedPicture:
+    """The packets of a file's picture, to be written.
+
+    Attributes
+    ----------
+    ticks
+        Ticks per second of its times.
+    times
+        The presentation times of the pictures that the file must show, ascending, in ticks.
+    samples
+        Of pictures near the joins, as the source shows them: time → sample. Filled while packets are given.
+    configuration
+        What the decoder of the written packets is set up with, where the source's own does not suffice.
+    proven
+        The times of pictures that were decoded, before they were written, on from the copied ones before
+        them; and `sums`, checksums of those copied packets by their times.
+    """
+
+    path: Path
+    info: PictureInfo
+    ticks: int
+    scale: int
+    parts: tuple[_Part, ...]
+    line: Timeline
+    times: tuple[int, ...]
+    setup: Configuration | None = None
+    target: Target = field(default_factory=Target)
+    samples: dict[int, Sample] = field(default_factory=dict)
+    configuration: bytes | None = None
+    proven: set[int] = field(default_factory=set)
+    sums: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def encoded(self) -> int:
+        """How many pictures are coded anew."""
+        return sum(len(group.encoded) for part in self.parts for group in part.groups)
+
+    @property
+    def copied(self) -> int:
+        """How many are copied."""
+        return len(self.line.pts) - self.encoded
+
+    def joins(self) -> list[tuple[int, int]]:
+        """Places in the order of coding at which packets follow that do not follow so in the source, each
+        after the place at which decoding may begin.
+        """
+        found, place, begins = list[tuple[int, int]](), 0, 0
+        before: tuple[int, bool] | None = None
+        for number, part in enumerate(self.parts):
+            for group in part.groups:
+                for count, anew in ((len(group.copied), False), (len(group.encoded), True)):
+                    if not count:
+                        continue
+                    if before is not None and before != (number, anew):
+                        found.append((begins, place))
+                    if not (before and before[1] and anew):
+                        begins = place
+                    before = (number, anew)
+                    place += count
+        return found
+
+    def recoded(self) -> frozenset[int]:
+        """The times of the pictures that are coded anew, in ticks of the file."""
+        return frozenset(
+            time * self.scale - part.shift
+            for part in self.parts
+            for group in part.groups
+            for time in group.encoded
+        )
+
+    def configure(self, stream: Any) -> None:
+        """Find what the decoder of the written packets is set up with, once the source's stream is open."""
+        if self.setup is not None and self.encoded:
+            self.configuration = self.setup.joined(self.coder(stream).units).to_bytes()
+
+    def coder(self, stream: Any) -> Coder:
+        """An encoder whose pictures can stand among the copied ones."""
+        assert self.setup is not None
+        groups = (group for part in self.parts for group in part.groups if group.copied)
+        repeats = any(one.repeats for group in groups for one in group.pictures)
+        return Coder(stream, self.setup, self.ticks, self.target, repeats=repeats)
+
+    def packets(
+        self, container: Any, out: Any, recoder: Recoder, cancelled: Callable[[], bool]
+    ) -> Iterator[Any]:
+        """The packets to write to the stream `out`, in the order of coding, on the file's timeline.
+
+        `container` is the source, opened, and nobody else's until they are all given.
+        """
+        stream = alone(container, self.info.index)
+        stream.thread_type = "AUTO"
+        return _Splicer(self, container, stream, out, recoder, cancelled).packets()
+
+
+def _scale_of(info: PictureInfo, ticks: int) -> int:
+    scale = ticks * info.time_base
+    if scale.denominator != 1:
+        raise Unsafe("its time base is too fine to be kept")
+    return int(scale)
+
+
+def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
+    """All of a file's picture, copied packet by packet.
+
+    Raises
+    ------
+    Unsafe
+        A packet leaves a doubt.
+    """
+    scale = _scale_of(info, ticks)
+    with open_media(path) as container:
+        pictures = [
+            Access(one.pts, one.duration or 0, False, True, one.is_discard)
+            for one in packets_from(container, alone(container, info.index))
+        ]
+    times = sorted(one.pts for one in pictures if not one.hidden)
+    if any(one.hidden and one.pts >= info.start for one in pictures) or len(times) != info.frames:
+        raise Unsafe("its edit list hides pictures among those that are shown")
+    shift = info.start * scale
+    every = tuple(one.pts for one in pictures)
+    group = Group(tuple(pictures), every, ())
+    end = max(one.pts + one.duration for one in pictures)
+    last = max((end - times[-1]) * scale, 1)
+    moved = [time * scale - shift for time in every]
+    return CopiedPicture(
+        path,
+        info,
+        ticks,
+        scale,
+        (_Part((group,), shift),),
+        timeline(moved, last),
+        tuple(time * scale - shift for time in times),
+    )
+
+
+def cut_picture(
+    path: Path, info: PictureInfo, ranges: Sequence[Range], ticks: int, target: Target
+) -> CopiedPicture:
+    """The pictures of ascending ranges of an H.264 file, as few of them as can be coded anew.
+
+    Raises
+    ------
+    Unsafe
+        No group can be copied, it would not be worth it, or something leaves a doubt.
+    """
+    scale = _scale_of(info, ticks)
+    zero = info.start * info.time_base
+    parts, order, times, last, at = [], list[int](), list[int](), 1, Fraction(0)
+    with open_media(path) as container:
+        stream = alone(container, info.index)
+        setup = _setup(stream)
+        for start, end in ranges:
+            low, high = (ceil((zero + edge) / info.time_base) for edge in (start, end))
+            shift = floor((zero + start - at) * ticks)
+            at += end - start
+            pictures = read_pictures(container, stream, setup, low, high)
+            shown = shown_in(pictures, low, high)
+            if not shown:
+                continue
+            groups = tuple(groups_of(pictures, low, high))
+            parts.append(_Part(groups, shift))
+            for group in groups:
+                order.extend(time * scale - shift for time in (*group.copied, *group.encoded))
+            times.extend(time * scale - shift for time in shown)
+            lasts = next(one.duration for one in pictures if one.pts == shown[-1]) * scale
+            last = max(min(lasts, floor(at * ticks) - times[-1]), 1)
+            if len(parts) % _PARTS_TRIED == 0:
+                _check_worth(parts)
+    if not order:
+        raise Unsafe("it shows no picture")
+    found = CopiedPicture(
+        path,
+        info,
+        ticks,
+        scale,
+        tuple(parts),
+        timeline(order, last),
+        tuple(times),
+        setup,
+        target,
+    )
+    if not found.copied:
+        raise Unsafe("no whole group of pictures lies within what is kept")
+    _check_worth(parts)
+    return found
+
+
+def _check_worth(parts: Sequence[_Part]) -> None:
+    """See that this takes at most half of the work of coding every picture anew.
+
+    Raises
+    ------
+    Unsafe
+        It does not.
+    """
+    groups = [group for part in parts for group in part.groups]
+    encoded = sum(len(group.encoded) for group in groups)
+    shown = encoded + sum(len(group.copied) for group in groups)
+    cost = sum(group.decoded for group in groups) + _CODING_COST * encoded
+    if 2 * cost > (1 + _CODING_COST) * shown:
+        raise Unsafe("too little of it could be copied to win time")
+
+
+def _setup(stream: Any) -> Configuration:
+    """The decoder configuration of a stream that can be cut.
+
+    Raises
+    ------
+    Unsafe
+        It has fields, or a form that cannot be matched.
+    """
+    try:
+        setup = Configuration.parse(bytes(stream.codec_context.extradata or b""))
+        progressive = setup.is_progressive()
+    except ValueError as error:
+        raise Unsafe(str(error)) from None
+    if not progressive:
+        raise Unsafe("it may hold fields (interlaced)")
+    return setup
+
+
+class _Splicer:
+    """Gives a copied picture's packets: reads the source once more, and takes those coded anew on the way."""
+
+    def __init__(
+        self,
+        picture: CopiedPicture,
+        container: Any,
+        stream: Any,
+        out: Any,
+        recoder: Recoder,
+        cancelled: Callable[[], bool],
+    ) -> None:
+        self.picture, self.container, self.stream, self.out = picture, container, stream, out
+        self.recoder, self.cancelled = recoder, cancelled
+        self.tick = Fraction(1, picture.ticks)
+        self.place = 0
+        self.anew = False
+
+    def packets(self) -> Iterator[Any]:
+        for part in self.picture.parts:
+            fresh, source = True, None
+            for group in part.groups:
+                if group.copied:
+                    first = group.pictures[0].pts
+                    if source is None:
+                        if self.picture.setup is not None:
+                            seek_to_join(self.container, self.stream, first, lambda _packet: True)
+                        source = packets_from(self.container, self.stream)
+                    yield from self._copied(group, part.shift, source, fresh=fresh or self.anew)
+                    fresh = self.anew = False
+                if group.encoded and not self.anew:
+                    self.anew = True
+                    yield from self._coded()
+        if self.place != len(self.picture.line.pts):
+            raise Unsafe("it holds fewer pictures than it did")
+
+    def _copied(self, group: Group, shift: int, source: Iterator[Any], *, fresh: bool) -> Iterator[Any]:
+        scale = self.picture.scale
+        packets = beginning_at(group.pictures[0].pts, source)
+        for access, packet in zip(group.pictures[: len(group.copied)], packets, strict=False):
+            if self.cancelled():
+                raise Cancelled("the run was cancelled")
+            if packet.pts != access.pts:
+                raise Unsafe("it reads otherwise the second time")
+            time = access.pts * scale - shift
+            if fresh and not group.encoded:
+                self._sample(packet, time)
+                fresh = False
+            if group.encoded:
+                self.picture.sums[time] = crc32(memoryview(packet))
+            yield self._stamped(packet, time)
+
+    def _sample(self, packet: Any, time: int) -> None:
+        """Take a sample of the first copied picture after a join, on which its decoding begins anew."""
+        if self.picture.setup is None:
+            return
+        for frame in (*self.stream.decode(packet), *self.stream.decode(None)):
+            self.picture.samples[time] = sample_of(frame)
+        self.stream.codec_context.flush_buffers()
+
+    def _coded(self) -> Iterator[Any]:
+        """The packets of the run of pictures that are coded anew here."""
+        import av
+
+        recoded = self.recoder.take()
+        self.picture.samples.update(recoded.samples)
+        if recoded.proven:
+            self.picture.proven.add(recoded.coded[0].pts)
+        for coded in recoded.coded:
+            packet = av.Packet(coded.data)
+            packet.is_keyframe = coded.key
+            yield self._stamped(packet, coded.pts)
+
+    def _stamped(self, packet: Any, time: int) -> Any:
+        """The packet at its place of the file's timeline."""
+        line, place = self.picture.line, self.place
+        if place == len(line.pts) or line.pts[place] != time:
+            raise Unsafe("its pictures come in another order than was found")
+        packet.time_base = self.tick
+        packet.pts, packet.dts, packet.duration = time, line.dts[place], line.durations[place]
+        packet.stream = self.out
+        self.place += 1
+        return packet

@@ -1,0 +1,238 @@
+"""The compiler: turns optimised expressions into ffmpeg commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from hashlib import blake2b
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from tessera.media.algebra.expression import Picture, Sound
+from tessera.media.algebra.optimiser import optimise
+from tessera.media.algebra.time import Range
+from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Feed, PictureFeed, Reel, SoundFeed
+from tessera.media.ffmpeg.encode_settings import REPEATABLE, Target, sized
+from tessera.media.ffmpeg.lowering import Located, Lowering, Resolver
+from tessera.media.ffmpeg.sound_lowering import FedSound, Gain, Measured
+from tessera.media.render.decoder_groups import start_of
+
+__all__ = [
+    "Command",
+    "Encode",
+    "Gain",
+    "Located",
+    "Measured",
+    "Resolver",
+    "Target",
+    "compile_measure",
+    "compile_render",
+    "compile_together",
+]
+
+_AAC_BITRATES = {1: "160k", 2: "256k", 6: "448k"}
+"""By channels. Below these, coding was seen to lift the peaks of limited speech by up to 2.4 dB."""
+
+_MOST_OPENED = 8
+"""Times that one command opens pictures for cuts: a decoder of 1080p takes up to 50 MB."""
+
+_INLINE_GRAPH = 60_000
+"""Characters of a filter graph that may stand on the command line; a longer one goes into a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """What is to be encoded into one file: a picture, a sound or both."""
+
+    picture: Picture | None
+    sound: Sound | None
+    output: Path
+
+
+def compile_render(
+    picture: Picture | None,
+    sound: Sound | None,
+    output: Path,
+    resolve: Resolver,
+    measured: Measured,
+    target: Target,
+) -> Command:
+    """The command that renders a picture, a sound, or both into an MP4 file."""
+    picture = picture and sized(picture, target)
+    lowering = Lowering(resolve, measured, [one for one in (picture, sound) if one is not None])
+    made, feeds = _output(Encode(picture, sound, output), lowering, target)
+    return _command(lowering, [made], feeds)
+
+
+def compile_together(
+    asked: Sequence[Encode], resolve: Resolver, measured: Measured, target: Target
+) -> Command:
+    """The command that renders several pictures, with their sounds, by one decoder of the source that they
+    all read once (`tessera.media.render.decoder_groups`).
+    """
+    pictures = [one.picture for one in asked if one.picture is not None]
+    common = min(start_of(picture) for picture in pictures)
+    asked = [replace(one, picture=one.picture and sized(one.picture, target)) for one in asked]
+    roots = [half for one in asked for half in (one.picture, one.sound) if half is not None]
+    lowering = Lowering(resolve, measured, roots, common=common)
+    made, feeds = zip(*(_output(one, lowering, target) for one in asked), strict=True)
+    return _command(lowering, made, [feed for some in feeds for feed in some])
+
+
+def _output(asked: Encode, lowering: Lowering, target: Target) -> tuple[Any, list[Feed]]:
+    """An output of a command, and what of it is fed."""
+    streams, options, feeds = [], dict[str, Any](), list[Feed]()
+    if asked.picture is not None:
+        parts = _parts(asked.picture, lowering)
+        if parts:
+            feeds.append(_feed_picture(asked.picture, parts, lowering))
+            streams.append(lowering.fed_picture(feeds[0].name))
+        else:
+            streams.append(lowering.picture_output(asked.picture))
+        options |= _picture_options(lowering, target)
+    if asked.sound is not None:
+        streams.append(lowering.sound_output(asked.sound))
+        options |= _sound_options(asked.sound, target)
+    suffix = {"f": "nut"} if target.lossless else {"f": "mp4", "movflags": "+faststart"}
+    return _into(streams, str(asked.output), {**options, **suffix}), feeds
+
+
+def compile_measure(
+    sound: Sound, resolve: Resolver, measured: Measured, *, peak: bool = True, keep: Path | None = None
+) -> Command:
+    """The command that prints the EBU R128 loudness, and the true peak, of a sound to stderr.
+
+    `keep` is a file (`.w64`) that receives the sound's samples.
+    """
+    lowering = Lowering(resolve, measured, [sound])
+    stream = lowering.sound_output(sound).filter("ebur128", peak="true" if peak else "none", framelog="quiet")
+    if keep is not None:
+        return _command(lowering, [_into([stream], str(keep), {"f": "w64", "c:a": "pcm_f32le"})])
+    return _command(lowering, [_into([stream], "-", {"f": "null"})])
+
+
+def _compile_reel(sound: Sound, resolve: Resolver, measured: Measured) -> Command:
+    """The command that decodes a sound for a feed."""
+    lowering = Lowering(resolve, measured, [sound])
+    options = {"f": "f32le", "c:a": "pcm_f32le"}
+    return _command(lowering, [_into([lowering.sound_output(sound)], FEED_OUTPUT, options)])
+
+
+def _feed_sound(fed: FedSound, resolve: Resolver, measured: Measured) -> SoundFeed:
+    reels = tuple(Reel(_compile_reel(sound, resolve, measured), spooled) for sound, spooled in fed.reels)
+    return SoundFeed(fed.name, fed.node.channels, reels, fed.takes)
+
+
+def _parts(picture: Picture, lowering: Lowering) -> list[Range]:
+    """The parts to make a picture in, each of which opens few enough files; none where it is one command's
+    work.
+
+    They begin where runs begin, if the timeline with the most of them is as long as the whole.
+    """
+    opened = sum(len(runs) for runs in lowering.picture_runs.values())
+    if opened <= _MOST_OPENED:
+        return []
+    node, runs = max(lowering.picture_runs.items(), key=lambda pair: len(pair[1]))
+    count = -(-opened // _MOST_OPENED)
+    starts = [picture.duration * index / count for index in range(count)]
+    if node.duration == picture.duration:  # type: ignore[attr-defined]
+        starts = [run.at for run in runs[::_MOST_OPENED]]
+    return list(pairwise([*starts, picture.duration]))
+
+
+def _feed_picture(picture: Picture, parts: Sequence[Range], whole: Lowering) -> PictureFeed:
+    """Halved over and over, as what a cut costs grows with the number of ranges that it is made of."""
+    commands = []
+    waiting = [(picture, parts)]
+    while waiting:
+        one, within = waiting.pop()
+        if len(within) == 1:
+            commands.append(_compile_part(one, within[0][0], whole))
+            continue
+        half, start = len(within) // 2, within[0][0]
+        for ranges in (within[half:], within[:half]):
+            cut = optimise(one.keep([(ranges[0][0] - start, ranges[-1][1] - start)]))
+            assert isinstance(cut, Picture)
+            waiting.append((cut, ranges))
+    return PictureFeed("feed:picture", tuple(commands))
+
+
+def _compile_part(part: Picture, at: Fraction, whole: Lowering) -> Command:
+    lowering = Lowering(whole.resolve, whole.measured, [part], part_of=whole)
+    stream = lowering.picture_output(part).filter("setpts", f"PTS+{ceil(at * whole.ticks)}")
+    raw = {"f": "nut", "write_index": 0, "c:v": "rawvideo", "pix_fmt": "yuv420p"}
+    times = {"fps_mode": "passthrough", "enc_time_base": f"1:{whole.ticks}"}
+    return _command(lowering, [_into([stream], FEED_OUTPUT, {**raw, **times})])
+
+
+def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "fps_mode": "passthrough",
+        "enc_time_base": f"1:{lowering.ticks}",
+        "pix_fmt": "yuv420p",
+    }
+    if target.lossless:
+        return {**options, "c:v": "ffv1"}
+    return {
+        **options,
+        "c:v": "libx264",
+        "preset": target.preset,
+        "crf": target.crf,
+        "x264-params": REPEATABLE,
+        "video_track_timescale": lowering.ticks,
+        "color_range": "tv",
+        **lowering.colors.options(),
+    }
+
+
+def _sound_options(sound: Sound, target: Target) -> dict[str, Any]:
+    if target.lossless:
+        return {"c:a": "pcm_f32le"}
+    return {"c:a": "aac", "b:a": _AAC_BITRATES[sound.channels]}
+
+
+def _into(streams: list[Any], output: str, options: Mapping[str, Any]) -> Any:
+    import ffmpeg
+
+    flags = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitexact", "map_metadata": -1}
+    return ffmpeg.output(*streams, output, **options, **flags)
+
+
+def _command(lowering: Lowering, outputs: Sequence[Any], feeds: Sequence[Feed] = ()) -> Command:
+    import ffmpeg
+
+    built = outputs[0] if len(outputs) == 1 else ffmpeg.merge_outputs(*outputs)
+    built = built.global_args("-copyts", "-y")
+    with _deep(20 * len(lowering.nodes)):
+        args, scripts = _with_scripts(built.compile(cmd="ffmpeg")[1:])
+    sounds = (_feed_sound(fed, lowering.resolve, lowering.measured) for fed in lowering.fed)
+    return Command(args, scripts, (*feeds, *sounds))
+
+
+def _with_scripts(args: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The arguments, with a filter graph that is too long for a command line put into a file."""
+    scripts: list[tuple[str, str]] = []
+    for index, arg in enumerate(args):
+        if arg == "-filter_complex" and len(args[index + 1]) > _INLINE_GRAPH:
+            graph = args[index + 1]
+            name = f"graph-{blake2b(graph.encode(), digest_size=6).hexdigest()}.txt"
+            scripts.append((name, graph))
+            args[index : index + 2] = ["-/filter_complex", name]
+            break
+    return tuple(args), tuple(scripts)
+
+
+@contextmanager
+def _deep(calls: int) -> Iterator[None]:
+    """Room for ffmpeg-python, which sorts a graph by recursion."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, calls + 2_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

@@ -1,0 +1,74 @@
+"""How outputs are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tessera.media.algebra.expression import Picture, even
+
+__all__ = ["COMPILER_VERSION", "QUALITIES", "REPEATABLE", "Quality", "Target", "sized", "target_of"]
+
+COMPILER_VERSION = 3
+"""Another whenever equal expressions come to be encoded otherwise by equal targets."""
+
+REPEATABLE = "sync-lookahead=0"
+"""x264's parameter for the same bytes each time. By default it looks ahead on a thread of its own, and its
+macroblock tree then weighs as many frames as that thread has just come to: two in five encodes differed.
+"""
+
+Quality = Literal["draft", "standard", "master"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How an output is encoded.
+
+    Attributes
+    ----------
+    crf, preset
+        x264's constant quality and its preset. 8 bits and 4:2:0 always, so that every browser plays it.
+    longest
+        The greatest width and height in pixels; a larger picture is made smaller. None: as it is.
+    lossless
+        For tests of exactness: FFV1 and floating-point PCM in NUT.
+    """
+
+    crf: int = 18
+    preset: str = "veryfast"
+    longest: int | None = None
+    lossless: bool = False
+
+
+QUALITIES: Mapping[Quality, Target] = {
+    "draft": Target(crf=30, preset="ultrafast", longest=640),
+    "standard": Target(),
+    "master": Target(crf=12, preset="medium"),
+}
+"""A preview, small and fast; near-transparent; and for what will be edited or encoded again."""
+
+
+def target_of(quality: str) -> Target:
+    """The target of a quality by its name.
+
+    Raises
+    ------
+    ValueError
+        There is no such quality.
+    """
+    for name, target in QUALITIES.items():
+        if name == quality:
+            return target
+    raise ValueError(f"quality {quality!r} is none of {', '.join(get_args(Quality))}")
+
+
+def sized(picture: Picture, target: Target) -> Picture:
+    """A picture in the size in which the target has it."""
+    longer = max(picture.width, picture.height)
+    if target.longest is None or longer <= target.longest:
+        return picture
+    width, height = (
+        max(even(side * target.longest // longer), 2) for side in (picture.width, picture.height)
+    )
+    return picture.scale(width, height)

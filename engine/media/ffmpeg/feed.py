@@ -1,0 +1,334 @@
+"""Running a command together with what is fed to it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from tessera.errors import Cancelled, RenderError, TesseraError
+from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, PictureFeed, Reel, SoundFeed, Take
+from tessera.media.ffmpeg.process import UNWATCHED, Finished, Watch, run_ffmpeg
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+__all__ = ["run_command"]
+
+_BLOCK = 32_768
+"""Samples (of all channels) that are in hand at a time."""
+
+_PIPE_BYTES = 1 << 20
+_NUT_SYNCPOINT = bytes.fromhex("4e4be4adeeca4569")
+
+
+def run_command(
+    command: Command,
+    folder: Path,
+    *,
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    timeout_s: float | None = None,
+    watch: Watch = UNWATCHED,
+) -> Finished:
+    """Run a command in `folder`, its scripts written there, its feeds running beside it. `watch` looks on at
+    all processes.
+
+    Raises
+    ------
+    RenderError
+        It, or what feeds it, could not be started, failed, or took longer than `timeout_s`.
+    Cancelled
+        `cancelled()` became true.
+    """
+    return _run(command, {}, progress, _Around(folder, cancelled, timeout_s, watch))
+
+
+def _run(
+    command: Command,
+    pipes: Mapping[str, int],
+    progress: Callable[[float], None] | None,
+    around: _Around,
+) -> Finished:
+    """`pipes`: names in the arguments → file descriptors that go to the process."""
+    pipes = dict(pipes)
+    feeders: list[_Feeder] = []
+    for feed in command.feeds:
+        pipes[feed.name], into = _pipe()
+        if isinstance(feed, SoundFeed):
+            feeders.append(_SoundFeeder(feed, into, around))
+        else:
+            feeders.append(_PictureFeeder(feed, into, around))
+    args = [f"pipe:{pipes[arg]}" if arg in pipes else arg for arg in command.args]
+    try:
+        _write_scripts(command, around.folder, pipes)
+        for feeder in feeders:
+            feeder.start()
+        finished = run_ffmpeg(
+            args,
+            progress=progress,
+            cancelled=around.cancelled,
+            timeout_s=around.timeout_s,
+            cwd=around.folder,
+            pipes=tuple(pipes.values()),
+            watch=around.watch,
+            scripts=dict(command.scripts),
+        )
+    except RenderError:
+        _raise_first(feeders)
+        raise
+    finally:
+        for feeder in feeders:
+            feeder.stop()
+    _raise_first(feeders)
+    fed = tuple(command for feeder in feeders for command in feeder.commands)
+    return Finished(finished.command, finished.stderr, fed)
+
+
+def _write_scripts(command: Command, folder: Path, pipes: Mapping[str, int]) -> None:
+    try:
+        for name, text in command.scripts:
+            (folder / name).write_text(text, "utf-8")
+    except OSError as error:
+        for pipe in pipes.values():
+            os.close(pipe)
+        raise RenderError(f"cannot write a filter graph: {error.strerror or error}") from None
+
+
+def _pipe() -> tuple[int, int]:
+    """The ends of a pipe to read and to write, with room for some blocks."""
+    read, write = os.pipe()
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return read, write
+
+
+def _raise_first(feeders: list[_Feeder]) -> None:
+    for feeder in feeders:
+        feeder.stop()
+        if feeder.error is not None:
+            raise feeder.error
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What all that runs for one command shares."""
+
+    folder: Path
+    cancelled: Callable[[], bool]
+    timeout_s: float | None
+    watch: Watch
+
+
+class _Feeder(threading.Thread):
+    """Writes a feed into a pipe, until all is written or nobody reads any more."""
+
+    def __init__(self, name: str, into: int, around: _Around) -> None:
+        super().__init__(daemon=True, name=name)
+        self.into, self.around = into, around
+        self.error: TesseraError | None = None
+        self.commands: list[tuple[str, ...]] = []
+        self._stopped = threading.Event()
+
+    def _blocks(self) -> Iterator[bytes]:
+        """What is to be written."""
+        raise NotImplementedError
+
+    def run(self) -> None:
+        try:
+            with open(self.into, "wb", buffering=0) as pipe:
+                for block in self._blocks():
+                    _write_all(pipe, memoryview(block))
+        except BrokenPipeError:
+            pass
+        except Cancelled as error:
+            self.error = error if self.around.cancelled() else None
+        except TesseraError as error:
+            self.error = error
+        except OSError as error:
+            self.error = RenderError(f"what is fed to ffmpeg could not be made: {error.strerror or error}")
+
+    def stop(self) -> None:
+        """End it, and the processes that it reads from; what was not read by now is not needed."""
+        self._stopped.set()
+        if self.ident is not None:
+            self.join()
+
+    @contextlib.contextmanager
+    def _streamed(self, command: Command) -> Iterator[BinaryIO]:
+        """What a command writes, while it runs. How that ended is looked at once its end has been read."""
+        done = threading.Event()
+        failures: list[TesseraError] = []
+        read, write = _pipe()
+
+        def work() -> None:
+            try:
+                self._make(command, write, done.is_set)
+            except TesseraError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=work, daemon=True, name=f"{self.name}-part")
+        thread.start()
+        try:
+            with open(read, "rb", buffering=0) as pipe:
+                yield pipe
+                ended = not pipe.read(1)
+            if not ended:
+                done.set()
+            thread.join()
+        finally:
+            done.set()
+            thread.join()
+        if failures and ended:
+            raise failures[0]
+
+    def _make(self, command: Command, into: int, enough: Callable[[], bool]) -> None:
+        """Run a command with its output going to the file descriptor `into`, which it closes."""
+        around = self.around
+
+        def stopped() -> bool:
+            return self._stopped.is_set() or enough() or around.cancelled()
+
+        finished = _run(command, {FEED_OUTPUT: into}, None, replace(around, cancelled=stopped))
+        self.commands += [*finished.fed, finished.command]
+
+
+class _SoundFeeder(_Feeder):
+    def __init__(self, feed: SoundFeed, into: int, around: _Around) -> None:
+        super().__init__(feed.name, into, around)
+        self.feed = feed
+
+    def _blocks(self) -> Iterator[bytes]:
+        last = {take.reel: index for index, take in enumerate(self.feed.takes)}
+        with contextlib.ExitStack() as stack:
+            open_reels: dict[int, tuple[_Reader, contextlib.ExitStack]] = {}
+            for index, take in enumerate(self.feed.takes):
+                if take.reel not in open_reels:
+                    own = stack.enter_context(contextlib.ExitStack())
+                    open_reels[take.reel] = (own.enter_context(self._open(self.feed.reels[take.reel])), own)
+                reader, own = open_reels[take.reel]
+                for block in _taken(reader, take, self.feed.channels):
+                    yield block.tobytes()
+                if last[take.reel] == index:
+                    own.close()
+
+    @contextlib.contextmanager
+    def _open(self, reel: Reel) -> Iterator[_Reader]:
+        if not reel.spooled:
+            with self._streamed(reel.command) as pipe:
+                yield _Stream(pipe, self.feed.channels)
+            return
+        with tempfile.TemporaryFile(dir=self.around.folder) as file:
+            self._make(reel.command, os.dup(file.fileno()), lambda: False)
+            yield _Spool(file, self.feed.channels)
+
+
+class _PictureFeeder(_Feeder):
+    def __init__(self, feed: PictureFeed, into: int, around: _Around) -> None:
+        super().__init__(feed.name, into, around)
+        self.feed = feed
+
+    def _blocks(self) -> Iterator[bytes]:
+        """The parts' streams as one: the headers of all but the first are left out."""
+        for number, command in enumerate(self.feed.parts):
+            with self._streamed(command) as pipe:
+                if number:
+                    head = b""
+                    while _NUT_SYNCPOINT not in head and (more := pipe.read(_PIPE_BYTES)):
+                        head += more
+                    at = head.find(_NUT_SYNCPOINT)
+                    yield head[at:] if at >= 0 else b""
+                while block := pipe.read(_PIPE_BYTES):
+                    yield block
+
+
+class _Reader(Protocol):
+    def seek(self, sample: int) -> None: ...
+
+    def read(self, count: int) -> Samples:
+        """The next samples, channels side by side: at most `count`, none at the end."""
+        ...
+
+
+class _Stream:
+    """Reads a pipe forwards."""
+
+    def __init__(self, pipe: Any, channels: int) -> None:
+        self.pipe, self.channels, self.at = pipe, channels, 0
+
+    def seek(self, sample: int) -> None:
+        while self.at < sample and len(self.read(min(sample - self.at, _BLOCK))):
+            pass
+
+    def read(self, count: int) -> Samples:
+        import numpy as np
+
+        wanted = count * self.channels * 4
+        parts: list[bytes] = []
+        while wanted and (part := self.pipe.read(wanted)):
+            parts.append(part)
+            wanted -= len(part)
+        held = b"".join(parts)
+        flat = np.frombuffer(held[: len(held) - len(held) % (4 * self.channels)], np.float32)
+        self.at += len(flat) // self.channels
+        return flat.reshape(-1, self.channels)
+
+
+class _Spool:
+    """Reads a file from anywhere."""
+
+    def __init__(self, file: Any, channels: int) -> None:
+        self.file, self.channels = file, channels
+
+    def seek(self, sample: int) -> None:
+        self.file.seek(sample * self.channels * 4)
+
+    def read(self, count: int) -> Samples:
+        import numpy as np
+
+        flat = np.frombuffer(self.file.read(count * self.channels * 4), np.float32)
+        return flat[: len(flat) - len(flat) % self.channels].reshape(-1, self.channels)
+
+
+def _taken(reader: _Reader, take: Take, channels: int) -> Iterator[Samples]:
+    """The samples of a take in blocks, faded; silence where its reel has ended."""
+    import numpy as np
+
+    reader.seek(take.first)
+    at = 0
+    while at < take.count:
+        block = reader.read(min(take.count - at, _BLOCK))
+        if not len(block):
+            block = np.zeros((min(take.count - at, _BLOCK), channels), np.float32)
+        gain = _gain(take, at, len(block))
+        yield block if gain is None else block * gain[:, None]
+        at += len(block)
+
+
+def _gain(take: Take, at: int, count: int) -> Samples | None:
+    """The gain of `count` samples of a take from its sample `at` on; None where it is 1 throughout."""
+    if at >= take.fade_in and at + count <= take.count - take.fade_out:
+        return None
+    import numpy as np
+
+    place = np.arange(at, at + count, dtype=np.float32)
+    gain = np.ones(count, np.float32)
+    if take.fade_in:
+        gain = np.minimum(gain, place / take.fade_in)
+    if take.fade_out:
+        gain = np.minimum(gain, (take.count - place) / take.fade_out)
+    return gain.astype(np.float32)
+
+
+def _write_all(pipe: Any, data: memoryview) -> None:
+    while len(data):
+        data = data[pipe.write(data) :]

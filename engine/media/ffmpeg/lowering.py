@@ -1,0 +1,358 @@
+"""Lowering: an expression as a graph of ffmpeg filters, built with ffmpeg-python.
+
+Exactness
+---------
+Sources are opened with `-copyts`, so that frames carry the container's own presentation times; a range is
+cut by whole ticks of one time base that holds those times exactly, never by seconds in floating point.
+Seeking only skips what need not be decoded: it aims at a keyframe before a range, and the cut itself is
+made by `trim`, `select` and `atrim`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor, lcm
+from pathlib import Path
+from typing import Any
+
+from tessera.media.algebra.expression import Expr, Image, Picture, Sound
+from tessera.media.algebra.timeline import Run, is_timeline, pieces_of, runs_of
+from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
+from tessera.media.ffmpeg.sound_lowering import FedSound, Measured, SoundLowering, SoundPlan, plan_sound
+from tessera.media.probe.info import MediaInfo
+from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
+
+__all__ = ["Located", "Lowering", "Resolver"]
+
+_SEEK_MARGIN = Fraction(1)
+"""Seconds before a range at which to begin: more than the reach of B-frames and of a codec's overlap."""
+
+_TICKS = 90_000
+"""The least ticks per second of an output's time base."""
+
+_MOST_TICKS = 400_000
+"""The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
+
+_INDEXED = ("mov", "matroska")
+"""Demuxers that seek to a keyframe at or before what is asked for."""
+
+SKIPPED = Fraction(20)
+"""Seconds that are rather decoded and dropped than passed over by opening the file once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A source as the compiler meets it: where the file is, and what a probe said of it."""
+
+    path: Path
+    info: MediaInfo
+
+
+Resolver = Callable[[Expr], Located]
+"""Finds the file of a source or drawn leaf."""
+
+
+class Lowering(SoundLowering):
+    """Lowers the expressions of one command: opens inputs, splits what is shared, emits filters.
+
+    Cuts and joins are lowered as the pieces that they amount to (see `timeline`), straight from the
+    files where the pieces come from sources: each run seeks by itself.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolver,
+        measured: Measured,
+        roots: Sequence[Expr],
+        *,
+        part_of: Lowering | None = None,
+        common: Fraction | None = None,
+    ) -> None:
+        """`part_of`: the lowering of the whole, whose time base and colours a part has to have. `common`: the
+        time of the one source from which all the pictures, each of another output, read it together.
+        """
+        self.resolve, self.measured, self.roots, self.common = resolve, measured, roots, common
+        self.sound_plans: dict[Expr, SoundPlan] = {}
+        self.picture_runs: dict[Expr, list[Run]] = {}
+        self.below: dict[Expr, tuple[Expr, ...]] = {}
+        self.sources: dict[Expr, Located] = {}
+        self.nodes = self._ordered(roots)
+        self.uses = _uses(self.nodes, self.below, roots)
+        self.inputs: dict[Any, Any] = {}
+        self.repeats: Counter[Any] = Counter()
+        self.made: dict[Expr, list[Any]] = {}
+        self.fed: list[FedSound] = []
+        self.opened = 0
+        infos = [located.info for node, located in self.sources.items() if isinstance(node, Picture)]
+        self.ticks: int = part_of.ticks if part_of else _common_ticks(infos)
+        self.colors: Colors = part_of.colors if part_of else output_colors(infos) or BT709
+
+    def _ordered(self, roots: Iterable[Expr]) -> list[Expr]:
+        """Every node that becomes filters of this command for the roots, inputs before what uses them."""
+        found: dict[Expr, None] = {}
+        entered: set[Expr] = set()
+        stack = list(roots)[::-1]
+        while stack:
+            node = stack[-1]
+            if node in entered:
+                found.setdefault(stack.pop())
+                continue
+            entered.add(node)
+            if node not in self.below:
+                self.below[node] = self._plan(node)
+            stack.extend(one for one in reversed(self.below[node]) if one not in entered)
+        return list(found)
+
+    def _plan(self, node: Expr) -> tuple[Expr, ...]:
+        """Decide how a node is lowered; the nodes whose streams it takes, in order."""
+        if not is_timeline(node):
+            if not node.inputs and node.op != "silence":
+                self._locate(node)
+            return node.inputs
+        if isinstance(node, Sound):
+            self.sound_plans[node] = plan_sound(node, SKIPPED)
+            runs = list(self.sound_plans[node].runs)
+        else:
+            runs = self.picture_runs[node] = runs_of(pieces_of(node), SKIPPED)
+        for run in runs:
+            if run.leaf.op == "source":
+                self._locate(run.leaf)
+        return tuple(run.leaf for run in runs if run.leaf.op != "source")
+
+    def _locate(self, leaf: Expr) -> None:
+        if leaf not in self.sources:
+            self.sources[leaf] = self.resolve(leaf)
+
+    def picture_output(self, picture: Picture) -> Any:
+        return self.lower(picture).filter("format", "yuv420p")
+
+    def fed_picture(self, name: str) -> Any:
+        """A picture that is fed, in its final times, as an input of the command."""
+        import ffmpeg
+
+        return ffmpeg.input(name, f="nut")["0"].filter("settb", f"1/{self.ticks}")
+
+    def sound_output(self, sound: Sound) -> Any:
+        return self.lower(sound)
+
+    def lower(self, root: Expr) -> Any:
+        """The stream of an expression. Inputs come first, so nothing recurses."""
+        for node in self._ordered([root]):
+            if node not in self.made:
+                inputs = [self._take(one) for one in self.below[node]]
+                op = "timeline" if is_timeline(node) else node.op
+                lowered = getattr(self, f"_{node.medium}_{op}")(node, inputs)
+                self.made[node] = self._shared(node, lowered)
+        return self._take(root)
+
+    def _take(self, node: Expr) -> Any:
+        return self.made[node].pop()
+
+    def _shared(self, node: Expr, stream: Any) -> list[Any]:
+        uses = self.uses[node]
+        if uses == 1:
+            return [stream]
+        split = stream.filter_multi_output("asplit" if isinstance(node, Sound) else "split", uses)
+        return [split[index] for index in range(uses)]
+
+    # sources
+
+    def apart(self) -> str:
+        """A term without effect that sets one use of a source apart: ffmpeg-python takes equal filters for
+        one.
+        """
+        self.opened += 1
+        return f"+0*{self.opened}"
+
+    def open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
+        """The input of a source, opened well before its time `low`; its info; and the time of its first
+        frame.
+
+        The picture and the sound of an asset share one input where they begin near each other; two uses of
+        one picture in one output never do, as the later one's frames would have to wait for the first one's
+        end.
+        """
+        import ffmpeg
+
+        common = self.common if isinstance(node, Picture) else None
+        low = low if common is None else common
+        located = self.sources[node]
+        info = located.info
+        picture, sound = info.picture, info.sound
+        zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
+        options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+        margin = _seek_margin(info, node, low)
+        if margin is not None:
+            options |= {
+                "ss": f"{float(zero + low - margin):.6f}",
+                "seek_timestamp": 1,
+                "noaccurate_seek": None,
+            }
+        same = (located.path, options.get("ss"))
+        repeat = 0 if common is not None else self.repeats[same, node.medium]
+        self.repeats[same, node.medium] += 1
+        if repeat:
+            # ffmpeg-python takes equal inputs for one.
+            options["thread_queue_size"] = 8 + repeat
+        if (*same, repeat) not in self.inputs:
+            self.inputs[*same, repeat] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
+        return self.inputs[*same, repeat], info, zero
+
+    def _picture_source(self, node: Picture, _inputs: list[Any]) -> Any:
+        return self._cut_source(Run(node, ((Fraction(0), node.duration),), Fraction(0)))
+
+    def _cut_source(self, run: Run) -> Any:
+        node = run.leaf
+        assert isinstance(node, Picture)
+        opened, info, zero = self.open(node, run.ranges[0][0])
+        assert info.picture is not None
+        stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
+        stream = self._cut_picture(stream, zero, run)
+        stream = conformed(stream, info.picture, (node.width, node.height), self.colors)
+        # In one layout from the source on, crops and overlays give the same pixels in any order.
+        return stream if info.picture.pixel_format == "yuv420p" else stream.filter("format", "yuv420p")
+
+    def _image_source(self, node: Image, _inputs: list[Any]) -> Any:
+        import ffmpeg
+
+        located = self.sources[node]
+        if located.path not in self.inputs:
+            options = {"protocol_whitelist": PROTOCOLS, "f": "png_pipe"}
+            self.inputs[located.path] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
+        return self.inputs[located.path]["0"].filter("format", "rgba")
+
+    _image_drawn = _image_source
+
+    # timelines
+
+    def _picture_timeline(self, node: Picture, inputs: list[Any]) -> Any:
+        import ffmpeg
+
+        parts = []
+        for run in self.picture_runs[node]:
+            source = run.leaf.op == "source"
+            parts.append(
+                self._cut_source(run) if source else self._cut_picture(inputs.pop(0), Fraction(0), run)
+            )
+        if len(parts) == 1:
+            return parts[0]
+        return ffmpeg.filter(parts, "interleave", n=len(parts)).filter("settb", f"1/{self.ticks}")
+
+    def _cut_picture(self, stream: Any, zero: Fraction, run: Run) -> Any:
+        """The frames of a run's ranges, in their final times; `zero`: t = 0 on the stream's clock."""
+        ticks, at = self.ticks, run.at
+        pieces = []
+        for start, end in run.ranges:
+            pieces.append(
+                (ceil((zero + start) * ticks), ceil((zero + end) * ticks), floor((zero + start - at) * ticks))
+            )
+            at += end - start
+        stream = stream.filter("trim", start_pts=pieces[0][0], end_pts=pieces[-1][1])
+        if len(pieces) == 1:
+            shift = pieces[0][2]
+            return stream.filter("setpts", f"PTS-({shift})") if shift else stream
+        kept = _tree([(first, f"lt(pts,{last})") for first, last, _shift in pieces], "pts")
+        moved = _tree([(first, f"PTS-({shift})") for first, _last, shift in pieces], "PTS")
+        return stream.filter("select", kept).filter("setpts", moved)
+
+    # pictures
+
+    def _picture_crop(self, node: Picture, inputs: list[Any]) -> Any:
+        return inputs[0].filter("crop", node.width, node.height, node.arg("x"), node.arg("y"), exact=1)
+
+    def _picture_scale(self, node: Picture, inputs: list[Any]) -> Any:
+        return (
+            inputs[0]
+            .filter("scale", node.width, node.height, flags="bicubic+accurate_rnd")
+            .filter("setsar", 1)
+        )
+
+    def _picture_flip(self, node: Picture, inputs: list[Any]) -> Any:
+        stream = inputs[0]
+        if node.arg("horizontal"):
+            stream = stream.filter("hflip")
+        return stream.filter("vflip") if node.arg("vertical") else stream
+
+    def _picture_blur(self, node: Picture, inputs: list[Any]) -> Any:
+        radius = min(node.arg("radius"), min(node.width, node.height) // 4)
+        return inputs[0].filter("format", "yuv420p").filter("boxblur", radius, 2)
+
+    def _picture_overlay(self, node: Picture, inputs: list[Any]) -> Any:
+        layer = inputs[1]
+        if isinstance(node.inputs[1], Image):
+            if node.arg("opacity") != 1:
+                layer = layer.filter("colorchannelmixer", aa=float(node.arg("opacity")))
+            layer = layer.filter("scale", out_color_matrix=self.colors.matrix, out_range="tv").filter(
+                "format", "yuva420p"
+            )
+        options = {"eof_action": "repeat", "format": "yuv420"}
+        if isinstance(node.inputs[1], Picture):
+            # Both may have been cut in other steps: their times are equal but for the rounding to ticks.
+            options["ts_sync_mode"] = "nearest"
+        return inputs[0].overlay(layer, x=node.arg("x"), y=node.arg("y"), **options)
+
+    def _image_scale(self, node: Image, inputs: list[Any]) -> Any:
+        return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
+
+
+def _seek_margin(info: MediaInfo, node: Expr, low: Fraction) -> Fraction | None:
+    """Seconds before the time `low` at which to begin to read a file; None: at its own beginning.
+
+    Without an index of keyframes, a seek leads to any packet, and decoding begins at the next keyframe;
+    after one that is not clean, it may take as long as to the next for frames to be whole.
+
+    The index of MP4 tells when keyframes are decoded: the last one decoded by `key_lead` before an instant is
+    shown by then, and no frame from then on was coded before it.
+    """
+    picture, margin = info.picture, _SEEK_MARGIN
+    if picture is not None:
+        if not (info.container.startswith(_INDEXED) and picture.clean_keys):
+            if picture.key_gap is None:
+                return None
+            margin += picture.key_gap
+        elif isinstance(node, Picture) and info.container.startswith("mov") and picture.key_lead is not None:
+            return picture.key_lead if low > picture.key_lead else None
+    return margin if low > margin + _SEEK_MARGIN else None
+
+
+def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
+    """An expression that picks, by binary search over the leaves' starts, the last leaf that starts by
+    `time`.
+    """
+    level = [(start, text) for start, text in leaves]
+    while len(level) > 1:
+        level = [
+            (level[at][0], f"if(lt({time},{level[at + 1][0]}),{level[at][1]},{level[at + 1][1]})")
+            if at + 1 < len(level)
+            else level[at]
+            for at in range(0, len(level), 2)
+        ]
+    return level[0][1]
+
+
+def _uses(
+    nodes: Sequence[Expr], below: Mapping[Expr, Sequence[Expr]], roots: Iterable[Expr]
+) -> dict[Expr, int]:
+    uses = dict.fromkeys(nodes, 0)
+    for node in nodes:
+        for one in below[node]:
+            uses[one] += 1
+    for root in roots:
+        uses[root] += 1
+    return uses
+
+
+def _common_ticks(infos: Sequence[MediaInfo]) -> int:
+    """Ticks per second that hold every source's times exactly, at least 90,000; or nearly, where that were
+    too many.
+    """
+    exact = 1
+    for info in infos:
+        assert info.picture is not None
+        exact = lcm(exact, info.picture.time_base.denominator)
+    if exact > _MOST_TICKS:
+        return 4 * _TICKS
+    return exact * -(-_TICKS // exact)

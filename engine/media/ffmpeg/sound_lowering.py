@@ -1,0 +1,249 @@
+"""Lowering of sounds.
+
+Cuts
+----
+A piece of a sound begins at the sample nearest its start, and the n-th sample of a timeline is that of the
+time n / rate: the pieces' lengths add up without drift. Where two pieces meet that do not touch in what
+they are cut from, the first falls to silence over its last 4 ms and the second rises over its first 4 ms,
+linearly (each over half of its samples where it is shorter), so that the join does not click. The ends of a
+timeline are left as they are, and so are joins of what belongs together: it makes no difference how often,
+or in which order, something was cut.
+
+A few pieces are cut by filters. More of them, or pieces out of order of what only filters make, are cut
+outside of ffmpeg and fed to it (`tessera.media.ffmpeg.command`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING, Any
+
+from tessera.media.algebra.expression import Expr, Sound
+from tessera.media.algebra.timeline import Piece, Run, pieces_of, runs_of
+from tessera.media.ffmpeg.command import Take
+
+if TYPE_CHECKING:
+    from tessera.media.probe.info import MediaInfo
+
+__all__ = ["LAYOUTS", "FedSound", "Gain", "Measured", "SoundPlan", "plan_sound", "samples_before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How a `loudness` node is met: a gain in dB, and whether a limiter must hold the peaks."""
+
+    db: float
+    limit: bool
+
+
+Measured = Mapping[str, Gain]
+"""Digest of a `loudness` node → its gain."""
+
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+
+_FADE_MS = 4
+_MOST_FILTERED = 16
+"""Pieces that filters cut; from about 100 on their time grows with the square of the number."""
+
+_LIMITER_RATE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FedSound:
+    """A sound to be fed: takes of sounds, each of which is decoded once. `name` stands for the pipe."""
+
+    name: str
+    node: Sound
+    reels: tuple[tuple[Sound, bool], ...]
+    takes: tuple[Take, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPlan:
+    """How a timeline of sounds is made: by filters, from runs; or fed, where there are no runs.
+
+    `takes` are the pieces in samples, `reel` being the number of the run.
+    """
+
+    runs: tuple[Run, ...]
+    takes: tuple[Take, ...]
+    reels: tuple[tuple[Sound, bool], ...] = ()
+
+
+def plan_sound(node: Sound, reach: Fraction) -> SoundPlan:
+    """How to make a timeline. Within a run, at most `reach` seconds are skipped."""
+    pieces = pieces_of(node)
+    runs = runs_of(pieces, reach)
+    filtered = [run.leaf for run in runs if run.leaf.op != "source"]
+    if len(pieces) <= _MOST_FILTERED and len(filtered) == len(set(filtered)):
+        numbers = [number for number, run in enumerate(runs) for _range in run.ranges]
+        return SoundPlan(tuple(runs), tuple(_takes(pieces, node.rate, numbers)))
+    return _plan_feed(pieces, node.rate)
+
+
+def _takes(pieces: Sequence[Piece], rate: int, reels: Sequence[int]) -> list[Take]:
+    """The pieces in samples of their leaves; those shorter than a sample left out."""
+    counted: list[Take] = []
+    at, end = Fraction(0), 0
+    for (_leaf, start, finish), reel in zip(pieces, reels, strict=True):
+        at += finish - start
+        begin, end = end, samples_before(at, rate)
+        if begin < end:
+            counted.append(Take(reel, samples_before(start, rate), end - begin))
+    fade = rate * _FADE_MS // 1000
+    faded = []
+    for index, take in enumerate(counted):
+        fall = min(fade, take.count // 2)
+        into = fall if index else 0
+        out = fall if index < len(counted) - 1 else 0
+        faded.append(Take(take.reel, take.first, take.count, into, out))
+    return faded
+
+
+def _plan_feed(pieces: Sequence[Piece], rate: int) -> SoundPlan:
+    """A reel for each leaf, as much of it as is needed."""
+    numbers: dict[Expr, int] = {}
+    reels = [numbers.setdefault(piece.leaf, len(numbers)) for piece in pieces]
+    takes = _takes(pieces, rate, reels)
+    spans: dict[int, tuple[int, int]] = {}
+    ascend = dict.fromkeys(numbers.values(), True)
+    for take in takes:
+        low, high = spans.get(take.reel, (take.first, 0))
+        ascend[take.reel] = ascend[take.reel] and high <= take.first
+        spans[take.reel] = (min(low, take.first), max(high, take.first + take.count))
+    made = []
+    for leaf, reel in numbers.items():
+        assert isinstance(leaf, Sound)
+        low, high = spans.get(reel, (0, 1))
+        span = (Fraction(low, rate), min(Fraction(high, rate), leaf.duration))
+        made.append((leaf.keep([span]) if span[0] < span[1] else leaf, ascend[reel]))
+    moved = tuple(
+        Take(take.reel, take.first - spans[take.reel][0], take.count, take.fade_in, take.fade_out)
+        for take in takes
+    )
+    return SoundPlan((), moved, tuple((sound, not ascends) for sound, ascends in made))
+
+
+class SoundLowering:
+    """The part of `Lowering` that lowers sounds."""
+
+    measured: Measured
+    sound_plans: dict[Expr, SoundPlan]
+    fed: list[FedSound]
+
+    def open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
+        raise NotImplementedError
+
+    def apart(self) -> str:
+        raise NotImplementedError
+
+    def _sound_timeline(self, node: Sound, inputs: list[Any]) -> Any:
+        plan = self.sound_plans[node]
+        if not plan.runs:
+            return self._fed(node, plan)
+        parts = []
+        for number, run in enumerate(plan.runs):
+            takes = [take for take in plan.takes if take.reel == number]
+            if not takes:
+                continue
+            if run.leaf.op == "source" and isinstance(run.leaf, Sound):
+                stream, zero = self._open_sound(run.leaf, run.ranges[0][0])
+            else:
+                stream, zero = inputs.pop(0), None
+            split = [stream]
+            if len(takes) > 1:
+                branches = stream.filter_multi_output("asplit", len(takes))
+                split = [branches[index] for index in range(len(takes))]
+            parts += [_cut_samples(one, take, zero) for one, take in zip(split, takes, strict=True)]
+        return _joined(parts)
+
+    def _fed(self, node: Sound, plan: SoundPlan) -> Any:
+        """What is fed, as an input of the command."""
+        import ffmpeg
+
+        name = f"feed:{len(self.fed)}"
+        self.fed.append(FedSound(name, node, plan.reels, plan.takes))
+        opened = ffmpeg.input(name, f="f32le", ar=node.rate, ch_layout=LAYOUTS[node.channels])
+        return _restart(opened["0"].filter("asettb", f"1/{node.rate}"))
+
+    def _open_sound(self, node: Sound, low: Fraction) -> tuple[Any, int]:
+        """A source's sound from somewhat before its time `low` on, in ticks of a sample; and the tick of t
+        = 0.
+        """
+        opened, info, zero = self.open(node, low)
+        assert info.sound is not None
+        layout = LAYOUTS[node.channels]
+        stream = opened[str(info.sound.index)].filter("asettb", f"intb{self.apart()}")
+        stream = stream.filter("aformat", sample_fmts="fltp", sample_rates=node.rate, channel_layouts=layout)
+        return stream.filter("asettb", f"1/{node.rate}"), samples_before(zero, node.rate)
+
+    def _sound_source(self, node: Sound, _inputs: list[Any]) -> Any:
+        stream, zero = self._open_sound(node, Fraction(0))
+        return _cut_samples(stream, Take(0, 0, samples_before(node.duration, node.rate)), zero)
+
+    def _sound_silence(self, node: Sound, _inputs: list[Any]) -> Any:
+        import ffmpeg
+
+        source = ffmpeg.input(f"anullsrc=r={node.rate}:cl={LAYOUTS[node.channels]}", f="lavfi")
+        count = samples_before(node.duration, node.rate)
+        return source["0"].filter("atrim", end_sample=count).filter("aformat", sample_fmts="fltp")
+
+    def _sound_denoise(self, node: Sound, inputs: list[Any]) -> Any:
+        # afftdn delays its input by 1/40 s at any rate: measured with an impulse.
+        delay, count = node.rate // 40, samples_before(node.duration, node.rate)
+        padded = inputs[0].filter("apad", pad_len=delay)
+        clean = padded.filter("afftdn", nr=12, nf=-40, tn=1)
+        return _restart(clean.filter("atrim", start_sample=delay, end_sample=delay + count))
+
+    def _sound_loudness(self, node: Sound, inputs: list[Any]) -> Any:
+        gain = self.measured[node.digest]
+        stream = inputs[0].filter("volume", f"{gain.db:.2f}dB", precision="float")
+        if not gain.limit:
+            return stream
+        # Limited at four times the rate, so that peaks between the samples are held as well.
+        ceiling = 10 ** (float(node.arg("peak")) / 20)
+        stream = stream.filter("aresample", node.rate * _LIMITER_RATE)
+        stream = stream.filter("alimiter", limit=f"{ceiling:.5f}", level=0, latency=1, attack=5, release=50)
+        stream = stream.filter("aresample", node.rate).filter("aformat", sample_fmts="fltp")
+        return _cut_samples(stream, Take(0, 0, samples_before(node.duration, node.rate)))
+
+
+def samples_before(seconds: Fraction, rate: int) -> int:
+    """The number of samples before an instant (halves up)."""
+    return floor(seconds * rate + Fraction(1, 2))
+
+
+def _restart(stream: Any) -> Any:
+    """Times from 0 on, one sample after another."""
+    return stream.filter("asetpts", "N/SR/TB")
+
+
+def _cut_samples(stream: Any, take: Take, zero: int | None = None) -> Any:
+    """The samples of a take; short of them, silence follows.
+
+    With `zero`, the stream's times are ticks of a sample of which that one is t = 0, and silence stands
+    where it has no samples; without, its samples come one after another from t = 0 on.
+    """
+    count = take.count
+    if zero is not None:
+        first = zero + take.first
+        stream = stream.filter("atrim", start_pts=first, end_pts=first + count)
+        stream = stream.filter("asetpts", f"PTS-({first})")
+        stream = stream.filter("aresample", **{"async": 1, "first_pts": 0, "min_hard_comp": 0.01})
+    elif take.first:
+        stream = _restart(stream.filter("atrim", start_sample=take.first))
+    stream = _restart(stream.filter("apad", whole_len=count).filter("atrim", end_sample=count))
+    if take.fade_in:
+        stream = stream.filter("afade", t="in", ss=0, ns=take.fade_in, curve="tri")
+    if take.fade_out:
+        stream = stream.filter("afade", t="out", ss=count - take.fade_out, ns=take.fade_out, curve="tri")
+    return stream
+
+
+def _joined(parts: list[Any]) -> Any:
+    import ffmpeg
+
+    return parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=0, a=1)

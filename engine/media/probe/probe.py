@@ -1,0 +1,455 @@
+"""Probing with PyAV: what a file is, told from its bytes alone, without reaching any other file or the
+network.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.errors import MediaError
+from tessera.media.algebra.expression import even
+from tessera.media.algebra.time import parse_rate
+from tessera.media.ffmpeg.colors import HDR
+from tessera.media.probe.image_pixels import IMAGE_FORMATS
+from tessera.media.probe.info import MediaInfo, PictureInfo, SoundInfo
+from tessera.media.probe.riff import check_chunks
+from tessera.media.probe.svg import drawn, is_drawing
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+__all__ = ["DEMUXERS", "PROTOCOLS", "open_media", "probe"]
+
+DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,mpegts,mpeg,flv"
+"""The demuxers that users' files may meet. Those that name other files (playlists, concat scripts) are not
+here.
+"""
+
+PROTOCOLS = "file,pipe"
+_MAX_PIXELS = 100_000_000
+_MOST_UNDECODED = 300
+_OPEN_S = 10.0
+"""The longest that a file may take to open; what is honest, and large, takes a second or less."""
+_MOST_PACKETS = 10_000_000
+"""Five hours of 240 frames a second, and sound, have fewer."""
+_LEAST_SOUND_RATE = 1000
+_IDR = 5
+_MILLISECOND = Fraction(1, 1000)
+_USUAL_RATES = tuple(
+    Fraction(rate)
+    for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60", "15", "12")
+)
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """A container opened for reading, by the allowed demuxers and protocols only, in bounded time.
+
+    Raises
+    ------
+    MediaError
+        The file is not media, or is broken, or takes too long to open.
+    """
+    import av
+
+    logging.getLogger("libav").setLevel(logging.CRITICAL)
+    options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+    place, began = f"file:{path.absolute()}", time.monotonic()
+    try:
+        check_chunks(path)
+        container = av.open(place, options=options, timeout=(_OPEN_S, None), **_lenient(av.__version__))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        _check_time(path, began)
+        raise MediaError(f"{path.name} is not a media file that can be read: {_why(path, error)}") from None
+    try:
+        _check_time(
+            path, began
+        )  # some demuxers take what they were kept from reading for the end of the file
+        yield container
+    except (av.error.FFmpegError, EOFError) as error:
+        raise MediaError(f"{path.name} is broken: {_reason(error)}") from None
+    finally:
+        container.close()
+
+
+def _lenient(version: str) -> dict[str, Any]:
+    """How PyAV is told to open media whose tags are not UTF-8; from 19 on it does so by itself."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
+
+
+def _check_time(path: Path, began: float) -> None:
+    if time.monotonic() - began >= _OPEN_S:
+        raise MediaError(
+            f"{path.name} takes more than {_OPEN_S:g} s to open: it is damaged, or made to be slow"
+        )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _why(path: Path, error: Exception) -> str:
+    """The reason in a user's words, from the first bytes of the file."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as problem:
+        return _reason(problem)
+    if not head:
+        return "it is empty (0 bytes)"
+    if head.lstrip()[:10].startswith(_PLAYLISTS):
+        return "it is a playlist or a description of other files, not media"
+    if head[4:8] == b"ftyp" or b"moov" in head:
+        return "its index (moov) is missing; the file is truncated or was not closed"
+    if b"\0" not in head:
+        return "it is text"
+    return _reason(error)
+
+
+def probe(path: Path) -> MediaInfo:
+    """What a file is, from its content.
+
+    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the
+    variable rate and the exact end are known.
+
+    Raises
+    ------
+    MediaError
+        The file is missing, empty, truncated, or neither video, audio nor image.
+    """
+    if not path.is_file():
+        raise MediaError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
+    image = _image(path)
+    if image is not None:
+        return image
+    with open_media(path) as container:
+        video, audio = _choose(container)
+        if video is None and audio is None:
+            raise MediaError(f"{path.name} has neither a picture nor sound")
+        if audio is not None and 0 < audio.codec_context.sample_rate < _LEAST_SOUND_RATE:
+            least = f"at least {_LEAST_SOUND_RATE:,} Hz is needed"
+            raise MediaError(f"{path.name} has sound of {audio.codec_context.sample_rate} Hz; {least}")
+        scans = _scan(path, container, [stream for stream in (video, audio) if stream is not None])
+        for stream in (video, audio):
+            if stream is not None:
+                _whole(path, stream, scans[stream.index], container.format.name)
+        frame = _first_frame(path, video.index) if video is not None else None
+        picture = _picture(path, video, scans[video.index], frame) if video is not None else None
+        sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
+        return MediaInfo(
+            kind="video" if picture else "audio",
+            container=container.format.name,
+            picture=picture,
+            sound=sound,
+            notes=tuple(_notes(container, video, audio, picture)),
+        )
+
+
+def _image(path: Path) -> MediaInfo | None:
+    """The file as a still image, or None where it is none."""
+    if is_drawing(path):
+        drawing = drawn(path)
+        notes = ("has text, drawn in this machine's fonts",) if drawing.has_text else ()
+        return _still("svg", *drawing.pixels.size, "RGBA", notes)
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) and not (
+        head.startswith(b"RIFF") and head[8:12] == b"WEBP"
+    ):
+        return None
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
+            width, height = image.size
+            if width * height > _MAX_PIXELS:
+                raise MediaError(f"{path.name} is {width}×{height}: at most {_MAX_PIXELS:,} pixels are read")
+            image.load()
+            return _still(str(image.format).lower(), width, height, image.mode)
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise MediaError(f"{path.name} is a broken image: {error}") from None
+
+
+def _still(codec: str, width: int, height: int, pixel_format: str, notes: tuple[str, ...] = ()) -> MediaInfo:
+    picture = PictureInfo(
+        index=0,
+        codec=codec,
+        width=width,
+        height=height,
+        coded_width=width,
+        coded_height=height,
+        rate=Fraction(1),
+        frames=1,
+        time_base=Fraction(1),
+        duration=Fraction(0),
+        pixel_format=pixel_format,
+    )
+    return MediaInfo(kind="image", container=codec, picture=picture, notes=notes)
+
+
+def _choose(container: InputContainer) -> tuple[Any, Any]:
+    """The video stream (not an attached picture) and the audio stream to use: the default ones, else the
+    first.
+    """
+    from av.stream import Disposition
+
+    def best(streams: Any) -> Any:
+        usable = [
+            one for one in streams if not one.disposition & Disposition.attached_pic and one.codec_context
+        ]
+        default = [one for one in usable if one.disposition & Disposition.default]
+        return (default or usable or [None])[0]
+
+    return best(container.streams.video), best(container.streams.audio)
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What the packets of one stream say. Times in ticks of the stream."""
+
+    times: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    clean: bool = True
+    lead: int | None = 0
+    end: int | None = None
+    packets: int = 0
+    corrupt: bool = False
+
+    def note_lead(self, packet: Any) -> None:
+        """How long before it is shown a keyframe is coded."""
+        if packet.pts is None or packet.dts is None:
+            self.lead = None
+        elif self.lead is not None:
+            self.lead = max(self.lead, packet.pts - packet.dts)
+
+
+def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
+    import av
+
+    scans = {stream.index: _Scan() for stream in streams}
+    pictures = {stream.index for stream in streams if stream.type == "video"}
+    try:
+        for number, packet in enumerate(container.demux(streams)):
+            if number >= _MOST_PACKETS:
+                raise MediaError(f"{path.name} holds more than {_MOST_PACKETS:,} packets")
+            if packet.size == 0:
+                continue
+            scan = scans[packet.stream.index]
+            scan.packets += 1
+            scan.corrupt = scan.corrupt or packet.is_corrupt
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None or packet.is_discard:
+                continue
+            if packet.stream.index in pictures or not scan.times:
+                scan.times.append(time)
+                if packet.is_keyframe:
+                    scan.keys.append(time)
+                    scan.clean = scan.clean and _is_clean(packet)
+                    scan.note_lead(packet)
+            end = time + (packet.duration or 0)
+            if scan.end is None or end > scan.end:
+                scan.end = end
+    except av.error.FFmpegError:
+        for scan in scans.values():
+            scan.corrupt = True
+    for scan in scans.values():
+        scan.times.sort()
+        scan.keys.sort()
+    return scans
+
+
+def _is_clean(packet: Any) -> bool:
+    """Whether a keyframe is one that all is whole from: in H.264 an IDR picture; elsewhere its flag is
+    trusted.
+
+    x264 flags pictures of open groups, and those from which a gradual refresh starts, as keyframes too.
+    """
+    context = packet.stream.codec_context
+    if context.name != "h264":
+        return True
+    data, extra = bytes(packet), context.extradata or b""
+    length = (extra[4] & 3) + 1 if extra[:1] == b"\1" and len(extra) > 4 else 0
+    at = 0
+    while length and at + length < len(data):
+        if data[at + length] & 31 == _IDR:
+            return True
+        at += length + int.from_bytes(data[at : at + length], "big")
+    return not length and any(part and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
+
+
+def _whole(path: Path, stream: Any, scan: _Scan, container: str) -> None:
+    """Refuse a stream that ends before its index says.
+
+    The index of an AVI counts places in time; those that hold no picture of their own give no packet.
+    """
+    if not scan.times:
+        raise MediaError(f"{path.name} holds no {stream.type} data that can be read")
+    # Of PCM the index counts samples, not packets.
+    counted = 0 if stream.codec_context.name.startswith("pcm_") else stream.frames
+    reached = max(scan.packets, scan.end or 0) if container == "avi" else scan.packets
+    short = stream.duration is not None and (scan.end or 0) - scan.times[0] < stream.duration - 1
+    if scan.corrupt or reached < counted or (not counted and stream.frames and short):
+        of = f"{scan.packets} of {counted}" if counted else "not all"
+        raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
+
+
+def _first_frame(path: Path, index: int) -> Any:
+    """The first frame of a stream, in a container opened anew: a seek to the start may miss it."""
+    with open_media(path) as container:
+        stream = container.streams[index]
+        for count, packet in enumerate(container.demux(stream)):
+            for frame in packet.decode():
+                return frame
+            if count > _MOST_UNDECODED:
+                break
+        raise MediaError(f"{path.name}: no frame of its {stream.type} can be decoded")
+
+
+def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
+    context = stream.codec_context
+    base = Fraction(stream.time_base)
+    rate, variable = _rate(stream, scan.times, base)
+    last = scan.times[-1]
+    end = max(scan.end or last, last + 1)
+    if scan.end is None or scan.end <= last:
+        end = last + max(int(1 / (rate * base)), 1)
+    sar = Fraction(stream.sample_aspect_ratio or frame_sar(frame) or 1) or Fraction(1)
+    rotation = int(round(frame.rotation / 90) * 90) % 360
+    width, height = int(frame.width * sar + Fraction(1, 2)), frame.height
+    if rotation in (90, 270):
+        width, height = height, width
+    if min(even(width), even(height)) < 2:
+        raise MediaError(f"{path.name} is {width}×{height}: a video must be at least 2×2 pixels")
+    layout = frame.format
+    return PictureInfo(
+        index=stream.index,
+        codec=context.name,
+        width=width,
+        height=height,
+        coded_width=frame.width,
+        coded_height=frame.height,
+        sar=sar,
+        rotation=rotation,
+        rate=rate,
+        variable=variable,
+        frames=len(scan.times),
+        time_base=base,
+        start=scan.times[0],
+        duration=(end - scan.times[0]) * base,
+        key_gap=max(after - key for key, after in pairwise([scan.times[0], *scan.keys, end])) * base,
+        clean_keys=scan.clean,
+        key_lead=None if scan.lead is None else scan.lead * base,
+        pixel_format=layout.name,
+        depth=max(component.bits for component in layout.components),
+        color_range=_RANGES.get(int(frame.color_range)),
+        color_primaries=_PRIMARIES.get(int(context.color_primaries)),
+        color_transfer=_TRANSFERS.get(int(context.color_trc)),
+        color_matrix=_MATRICES.get(int(context.colorspace)),
+    )
+
+
+def frame_sar(frame: Any) -> Fraction | None:
+    """The pixel aspect ratio that a decoded frame carries, where PyAV tells it."""
+    return getattr(frame, "sample_aspect_ratio", None)
+
+
+def _rate(stream: Any, times: list[int], base: Fraction) -> tuple[Fraction, bool]:
+    """The frame rate, and whether it is variable.
+
+    Constant means that no gap differs from the commonest by more than the rounding of the time base (one tick
+    either side).
+    """
+    if len(times) < 2:
+        return parse_rate(Fraction(stream.average_rate or stream.guessed_rate or 25)), False
+    gaps = [after - before for before, after in pairwise(times)]
+    span = (times[-1] - times[0]) * base
+    mean = len(gaps) / span if span else Fraction(25)
+    # Containers round times to their time base, some to whole milliseconds.
+    rounding = max(2 * base, _MILLISECOND)
+    variable = (max(gaps) - min(gaps)) * base > rounding + base
+    given = [
+        Fraction(known) for known in (stream.average_rate, stream.guessed_rate, stream.base_rate) if known
+    ]
+    if variable:
+        near = [known for known in given if abs(known / mean - 1) < Fraction(1, 500)]
+        return parse_rate((near or [_tidy(mean)])[0].limit_denominator(1_000_000)), True
+    off = max(Fraction(1, 1000), 2 * rounding / span if span else Fraction(0))
+    near = [known for known in (*given, *_USUAL_RATES) if abs(known / mean - 1) < off]
+    best = min(near, key=lambda known: abs(known / mean - 1), default=_tidy(mean))
+    usual = next((known for known in _USUAL_RATES if known in near), best)
+    return parse_rate((usual if usual in given else best).limit_denominator(1_000_000)), False
+
+
+def _tidy(rate: Fraction) -> Fraction:
+    """The simplest rate within 0.1 %."""
+    for denominator in (1, 2, 1001):
+        near = Fraction(round(rate * denominator), denominator)
+        if near and abs(near / rate - 1) < Fraction(1, 1000):
+            return near
+    return rate.limit_denominator(1001)
+
+
+def _sound(path: Path, stream: Any, scan: _Scan) -> SoundInfo:
+    context = stream.codec_context
+    base = Fraction(stream.time_base)
+    if not context.sample_rate or not context.layout.nb_channels:
+        raise MediaError(f"{path.name}: its audio stream has no sample rate or channels")
+    first = _first_frame(path, stream.index)
+    start = first.pts * Fraction(first.time_base) if first.pts is not None else scan.times[0] * base
+    return SoundInfo(
+        index=stream.index,
+        codec=context.name,
+        rate=context.sample_rate,
+        channels=context.layout.nb_channels,
+        layout=context.layout.name,
+        start=start,
+        duration=max((scan.end or 0) * base - start, base),
+    )
+
+
+def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureInfo | None) -> Iterator[str]:
+    """What a user may want to know of what was chosen or left out."""
+    if len(container.streams.audio) > 1:
+        yield f"has {len(container.streams.audio)} audio streams; number {audio.index} is used"
+    others = [stream for stream in container.streams.video if video is None or stream.index != video.index]
+    if others:
+        yield f"has {len(others)} more picture stream(s) (cover art or another angle), not used"
+    if picture is not None and picture.variable:
+        yield f"has a variable frame rate, {float(picture.rate):.3f} frames/s on average"
+    if picture is not None and picture.color_transfer in HDR:
+        yield f"is HDR ({HDR[picture.color_transfer]}): it is tone-mapped to SDR (BT.709)"
+
+
+_RANGES = {1: "tv", 2: "pc"}
+_PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    9: "bt2020",
+    12: "smpte432",
+}
+_TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    18: "arib-std-b67",
+}
+_MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}

@@ -1,0 +1,136 @@
+"""Loudness in two passes: what a sound is measured at, and so by how much it is raised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from tessera.errors import RenderError
+from tessera.media.algebra.expression import Expr, Sound, rebuild, walk
+from tessera.media.ffmpeg.compiler import Command, Gain, Located, Resolver, compile_measure
+from tessera.media.ffmpeg.process import Finished
+from tessera.media.ffmpeg.sound_lowering import LAYOUTS
+from tessera.media.probe.info import MediaInfo, SoundInfo
+
+__all__ = ["Leveller", "read_levels"]
+
+_TRUE_PEAK_MARGIN = 0.1
+_QUIET_LUFS = -69.0
+_CHEAP = frozenset({"source", "silence", "keep", "concat"})
+"""Operations that cost no more than reading back what they make."""
+
+_LONGEST_KEPT = Fraction(1800)
+"""Seconds of sound that are kept uncompressed at most: 700 MB of stereo."""
+
+
+@dataclass
+class Leveller:
+    """Measures the `loudness` nodes of a sound.
+
+    What such a node works on is kept in a file while it is measured, where that spares computing it again.
+
+    Attributes
+    ----------
+    run
+        Runs a command of ffmpeg.
+    locate
+        Finds the files of leaves.
+    gains, measured, commands
+        What was found: by the digest of the node that is met, by that of the one that was asked for, and the
+        commands that ran.
+    """
+
+    run: Callable[[Command], Finished]
+    locate: Resolver
+    folder: Path
+    gains: dict[str, Gain] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+    kept: dict[str, Located] = field(default_factory=dict)
+
+    def resolve(self, node: Expr) -> Located:
+        """The file of a leaf, or of what was kept."""
+        if node.medium == "sound" and node.arg("asset") in self.kept:
+            return self.kept[node.arg("asset")]
+        return self.locate(node)
+
+    def level(self, sound: Sound) -> Sound:
+        """The same sound, the gains of which are known; kept files stand for what was computed on the way."""
+        for asked in [node for node in walk(sound) if node.op == "loudness"]:
+            node = next(one for one in walk(sound) if one.op == "loudness" and one.digest not in self.gains)
+            assert isinstance(node, Sound)
+            met = self._measure(node, asked.digest)
+            if met is not node:
+                sound = _replaced(sound, node, met)
+        return sound
+
+    def _measure(self, node: Sound, asked: str) -> Sound:
+        """Find a node's gain: measure, and where a limiter must act, measure once more what it leaves."""
+        wanted, ceiling = float(node.arg("lufs")), float(node.arg("peak"))
+        met, (loudness, peak) = self._first(node)
+        if loudness <= _QUIET_LUFS:
+            self.gains[met.digest] = Gain(0.0, False)
+            self.measured[asked] = {"loudness_lufs": None, "true_peak_dbtp": None, "gain_db": 0.0}
+            return met
+        gain = wanted - loudness
+        limit = peak + gain > ceiling - _TRUE_PEAK_MARGIN
+        self.gains[met.digest] = Gain(gain, limit)
+        if limit:
+            limited, _peak = self._levels(met, peak=False)
+            gain += min(wanted - limited, 6.0)
+            self.gains[met.digest] = Gain(gain, True)
+        self.measured[asked] = {"loudness_lufs": loudness, "true_peak_dbtp": peak, "gain_db": round(gain, 2)}
+        return met
+
+    def _first(self, node: Sound) -> tuple[Sound, tuple[float, float]]:
+        """The node on what can be read at little cost, and the levels of what it works on."""
+        inner = node.inputs[0]
+        assert isinstance(inner, Sound)
+        if inner.duration > _LONGEST_KEPT or all(one.op in _CHEAP for one in walk(inner)):
+            return node, self._levels(inner)
+        path = self.folder / f"{inner.digest}.w64"
+        found = self._levels(inner, keep=path)
+        sound = SoundInfo(
+            index=0,
+            codec="pcm_f32le",
+            rate=inner.rate,
+            channels=inner.channels,
+            layout=LAYOUTS[inner.channels],
+            duration=inner.duration,
+        )
+        self.kept[path.name] = Located(path, MediaInfo(kind="audio", container="w64", sound=sound))
+        read = Sound.source(path.name, rate=inner.rate, channels=inner.channels, duration=inner.duration)
+        return read.loudness(node.arg("lufs"), node.arg("peak")), found
+
+    def _levels(self, sound: Sound, *, peak: bool = True, keep: Path | None = None) -> tuple[float, float]:
+        finished = self.run(compile_measure(sound, self.resolve, self.gains, peak=peak, keep=keep))
+        self.commands += [*finished.fed, finished.command]
+        return read_levels(finished.stderr)
+
+
+def _replaced(root: Sound, old: Sound, new: Sound) -> Sound:
+    becomes: dict[Expr, Expr] = {old: new}
+    for node in walk(root, prune=lambda one: one is old):
+        if node is not old:
+            becomes[node] = rebuild(node, tuple(becomes[one] for one in node.inputs))
+    found = becomes[root]
+    assert isinstance(found, Sound)
+    return found
+
+
+_LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTILINE)
+
+
+def read_levels(stderr: str) -> tuple[float, float]:
+    """Integrated loudness (LUFS) and true peak (dBTP; NaN where it was not asked for) from what ebur128
+    printed at its end.
+    """
+    found = dict(_LEVEL.findall(stderr))
+    try:
+        return float(found["I"]), float(found.get("Peak", "nan"))
+    except KeyError:
+        raise RenderError("the loudness could not be measured: ffmpeg printed no summary") from None

@@ -1,0 +1,301 @@
+"""Rendering: an expression into a file, under a temporary name until it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.errors import RenderError
+from tessera.files import kept_by_content, whole_file
+from tessera.media.algebra.expression import Expr, Image, Picture, Sound, walk
+from tessera.media.algebra.item import Audio, Project, Value, Video
+from tessera.media.algebra.optimiser import optimise
+from tessera.media.copy.packets import Unsafe
+from tessera.media.copy.stream_copy import Made
+from tessera.media.ffmpeg.compiler import Command, Located, Resolver, Target, compile_render, compile_together
+from tessera.media.ffmpeg.feed import run_command
+from tessera.media.ffmpeg.process import NO_FRAME, UNWATCHED, Finished, Watch
+from tessera.media.probe.file_formats import half_of, image_format
+from tessera.media.probe.image_pixels import pixels_of
+from tessera.media.render.loudness import Leveller
+from tessera.media.render.output_file import Making
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+__all__ = ["Made", "Rendered", "Renderer", "write_thumbnail"]
+
+NOTHING_ENCODED = "nothing was encoded"
+"""What ffmpeg says of an output that holds no frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a render left: the file, the ffmpeg commands that made it, what was measured on the way, and
+    what of it was copied (None for an image).
+    """
+
+    path: Path
+    commands: tuple[tuple[str, ...], ...] = ()
+    measured: dict[str, Any] = field(default_factory=dict)
+    made: Made | None = None
+
+
+@dataclass
+class Renderer:
+    """Renders values.
+
+    Attributes
+    ----------
+    locate
+        Finds the file and the probe of an asset by its id.
+    paint
+        Draws a drawn leaf: (type id, painter name, width, height, arguments) → a picture.
+    cancelled, progress
+        As in `run_ffmpeg`; progress is a fraction of the whole, 0–1.
+    timeout_s
+        For each ffmpeg process, and for copying.
+    watch
+        Looks on at the ffmpeg processes.
+    drawn
+        A folder that keeps the pictures which ffmpeg reads, by content, so that its commands can be run
+        again; by default they go when the render ends.
+    """
+
+    locate: Callable[[str], Located]
+    paint: Callable[[Image], PillowImage]
+    cancelled: Callable[[], bool] = lambda: False
+    progress: Callable[[float], None] = lambda _fraction: None
+    timeout_s: float | None = None
+    target: Target = field(default_factory=Target)
+    watch: Watch = UNWATCHED
+    drawn: Path | None = None
+
+    def render(self, value: Value, output: Path) -> Rendered:
+        """Render a value into `output`. The file appears whole or not at all.
+
+        Raises
+        ------
+        RenderError
+            ffmpeg failed, or the file cannot be written.
+        Cancelled
+            The run was cancelled.
+        """
+        output = output.absolute()
+        match value:
+            case Video(picture, sound):
+                return self._timed([(picture, sound, output)])[0]
+            case Audio(sound):
+                return self._timed([(None, sound, output)])[0]
+            case Image():
+                return self._image(value, output)
+            case Project():
+                raise RenderError("projects cannot be written yet")
+
+    def render_together(self, asked: Sequence[tuple[Video, Path]]) -> list[Rendered]:
+        """Render videos that share a decoder (see `decoder_groups`), each into its own file. All of them
+        appear, or none.
+
+        Raises
+        ------
+        RenderError
+            ffmpeg failed, or a file cannot be written.
+        Cancelled
+            The run was cancelled.
+        """
+        return self._timed([(one.picture, one.sound, output.absolute()) for one, output in asked])
+
+    def _timed(self, asked: Sequence[tuple[Picture | None, Sound | None, Path]]) -> list[Rendered]:
+        with tempfile.TemporaryDirectory(prefix="tessera-") as name, contextlib.ExitStack() as files:
+            folder = Path(name)
+            levelled = _Levelled(lambda command: self._run(command, folder), _Leaves(self, folder), folder)
+            makings = []
+            for picture, sound, output in asked:
+                better = _picture(optimise(picture)) if picture is not None else None
+                heard, leveller = levelled.level(sound)
+                making = Making(better, heard, leveller, files.enter_context(_temporary(output)), self.target)
+                files.callback(making.half.unlink, missing_ok=True)
+                makings.append(making)
+            self._encode(makings, levelled.resolve, folder)
+            for making in makings:
+                self._finish(making, levelled.resolve, folder)
+            names: dict[str, str] = {}
+            for making, (*_, output) in zip(makings, asked, strict=True):
+                names |= {str(making.partial): str(output), str(making.half): str(half_of(output))}
+        return [
+            Rendered(
+                output,
+                tuple(tuple(names.get(arg, arg) for arg in command) for command in making.commands),
+                making.measured,
+                making.made,
+            )
+            for making, (*_, output) in zip(makings, asked, strict=True)
+        ]
+
+    def _finish(self, making: Making, resolve: Resolver, folder: Path) -> None:
+        """Put the file together; where what is copied fails its check, encode it all."""
+        try:
+            making.finish(self._stopped(), self.progress)
+        except Unsafe as doubt:
+            making.encode_all(str(doubt))
+            self._encode([making], resolve, folder)
+            making.finish(self._stopped(), self.progress)
+
+    def _stopped(self) -> Callable[[], bool]:
+        """`cancelled`, which fails once the time for one process is over."""
+        begun = time.monotonic()
+
+        def stopped() -> bool:
+            if self.timeout_s is not None and time.monotonic() - begun > self.timeout_s:
+                raise RenderError(f"copying took longer than {self.timeout_s:g} s and was stopped")
+            return self.cancelled()
+
+        return stopped
+
+    def _encode(self, makings: Sequence[Making], resolve: Resolver, folder: Path) -> None:
+        """Encode what these ask for, by one ffmpeg."""
+        asked = [making.asked for making in makings if making.asked is not None]
+        if not asked:
+            return
+        gains = {digest: gain for making in makings for digest, gain in making.leveller.gains.items()}
+        if len(asked) > 1:
+            command = compile_together(asked, resolve, gains, self.target)
+        else:
+            picture, sound, output = asked[0].picture, asked[0].sound, asked[0].output
+            command = compile_render(picture, sound, output, resolve, gains, self.target)
+        seconds = max(float((one.picture or one.sound).duration) for one in asked)  # type: ignore[union-attr]
+        finished = self._run(
+            command, folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
+        )
+        if NOTHING_ENCODED in finished.stderr:
+            raise RenderError(NO_FRAME)
+        before = dict.fromkeys(command for making in makings for command in making.commands)
+        for making in makings:
+            making.commands = [*before, *finished.fed, finished.command]
+
+    def _run(
+        self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
+    ) -> Finished:
+        return run_command(
+            command,
+            folder,
+            progress=progress,
+            cancelled=self.cancelled,
+            timeout_s=self.timeout_s,
+            watch=self.watch,
+        )
+
+    def _image(self, image: Image, output: Path) -> Rendered:
+        picture = self.raster(image)
+        kind = image_format(image)
+        with _temporary(output) as partial:
+            if kind == "jpeg":
+                picture.convert("RGB").save(partial, "JPEG", quality=92)
+            else:
+                picture.save(partial, kind.upper())
+        return Rendered(output)
+
+    def raster(self, image: Image) -> PillowImage:
+        """An image expression as pixels."""
+        from PIL import Image as Pillow
+
+        made: dict[Expr, PillowImage] = {}
+        for node in walk(image):
+            assert isinstance(node, Image)
+            if node.op == "drawn":
+                made[node] = self.paint(node)
+            elif node.op == "source":
+                made[node] = pixels_of(self.locate(node.arg("asset")).path)
+            else:
+                made[node] = made[node.inputs[0]].resize((node.width, node.height), Pillow.Resampling.LANCZOS)
+        return made[image]
+
+
+def _picture(node: Expr | None) -> Picture | None:
+    assert node is None or isinstance(node, Picture)
+    return node
+
+
+def _sound(node: Expr | None) -> Sound | None:
+    assert node is None or isinstance(node, Sound)
+    return node
+
+
+class _Leaves:
+    """The files of an expression's leaves; images become PNG files of our own writing, whatever they were."""
+
+    def __init__(self, renderer: Renderer, folder: Path) -> None:
+        self.renderer, self.folder = renderer, folder
+        self.known: dict[str, Located] = {}
+
+    def resolve(self, node: Expr) -> Located:
+        if not isinstance(node, Image):
+            return self.renderer.locate(node.arg("asset"))
+        if node.digest not in self.known:
+            from tessera.media.probe.probe import probe
+
+            written = BytesIO()
+            self.renderer.raster(node).save(written, "PNG")
+            folder = self.renderer.drawn or self.folder
+            try:
+                path = kept_by_content(folder, written.getvalue(), ".png")
+            except OSError as error:
+                raise RenderError(f"cannot write into {folder}: {error.strerror or error}") from None
+            self.known[node.digest] = Located(path, probe(path))
+        return self.known[node.digest]
+
+
+class _Levelled:
+    """The sounds of renders that are made together: equal ones are levelled once."""
+
+    def __init__(self, run: Callable[[Command], Finished], leaves: _Leaves, folder: Path) -> None:
+        self.run, self.leaves, self.folder = run, leaves, folder
+        self.known: dict[Sound | None, tuple[Sound | None, Leveller]] = {}
+
+    def level(self, sound: Sound | None) -> tuple[Sound | None, Leveller]:
+        """An optimised sound whose gains its leveller knows."""
+        if sound not in self.known:
+            leveller = Leveller(self.run, self.leaves.resolve, self.folder)
+            better = _sound(optimise(sound)) if sound is not None else None
+            self.known[sound] = (leveller.level(better) if better is not None else None, leveller)
+        return self.known[sound]
+
+    def resolve(self, node: Expr) -> Located:
+        """The file of a leaf, or of what a leveller has kept."""
+        for _sound, leveller in self.known.values():
+            if node.medium == "sound" and node.arg("asset") in leveller.kept:
+                return leveller.kept[node.arg("asset")]
+        return self.leaves.resolve(node)
+
+
+@contextlib.contextmanager
+def _temporary(output: Path) -> Iterator[Path]:
+    """`whole_file`, with what goes wrong in it as a `RenderError`."""
+    try:
+        with whole_file(output) as partial:
+            yield partial
+    except OSError as error:
+        raise RenderError(f"cannot write {output}: {error.strerror or error}") from None
+
+
+def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:
+    """A JPEG of a keyframe near the fraction `at` of a video, at most `width` pixels wide."""
+    from tessera.media.probe.probe import open_media
+
+    with open_media(media) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame = "NONKEY"
+        if container.duration:
+            container.seek(int(container.duration * at), backward=True)
+        frame = next(container.decode(stream))
+        picture = frame.to_image()  # type: ignore[no-untyped-call]
+    picture.thumbnail((width, width * 4))
+    with _temporary(output) as partial:
+        picture.save(partial, "JPEG", quality=85)

@@ -1,0 +1,99 @@
+"""Who answers what a run asks of the world: the world itself, or a recording; chosen once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tessera.bundle.recording import ANSWERS, answered, recall
+from tessera.database.statements import understood
+from tessera.graph.plan import Plan
+from tessera.inputs.answer_recorder import Noted
+from tessera.inputs.assets.library import Library
+from tessera.record.events import DownloadProgress, Event, now
+from tessera.store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from tessera.bundle.replay import Replay
+    from tessera.inputs.fetch.fetcher import Fetcher
+    from tessera.inputs.fetch.rules import FetchRules, Transfer
+
+__all__ = ["Live", "world_of", "world_of_run"]
+
+
+def world_of(
+    replay: str | Path | None,
+    library: Library,
+    store: RunStore,
+    rules: FetchRules | None,
+    on_event: Callable[[Event], None] | None,
+    cancelled: Callable[[], bool],
+) -> Live | Replay:
+    """Who answers a run: the recording `replay`, else the world, of whose downloads events tell.
+
+    Raises
+    ------
+    RequestError
+        The file is no recording.
+    """
+    if replay is not None:
+        from tessera.bundle.replay import Replay
+
+        return Replay(Path(replay), library, cancelled)
+
+    def told(transfer: Transfer) -> None:
+        if on_event is not None:
+            on_event(DownloadProgress(at=now(), **asdict(transfer)))
+
+    def fetcher() -> Fetcher:
+        from tessera.inputs.fetch.fetcher import Fetcher
+
+        return Fetcher(library, rules, told=told, cancelled=cancelled)
+
+    return Live(Noted(fetcher, store.render_asset))
+
+
+def world_of_run(
+    run_id: str,
+    library: Library,
+    store: RunStore,
+    rules: FetchRules | None,
+    on_event: Callable[[Event], None] | None,
+    cancelled: Callable[[], bool],
+) -> Live | Replay:
+    """Who answers a run that goes on: what it was answered before, where that was by a recording.
+
+    Raises
+    ------
+    WorkspaceError
+        The media that the recording brought is no longer there.
+    """
+    from tessera.inputs.recorded_answers import Recorded
+
+    recording = recall(store, library, run_id)
+    if recording is None:
+        return world_of(None, library, store, rules, on_event, cancelled)
+    with understood(f"the answers of run {run_id}"):
+        recorded = Recorded.model_validate_json(store.document(run_id, ANSWERS) or "{}")
+    before = answered(recorded, library, recording)
+    return Live(Noted(lambda: before, before.render))
+
+
+class Live:
+    """The world itself. See `Replay`."""
+
+    quality = "standard"
+
+    def __init__(self, asked: Noted) -> None:
+        self.asked = asked
+
+    def kept(self) -> dict[str, str]:
+        return {ANSWERS: self.asked.to_json()}
+
+    def given(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
+        return agent, request
+
+    def unpack(self, plan: Plan) -> None:
+        pass

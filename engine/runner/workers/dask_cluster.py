@@ -1,0 +1,51 @@
+"""A Dask cluster as the workers of runs. Needs the extra `dask`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tessera.errors import Fault, RequestError
+from tessera.runner.workers.remote_workers import Remote
+
+__all__ = ["dask_cluster"]
+
+_CONNECT_S = 10
+
+
+@contextmanager
+def dask_cluster(address: str) -> Iterator[Remote]:
+    """The workers of the Dask scheduler at an address, such as ``tcp://10.0.0.1:8786``.
+
+    A worker that dies costs the jobs that it was at: the scheduler gives them to others, up to its setting
+    `distributed.scheduler.allowed-failures`.
+
+    Raises
+    ------
+    RequestError
+        Dask is not installed, or there is no scheduler at this address.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        what = "the executor dask needs the extra `dask`: pip install 'tessera-runtime[dask]'"
+        raise RequestError([Fault("", "request", what)]) from None
+    try:
+        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        what = f"no Dask scheduler can be reached at {address}: {error}"
+        raise RequestError([Fault("", "request", what)]) from None
+
+    @contextmanager
+    def listen(topic: str, hear: Callable[[Any], None]) -> Iterator[None]:
+        client.subscribe_topic(topic, lambda event: hear(event[1]))
+        try:
+            yield
+        finally:
+            client.unsubscribe_topic(topic)
+
+    try:
+        yield Remote(client.get_executor(pure=False), listen)
+    finally:
+        client.close()

@@ -1,0 +1,29 @@
+"""Hypothesis strategies: agents, rewrites and requests that are right, and documents with one planted fault.
+
+::
+
+    @given(st.data())
+    def test_something(data):
+        a = data.draw(strategies.agents(max_tiles=5))
+        assert_plan(a, **data.draw(strategies.rewrites(a))).no_warnings("kinds_do_not_fit")
+"""
+
+from __future__ import annotations
+
+try:
+    import hypothesis  # noqa: F401
+except ImportError as error:
+    raise ImportError("tessera.testing.strategies needs Hypothesis: pip install hypothesis") from error
+
+from tessera.testing.strategies.invalid import Planted, nearly_valid_agents, nearly_valid_requests
+from tessera.testing.strategies.valid import agents, notations, requests, rewrites
+
+__all__ = [
+    "Planted",
+    "agents",
+    "nearly_valid_agents",
+    "nearly_valid_requests",
+    "notations",
+    "requests",
+    "rewrites",
+]

@@ -1,0 +1,81 @@
+"""A run packed into one file is simulated anywhere, and carries no secret."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tessera import RequestError, run
+from tessera.bundle.bundle import read_bundle, write_bundle
+from tessera.bundle.simulation import replay
+from tessera.media.probe.probe import probe
+from tessera.store.run_store import RunStore
+from tessera.text.masking import masked
+from tests.support.media import FIXTURES, MEDIA
+
+
+def test_a_replay_is_the_run_but_for_times_ids_and_files(tmp_path: Path) -> None:
+    made = run(
+        FIXTURES / "agents" / "single.json",
+        {"callback_url": "https://example.org/hook?token=s3cret"},
+        inputs=[str(MEDIA / "talk.mp4")],
+        workspace=tmp_path / "ws",
+    )
+    write_bundle(RunStore(tmp_path / "ws"), made.run_id, tmp_path / "run.zip")
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert sorted(texts) == [
+        "agent.json",
+        "events.jsonl",
+        "facts.json",
+        "plan.json",
+        "record.json",
+        "versions.json",
+    ]
+    assert not any("s3cret" in text for text in texts.values())
+    told = replay(tmp_path / "run.zip")
+    assert told.to_dict()["items"] == made.to_dict()["items"]
+    assert [output.duration_ms for output in told.outputs] == [output.duration_ms for output in made.outputs]
+    assert read_bundle(tmp_path / "run.zip").record["run_id"] == made.run_id
+
+
+def test_drafts_of_what_went_in_and_came_out_can_be_packed_too(tmp_path: Path) -> None:
+    made = run(
+        FIXTURES / "agents" / "single.json", inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws"
+    )
+    write_bundle(RunStore(tmp_path / "ws"), made.run_id, tmp_path / "run.zip", media=True)
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        names = [name for name in archive.namelist() if name.startswith("media/")]
+        archive.extractall(tmp_path, names)
+    assert names == ["media/input-1.mp4", "media/output-1.mp4", "media/output-2.mp4"]
+    for name, output in zip(names[1:], made.outputs, strict=True):
+        info = probe(tmp_path / name)
+        assert info.picture is not None
+        assert (info.picture.width, info.picture.height) == (180, 320)
+        assert output.duration_ms is not None
+        assert abs(info.duration - Fraction(output.duration_ms, 1000)) < Fraction(1, 20)
+    assert replay(tmp_path / "run.zip").status == "completed"
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + b"\0" * 18])
+def test_what_is_no_bundle_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(RequestError, match=r"x\.zip is not a bundle"):
+        replay(tmp_path / "x.zip")
+
+
+def test_queries_and_user_names_of_urls_are_masked_and_the_video_s_id_stays() -> None:
+    told = masked(
+        {
+            "https://u:p@a.example/x.mp4?X-Signature=abc": ["https://www.youtube.com/watch?v=abc&t=9s#k"],
+            "plain": "text?token=1",
+        }
+    )
+    assert json.loads(json.dumps(told)) == {
+        "https://a.example/x.mp4?masked=99178e95": ["https://www.youtube.com/watch?v=abc"],
+        "plain": "text?token=1",
+    }

@@ -1,0 +1,442 @@
+"""A run is recorded with what the world answered, and runs from that file anywhere, without any network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tessera import Cancelled, Plan, RequestError, RunRecord, WorkspaceError, plan, resume, run
+from tessera.bundle import archive
+from tessera.bundle.archive import Archive
+from tessera.bundle.bundle import write_bundle
+from tessera.bundle.simulation import replay as simulated
+from tessera.inputs.assets.library import Library
+from tessera.record.events import Event, NodeChanged
+from tessera.store.run_store import RunStore
+from tests.inputs.test_fetch import AGENT, ONE_SECOND, RULES, left_in, tessera
+from tests.inputs.test_mimir import connected
+from tests.inputs.test_ytdlp_site import FILM
+from tests.support.media import MEDIA
+from tests.support.planning import chain, uid
+from tests.support.servers import serving
+
+OF_THIS_RUN = {"run_id", "started_at", "updated_at", "completed_at", "triggered_at", "seconds"}
+PLACES = {"video_url", "thumbnail_url", "path", "thumbnail_path", "commands"}
+
+
+def told(record: RunRecord) -> Any:
+    """A record without its times and ids, and without the places where files lie."""
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: bare(one) for name, one in value.items() if name not in OF_THIS_RUN | PLACES}
+        return [bare(one) for one in value] if isinstance(value, list) else value
+
+    found = bare(json.loads(record.to_json()))
+    for node in found["nodes"]:
+        del node["agent_node_id"]
+    for output in found["outputs"]:
+        del output["id"]
+    return found
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes every use of the network fail."""
+
+    def refuse(*_args: Any, **_options: Any) -> None:
+        pytest.fail("the network was used")
+
+    def cut() -> None:
+        for name in ("connect", "connect_ex", "sendto", "bind"):
+            monkeypatch.setattr(socket.socket, name, refuse)
+        for name in ("getaddrinfo", "create_connection", "gethostbyname"):
+            monkeypatch.setattr(socket, name, refuse)
+
+    return cut
+
+
+def contents(file: Path) -> list[bytes]:
+    """All that a file holds, as it is and unpacked."""
+    with zipfile.ZipFile(file) as opened:
+        return [file.read_bytes(), *(opened.read(name) for name in opened.namelist())]
+
+
+def refused(file: Path, workspace: Path, *given: Any, **options: Any) -> str:
+    """What a user reads of a replay that cannot be; nothing is left in the workspace."""
+    with pytest.raises(RequestError) as caught:
+        run(*given, replay=file, workspace=workspace, **options)
+    (fault,) = caught.value.errors
+    assert left_in(workspace) == []
+    assert not list(workspace.glob("assets/*"))
+    assert RunStore(workspace).ids() == []
+    return fault.message
+
+
+def local(workspace: Path, file: Path, **options: Any) -> RunRecord:
+    """A recorded run of a local file."""
+    given = {"inputs": [str(MEDIA / "silent.mp4")], "workspace": workspace, "record": file}
+    return run(chain("Video Input", "Mirror"), **{**given, **options})
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording with nothing wrong in it."""
+    folder = tmp_path_factory.mktemp("sound")
+    local(folder / "ws", folder / "run.zip")
+    return folder / "run.zip"
+
+
+@pytest.fixture
+def file(sound: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be spoilt."""
+    return Path(shutil.copy(sound, tmp_path))
+
+
+# what is replayed
+
+
+def test_a_signed_url_is_replayed_without_a_network_and_its_signature_is_nowhere(
+    tmp_path: Path, offline: Callable[[], None]
+) -> None:
+    file = tmp_path / "run.zip"
+    with serving() as served:
+        url = f"{served.url}/good.mp4?id=7&X-Amz-Signature="
+        request = {"signed_urls": [url + "s3cret"], **ONE_SECOND}
+        made = run(AGENT, request, workspace=tmp_path / "ws", fetch_rules=RULES, record=file)
+    offline()
+    again = run(replay=file, workspace=tmp_path / "new")
+    assert again.status == "completed"
+    assert told(again) == told(made)
+    assert [one.raw["asset_id"] for one in again.outputs] == [one.raw["asset_id"] for one in made.outputs]
+    assert not any(b"s3cret" in content for content in contents(file))
+
+    fresh = {"signed_urls": [url + "fresh"], "input_clip_end_ms": 500}
+    anew = run(AGENT, fresh, replay=file, workspace=tmp_path / "new")
+    assert [output.duration_ms for output in anew.outputs] == [500]
+    said = refused(file, tmp_path / "x", AGENT, {"signed_urls": [url.replace("id=7", "id=8") + "s3cret"]})
+    assert f"signed_url {served.url}/good.mp4?masked=" in said
+    assert f"is not in the recording {file}, which holds signed_url {served.url}/good.mp4?masked=" in said
+    assert "s3cret" not in said
+
+
+def test_parts_of_a_video_of_a_site_are_replayed_and_no_more_than_was_fetched(
+    tmp_path: Path, offline: Callable[[], None]
+) -> None:
+    file = tmp_path / "run.zip"
+
+    def clips(*ranges: tuple[int, int]) -> dict[str, Any]:
+        names = ("input_clip_start_ms", "input_clip_end_ms")
+        url = f"{served.url}/site/watch?v=film"
+        return {"youtube_url_inputs": [{"url": url, **dict(zip(names, one, strict=True))} for one in ranges]}
+
+    with serving() as served:
+        served.videos["film"] = FILM
+        request = clips((5010, 6020), (7000, 7500))
+        made = run(AGENT, request, workspace=tmp_path / "ws", fetch_rules=RULES, record=file)
+    offline()
+    again = run(replay=file, workspace=tmp_path / "new")
+    assert told(again) == told(made)
+    assert again.inputs[0]["about"]["channel"] == "Films"
+    assert again.to_dict()["triggered_by"]["video_title"] == FILM["title"]
+    within = run(AGENT, clips((5500, 7250)), replay=file, workspace=tmp_path / "new")
+    assert [output.duration_ms for output in within.outputs] == [1750]
+    with pytest.raises(RequestError, match=r"1000 to 2000 ms of youtube_url .* is not in the recording"):
+        run(AGENT, clips((1000, 2000)), replay=file, workspace=tmp_path / "new")
+
+
+def test_an_item_of_an_archive_is_replayed_without_a_connection(
+    tmp_path: Path, offline: Callable[[], None]
+) -> None:
+    file = tmp_path / "run.zip"
+    with serving() as served:
+        served.items["both"] = {"highResUrl": "/good.mp4", "proxyUrl": "/no-ranges.mp4"}
+        assert connected(served, tmp_path).returncode == 0
+        request = {"mimir_assets": [{"id": "both", "artifact": "auto"}], **ONE_SECOND}
+        made = run(AGENT, request, workspace=tmp_path / ".tessera", fetch_rules=RULES, record=file)
+    offline()
+    again = run(replay=file, workspace=tmp_path / "new")
+    assert told(again) == told(made)
+    assert again.inputs[0]["source_info"]["artifact"] == "highres"
+    assert not any(secret in content for content in contents(file) for secret in (b"open-sesame", b"s3cret"))
+    said = refused(file, tmp_path / "x", AGENT, {"mimir_assets": [{"id": "both"}]})
+    assert "mimir both (highres) is not in the recording" in said
+    assert "which holds mimir both (auto)" in said
+
+
+def test_files_renders_images_and_what_was_heard_are_replayed(
+    tmp_path: Path, offline: Callable[[], None]
+) -> None:
+    file, library = tmp_path / "run.zip", Library(tmp_path / "ws")
+    first = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "ws")
+    logo = library.add(MEDIA / "logo.png")
+    mark = ("Watermark", {"use_custom_logo": "custom", "image_id": logo.id})
+    shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}), mark)
+    request: dict[str, Any] = {
+        "video_ids": [library.add(MEDIA / "talk.mp4").id],
+        "node_render_inputs": [{"id": first.outputs[0].id, "input_clip_end_ms": 1000}],
+    }
+    made = run(shape, request, workspace=tmp_path / "ws", record=file)
+    assert made.status == "completed", made.errors
+    offline()
+    assert told(run(replay=file, workspace=tmp_path / "new")) == told(made)
+    other = Library(tmp_path / "y").add(MEDIA / "logo.jpg").id
+    request["update_params"] = {uid(2): {"image_id": other}}
+    with pytest.raises(RequestError, match=rf"Watermark {uid(2)}: asset {other} \(logo.jpg\) is not in the"):
+        run(shape, request, replay=file, workspace=tmp_path / "y")
+
+
+def test_what_an_analyser_answered_is_taken_from_the_recording(tmp_path: Path) -> None:
+    file = tmp_path / "run.zip"
+    shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}))
+    made = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws", record=file)
+    rewritten(file, recording=lambda raw: _first(raw)["heard"].update(speech=[[1000, 3000]]))
+    again = run(replay=file, workspace=tmp_path / "new", record=tmp_path / "again.zip")
+    assert again.outputs[0].raw["sources"] != made.outputs[0].raw["sources"]
+    with Archive(tmp_path / "again.zip") as opened:
+        assert _first(opened.document("recording.json"))["heard"]["speech"] == [[1000, 3000]]
+    live = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "new")
+    assert live.outputs[0].raw["sources"] == made.outputs[0].raw["sources"]
+    again = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "new", record=file)
+    assert [node.answers[0][2] for node in again.nodes.values() if node.answers] == ["cached"]
+    with Archive(file) as opened:
+        assert _first(opened.document("recording.json"))["heard"]["speech"]
+
+
+def _first(recording: dict[str, Any]) -> dict[str, Any]:
+    return next(iter(recording["assets"].values()))  # type: ignore[no-any-return]
+
+
+def test_a_recording_is_a_bundle_and_a_bundle_can_be_a_recording(tmp_path: Path) -> None:
+    made = local(tmp_path / "ws", tmp_path / "run.zip", quality="draft")
+    assert simulated(tmp_path / "run.zip").to_dict()["items"] == made.items
+    write_bundle(RunStore(tmp_path / "ws"), made.run_id, tmp_path / "later.zip", originals=True)
+    again = run(replay=tmp_path / "later.zip", workspace=tmp_path / "new", record=tmp_path / "again.zip")
+    assert told(again) == told(made)
+    assert again.outputs[0].raw["quality"] == "draft"
+    once_more = run(replay=tmp_path / "again.zip", workspace=tmp_path / "newer")
+    assert told(once_more) == told(made)
+    with zipfile.ZipFile(tmp_path / "run.zip") as opened:
+        (media,) = [one for one in opened.infolist() if one.filename.startswith("media/")]
+    assert media.compress_type == zipfile.ZIP_STORED
+
+
+def test_a_run_of_a_plan_is_replayed_as_that_plan(tmp_path: Path) -> None:
+    with serving() as served:
+        decided = plan(AGENT, {"video_urls": [f"{served.url}/good.mp4?key=s3cret"], **ONE_SECOND})
+        read = Plan.from_dict(decided.to_dict())
+        made = run(read, workspace=tmp_path / "ws", fetch_rules=RULES, record=tmp_path / "run.zip")
+    assert told(run(replay=tmp_path / "run.zip", workspace=tmp_path / "new")) == told(made)
+    assert tessera("run", "--replay", "run.zip", "--workspace", "new", cwd=tmp_path).returncode == 0
+    done = tessera("run", "--replay", "run.zip", "--ignore", "Mirror", cwd=tmp_path)
+    assert "was of a plan: no --set, --ignore or --clip can change it" in done.stderr
+
+
+def test_a_replay_that_is_cancelled_while_its_media_is_unpacked_leaves_nothing(
+    file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(Cancelled):
+        run(replay=file, workspace=tmp_path / "new", cancelled=lambda: True)
+    assert left_in(tmp_path / "new") == []
+
+
+def test_a_replay_that_was_cancelled_goes_on_without_a_network(
+    tmp_path: Path, offline: Callable[[], None]
+) -> None:
+    file = tmp_path / "run.zip"
+    shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}), "Mirror")
+    with serving() as served:
+        request = {"video_urls": [f"{served.url}/good.mp4"]}
+        made = run(shape, request, workspace=tmp_path / "ws", fetch_rules=RULES, record=file)
+    offline()
+    heard: list[Event] = []
+
+    def seen(event: Event) -> None:
+        if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), "completed"):
+            heard.append(event)
+
+    options: dict[str, Any] = {"on_event": seen, "cancelled": lambda: bool(heard)}
+    cut = run(replay=file, workspace=tmp_path / "new", **options)
+    assert cut.status == "cancelled"
+    assert told(resume(cut.run_id, workspace=tmp_path / "new"))["outputs"] == told(made)["outputs"]
+
+
+def test_the_command_records_and_replays(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    file = tmp_path / "kept" / "run.zip"
+    with serving() as served:
+        given = ["run", AGENT, "--input", f"{served.url}/good.mp4?key=s3cret", "--clip", "1:2"]
+        done = tessera(*given, "--allow-private-networks", "--record", file, "--json", cwd=here)
+    assert done.returncode == 0, done.stderr
+    (here / "a.json").write_text(done.stdout)
+    done = tessera("run", "--replay", file, "--out", "films", "--json", cwd=there)
+    assert done.returncode == 0, done.stderr
+    (there / "b.json").write_text(done.stdout)
+    assert tessera("diff", here / "a.json", "b.json", cwd=there).stdout.strip() == "no differences"
+    assert (there / "films" / "video-input-1.mp4").is_file()
+    done = tessera("run", AGENT, "--input", f"{served.url}/talk.mp4", "--replay", file, cwd=there)
+    assert done.returncode == 2
+    assert f"video_url {served.url}/talk.mp4 is not in the recording" in done.stderr
+
+
+def test_a_recorded_run_is_packed_and_changed_on_the_command_line(tmp_path: Path) -> None:
+    made = local(tmp_path / "ws", tmp_path / "first.zip")
+    given = ["bundle", "latest", "--originals", "-o", "run.zip", "--workspace", "ws"]
+    assert tessera(*given, cwd=tmp_path).returncode == 0
+    given = ["run", "--replay", "run.zip", "--workspace", "new", "--json"]
+    done = tessera(*given, "--set", "Mirror.vertical_flip=true", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    changed = json.loads(done.stdout)
+    assert changed["changes"]["overridden"][0]["parameter"] == "vertical_flip"
+    assert changed["outputs"][0]["asset_id"] != made.outputs[0].raw["asset_id"]
+
+
+# what is refused
+
+
+def rewritten(file: Path, drop: str = "", add: tuple[Any, bytes] | None = None, **change: Any) -> None:
+    """Write an archive anew: without a member, with another, or with documents changed."""
+    with zipfile.ZipFile(file) as opened:
+        members = [(one, opened.read(one)) for one in opened.infolist()]
+    with zipfile.ZipFile(file, "w") as made:
+        for one, data in members:
+            name = one.filename.partition(".")[0].partition("/")[0]
+            if name == drop:
+                continue
+            if name in change:
+                raw = json.loads(data) if one.filename.endswith(".json") else bytearray(data)
+                change[name](raw)
+                data = json.dumps(raw).encode() if isinstance(raw, dict) else bytes(raw)
+            made.writestr(one, data)
+        if add is not None:
+            made.writestr(*add)
+
+
+def _link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("media/link")
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+def _packed() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("media/bomb")
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _heard(recording: dict[str, Any], speech: list[list[int]]) -> None:
+    _first(recording)["heard"] = {"speech": speech}
+
+
+def _flip(data: bytearray) -> None:
+    data[1000] ^= 1
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no recording": ({"drop": "recording"}, "holds no recording: `tessera run --record FILE` and"),
+    "no media": ({"drop": "media"}, "is damaged: it lacks media/"),
+    "a bit of the media": ({"media": _flip}, "is damaged: media/"),
+    "the end of the media": ({"media": lambda data: data.append(0)}, "in it has"),
+    "a later format": (
+        {"versions": lambda raw: raw.update(format=2)},
+        "its format is 2, and this version of",
+    ),
+    "an unknown member": ({"recording": lambda raw: raw.update(more=1)}, "the recording in"),
+    "another digest": ({"recording": lambda raw: _first(raw).update(sha256="0")}, "not what was recorded"),
+    "speech that ends first": ({"recording": lambda raw: _heard(raw, [[3, 1]])}, "what was heard in"),
+    "media elsewhere": ({"recording": lambda raw: _first(raw).update(media="../x")}, "it lacks ../x"),
+    "a way out": ({"add": ("../../evil.sh", b"")}, "it holds '../../evil.sh', which no bundle does"),
+    "an absolute path": ({"add": ("/etc/passwd", b"")}, "it holds '/etc/passwd', which no bundle does"),
+    "a foreign path": ({"add": ("media\\..\\x", b"")}, "which no bundle does"),
+    "a link": ({"add": (_link(), b"/etc/passwd")}, "it holds 'media/link', which no bundle does"),
+    "packed media": (
+        {"add": (_packed(), b"\0" * 10**6)},
+        "media/bomb in it is packed, where media is stored",
+    ),
+    "a name twice": ({"add": ("plan.json", b"{}")}, "two things in it have one name"),
+}
+
+
+@pytest.mark.parametrize("flaw", BAD)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_bad_archive_is_one_clear_error(flaw: str, file: Path, tmp_path: Path) -> None:
+    change, says = BAD[flaw]
+    rewritten(file, **change)
+    assert says in refused(file, tmp_path / "new")
+    assert not (tmp_path / "evil.sh").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1, -30])
+def test_a_file_that_was_cut_off_is_refused(kept: int, file: Path, tmp_path: Path) -> None:
+    file.write_bytes(file.read_bytes()[:kept])
+    assert "run.zip is not a bundle: it is no ZIP file, or was cut off" in refused(file, tmp_path / "new")
+
+
+def test_a_document_that_unpacks_to_too_much_is_refused(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "_MOST_DOCUMENTS", 500_000)
+    rewritten(file, recording=lambda raw: raw.update(more=" " * 10**6))
+    assert "the documents in it are larger than 500,000 bytes" in refused(file, tmp_path / "new")
+
+
+def test_a_document_that_unpacks_to_more_than_it_says_is_read_no_further(tmp_path: Path) -> None:
+    file = tmp_path / "run.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("recording.json", b" " * 50_000_000)
+    data = file.read_bytes()
+    file.write_bytes(data.replace((50_000_000).to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    try:
+        assert "is not a bundle" in refused(file, tmp_path / "new")
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_media_is_copied_piece_by_piece(tmp_path: Path) -> None:
+    file, size = tmp_path / "run.zip", 64_000_000
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("media/large", bytes(size))
+    tracemalloc.start()
+    try:
+        with Archive(file) as opened:
+            opened.copy("media/large", size, tmp_path / "copy")
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "copy").stat().st_size == size
+
+
+def test_a_recording_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="it is a folder"):
+        local(tmp_path / "ws", tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkspaceError, match="cannot write"):
+        local(tmp_path / "ws", tmp_path / "file" / "run.zip")
+    for option in ("record", "facts_out"):
+        with pytest.raises(WorkspaceError, match="cannot write /proc/it: "):
+            run(
+                AGENT,
+                ONE_SECOND,
+                inputs=[str(MEDIA / "talk.mp4")],
+                workspace=tmp_path / "ws",
+                **{option: "/proc/it"},
+            )
+    assert RunStore(tmp_path / "ws").ids() == []
+
+
+def test_a_workspace_that_has_more_answers_no_more(file: Path, tmp_path: Path) -> None:
+    talk = Library(tmp_path / "ws").add(MEDIA / "talk.mp4")
+    with pytest.raises(RequestError, match=rf"video_id {talk.id} is not in the .*holds asset .*silent\.mp4"):
+        run(AGENT, {"video_ids": [talk.id]}, replay=file, workspace=tmp_path / "ws")

@@ -1,0 +1,501 @@
+"""`load_agent` reads every export generation and says all that is wrong with a template, and where."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tessera import RequestError, load_agent, plan
+from tessera.settings import settings
+from tests.support.builders import IN, agent, chain, node, refused, uid
+from tests.support.planning import json_values, mutations
+
+MIRROR = "71156aca-3e21-45b0-8960-099dba07c83a"
+EXAMPLE = chain(IN, "a:Mirror", "b:Watermark")
+
+
+def today(*tiles: tuple[str, str]) -> dict[str, Any]:
+    return agent(*(":".join(tile) for tile in tiles), edges="in>a")
+
+
+def older(*tiles: tuple[str, str]) -> dict[str, Any]:
+    nodes: list[dict[str, Any]] = [
+        {
+            "id": uid(name),
+            "node_type_id": None,
+            "node_type_name": type_name,
+            "position_x": 1.5,
+            "position_y": -2,
+            "z_index": 0,
+            "instance_id": None,
+            "notification_settings": {},
+            "params_used": None,
+        }
+        for name, type_name in tiles
+    ]
+    edge = {
+        "id": uid("edge"),
+        "agent_id": uid("agent"),
+        "agent_state_id": None,
+        "source_agent_node_id": uid("in"),
+        "target_agent_node_id": uid("a"),
+    }
+    return {
+        "nodes": nodes,
+        "connections": [edge],
+        "update_params_template": {uid("a"): {"horizontal_flip": True}},
+    }
+
+
+def oldest(*tiles: tuple[str, str]) -> dict[str, Any]:
+    nodes = [
+        {
+            "agent_node_id": uid(name),
+            "node_id": uid("type " + type_name),
+            "params_used": {},
+            "node": {"id": uid("type " + type_name), "name": type_name},
+        }
+        for name, type_name in tiles
+    ]
+    return {"nodes": nodes, "connections": today(*tiles)["connections"]}
+
+
+@pytest.mark.parametrize("generation", [today, older, oldest])
+def test_every_generation_of_the_export_loads_to_the_same_graph(generation: Any) -> None:
+    template = load_agent(generation(("in", "Video Input"), ("a", "Mirror")))
+    assert [(tile.id, tile.name) for tile in template] == [(uid("in"), "Video Input"), (uid("a"), "Mirror")]
+    assert [(edge.source, edge.target) for edge in template.connections] == [(uid("in"), uid("a"))]
+    assert template.warnings == ()
+
+
+@pytest.mark.parametrize("generation", [today, older, oldest])
+def test_an_agent_written_out_keeps_unknown_members_and_loads_again(generation: Any) -> None:
+    document = generation(("in", "Video Input"), ("a", "Mirror"))
+    document["x_top"] = {"deep": [1]}
+    document["connections"][0]["x_edge"] = "kept"
+    document["agent"] = {"name": "Mine", "x_meta": 1}
+    (document.get("agent_nodes") or document["nodes"])[1]["x_node"] = [None]
+    written = load_agent(document).to_dict()
+    assert written["x_top"] == {"deep": [1]}
+    assert written["connections"][0]["x_edge"] == "kept"
+    assert written["agent"]["x_meta"] == 1
+    assert written["agent"]["name"] == "Mine"
+    assert written["agent_nodes"][1]["x_node"] == [None]
+    assert written.get("update_params_template") == document.get("update_params_template")
+    assert load_agent(json.dumps(written)).to_dict() == written
+
+
+def test_changing_a_written_agent_or_the_document_does_not_change_the_template() -> None:
+    document = chain("g:Image Generation", g={"selected_context": {"refs": [1]}})
+    template = load_agent(document)
+    template.to_dict()["agent_nodes"][0]["params_used"]["selected_context"]["refs"].append(2)
+    document["agent_nodes"][0]["params_used"]["selected_context"]["refs"].append(3)
+    assert template.nodes[0].explicit == {"selected_context": {"refs": [1]}}
+
+
+def test_nodes_stands_in_for_an_empty_agent_nodes() -> None:
+    with refused(("/nodes/0/params_used/nope", "unknown field 'nope'")):
+        load_agent({"agent_nodes": [], "nodes": [node("w", "Watermark", {"nope": 1})], "connections": []})
+
+
+def test_ids_are_compared_whatever_their_case_and_kept_as_written() -> None:
+    document = chain(IN, "a:Mirror")
+    document["connections"][0]["target_agent_node_id"] = uid("a").upper()
+    template = load_agent(document)
+    assert template.connections[0].target == uid("a")
+    found = template.get(uid("a").upper())
+    assert found is not None
+    assert found.id == uid("a")
+
+
+@pytest.mark.parametrize("name", ["Mirror", "mirror", " M i r r o r "])
+def test_a_type_is_found_by_name_where_the_id_is_unknown(name: str) -> None:
+    document = agent("a:" + name)
+    document["agent_nodes"][0]["node_type"]["node_type_id"] = uid("unknown")
+    assert load_agent(document).nodes[0].name == "Mirror"
+
+
+def test_a_type_is_found_by_id_whatever_its_name() -> None:
+    document = agent("a:Spiegel")
+    document["agent_nodes"][0]["node_type"]["node_type_id"] = MIRROR.upper()
+    assert load_agent(document).nodes[0].name == "Mirror"
+
+
+def test_text_bytes_files_and_dicts_give_the_same_agent(tmp_path: Path) -> None:
+    text = json.dumps(EXAMPLE)
+    path = tmp_path / "agent.json"
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    forms: list[Any] = [
+        EXAMPLE,
+        text,
+        "\ufeff \n" + text,
+        text.encode(),
+        bytearray(text.encode()),
+        path,
+        str(path),
+    ]
+    assert [load_agent(form).to_dict() for form in forms] == [load_agent(EXAMPLE).to_dict()] * len(forms)
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        ("{", "is not JSON: Expecting property name enclosed in double quotes at line 1, column 2"),
+        (b"", "is not JSON"),
+        (b'{"connections": "\xff"}', "not UTF-8 text at byte 17"),
+        ('{"connections": NaN}', "NaN is not JSON"),
+        ('{"connections": -Infinity}', "-Infinity is not JSON"),
+        ('{"connections": ' + "9" * 5000 + "}", "is not JSON"),
+        ('{"name": "\\ud83d"}', "half a character"),
+        ("[" * 100_000, "nested more than 100 levels deep"),
+        ('{"a":' * 101 + "1" + "}" * 101, "nested more than 100 levels deep"),
+        (
+            "nowhere.json",
+            "cannot read 'nowhere.json': No such file or directory; give a path, JSON text or a dict",
+        ),
+        ("", "cannot read ''"),
+        ("\0", "cannot read"),
+        (b"[]", "an agent is an object"),
+        (None, "an agent is an object"),
+        (7, "an agent is an object"),
+    ],
+)
+def test_what_is_not_an_agent_at_all_is_refused_as_a_whole(source: Any, part: str) -> None:
+    with refused(("", part)):
+        load_agent(source)
+
+
+def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "agent.json"
+    path.write_text("nope")
+    with refused(("", f"{path} is not JSON: Expecting value at line 1, column 1")):
+        load_agent(path)
+
+
+def test_a_document_that_contains_itself_is_refused() -> None:
+    endless: dict[str, Any] = {"agent_nodes": [], "connections": []}
+    endless["a"], endless["b"] = endless, [endless]
+    with refused(("", "nested more than 100 levels deep")):
+        load_agent(endless)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "loc", "part"),
+    [
+        ("connections", ..., "", "'connections' is required"),
+        ("agent_nodes", ..., "", "'agent_nodes' (or 'nodes', in older exports) is required"),
+        ("agent", 5, "/agent", "must be an object, not 5"),
+        ("agent/name", 5, "/agent/name", "must be a string, not 5"),
+        ("agent_nodes", {}, "/agent_nodes", "must be an array, not an object"),
+        ("connections", None, "/connections", "must be an array, not null"),
+        ("connections/0", "x", "/connections/0", 'must be an object, not "x"'),
+        ("connections/1/source_agent_node_id", ..., "/connections/1", "'source_agent_node_id' is required"),
+        ("agent_nodes/1", [], "/agent_nodes/1", "must be an object, not an array"),
+        ("agent_nodes/1/agent_node_id", ..., "/agent_nodes/1", "a node needs an 'agent_node_id'"),
+        (
+            "agent_nodes/1/agent_node_id",
+            uid("a") + "\n",
+            "/agent_nodes/1/agent_node_id",
+            "must be an id: hex digits in groups of 8-4-4-4-12, not",
+        ),
+        ("agent_nodes/1/node_type", "Mirror", "/agent_nodes/1/node_type", "must be an object"),
+        (
+            "agent_nodes/1/node_type/node_type_id",
+            4,
+            "/agent_nodes/1/node_type/node_type_id",
+            "must be a string",
+        ),
+        ("agent_nodes/1/params_used", [1], "/agent_nodes/1/params_used", "must be an object, not an array"),
+        ("agent_nodes/1/node_type", ..., "/agent_nodes/1", f"node {uid('a')} has no type"),
+        ("update_params_template", [], "/update_params_template", "must be an object"),
+    ],
+)
+def test_a_wrong_shape_is_named_at_its_place_and_gives_no_other_fault(
+    path: str, value: Any, loc: str, part: str
+) -> None:
+    document: Any = {"agent": {"name": "x"}, **json.loads(json.dumps(EXAMPLE))}
+    *holders, last = path.split("/")
+    holder = document
+    for step in holders:
+        holder = holder[int(step) if step.isdigit() else step]
+    if value is ...:
+        del holder[last]
+    else:
+        holder[int(last) if last.isdigit() else last] = value
+    with refused((loc, part)):
+        load_agent(document)
+
+
+def test_a_duplicate_id_names_the_first_whatever_its_case() -> None:
+    document = agent("a:Mirror", "b:Mirror")
+    document["agent_nodes"][1]["agent_node_id"] = uid("a").upper()
+    with refused(
+        ("/agent_nodes/1/agent_node_id", f"duplicate node id {uid('a').upper()} (first at /agent_nodes/0)")
+    ):
+        load_agent(document)
+
+
+def test_a_connection_to_an_unknown_node_is_named_at_its_end() -> None:
+    with refused(
+        ("/connections/0/target_agent_node_id", f"connection to an unknown node {uid('x')}"),
+        ("/connections/1/source_agent_node_id", f"connection to an unknown node {uid('y')}"),
+    ):
+        load_agent(agent(IN, "a:Mirror", edges="in>x y>a"))
+
+
+def test_a_self_loop_is_named() -> None:
+    with refused(("/connections/1", f"node {uid('a')} is connected to itself")):
+        load_agent(agent(IN, "a:Mirror", edges="in>a a>a"))
+
+
+def test_a_cycle_is_printed_from_its_first_tile_at_the_connection_that_closes_it() -> None:
+    document = agent(IN, "a:Mirror", "b:Mirror", "c:Mirror", "d:Mirror", edges="in>a a>b c>a b>c c>d")
+    path = " → ".join(uid(name) for name in "abca")
+    with refused(("/connections/2", f"the connections form a cycle: {path}")):
+        load_agent(document)
+
+
+def test_each_group_of_tiles_on_cycles_gives_one_cycle() -> None:
+    with refused(("/connections/1", "cycle"), ("/connections/3", "cycle")):
+        load_agent(agent(*(f"{name}:Mirror" for name in "abcd"), edges="a>b b>a c>d d>c"))
+
+
+def test_a_cycle_through_tiles_that_have_other_faults_is_found_too() -> None:
+    with refused(
+        ("/agent_nodes/0/node_type", "unknown node type 'Mirrow'; nearest: Mirror"),
+        ("/agent_nodes/1/params_used", "must be an object"),
+        ("/connections/1", f"cycle: {uid('a')} → {uid('b')} → {uid('a')}"),
+    ):
+        document = agent("a:Mirrow", "b:Watermark", edges="a>b b>a")
+        document["agent_nodes"][1]["params_used"] = 5
+        load_agent(document)
+
+
+def test_a_long_cycle_is_printed_in_part() -> None:
+    names = [f"n{index}" for index in range(10_000)]
+    document = chain(*(f"{name}:Mirror" for name in [*names]))
+    document["connections"].append({"source_agent_node_id": uid("n9999"), "target_agent_node_id": uid("n0")})
+    with pytest.raises(RequestError) as caught:
+        load_agent(document)
+    message = caught.value.errors[0].message
+    assert f"(9,950 more) → {uid('n9999')} → {uid('n0')}" in message
+    assert len(message) < 3_000
+
+
+def test_an_unknown_type_is_named_with_the_nearest_names() -> None:
+    with refused(("/agent_nodes/0/node_type", "unknown node type 'Caption'; nearest: Captions, ")):
+        load_agent(agent("a:Caption"))
+
+
+def test_an_unknown_type_is_named_where_an_older_export_says_it() -> None:
+    with refused(("/nodes/0/node_id", "unknown node type 'Zzz'"), ("/nodes/1/node_id", "unknown node type")):
+        load_agent(oldest(("in", "Zzz"), ("a", "Qqq")))
+
+
+@pytest.mark.parametrize(
+    ("tile", "params", "at", "part"),
+    [
+        ("Watermark", {"logo_size": "30"}, "/logo_size", 'must be a number, not "30"'),
+        ("Watermark", {"logo_size": 0}, "/logo_size", "must be more than 0, not 0"),
+        ("Watermark", {"logo_position": "top"}, "/logo_position", "one of 'top-left'"),
+        ("Watermark", {"image_id": "x"}, "/image_id", "must be an id: hex digits"),
+        ("Watermark", {"use_custom_logo": "custom"}, "", "needs image_id too"),
+        ("Watermark", {"logo_sise": 3}, "/logo_sise", "unknown field 'logo_sise'; did you mean 'logo_size'"),
+        ("Clips", {"num_clips": 2.5}, "/num_clips", "must be a whole number, not 2.5"),
+        ("Clips", {"num_clips": True}, "/num_clips", "must be a whole number, not true"),
+        ("Clips", {"prompt": None}, "/prompt", "must be a string, not null"),
+        ("Motion Graphics", {"frequency_per_minute": "often"}, "/frequency_per_minute", "'auto' or a number"),
+        ("Mirror", {"horizontal_flip": "yes"}, "/horizontal_flip", "must be true or false"),
+        ("Image Generation", {"selected_context": {"a": [float("nan")]}}, "/selected_context/a/0", "finite"),
+        ("Audio Enhance", {"9" * 5000: 1}, "/" + "9" * 5000, "unknown field"),
+    ],
+)
+def test_a_wrong_parameter_names_tile_value_and_what_is_allowed(
+    tile: str, params: dict[str, Any], at: str, part: str
+) -> None:
+    with refused((f"/agent_nodes/0/params_used{at}", part)):
+        load_agent(chain(f"a:{tile}", a=params))
+
+
+def test_an_unknown_parameter_of_a_tile_with_names_of_ours_is_kept_with_a_warning() -> None:
+    template = load_agent(chain("a:Mirror", a={"flip/axis": "x"}))
+    assert template.nodes[0].unknown == {"flip/axis": "x"}
+    assert [(one.code, one.loc) for one in template.warnings] == [
+        ("unknown_parameter", "/agent_nodes/0/params_used/flip~1axis")
+    ]
+    assert template.to_dict()["agent_nodes"][0]["params_used"] == {"flip/axis": "x"}
+
+
+def test_a_deprecated_parameter_gives_a_warning() -> None:
+    (warning,) = load_agent(chain("a:Motion Graphics", a={"avoid_prompt": "cats"})).warnings
+    assert (warning.code, warning.loc) == ("deprecated_parameter", "/agent_nodes/0/params_used/avoid_prompt")
+    assert "say in prompt what to avoid" in warning.message
+
+
+def test_each_of_two_tiles_alike_gives_its_warning() -> None:
+    alike = {"avoid_prompt": "cats"}
+    template = load_agent(chain("a:Motion Graphics", "b:Motion Graphics", a=alike, b=alike))
+    assert [one.loc for one in template.warnings] == [
+        f"/agent_nodes/{index}/params_used/avoid_prompt" for index in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "part"),
+    [
+        ("Mirror", "Video Input", "nothing connects into Video Input: it is an input tile"),
+        ("Mirror", "S3 Trigger", "nothing connects into S3 Trigger: it is a trigger tile"),
+        ("Destination", "Mirror", "nothing leaves Destination: it is an output tile"),
+        ("Image Generation", "Watermark", "Image Generation makes image, but Watermark takes video"),
+        ("Audio Generation", "AI Avatar", "AI Avatar takes nothing"),
+    ],
+)
+def test_a_connection_that_cannot_be_is_an_error(source: str, target: str, part: str) -> None:
+    with refused(("/connections/0", part)):
+        load_agent(chain(f"a:{source}", f"b:{target}"))
+
+
+def test_kinds_that_do_not_fit_are_a_warning_where_a_type_is_ours() -> None:
+    (warning,) = load_agent(chain("i:Image Generation", "d:Destination")).warnings
+    assert (warning.code, warning.loc) == ("kinds_do_not_fit", "/connections/0")
+    assert "Image Generation makes image, but Destination takes video" in warning.message
+
+
+def test_a_connection_given_twice_is_taken_as_one_with_a_warning() -> None:
+    template = load_agent(agent(IN, "a:Mirror", edges="in>a in>a"))
+    assert len(template.connections) == 1
+    assert [(one.code, one.loc) for one in template.warnings] == [("duplicate_connection", "/connections/1")]
+
+
+def test_all_faults_are_reported_together_in_the_order_of_the_document() -> None:
+    document = agent(IN, "a:Mirrr", "b:Watermark", edges="in>zz in>in b>in", b={"logo_size": "x", "nope": 1})
+    document["agent_nodes"] += [{"params_used": {}}] + [node(f"m{index}", "Mirror") for index in range(7)]
+    document["agent_nodes"].append(node("in", "Mirror"))
+    document["agent_nodes"][3]["agent_node_id"] = uid("late")
+    with pytest.raises(RequestError) as caught:
+        load_agent(document)
+    assert [fault.loc for fault in caught.value.errors] == [
+        "/agent_nodes/1/node_type",
+        "/agent_nodes/2/params_used/logo_size",
+        "/agent_nodes/2/params_used/nope",
+        "/agent_nodes/3",
+        "/agent_nodes/11/agent_node_id",
+        "/connections/0/target_agent_node_id",
+        "/connections/1",
+        "/connections/2",
+    ]
+    assert {fault.document for fault in caught.value.errors} == {"template"}
+
+
+def test_unknown_tiles_can_be_taken_as_opaque() -> None:
+    document = chain(IN, "x:Hologram", "y:Hologram", "b:Mirror")
+    document["agent_nodes"][1]["params_used"] = {"anything": [1]}
+    template = load_agent(document, unknown_tiles="opaque")
+    assert [tile.name for tile in template] == ["Video Input", "Hologram", "Hologram", "Mirror"]
+    assert template.nodes[1].type is template.nodes[2].type
+    assert [one.code for one in template.warnings] == ["opaque_tile", "unknown_parameter", "opaque_tile"]
+    decided = plan(document, {"video_ids": ["v"]}, unknown_tiles="opaque")
+    assert type(decided).from_dict(json.loads(decided.to_json())) == decided
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "tessera.toml"
+    monkeypatch.setenv("TESSERA_CONFIG", str(path))
+    return path
+
+
+def test_a_mapping_of_the_users_names_types(config: Path) -> None:
+    config.write_text(f'[node_types]\n"Flip It" = "mirror"\n"{uid("theirs")}" = "{MIRROR}"\n')
+    document = agent("a:Flip It", "b:Whatever")
+    document["agent_nodes"][1]["node_type"]["node_type_id"] = uid("theirs").upper()
+    assert [tile.name for tile in load_agent(document)] == ["Mirror", "Mirror"]
+
+
+def test_a_config_file_in_the_current_directory_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TESSERA_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert settings().max_items == 10_000
+    (tmp_path / "tessera.toml").write_text("max_items = 5")
+    assert settings().max_items == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "loc", "part"),
+    [
+        ("max_items = 0", "/max_items", "must be more than 0"),
+        ("max_itms = 1", "/max_itms", "did you mean 'max_items'"),
+        (
+            "[node_types]\nFlip = 'Mirorr'",
+            "/node_types/Flip",
+            "unknown node type 'Mirorr'; did you mean 'Mirror'",
+        ),
+        ("what?", "", "tessera.toml"),
+    ],
+)
+def test_a_wrong_config_file_is_an_error_that_names_it(config: Path, text: str, loc: str, part: str) -> None:
+    config.write_text(text)
+    with refused((loc, part)):
+        load_agent(EXAMPLE)
+
+
+def test_a_config_file_that_is_named_must_be_there(config: Path) -> None:
+    with refused(("", f"TESSERA_CONFIG names {config}, which cannot be read")):
+        load_agent(EXAMPLE)
+
+
+@given(json_values)
+def test_no_json_value_makes_the_loader_raise_anything_else(value: Any) -> None:
+    for form in (value, json.dumps(value)):
+        try:
+            load_agent(form)
+        except RequestError as error:
+            json.dumps(error.to_dict()).encode()
+
+
+@given(mutations(chain(IN, "a:Mirror", "b:Watermark", "d:Destination", b={"logo_size": 20})))
+def test_no_mutation_of_an_agent_makes_loader_or_planner_raise_anything_else(document: Any) -> None:
+    with suppress(RequestError):
+        template = load_agent(document)
+        assert load_agent(template.to_dict()).to_dict() == template.to_dict()
+        assert json.loads(template.to_json()) == template.to_dict()
+        plan(template, {"video_ids": ["v"]}).to_json().encode()
+
+
+@given(st.text(max_size=8), st.text(max_size=8))
+def test_an_id_is_nothing_but_an_id(before: str, after: str) -> None:
+    document = agent("g:Image Generation")
+    document["agent_nodes"][0]["agent_node_id"] = before + uid("g") + after
+    if before + after:
+        with pytest.raises(RequestError):
+            load_agent(document)
+
+
+@pytest.mark.parametrize("count", [50, 51, 52])
+def test_a_cycle_of_more_than_fifty_tiles_is_printed_with_how_many_are_left_out(count: int) -> None:
+    names = [f"n{index}" for index in range(count)]
+    document = chain(*(f"{name}:Mirror" for name in names))
+    document["connections"].append(
+        {"source_agent_node_id": uid(names[-1]), "target_agent_node_id": uid("n0")}
+    )
+    shown = [uid(name) for name in names]
+    if count > 50:
+        shown[49:-1] = [f"({count - 50} more)"]
+    with pytest.raises(RequestError) as caught:
+        load_agent(document)
+    (fault,) = caught.value.errors
+    assert fault.message == f"the connections form a cycle: {' → '.join([*shown, uid('n0')])}"
+
+
+def test_a_tile_carries_the_values_of_the_template_as_checked_parameters() -> None:
+    (tile,) = load_agent(chain("a:Watermark", a={"logo_size": 10})).nodes
+    assert tile.params.model_dump()["logo_size"] == 10
+    assert tile.params.model_dump()["logo_margin_y"] == 20

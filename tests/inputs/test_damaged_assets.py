@@ -1,0 +1,261 @@
+"""Media of a workspace that is not what it was is never delivered: it is made again, or stored again, from
+what it was made of; where nothing is there to make it from, the error says which file is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tessera import RequestError, RunRecord, run
+from tessera.cli import main
+from tessera.errors import DamagedError, WorkspaceError
+from tessera.inputs.assets.library import Library
+from tessera.store.maintenance import check
+from tests.support.media import MEDIA
+from tests.support.planning import chain
+
+AGENT = chain("Video Input", "Mirror", "Destination")
+SILENT = MEDIA / "silent.mp4"
+
+
+def flip(asset: Path) -> None:
+    media = next(asset.glob("media.*"))
+    content = bytearray(media.read_bytes())
+    content[len(content) // 2] ^= 1
+    media.write_bytes(content)
+
+
+def cut(asset: Path) -> None:
+    os.truncate(next(asset.glob("media.*")), 1000)
+
+
+def writes(text: bytes) -> Callable[[Path], None]:
+    return lambda asset: (asset / "asset.json").write_bytes(text) and None
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "a changed byte": flip,
+    "cut short": cut,
+    "no media": lambda asset: next(asset.glob("media.*")).unlink(),
+    "no thumbnail": lambda asset: (asset / "thumbnail.jpg").unlink(),
+    "no asset.json": lambda asset: (asset / "asset.json").unlink(),
+    "{}": writes(b"{}"),
+    "[1]": writes(b"[1]"),
+    "no JSON": writes(b"no JSON"),
+    "no text": writes(b"\xff\xfe"),
+    "deep": writes(b"[" * 200_000),
+}
+
+
+def digest(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def made(workspace: Path) -> RunRecord:
+    return run(AGENT, inputs=[str(SILENT)], workspace=workspace)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("of", ["video_id", "asset_id"])
+def test_a_run_makes_again_what_is_damaged(of: str, damage: str, tmp_path: Path) -> None:
+    before = made(tmp_path)
+    whole = digest(before.outputs[0].raw["path"])
+    raw = before.to_dict()
+    asset = (raw["inputs"][0] if of == "video_id" else raw["outputs"][0])[of]
+    DAMAGES[damage](tmp_path / "assets" / asset)
+    assert check(tmp_path).problems
+    after = made(tmp_path)
+    assert after.status == "completed"
+    assert digest(after.outputs[0].raw["path"]) == whole
+    assert check(tmp_path).problems == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_named_by_its_id_is_refused_in_words_until_it_is_stored_again(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace, agent = tmp_path / "ws", tmp_path / "agent.json"
+    agent.write_text(json.dumps(AGENT))
+    asset = Library(workspace).add(SILENT)
+    DAMAGES[damage](asset.path.parent)
+    request = json.dumps({"video_ids": [asset.id]})
+    line = ["run", str(agent), request, "--workspace", str(workspace)]
+    assert main(line) == 2
+    said = capsys.readouterr().err
+    assert asset.id in said
+    assert "internal" not in said
+    assert main(["upload", str(SILENT), "--workspace", str(workspace)]) == 0
+    assert main(line) == 0
+    assert check(workspace).problems == []
+
+
+def test_media_of_a_copied_workspace_is_read_once_and_is_fine(tmp_path: Path) -> None:
+    made(tmp_path / "ws")
+    copied = tmp_path / "copied"
+    shutil.copytree(tmp_path / "ws", copied, copy_function=shutil.copyfile)
+    for _ in range(2):
+        again = made(copied)
+        assert again.status == "completed"
+        assert all(output.raw["reused"] for output in again.outputs)
+        assert {node.work for node in again.nodes.values()} == {"cached"}
+    for facts in copied.glob("assets/*/asset.json"):
+        noted = json.loads(facts.read_text())
+        media = facts.parent / noted["path"]
+        assert noted["modified_ns"] == media.stat().st_mtime_ns, "it is not read again"
+
+
+def test_an_archive_that_keeps_whole_seconds_does_not_have_media_read_again(tmp_path: Path) -> None:
+    asset = Library(tmp_path).add(SILENT)
+    seconds = asset.path.stat().st_mtime_ns // 10**9
+    os.utime(asset.path, (seconds, seconds))
+    before = (asset.path.parent / "asset.json").read_text()
+    assert Library(tmp_path).get(asset.id) is not None
+    assert (asset.path.parent / "asset.json").read_text() == before
+
+
+def test_what_is_damaged_here_comes_from_the_store_that_machines_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "ws").add(SILENT)
+    flip(asset.path.parent)
+    found = Library(tmp_path / "ws").get(asset.id)
+    assert found is not None
+    assert digest(found.path) == asset.sha256
+    assert check(tmp_path / "ws").problems == []
+
+
+def test_what_is_short_in_the_store_that_machines_share_is_brought_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "one").add(SILENT)
+    cut(tmp_path / "share" / "assets" / asset.id)
+    assert Library(tmp_path / "two").add(SILENT).id == asset.id
+    assert check(tmp_path / "two").problems == []
+    assert Library(tmp_path / "three").get(asset.id) is not None
+
+
+def test_a_watermark_whose_picture_is_damaged_is_refused_before_the_run(tmp_path: Path) -> None:
+    logo = Library(tmp_path).add(MEDIA / "logo.png")
+    flip(logo.path.parent)
+    agent = chain("Video Input", ("Watermark", {"use_custom_logo": "custom", "image_id": logo.id}))
+    with pytest.raises(RequestError, match=f"asset {logo.id} is damaged: .*its content has changed"):
+        run(agent, inputs=[str(SILENT)], workspace=tmp_path)
+
+
+def test_what_is_damaged_here_and_there_says_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "ws").add(SILENT)
+    flip(asset.path.parent)
+    flip(tmp_path / "share" / "assets" / asset.id)
+    with pytest.raises(DamagedError, match=f"{asset.path} its content has changed.*share.* is corrupt"):
+        Library(tmp_path / "ws").get(asset.id)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_whoever_comes_upon_a_corrupt_copy_in_the_shared_store_and_has_it_whole_mends_it(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "one").add(SILENT)
+    DAMAGES[damage](tmp_path / "share" / "assets" / asset.id)
+    assert Library(tmp_path / "two").add(SILENT).id == asset.id
+    assert check(tmp_path / "two").problems == []
+    found = Library(tmp_path / "three").get(asset.id)
+    assert found is not None
+    assert digest(found.path) == asset.sha256
+
+
+def test_a_process_with_too_many_open_files_does_not_take_what_it_cannot_read_for_damaged(
+    tmp_path: Path,
+) -> None:
+    asset, library = Library(tmp_path).add(SILENT), Library(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(WorkspaceError) as error:
+            library.sound(asset.id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not isinstance(error.value, DamagedError)
+    assert "Too many open files" in str(error.value)
+
+
+def test_many_that_mend_one_asset_at_once_leave_it_whole(tmp_path: Path) -> None:
+    asset = Library(tmp_path).add(SILENT)
+    line = "from tessera.inputs.assets.library import Library; from pathlib import Path; import sys; "
+    line += "print(Library(Path(sys.argv[1])).add(Path(sys.argv[2])).id)"
+    for damage in ("a changed byte", "no asset.json", "cut short"):
+        DAMAGES[damage](tmp_path / "assets" / asset.id)
+        begun = [
+            subprocess.Popen(
+                [sys.executable, "-c", line, str(tmp_path), str(SILENT)], stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(3)
+        ]
+        with ThreadPoolExecutor(4) as threads:
+            within = list(threads.map(lambda _: Library(tmp_path).add(SILENT).id, range(4)))
+        assert {one.communicate()[0].strip() for one in begun} == {asset.id}
+        assert set(within) == {asset.id}
+        assert check(tmp_path).problems == []
+        assert not list((tmp_path / "assets").glob(".part-*"))
+
+
+def test_a_tile_that_asks_of_media_that_was_damaged_meanwhile_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 4}), "Destination")
+    source = Library(tmp_path).add(MEDIA / "talk.mp4")
+    first = run(agent, {"video_ids": [source.id]}, workspace=tmp_path)
+    shutil.rmtree(tmp_path / "analysis")
+    flip(source.path.parent)
+    line = ["run", "--of", first.run_id, "--from", "Clips", "--no-cache", "--workspace", str(tmp_path)]
+    assert main(line) == 1
+    told = "".join(capsys.readouterr())
+    assert f"asset {source.id} is damaged" in told
+    assert "internal error" not in told
+
+
+def test_the_asset_of_another_content_is_damaged(tmp_path: Path) -> None:
+    one, other = Library(tmp_path).add(SILENT), Library(tmp_path).add(MEDIA / "talk.mp4")
+    shutil.rmtree(one.path.parent)
+    shutil.copytree(other.path.parent, one.path.parent)
+    with pytest.raises(DamagedError, match="is of another asset"):
+        Library(tmp_path).get(one.id)
+    assert [problem.what for problem in check(tmp_path).problems] == ["corrupt"]
+
+
+SAID = [5, None, "", "../media.mp4", "/etc/hostname", ".", ["x"], {"a": 1}]
+
+
+@pytest.mark.parametrize("said", SAID, ids=repr)
+@pytest.mark.parametrize("of", ["id", "sha256", "size", "path", "thumbnail", "info"])
+def test_facts_of_any_form_are_told_and_break_nothing_here_or_in_the_shared_store(
+    of: str, said: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
+    asset = Library(tmp_path / "one").add(SILENT)
+    written = (asset.path.parent / "asset.json").read_text()
+    told = 0 if of == "thumbnail" and said is None else 1
+    for place in ("one", "share"):
+        file = tmp_path / place / "assets" / asset.id / "asset.json"
+        file.write_text(json.dumps({**json.loads(written), of: said}))
+    assert len(check(tmp_path / "one").problems) == 2 * told
+    assert Library(tmp_path / "two").sound(asset.id) is None or not told
+    assert Library(tmp_path / "two").add(SILENT).id == asset.id
+    found = Library(tmp_path / "one").get(asset.id)
+    assert found is not None
+    assert digest(found.path) == asset.sha256
+    assert check(tmp_path / "one").problems == []

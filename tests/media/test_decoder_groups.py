@@ -1,0 +1,228 @@
+"""Outputs that share a decoder: one ffmpeg makes them, each as if made alone, and none harms the others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tessera import Catalogue, NodeType, RunRecord, run
+from tessera.cli import main
+from tessera.context import Context
+from tessera.media.algebra.expression import Image
+from tessera.media.algebra.item import Item, Made, Video
+from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.node import ours_id
+from tessera.record.events import Event, OutputMade, ProcessRan, Progress
+from tessera.record.logs import log_of
+from tessera.store.run_store import RunStore
+from tests.support.media import MEDIA, take_apart
+from tests.support.planning import agent, uid
+
+SHAPES = agent(
+    "Video Input",
+    ("Reframe", {"aspect_ratio": "9:16"}),
+    ("Reframe", {"aspect_ratio": "1:1"}),
+    ("Mirror", {"horizontal_flip": True}),
+    edges=[(0, 1), (0, 2), (0, 3)],
+)
+CLIP = str(MEDIA / "talk.mp4")
+
+
+class Brief(NodeType):
+    """A tile that keeps less than a frame lasts, and so makes what cannot be rendered."""
+
+    name = "Brief"
+    type_id = ours_id(name)
+    category = "edit"
+    source = "ours"
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        for item in inputs:
+            assert isinstance(item.value, Video)
+            kept = item.value.keep([(Fraction(1, 1000), Fraction(2, 1000))])
+            yield Made(kept.with_picture(kept.picture.flip(vertical=True)), (item,), "between two frames")
+
+
+def events(record: RunRecord, workspace: Path) -> list[Event]:
+    return list(RunStore(workspace).events(record.run_id))
+
+
+def encodes(record: RunRecord, workspace: Path) -> list[ProcessRan]:
+    return [one for one in events(record, workspace) if isinstance(one, ProcessRan)]
+
+
+def test_shapes_of_one_video_are_made_by_one_ffmpeg_and_are_as_if_made_alone(tmp_path: Path) -> None:
+    record = run(SHAPES, inputs=[CLIP], workspace=tmp_path / "ws", quality="draft")
+    assert record.status == "completed"
+    assert len(encodes(record, tmp_path / "ws")) == 1
+    assert [output.raw["reused"] for output in record.outputs] == [False] * 3
+    for output in record.outputs:
+        others = [uid(number) for number in (1, 2, 3) if uid(number) != output.node]
+        alone = run(
+            SHAPES, {"ignore_nodes": others}, inputs=[CLIP], workspace=tmp_path / output.node, quality="draft"
+        )
+        assert alone.outputs[0].path is not None
+        assert output.path is not None
+        assert output.path.read_bytes() == alone.outputs[0].path.read_bytes()
+
+
+def test_a_later_run_renders_only_the_shape_that_changed(tmp_path: Path) -> None:
+    run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft")
+    changed = {"update_params": {uid(3): {"horizontal_flip": False, "vertical_flip": True}}}
+    record = run(SHAPES, changed, inputs=[CLIP], workspace=tmp_path, quality="draft")
+    assert {output.node: output.raw["reused"] for output in record.outputs} == {
+        uid(1): True,
+        uid(2): True,
+        uid(3): False,
+    }
+    assert len(encodes(record, tmp_path)) == 1
+    fresh = run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft", cache=False)
+    assert len(encodes(fresh, tmp_path)) == 1
+    assert [output.raw["reused"] for output in fresh.outputs] == [False] * 3
+
+
+def check_fails_alone(tiles: Sequence[str], bad: type[NodeType], says: str, tmp_path: Path) -> None:
+    """Of two tiles whose outputs share a decoder that of `bad` fails, and the other is made."""
+    doc = agent("Video Input", *tiles, edges=[(0, 1), (0, 2)])
+    catalogue = Catalogue([*Catalogue.installed(), bad])
+    record = run(doc, inputs=[CLIP], workspace=tmp_path, quality="draft", catalogue=catalogue)
+    made, failed = sorted((1, 2), key=lambda place: tiles[place - 1] == bad.name)
+    assert record.status == "partial_complete"
+    assert [output.node for output in record.outputs] == [uid(made)]
+    assert says in record.node(uid(failed)).errors[0]
+    assert not list(tmp_path.rglob(".part-*"))
+
+
+def test_an_output_that_cannot_be_rendered_leaves_the_others_whole(tmp_path: Path) -> None:
+    check_fails_alone(["Brief", "Mirror"], Brief, "no frame", tmp_path)
+
+
+def smear(*_args: Any, **_values: Any) -> Any:
+    raise ValueError("the paint is bad")
+
+
+class Smeared(NodeType):
+    """A tile whose painter raises."""
+
+    name = "Smeared"
+    type_id = ours_id(name)
+    category = "edit"
+    source = "ours"
+    painters: ClassVar[Mapping[str, Callable[..., Any]]] = {"smear": smear}
+
+    def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        for item in inputs:
+            assert isinstance(item.value, Video)
+            picture = item.value.picture.overlay(Image.drawn(self.type_id, "smear", width=8, height=8), 0, 0)
+            yield Made(item.value.with_picture(picture), (item,), "smeared")
+
+
+def test_a_painter_that_raises_fails_its_own_output_alone(tmp_path: Path) -> None:
+    check_fails_alone(["Mirror", "Smeared"], Smeared, "the paint is bad", tmp_path)
+
+
+def test_a_drill_strikes_one_output_and_the_others_are_made_together(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"inputs": [CLIP], "workspace": tmp_path, "quality": "draft"}
+    record = run(SHAPES, **options, faults=["Mirror:1=crash"])
+    assert record.status == "partial_complete"
+    assert {output.node for output in record.outputs} == {uid(1), uid(2)}
+    assert len(encodes(record, tmp_path)) == 2
+
+
+def test_outputs_that_have_a_time_limit_each_have_it_for_themselves(tmp_path: Path) -> None:
+    record = run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft", tile_timeout_s=60)
+    assert record.status == "completed"
+    assert len(encodes(record, tmp_path)) == 3
+
+
+def test_cancelling_ends_what_is_made_together_and_leaves_nothing(tmp_path: Path) -> None:
+    long = tmp_path / "long.mp4"
+    loop = ["-stream_loop", "40", "-i", CLIP, "-c", "copy", str(long)]
+    subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
+    stop = threading.Event()
+    begun: list[float] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Progress) and 0 < event.fraction < 0.5 and not stop.is_set():
+            begun.append(time.monotonic())
+            stop.set()
+
+    options: dict[str, Any] = {"on_event": watch, "cancelled": stop.is_set, "out": tmp_path / "out"}
+    record = run(SHAPES, inputs=[str(long)], workspace=tmp_path / "ws", **options)
+    assert record.status == "cancelled"
+    assert time.monotonic() - begun[0] < 2
+    assert not list((tmp_path / "ws").rglob(".part-*"))
+    assert not list((tmp_path / "out").iterdir())
+    found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert not found.stdout.strip()
+
+
+def test_two_runs_that_make_the_same_shapes_at_once_make_each_once(tmp_path: Path) -> None:
+    records: list[RunRecord] = []
+
+    def one() -> None:
+        records.append(run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft"))
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert [record.status for record in records] == ["completed"] * 2
+    assert sum(len(encodes(record, tmp_path)) for record in records) == 1
+    assert (
+        sorted(output.raw["reused"] for record in records for output in record.outputs)
+        == [False] * 3 + [True] * 3
+    )
+
+
+def test_a_resumed_run_makes_what_is_left(tmp_path: Path) -> None:
+    from tessera import resume
+
+    def fails(event: Event) -> None:
+        if isinstance(event, OutputMade):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft", on_event=fails)
+    [broken] = RunStore(tmp_path).ids()
+    record = resume(broken, workspace=tmp_path)
+    assert record.status == "completed"
+    assert len(record.outputs) == 3
+    assert len(encodes(record, tmp_path)) == 1  # the others were stored, though nobody had told of them
+
+
+def test_the_log_gives_the_command_that_makes_them_all_and_it_runs_where_it_is_pasted(tmp_path: Path) -> None:
+    record = run(SHAPES, inputs=[CLIP], workspace=tmp_path / "ws", quality="draft")
+    entries = list(log_of(events(record, tmp_path / "ws")))
+    [command] = [one for entry in entries if entry.event == "process_ran" for one in entry.commands]
+    assert command.runs
+    pasted = tmp_path / "pasted"
+    pasted.mkdir()
+    subprocess.run(["bash", "-c", command.line], cwd=pasted, check=True, capture_output=True)
+    made = sorted(pasted.iterdir())
+    assert len(made) == 3
+    frames = {tuple(take_apart(path).frames) for path in made}
+    assert frames == {tuple(take_apart(output.path).frames) for output in record.outputs if output.path}
+
+
+def test_explain_media_says_who_shares_a_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "shapes.json"
+    path.write_text(json.dumps(SHAPES), "utf-8")
+    line = ["plan", str(path), "--input", CLIP, "--workspace", str(tmp_path / "ws"), "--explain-media"]
+    assert main(line) == 0
+    said = capsys.readouterr().out
+    assert said.count("one decoder for this and") == 3
+    assert said.count("-filter_complex") == 1
+    assert main([*line, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [output["together"] for output in told["outputs"]] == [[0, 1, 2]] * 3
+    assert len({json.dumps(output["commands"]) for output in told["outputs"]}) == 1

@@ -1,0 +1,99 @@
+"""A kept range holds exactly the frames that begin within it, whatever the codec, rate and container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tessera.media.algebra.time import Range
+from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.process import run_ffmpeg
+from tests.support.media import cut_samples
+from tests.support.numbered import CODECS, RATES, numbered, origin, rendered, samples, seen, wanted
+
+TRIMS: list[list[Range]] = [
+    [(Fraction(1001, 1000), Fraction(2))],
+    [(Fraction(3003, 1000), Fraction(4004, 1000)), (Fraction(17, 4), Fraction(9, 2))],
+    [(Fraction(10, 3), Fraction(7, 2)), (Fraction(1, 7), Fraction(1, 2)), (Fraction(10, 3), Fraction(4))],
+]
+"""On frames and between them, with and without a seek, ascending, descending and repeated."""
+
+
+def check(source: Path, kept: Sequence[Range], output: Path) -> None:
+    expected = wanted(origin(source), kept)
+    got = seen(rendered(source, kept, output))
+    assert got.numbers == expected.numbers
+    off = max(abs(a - b) for a, b in zip(got.times, expected.times, strict=True))
+    assert off <= Fraction(2, 90_000), float(off)
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_cut_holds_the_frames_that_begin_within_it(codec: str, rate: str, tmp_path: Path) -> None:
+    source = numbered(f"{codec}-{rate}", CODECS[codec], rate)
+    assert len(set(origin(source).numbers)) == len(origin(source).numbers) > 50
+    for index, kept in enumerate(TRIMS):
+        check(source, kept, tmp_path / f"{index}.mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "extra", "suffix"),
+    [
+        ("mp4", "h264", "", ".mp4"),
+        ("webm", "vp9", "", ".webm"),
+        ("mov", "hevc", "-tag:v hvc1", ".mov"),
+        ("av1-mp4", "av1", "", ".mp4"),
+        ("ts", "h264", "", ".ts"),
+        ("ts-long", "h264-long", "", ".ts"),
+        ("ts-open", "h264-open", "", ".ts"),
+        ("flv", "h264-long", "", ".flv"),
+        ("late", "h264", "-output_ts_offset 3.7", ".mkv"),
+        ("late-mp4", "h264", "-output_ts_offset 3.7", ".mp4"),
+        ("fragments", "h264", "-movflags +frag_keyframe+empty_moov", ".mp4"),
+        ("early-sound", "h264-open", "-movflags +negative_cts_offsets", ".mp4"),
+    ],
+)
+def test_a_cut_is_exact_in_every_container(
+    name: str, codec: str, extra: str, suffix: str, tmp_path: Path
+) -> None:
+    source = numbered(name, CODECS[codec], "30000/1001", extra, suffix)
+    for index, kept in enumerate(TRIMS):
+        check(source, kept, tmp_path / f"{index}.mp4")
+
+
+@pytest.mark.parametrize("codec", ["h264", "h264-open"])
+def test_frames_that_an_edit_list_hides_stay_hidden(codec: str, tmp_path: Path) -> None:
+    """What `-ss` with `-c copy` makes: packets from a keyframe on, of which an edit list hides the first."""
+    whole = numbered(f"mp4-{codec}", CODECS[codec], "25", suffix=".mp4")
+    source = tmp_path / "edited.mp4"
+    run_ffmpeg(["-ss", "2.1", "-i", str(whole), "-c", "copy", str(source)])
+    assert origin(source).numbers[0] > 0
+    for index, kept in enumerate([[(Fraction(0), Fraction(1, 2))], [(Fraction(2), Fraction(5, 2))]]):
+        check(source, kept, tmp_path / f"{index}.mp4")
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "vfr"])
+def test_after_500_cuts_sound_and_picture_are_where_they_belong(rate: str, tmp_path: Path) -> None:
+    source = numbered(f"h264-{rate}", CODECS["h264"], rate)
+    part = Fraction(9, 1000)
+    kept = [(index * part, index * part + Fraction(1 + index % 7, 1000)) for index in range(500)]
+    output = rendered(source, kept, tmp_path / "out.nut", Target(lossless=True))
+    expected = wanted(origin(source), kept)
+    got = seen(output)
+    assert got.numbers == expected.numbers
+    assert all(abs(a - b) <= Fraction(2, 90_000) for a, b in zip(got.times, expected.times, strict=True))
+    assert np.allclose(samples(output), cut_samples(samples(source), kept, 48_000), atol=2e-4)
+
+
+def test_a_gap_at_a_cut_stays_a_gap(tmp_path: Path) -> None:
+    """No frame begins for 0.8 s from 2.33 s on: a cut within that begins with as long a wait as is left."""
+    source = numbered("h264-vfr", CODECS["h264"], "vfr")
+    kept = [(Fraction(1), Fraction(2)), (Fraction(5, 2), Fraction(4))]
+    got = seen(rendered(source, kept, tmp_path / "out.mp4"))
+    after = next(time for time in got.times if time >= 1)
+    assert after - 1 > Fraction(1, 2)
+    assert got.numbers == wanted(origin(source), kept).numbers

@@ -1,0 +1,202 @@
+"""`tessera logs` tells what happened in a run, and its ffmpeg commands can be pasted into a shell."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tessera import run
+from tessera.cli import main
+from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.record.logs import Entry, log_of
+from tessera.record.shell_commands import paste
+from tessera.store.maintenance import check, prune
+from tessera.store.run_store import RunStore
+from tests.support.media import FIXTURES, MEDIA, take_apart
+from tests.support.planning import agent, chain, uid
+
+TALK = str(MEDIA / "talk.mp4")
+SHORT = {"num_clips": 2, "target_duration": 2}
+CLIPS = chain("Video Input", ("Clips", SHORT), ("Mirror", {"horizontal_flip": True}))
+
+
+def ran(agent: Any, workspace: Path, **options: Any) -> tuple[Any, list[Entry]]:
+    record = run(agent, inputs=[TALK], workspace=workspace, quality="draft", **options)
+    return record, list(log_of(RunStore(workspace).events(record.run_id)))
+
+
+def in_bash(line: str, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(["bash"], input=line, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_pasted_into_a_shell_makes_the_same_frames(tmp_path: Path) -> None:
+    record, entries = ran(CLIPS, tmp_path)
+    lines = [(entry, command) for entry in entries for command in entry.commands]
+    assert len(lines) == 2
+    for entry, command in lines:
+        assert command.runs
+        assert entry.index is not None
+        in_bash(command.line, tmp_path / "again")
+        path = record.outputs[entry.index].path
+        again = take_apart(tmp_path / "again" / f"again-mirror-{entry.index + 1}-half.mp4")
+        assert again.frames == take_apart(path).frames
+        assert any("writes again-mirror" in note for note in command.notes)
+
+
+def test_a_run_is_told_in_order_with_what_was_done_before(tmp_path: Path) -> None:
+    ran(CLIPS, tmp_path)
+    record, entries = ran(CLIPS, tmp_path)
+    assert [entry.elapsed for entry in entries] == sorted(entry.elapsed for entry in entries)
+    told = [entry.text for entry in entries if entry.node == uid(1)]
+    assert told[0] == "queued"
+    assert told[-1] == "completed"
+    assert any(text.startswith("cached: as in run") for text in told)
+    assert any("was told of speech" in text for text in told)
+    outputs = [entry for entry in entries if entry.event == "output_made"]
+    assert [entry.text.split(":")[0] for entry in outputs] == [
+        f"output #{n} was rendered before" for n in (1, 2)
+    ]
+    assert all(entry.commands[0].runs for entry in outputs)
+    assert entries[-1].text == "the run is completed"
+    assert record.run_id in entries[0].text
+
+
+def test_a_command_that_laid_a_drawn_picture_over_another_can_be_pasted(tmp_path: Path) -> None:
+    """Its sound is copied without ffmpeg, and that is said where the output is."""
+    record, entries = ran(chain("Video Input", "Watermark"), tmp_path)
+    [(command, entry)] = [(command, entry) for entry in entries for command in entry.commands]
+    assert command.runs
+    in_bash(command.line, tmp_path / "again")
+    again = take_apart(tmp_path / "again" / "again-watermark-1-half.mp4")
+    path = record.outputs[0].path
+    assert again.frames == take_apart(path).frames
+    assert len(again.samples) == 0
+    [made] = [one.text for one in entries if one.event == "output_made"]
+    assert made.endswith(
+        "; its sound was copied from the source by Tessera itself and put beside what ffmpeg wrote"
+    )
+    assert entry.event == "process_ran"
+
+
+def test_what_several_outputs_share_is_told_once_and_writes_each_under_its_own_name(tmp_path: Path) -> None:
+    agent_of_two = agent(
+        "Video Input",
+        "Mirror",
+        ("Reframe", {"aspect_ratio": "1:1"}),
+        "Watermark",
+        edges=[(0, 1), (0, 2), (1, 3), (2, 3)],
+    )
+    record, entries = ran(agent_of_two, tmp_path)
+    [(entry, command)] = [(entry, command) for entry in entries for command in entry.commands]
+    assert entry.text == "ffmpeg for #1, #2"
+    in_bash(command.line, tmp_path / "again")
+    for output in record.outputs:
+        again = tmp_path / "again" / f"again-watermark-{output.raw['index'] + 1}-half.mp4"
+        assert take_apart(again).frames == take_apart(output.path).frames
+
+
+def test_what_was_rendered_before_can_be_pasted_too_and_has_its_own_name(tmp_path: Path) -> None:
+    """One of two that share a decoder has its sound levelled first, by a command of its own."""
+    diamond = json.loads((FIXTURES / "agents" / "diamond.json").read_text())
+    ran(diamond, tmp_path)
+    record, entries = ran(diamond, tmp_path)
+    made = [entry for entry in entries if entry.event == "output_made"]
+    assert len(made) == 2
+    for entry, output in zip(made, record.outputs, strict=True):
+        assert entry.text.startswith(f"output #{output.raw['index'] + 1} was rendered before")
+        folder = tmp_path / f"again-{entry.index}"
+        assert entry.commands
+        for command in entry.commands:
+            assert command.runs, command.notes
+            in_bash(command.line, folder)
+        [own] = folder.glob(f"again-watermark-{output.raw['index'] + 1}[-.][hm]*")
+        assert take_apart(own).frames == take_apart(output.path).frames
+
+
+def test_a_command_for_several_tiles_is_told_of_each(tmp_path: Path) -> None:
+    shapes = agent(
+        "Video Input",
+        ("Reframe", {"aspect_ratio": "1:1"}),
+        ("Mirror", {"horizontal_flip": True}),
+        edges=[(0, 1), (0, 2)],
+    )
+    record, _entries = ran(shapes, tmp_path)
+    events = list(RunStore(tmp_path).events(record.run_id))
+    for node, said in ((uid(1), "ffmpeg for #1, Mirror #1"), (uid(2), "ffmpeg for #1, Mirror #1")):
+        assert said in [entry.text for entry in log_of(events, node)]
+
+
+def test_pictures_that_were_drawn_are_checked_and_pruned(tmp_path: Path) -> None:
+    ran(chain("Video Input", "Watermark"), tmp_path)
+    ran(chain("Video Input", "Mirror", "Watermark"), tmp_path)
+    [drawn] = (tmp_path / "drawn").iterdir()
+    assert check(tmp_path).problems == []
+    drawn.write_bytes(b"else")
+    assert [(one.what, one.where) for one in check(tmp_path).problems] == [("corrupt", str(drawn))]
+    ran(chain("Video Input", ("Mirror", {"vertical_flip": True}), "Watermark"), tmp_path)
+    assert check(tmp_path).problems == [], "it was drawn again"
+    assert prune(tmp_path, 0).drawn == [], "it was used in the last hour"
+    os.utime(drawn, (0, 0))
+    assert prune(tmp_path, 0, dry=True).drawn == [drawn.name]
+    assert drawn.exists()
+    assert prune(tmp_path, 0).drawn == [drawn.name]
+    assert not drawn.exists()
+
+
+def test_what_is_gone_is_said_beside_the_command() -> None:
+    [gone] = paste([("ffmpeg", "-i", "file:/not/there.mp4", "/x/out.mp4", "-y")], {}, "again")
+    assert not gone.runs
+    assert gone.notes[0] == "reads /not/there.mp4, which is no longer there"
+    [fed] = paste([("ffmpeg", "-f", "f32le", "-i", "pipe:7", "/x/out.mp4", "-y")], {}, "again")
+    assert not fed.runs
+    assert fed.notes[0] == "reads pipe:7, which Tessera fed while it ran: it cannot run alone"
+
+
+def test_a_filter_graph_that_was_in_a_file_is_in_the_line(tmp_path: Path) -> None:
+    for length in (100, 300_000):
+        graph = f"[0:v]{' ' * length}select='gte(n,5)'[v]"
+        argv = (
+            *(ffmpeg_path(), "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=64x36:d=1:r=10"),
+            *("-/filter_complex", "graph-1.txt", "-map", "[v]", "/gone/folder/out.nut", "-y"),
+        )
+        [command] = paste([argv], {"graph-1.txt": graph}, f"again-{length}")
+        assert command.runs
+        in_bash(command.line, tmp_path)
+        assert len(take_apart(tmp_path / f"again-{length}.nut").frames) == 5
+
+
+def test_one_command_reads_what_one_before_it_wrote() -> None:
+    first, second = paste(
+        [
+            ("ffmpeg", "-i", "pipe.wav", "/gone/a.w64", "-y"),
+            ("ffmpeg", "-i", "file:/gone/a.w64", "/gone/out.m4a", "-y"),
+        ],
+        {},
+        "again",
+    )
+    assert first.line.endswith("a.w64 -y")
+    assert second.line == "ffmpeg -i file:a.w64 again.m4a -y"
+    assert second.runs
+
+
+def test_the_command_tells_of_one_tile_and_refuses_one_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran(CLIPS, tmp_path)
+    assert main(["logs", "latest", "mirror", "--json", "--workspace", str(tmp_path)]) == 0
+    entries = json.loads(capsys.readouterr().out)["entries"]
+    assert {entry["agent_node_id"] for entry in entries} == {uid(2)}
+    assert sum(len(entry["commands"]) for entry in entries) == 2
+    assert main(["logs", "latest", "--workspace", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "the run is completed" in out
+    assert sum(line.startswith(ffmpeg_path()) for line in out.splitlines()) == 2
+    assert main(["logs", "latest", "mirorr", "--workspace", str(tmp_path)]) == 2
+    assert "did you mean 'Mirror'" in capsys.readouterr().err

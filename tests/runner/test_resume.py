@@ -1,0 +1,276 @@
+"""A run that was cut short, at whatever instant, goes on, and comes to what it would have come to."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tessera import RequestError, RunRecord, WorkspaceError, resume, run
+from tessera.record.events import Event, NodeChanged, OutputMade
+from tessera.record.record import fold
+from tessera.store.maintenance import check, prune
+from tessera.store.run_store import RunStore
+from tests.support.killed import AGENT
+from tests.support.media import MEDIA, folder
+from tests.support.planning import agent, chain, uid
+
+ROOT = Path(__file__).parents[2]
+
+
+def killed(workspace: Path, point: int) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "tests.support.killed", str(workspace), str(point)]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+@cache
+def undisturbed() -> tuple[int, list[str]]:
+    """How many points a run passes, and the files that it makes."""
+    made = killed(folder() / "undisturbed", 0)
+    assert made.returncode == 0, made.stderr
+    points, run_id = made.stdout.split()
+    return int(points), files(RunStore(folder() / "undisturbed").record(run_id))
+
+
+def files(record: dict[str, Any]) -> list[str]:
+    """What was delivered: by whom, of which item, and the content of the file."""
+    return sorted(
+        f"{output['delivered_by']} {output['original_node_id']} {output['index']} {output['asset_id']}"
+        for output in record["outputs"]
+    )
+
+
+def leftovers(workspace: Path) -> list[Path]:
+    return [path for path in workspace.rglob(".part-*") if path.exists()]
+
+
+def ended(store: RunStore, run_id: str) -> dict[str, Any]:
+    """The record of a run whose process was killed: a child that it was just starting lets go of its files
+    a moment later.
+    """
+    until = time.monotonic() + 5
+    while (told := store.record(run_id))["status"] == "running" and time.monotonic() < until:
+        time.sleep(0.05)
+    return told
+
+
+def check_point(point: int, tmp_path: Path) -> bool:
+    """Killed at this point, a run goes on to the same files, and leaves nothing behind. Whether it came to
+    the point: events that come close together share a write, so that runs pass a few more or fewer.
+    """
+    workspace = tmp_path / "ws"
+    code = killed(workspace, point).returncode
+    assert code in (0, -9)
+    check_goes_on(workspace)
+    return code == -9
+
+
+def check_instant(after_s: float, tmp_path: Path) -> None:
+    """The same of a run that is killed from outside, wherever it is by then."""
+    workspace = tmp_path / "ws"
+    line = [sys.executable, "-m", "tests.support.killed", str(workspace), "0"]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(after_s)
+        process.kill()
+    assert process.returncode in (0, -9)
+    check_goes_on(workspace)
+
+
+def check_goes_on(workspace: Path) -> None:
+    store = RunStore(workspace)
+    assert check(workspace).problems == []
+    if not store.ids():
+        return  # killed before the run existed: nothing to go on with
+    [run_id] = store.ids()
+    told = ended(store, run_id)
+    if told["status"] != "completed":
+        assert told["status"] == "failed"
+        assert "interrupted" in told["status_message"]
+        assert not {"running", "queued"} & {node["status"] for node in told["nodes"]}
+        assert told["node_status_counts"]["in_progress"] == 0
+        done = {node["original_node_id"] for node in told["nodes"] if node["status"] == "completed"}
+        seen: list[Event] = []
+        record = resume(run_id, workspace=workspace, on_event=seen.append)
+        assert record.status == "completed"
+        assert not done & {event.node for event in seen if isinstance(event, NodeChanged)}
+        assert fold(store.events(run_id)).to_dict() == record.to_dict()
+    assert files(store.record(run_id)) == undisturbed()[1]
+    assert not leftovers(workspace)
+    assert check(workspace).problems == []
+    shutil.rmtree(workspace)
+
+
+def instants(number: int) -> list[float]:
+    """Random ones in the time that an undisturbed run takes, in seconds; those of its imports are few."""
+    undisturbed()
+    began = time.monotonic()
+    assert killed(folder() / "timed", 0).returncode == 0
+    whole = time.monotonic() - began
+    return [random.uniform(0.25, 1) * whole for _instant in range(number)]
+
+
+def test_a_run_killed_at_random_instants_goes_on(tmp_path: Path) -> None:
+    for instant in instants(10):
+        check_instant(instant, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_many_random_instants_goes_on(tmp_path: Path) -> None:
+    for instant in instants(100):
+        check_instant(instant, tmp_path)
+
+
+def test_a_run_killed_at_any_of_some_points_goes_on(tmp_path: Path) -> None:
+    points, made = undisturbed()
+    assert len(made) == 4
+    for point in random.Random(time.time_ns()).sample(range(1, points + 1), 5):
+        check_point(point, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_killed_before_and_after_every_write_goes_on(tmp_path: Path) -> None:
+    point = 1
+    while check_point(point, tmp_path):
+        point += 1
+    assert point > undisturbed()[0] / 2
+
+
+FORK = agent("Video Input", "Mirror", ("Reframe", {"aspect_ratio": "1:1"}), edges=[(0, 1), (0, 2)])
+
+
+def changes(seen: Sequence[Event]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for event in seen:
+        if isinstance(event, NodeChanged):
+            found.setdefault(event.node, []).append(event.status.value)
+    return found
+
+
+def failed_once(tmp_path: Path) -> RunRecord:
+    """A run in which a stub made one tile of two fail."""
+    return run(
+        FORK,
+        inputs=[str(MEDIA / "silent.mp4")],
+        workspace=tmp_path,
+        stubs={uid(2): {"fault": "error"}},
+    )
+
+
+def test_only_what_failed_is_run_again(tmp_path: Path) -> None:
+    before = failed_once(tmp_path)
+    assert before.status == "partial_complete"
+    seen: list[Event] = []
+    after = resume(before.run_id, workspace=tmp_path, stubs={uid(2): {}}, on_event=seen.append)
+    assert after.status == "completed"
+    assert changes(seen) == {uid(2): ["queued", "running", "completed"]}
+    assert [event.output["original_node_id"] for event in seen if isinstance(event, OutputMade)] == [uid(2)]
+    assert [output.node for output in after.outputs] == [uid(1), uid(2)]
+    assert after.outputs[0].raw == before.outputs[0].raw
+    assert after.errors == []
+    kept = RunStore(tmp_path).record(before.run_id)
+    assert kept == json.loads(after.to_json())
+
+
+def test_what_a_run_needs_to_go_on_is_named(tmp_path: Path) -> None:
+    before = failed_once(tmp_path)
+    with pytest.raises(RequestError, match=f"begun with stubs for Reframe {uid(2)}: give them again"):
+        resume(before.run_id, workspace=tmp_path)
+    done = run(chain("Video Input", "Mirror"), inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path)
+    with pytest.raises(RequestError, match="is completed: there is nothing to resume"):
+        resume(done.run_id, workspace=tmp_path)
+    with pytest.raises(WorkspaceError, match="no run"):
+        resume("ffff", workspace=tmp_path)
+
+
+def test_a_run_that_is_under_way_is_cancelled_from_elsewhere_and_not_resumed_meanwhile(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "agent.json").write_text(json.dumps(FORK))
+    (tmp_path / "hang.json").write_text(json.dumps({"fault": "hang"}))
+    tessera = [sys.executable, "-m", "tessera.cli"]
+    line = [*tessera, "run", "agent.json", "--input", str(MEDIA / "silent.mp4"), "--json"]
+    process = subprocess.Popen(
+        [*line, "--stub", "Reframe=hang.json"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    store = RunStore(tmp_path / ".tessera")
+    while not store.ids() or not any("output_made" in one for one in store.event_lines(store.ids()[0])):
+        assert process.poll() is None
+        time.sleep(0.1)
+    [run_id] = store.ids()
+    assert store.record(run_id)["status"] == "running"
+    with pytest.raises(WorkspaceError, match="is being run by another process"):
+        resume(run_id, workspace=tmp_path / ".tessera")
+    said = subprocess.run([*tessera, "cancel", run_id[:8]], cwd=tmp_path, capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, f"cancelling {run_id}\n")
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    told = json.loads(out)
+    assert told["status"] == "cancelled"
+    again = subprocess.run([*tessera, "cancel", "latest"], cwd=tmp_path, capture_output=True, text=True)
+    assert again.returncode == 2
+    assert "is not being run" in again.stderr
+    (tmp_path / "hang.json").write_text("{}")
+    line = [*tessera, "resume", "latest", "--stub", "Reframe=hang.json", "--json"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [output["reused"] for output in json.loads(done.stdout)["outputs"]] == [False, False]
+
+
+def test_a_cancelled_run_goes_on_without_what_it_has_done(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, OutputMade):
+            stop.set()
+
+    before = run(
+        AGENT,
+        inputs=[str(MEDIA / "talk.mp4")],
+        workspace=tmp_path,
+        on_event=watch,
+        cancelled=stop.is_set,
+    )
+    assert before.status == "cancelled"
+    kept = {output.id for output in before.outputs}
+    assert kept
+    seen: list[Event] = []
+    after = resume("latest", workspace=tmp_path, on_event=seen.append)
+    assert after.status == "completed"
+    assert files(after.to_dict()) == undisturbed()[1]
+    made = {event.output["id"] for event in seen if isinstance(event, OutputMade)}
+    assert not made & kept
+    assert made | kept == {output.id for output in after.outputs}
+    learned = RunStore(tmp_path).document(after.run_id, "facts.json")
+    assert learned is not None
+    assert "speech" in learned
+
+
+def test_a_run_that_went_on_and_died_is_interrupted_and_kept_until_it_goes_on_again(tmp_path: Path) -> None:
+    before = failed_once(tmp_path)
+    line = (
+        "import os, signal, sys; from tessera import resume; from tests.support.planning import uid\n"
+        "def dies(event):\n"
+        "    if type(event).__name__ == 'NodeChanged': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "resume('latest', workspace=sys.argv[1], stubs={uid(2): {}}, on_event=dies)"
+    )
+    done = subprocess.run([sys.executable, "-c", line, str(tmp_path)], cwd=ROOT, check=False)
+    assert done.returncode == -9
+    store = RunStore(tmp_path)
+    told = ended(store, before.run_id)
+    assert told["status"] == "failed"
+    assert "interrupted" in told["status_message"]
+    assert prune(tmp_path, 0, keep_runs=0, dry=True).runs == []
+    assert resume("latest", workspace=tmp_path, stubs={uid(2): {}}).status == "completed"
+    assert prune(tmp_path, 0, keep_runs=0, dry=True).runs == [before.run_id]

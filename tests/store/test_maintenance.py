@@ -1,0 +1,194 @@
+"""A workspace can be checked, and made smaller without losing what somebody needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tessera import run
+from tessera.cli import main
+from tessera.inputs.assets.library import Library
+from tessera.store.maintenance import Problem, check, prune
+from tessera.store.run_store import RunStore
+from tests.support.media import MEDIA
+from tests.support.planning import chain, uid
+
+AGENT = chain("Video Input", "Mirror", "Destination")
+LONG_AGO = time.time() - 7 * 24 * 3600
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A workspace after two runs, one put out elsewhere; nothing in it was used lately."""
+    run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "ws")
+    run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws", out=tmp_path / "out")
+    return rested(tmp_path / "ws")
+
+
+def rested(home: Path) -> Path:
+    for file in (home / "assets").glob("*/asset.json"):
+        os.utime(file, (LONG_AGO, LONG_AGO))
+    return home
+
+
+def only(problems: list[Problem], what: str) -> Problem:
+    assert [one.what for one in problems] == [what], problems
+    return problems[0]
+
+
+def an_output(home: Path) -> Path:
+    store = RunStore(home)
+    return Path(store.record(store.ids()[-1])["outputs"][0]["path"])
+
+
+def output_asset(home: Path, run_at: int = 0) -> Path:
+    store = RunStore(home)
+    asset: str = store.record(store.ids()[run_at])["outputs"][0]["asset_id"]
+    return home / "assets" / asset
+
+
+def test_a_workspace_that_is_whole_is_clean(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["store", "check", "--workspace", str(home)]) == 0
+    assert capsys.readouterr().out.startswith("clean: 4 assets, 2 runs, ")
+    assert main(["store", "check", "--workspace", str(home), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["clean"] is True
+    assert told["problems"] == []
+
+
+def test_what_a_dead_process_left_is_swept_and_is_no_fault(home: Path) -> None:
+    left = []
+    for folder in ("", "assets", "known", "fetched", "connections"):
+        (home / folder).mkdir(exist_ok=True)
+        left += [home / folder / ".part-999999999-x", home / folder / ".part-999999999-y"]
+        left[-2].write_bytes(b"half")
+        left[-1].mkdir()
+        (left[-1] / "media.mp4").write_bytes(b"half")
+    assert check(home).problems == []
+    assert not [one for one in left if one.exists()]
+
+
+def test_storing_something_sweeps_first(home: Path) -> None:
+    left = home / "fetched" / ".part-999999999-x"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half")
+    Library(home).add(MEDIA / "logo.png")
+    assert not left.exists()
+
+
+def test_a_changed_byte_is_found(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    media = next(output_asset(home).glob("media.*"))
+    content = bytearray(media.read_bytes())
+    content[len(content) // 2] ^= 1
+    media.write_bytes(content)
+    assert main(["store", "check", "--workspace", str(home)]) == 1
+    assert f"corrupt  {media}: its content has changed" in capsys.readouterr().out
+    found = check(home).problems
+    assert {one.what for one in found} == {"corrupt", "missing"}, "and what refers to it is told"
+
+
+def test_media_cut_short_or_gone_is_found(home: Path) -> None:
+    media = next(output_asset(home).glob("media.*"))
+    media.write_bytes(media.read_bytes()[:-1])
+    assert check(home).problems[0].message.startswith(f"has {media.stat().st_size:,} bytes, not ")
+    media.unlink()
+    assert check(home).problems[0] == Problem("missing", str(media), "the media is not there")
+
+
+def test_a_render_whose_asset_is_gone_is_found(home: Path) -> None:
+    shutil.rmtree(output_asset(home))
+    found = check(home).problems
+    assert {one.what for one in found} == {"missing"}
+    assert any(one.where.startswith("renders/") for one in found)
+
+
+def test_an_output_that_somebody_deleted_is_found(home: Path) -> None:
+    path = an_output(home)
+    path.unlink()
+    assert only(check(home).problems, "missing").where == str(path)
+
+
+def test_what_belongs_to_nothing_is_an_orphan(home: Path) -> None:
+    (home / "assets" / "notes.txt").write_text("mine")
+    assert only(check(home).problems, "orphan").where.endswith("notes.txt")
+    (home / "assets" / "notes.txt").unlink()
+    strange = home / "runs" / "11111111-1111-4111-8111-111111111111"
+    strange.mkdir(parents=True)
+    assert only(check(home).problems, "orphan").where == str(strange)
+
+
+def test_pruning_keeps_all_that_records_need(home: Path, tmp_path: Path) -> None:
+    spare = Library(home).add(MEDIA / "logo.png")
+    before = check(home)
+    assert prune(rested(home), 0, dry=True).assets == [spare.id]
+    assert check(home).assets == before.assets, "a dry run removes nothing"
+    done = prune(home, 0)
+    assert done.assets == [spare.id]
+    assert not done.runs
+    found = check(home)
+    assert found.problems == []
+    assert found.runs == 2
+    assert found.assets == before.assets - 1
+    assert abs(done.after - found.size) < 100_000, "it says how much is left"
+
+
+def test_pruning_stops_when_the_workspace_is_small_enough(home: Path) -> None:
+    for name in ("logo.png", "street.mp4"):
+        Library(home).add(MEDIA / name)
+    size = check(rested(home)).size
+    assert len(prune(home, size - 1, dry=True).assets) == 1
+    assert len(prune(home, 0, dry=True).assets) == 2
+    assert prune(home, size).assets == []
+
+
+def test_what_was_just_used_is_left_alone(home: Path) -> None:
+    Library(home).add(MEDIA / "logo.png")
+    assert prune(home, 0).assets == [], "it may be the input of a run that is about to begin"
+
+
+def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path: Path) -> None:
+    newest, oldest = RunStore(home).ids()
+    media = an_output(home)
+    done = prune(home, 0, keep_runs=1)
+    assert done.runs == [oldest]
+    assert done.after == check(home).size < done.before
+    assert len(done.assets) == 2
+    assert not media.exists()
+    found = check(home)
+    assert (found.problems, found.runs, found.assets) == ([], 1, 2)
+    assert RunStore(home).ids() == [newest]
+    again = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=home)
+    assert all(output.raw["reused"] for output in again.outputs), "what is kept is used as before"
+    anew = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home)
+    assert anew.status == "completed"
+    assert not anew.outputs[0].raw["reused"]
+
+
+def test_a_run_that_a_kept_one_is_a_part_of_stays(home: Path) -> None:
+    oldest = RunStore(home).ids()[-1]
+    again = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home, since=uid(2), of=oldest)
+    assert RunStore(home).ids() == [again.run_id, *RunStore(home).ids()[1:]]
+    assert len(prune(home, 0, keep_runs=1, dry=True).runs) == 1
+    assert oldest not in prune(home, 0, keep_runs=1).runs
+    assert oldest in RunStore(home).ids()
+
+
+@pytest.mark.parametrize(
+    ("size", "fine"), [("10GB", True), ("1.5 gb", True), ("0", True), ("ten", False), ("-1", False)]
+)
+def test_sizes_are_as_people_write_them(
+    size: str, fine: bool, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["store", "prune", "--keep", size, "--dry-run", "--workspace", str(home)])
+    assert code == (0 if fine else 2)
+    assert fine or "10GB" in capsys.readouterr().err
+
+
+def test_there_is_nothing_to_check_where_no_workspace_is(tmp_path: Path) -> None:
+    assert main(["store", "check", "--workspace", str(tmp_path / "none")]) == 2
+    assert not (tmp_path / "none").exists()

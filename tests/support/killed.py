@@ -1,0 +1,78 @@
+"""A run that kills itself at a given point, as a power cut would.
+
+Usage: `python -m tests.support.killed WORKSPACE POINT`.
+
+Points are counted from 1: before and after every commit of events and documents, and before and after every
+rename. With point 0 it runs to its end and prints how many points there were.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tessera import run
+from tessera.database.sqlite import SqliteDatabase
+from tests.support.media import MEDIA
+from tests.support.planning import agent
+
+AGENT = agent(
+    "Video Input",
+    ("Clips", {"num_clips": 2, "target_duration": 4}),
+    "Mirror",
+    ("Reframe", {"aspect_ratio": "9:16"}),
+    ("Watermark", {}),
+    "Destination",
+    edges=[(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
+)
+"""A fan-out and a diamond: four outputs of two clips."""
+
+
+class Points:
+    """Counts the points passed, and kills the process at the one that is given."""
+
+    def __init__(self, fatal: int) -> None:
+        self.fatal, self.passed = fatal, 0
+
+    def pass_one(self) -> None:
+        self.passed += 1
+        if self.passed == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **options: Any) -> Any:
+            self.pass_one()
+            made = work(*args, **options)
+            self.pass_one()
+            return made
+
+        return guarded
+
+
+def main(workspace: Path, fatal: int) -> None:
+    points = Points(fatal)
+    for name in ("replace", "rename"):
+        setattr(os, name, points.around(getattr(os, name)))
+    transaction = SqliteDatabase._transaction
+
+    @contextmanager
+    def guarded(self: SqliteDatabase, *, writes: bool = False) -> Iterator[Any]:
+        with transaction(self, writes=writes) as connection:
+            yield connection
+            if writes:
+                points.pass_one()
+        if writes:
+            points.pass_one()
+
+    SqliteDatabase._transaction = guarded  # type: ignore[method-assign, assignment]
+    record = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=workspace)
+    print(points.passed, record.run_id)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

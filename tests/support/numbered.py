@@ -1,0 +1,107 @@
+"""Sources whose every frame shows its own number, and renders of them read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tessera.inputs.resolve import video_of
+from tessera.media.algebra.item import Video
+from tessera.media.algebra.time import Range
+from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.lowering import Located
+from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.probe.probe import probe
+from tessera.media.render.renderer import Renderer
+from tests.support.media import folder, paint
+
+_BITS = 10
+_SIDE = 16
+_SECONDS = 5
+
+CODECS = {
+    "h264": "-c:v libx264 -preset veryfast -bf 3 -g 40",
+    "h264-open": "-c:v libx264 -preset veryfast -bf 3 -g 40 -x264-params open-gop=1",
+    "h264-long": "-c:v libx264 -preset veryfast -bf 2 -g 1000",
+    "h264-refresh": "-c:v libx264 -preset veryfast -x264-params intra-refresh=1:keyint=40",
+    "hevc": "-c:v libx265 -preset ultrafast -x265-params bframes=4:keyint=40:open-gop=1:log-level=error",
+    "vp9": "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -auto-alt-ref 1 -lag-in-frames 16 -g 40",
+    "av1": "-c:v libsvtav1 -preset 11 -crf 20 -g 40 -svtav1-params lp=2",
+}
+RATES = ["24000/1001", "25", "30000/1001", "60000/1001", "vfr"]
+_DROPPED = "select='not(eq(mod(n,5),2))*not(eq(mod(n,7),3))*not(between(n,70,93))'"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file's frames: presentation times in seconds, and the number that each of them shows."""
+
+    times: tuple[Fraction, ...]
+    numbers: tuple[int, ...]
+
+
+def numbered(name: str, codec: str, rate: str, extra: str = "", suffix: str = ".mkv") -> Path:
+    """A clip of 5 s whose every frame shows its own number as black and white squares, and hisses."""
+    path = folder() / f"numbered-{name.replace('/', '_')}{suffix}"
+    if path.exists():
+        return path
+    shown = f"color=black:s={_BITS * _SIDE}x{3 * _SIDE}:r={'30' if rate == 'vfr' else rate}:d={_SECONDS}"
+    shown += f",geq=lum='if(mod(floor(N/pow(2,floor(X/{_SIDE}))),2),235,16)':cb=128:cr=128,format=yuv420p"
+    shown += f",{_DROPPED},settb=1/1000" if rate == "vfr" else ""
+    sound = f"anoisesrc=d={_SECONDS}:r=48000:a=0.3:seed=5,lowpass=4000"
+    coder = "pcm_s16le" if suffix in (".mkv", ".mov") else "libopus" if suffix == ".webm" else "aac"
+    made = f"{codec} -fps_mode vfr -threads 2 -c:a {coder} {extra}"
+    run_ffmpeg(["-y", "-f", "lavfi", "-i", shown, "-f", "lavfi", "-i", sound, *made.split(), str(path)])
+    return path
+
+
+def seen(path: Path) -> Seen:
+    times, numbers = [], []
+    with av.open(str(path)) as container:
+        for frame in container.decode(container.streams.video[0]):
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            luma = frame.to_ndarray(format="gray")[_SIDE // 4 : 2 * _SIDE].astype(float)
+            levels = luma.reshape(len(luma), _BITS, _SIDE)[:, :, 4:-4].mean(axis=(0, 2))
+            assert all(level < 70 or level > 185 for level in levels), "a frame is not whole"
+            times.append(frame.pts * frame.time_base)
+            numbers.append(sum(1 << bit for bit, level in enumerate(levels) if level > 128))
+    return Seen(tuple(times), tuple(numbers))
+
+
+@cache
+def origin(path: Path) -> Seen:
+    """The frames of a source by a decoder that reads it from end to end; times from its first frame on."""
+    whole = seen(path)
+    return Seen(tuple(time - whole.times[0] for time in whole.times), whole.numbers)
+
+
+def wanted(source: Seen, kept: Sequence[Range]) -> Seen:
+    times, numbers, at = [], [], Fraction(0)
+    for start, end in kept:
+        for time, number in zip(source.times, source.numbers, strict=True):
+            if start <= time < end:
+                times.append(at + time - start)
+                numbers.append(number)
+        at += end - start
+    return Seen(tuple(times), tuple(numbers))
+
+
+def rendered(source: Path, kept: Sequence[Range], output: Path, target: Target | None = None) -> Path:
+    info = probe(source)
+    video: Video = video_of("source", info).keep(kept)
+    renderer = Renderer(lambda _asset: Located(source, info), paint, target=target or Target())
+    return renderer.render(video, output).path
+
+
+def samples(path: Path) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    with av.open(str(path)) as container:
+        parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(container.streams.audio[0])]
+    joined = np.concatenate(parts)
+    return joined.astype(np.float32) / (32768 if joined.dtype == np.int16 else 1)

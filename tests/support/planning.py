@@ -1,0 +1,179 @@
+"""Agents by the numbers of their tiles, strategies that draw them, and the faults of a refused one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import networkx as nx
+import pytest
+from hypothesis import strategies as st
+
+from tessera import Plan, RequestError, load_agent, plan
+from tessera.errors import Fault
+from tessera.graph.model import build_graph
+
+Spec = str | tuple[str, Mapping[str, Any]]
+"""A tile of a test's agent: the name of its type, or that and its parameters."""
+
+ONE_VIDEO: Mapping[str, Any] = {"video_ids": ["v"]}
+
+
+def uid(number: int) -> str:
+    """The id of the tile with this number."""
+    return f"{number:08x}-aaaa-4bbb-8ccc-{number:012x}"
+
+
+def agent(*specs: Spec, edges: Iterable[tuple[int, int]] = (), **members: Any) -> dict[str, Any]:
+    """An agent in today's export form; its tiles are `uid(0)`, `uid(1)`, … in the order given."""
+    nodes = []
+    for number, spec in enumerate(specs):
+        name, params = (spec, {}) if isinstance(spec, str) else spec
+        nodes.append(
+            {
+                "agent_node_id": uid(number),
+                "node_type": {"node_type_id": None, "node_type_name": name},
+                "params_used": dict(params),
+            }
+        )
+    connections = [
+        {"source_agent_node_id": uid(source), "target_agent_node_id": uid(target)} for source, target in edges
+    ]
+    return {"agent_nodes": nodes, "connections": connections, **members}
+
+
+def chain(*specs: Spec, **members: Any) -> dict[str, Any]:
+    """An agent each of whose tiles feeds the next."""
+    return agent(*specs, edges=[(at, at + 1) for at in range(len(specs) - 1)], **members)
+
+
+def planned(template: Any, request: Any = ONE_VIDEO, **options: Any) -> Plan:
+    return plan(template, request, **options)
+
+
+def refused(template: Any, request: Any = ONE_VIDEO, **options: Any) -> list[Fault]:
+    """The faults of a plan that is refused."""
+    with pytest.raises(RequestError) as caught:
+        plan(template, request, **options)
+    return list(caught.value.errors)
+
+
+def places(faults: Sequence[Fault]) -> list[str]:
+    return [fault.loc for fault in faults]
+
+
+def assert_has(faults: Sequence[Fault], loc: str, *words: str, document: str = "request") -> None:
+    """One of the faults lies at `loc`, and its message holds all the `words`."""
+    here = [fault.message for fault in faults if (fault.loc, fault.document) == (loc, document)]
+    assert any(all(word in message for word in words) for message in here), faults
+
+
+def assert_only(faults: Sequence[Fault], loc: str, *words: str, document: str = "request") -> None:
+    """There is one fault; it lies at `loc` and its message holds all the `words`."""
+    assert_has(faults, loc, *words, document=document)
+    assert len(faults) == 1, faults
+
+
+def codes(p: Plan) -> list[str]:
+    return [notice.code for notice in p.warnings]
+
+
+def edges_of(p: Plan) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Every connection of a plan with the removed tiles that it leads past."""
+    return {(source, target): via for source, target, via in p.graph.edges(data="via")}
+
+
+MAX_TILES = 9
+_TILES = ("Mirror", "Clips", "Captions", "Rough Cut")
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda below: st.lists(below, max_size=4) | st.dictionaries(st.text(max_size=8), below, max_size=4),
+    max_leaves=12,
+)
+
+
+@st.composite
+def mutations(draw: st.DrawFn, document: Any) -> Any:
+    """The document with up to three of its values replaced, removed or doubled, at any depth."""
+    changed = deepcopy(document)
+    for _ in range(draw(st.integers(1, 3))):
+        holder, at = changed, None
+        while isinstance(holder, dict | list) and holder:
+            at = draw(st.sampled_from(list(holder) if isinstance(holder, dict) else range(len(holder))))
+            if not isinstance(holder[at], dict | list) or not holder[at] or draw(st.booleans()):
+                break
+            holder = holder[at]
+        if at is None:
+            continue
+        how = draw(st.sampled_from(["replace", "remove", "double"]))
+        if how == "replace":
+            holder[at] = draw(json_values)
+        elif how == "remove":
+            del holder[at]
+        elif isinstance(holder, list):
+            holder.append(deepcopy(holder[at]))
+        else:
+            holder[draw(st.text(max_size=6))] = deepcopy(holder[at])
+    return changed
+
+
+class Case(NamedTuple):
+    """An agent, its whole graph, and some ids of it."""
+
+    template: dict[str, Any]
+    graph: nx.DiGraph
+    chosen: list[str]
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[int]]:
+    """The number of tiles, the edges of an acyclic graph, and the place in the export of each tile."""
+    count = draw(st.integers(1, MAX_TILES))
+    pairs = [(low, high) for high in range(count) for low in range(high)]
+    edges = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
+    return count, edges, draw(st.permutations(range(count)))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Agents of tiles that fit each other everywhere, listed in any order; any of their ids chosen."""
+    count, edges, place = draw(shapes())
+    names = [draw(st.sampled_from(_TILES)) for _ in range(count)]
+    template = agent(*names, edges=[(place[source], place[target]) for source, target in edges])
+    chosen = draw(st.lists(st.sampled_from([uid(number) for number in range(count)]), unique=True))
+    return Case(template, build_graph(load_agent(template)), chosen)
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Agents that can be planned, with requests that fit them: rewrites, overrides and clipped inputs."""
+    count, edges, _place = draw(shapes())
+    names = ["Video Input", *(draw(st.sampled_from(_TILES)) for _ in range(count))]
+    inner = [(source + 1, target + 1) for source, target in edges]
+    heads = set(range(1, count + 1)) - {target for _source, target in inner}
+    template = agent(*names, edges=[*((0, head) for head in sorted(heads)), *inner])
+    ids = [uid(number) for number in range(1, count + 1)]
+    ignored = draw(st.lists(st.sampled_from(ids), unique=True))
+    left = [(node, name) for node, name in zip(ids, names[1:], strict=True) if node not in ignored]
+    overridden = draw(st.lists(st.sampled_from(left), unique=True)) if left else []
+    request = {
+        "video_ids": draw(st.lists(st.text("abc", min_size=1), min_size=1, max_size=3)),
+        "input_clip_start_ms": draw(st.none() | st.integers(0, 1000)),
+        "ignore_nodes": ignored,
+        "update_params": {node: draw(_PARAMS[name]) for node, name in overridden},
+    }
+    return template, request
+
+
+_PARAMS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "Mirror": st.fixed_dictionaries({}, optional={"horizontal_flip": st.booleans(), "theirs": json_values}),
+    "Clips": st.fixed_dictionaries(
+        {}, optional={"num_clips": st.none() | st.integers(1, 20), "prompt": st.text()}
+    ),
+    "Captions": st.fixed_dictionaries(
+        {}, optional={"caption_style": st.sampled_from(["colored", "karaoke"])}
+    ),
+    "Rough Cut": st.fixed_dictionaries({}, optional={"prompt": st.text(), "model_tier": st.just("pro")}),
+}

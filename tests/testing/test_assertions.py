@@ -1,0 +1,274 @@
+"""`assert_plan`: what each assertion accepts, and what the failure of it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tessera import RunRequest
+from tessera.testing import NotationError, PlanAssertion, agent, assert_plan, node_id
+
+DIAMOND = agent("input > rough_cut > {captions, mirror} > watermark > destination")
+PAIR = agent("host:Video Input > mirror > captions; guest:Video Input > mirror_2 > captions")
+VIDEO = {"duration_ms": 90_000, "width": 640, "height": 360, "fps": "25", "speech": [[0, 90_000]]}
+
+
+def fails(check: Callable[[], object], *words: str) -> str:
+    """The text of the failure that a check ends in; all words are in it."""
+    with pytest.raises(AssertionError) as caught:
+        check()
+    text = str(caught.value)
+    assert all(word in text for word in words), text
+    return text
+
+
+def without(*tiles: str, of: Any = DIAMOND, **options: Any) -> PlanAssertion:
+    return assert_plan(of, ignore=tiles, **options)
+
+
+def test_edges_named_are_there_and_no_other_is_rewired() -> None:
+    p = without("captions")
+    assert p.edges("rough_cut > watermark via captions", "mirror > watermark") is p
+    p.edges("rough_cut > watermark via captions").edges("{rough_cut} > watermark via captions")
+    without().edges().edges("input > rough_cut > {captions, mirror} > watermark > destination")
+    without("rough_cut", "captions").edges(
+        "input > mirror via rough_cut", "input > watermark via rough_cut > captions"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ignored", "edge", "lines"),
+    [
+        (
+            ["captions"],
+            "rough_cut > watermark via mirror",
+            [
+                "- rough_cut > watermark via mirror",
+                "+ rough_cut > watermark via captions",
+                "mirror is not ignored",
+            ],
+        ),
+        (["captions"], "rough_cut > captions", ["- rough_cut > captions", "captions is ignored"]),
+        (
+            ["captions"],
+            "input > watermark",
+            [
+                "no such edge; input feeds: rough_cut",
+                "watermark is fed by: rough_cut, mirror",
+                "leads through rough_cut",
+                "+ rough_cut > watermark via captions",
+                "not named; captions is ignored",
+            ],
+        ),
+        (["captions"], "rough_cut > watermark", ["+ rough_cut > watermark via captions", "no such edge"]),
+        ([], "rough_cut > mirror via captions", ["captions is not ignored"]),
+        (["mirror"], "rough_cut > captions via mirror", ["the template has this edge itself"]),
+        (["captions", "mirror"], "rough_cut > watermark via mirror", ["another path is as short"]),
+        (
+            ["captions", "mirror"],
+            "rough_cut > watermark via mirror > captions",
+            ["mirror does not feed captions"],
+        ),
+        (["input"], "input > rough_cut", ["input is ignored"]),
+        ([], "destination > input", ["destination feeds: nothing", "input is fed by: nothing"]),
+    ],
+)
+def test_an_edge_that_differs_is_shown_with_the_cause(
+    ignored: list[str], edge: str, lines: list[str]
+) -> None:
+    template = "input > rough_cut > {captions, mirror} > watermark > destination; input_2 > mirror"
+    fails(lambda: assert_plan(template, ignore=ignored).edges(edge), *lines)
+
+
+def test_an_edge_of_a_tile_that_is_skipped_says_so() -> None:
+    p = without("host", of=PAIR).skipped("mirror").tiles("guest, mirror_2, captions")
+    fails(lambda: p.edges("mirror > captions"), "mirror does not run: nothing that runs leads to it")
+
+
+def test_edges_that_must_be_there_and_all_there_are_and_those_that_must_not() -> None:
+    p = without("captions", "mirror")
+    p.has_edges("watermark > destination").has_edges()
+    p.only_edges("input > rough_cut", "rough_cut > watermark via captions", "watermark > destination")
+    p.no_edges("rough_cut > captions", "input > watermark").no_edges()
+    fails(
+        lambda: p.only_edges("input > rough_cut"),
+        "+ watermark > destination",
+        "not named; the template has it",
+    )
+    fails(lambda: p.no_edges("rough_cut > watermark"), "+ rough_cut > watermark via captions")
+    fails(lambda: p.has_edges("rough_cut > mirror"), "mirror is ignored")
+
+
+def test_tiles_removed_skipped_and_in_order() -> None:
+    p = without("captions").tiles("input", "rough_cut", "mirror", "watermark", "destination")
+    p.removed("captions").skipped().order("input", "watermark").order("rough_cut > mirror > destination")
+    fails(lambda: p.tiles("input", "captions"), "- captions (ignored)", "+ mirror (runs)")
+    fails(lambda: p.removed(), "+ captions (ignored)")
+    fails(lambda: p.skipped("mirror"), "- mirror (runs)")
+    fails(lambda: p.order("watermark > input"), "- watermark > input", "+ input > watermark")
+    fails(lambda: p.order("captions > input"), "captions does not run (ignored)")
+
+
+def test_parameters_and_where_they_came_from() -> None:
+    template = "input > clips(num_clips=2) > watermark > reframe"
+    p = assert_plan(template, set={"watermark.logo_size": 50, "reframe": {"aspect_ratio": "1:1"}})
+    p.param("watermark.logo_size", 50).param("watermark.logo_size", 50.0, origin="override")
+    p.param("reframe.aspect_ratio", "1:1", origin="override").param("clips.num_clips", 2, origin="template")
+    p.param("clips.prompt", "", origin="default").param("clips.target_duration", None)
+    fails(lambda: p.param("watermark.logo_size", 30), "watermark.logo_size is 50 (override), not 30")
+    fails(lambda: p.param("clips.num_clips", origin="override"), "by template, not by override")
+    fails(lambda: p.param("clips.num_clip"), "no parameter 'num_clip'; did you mean 'num_clips'")
+    fails(lambda: without("captions").param("captions.caption_font"), "captions does not run (ignored)")
+
+
+def test_values_are_compared_as_json() -> None:
+    p = assert_plan("mirror_0:Mirror(vertical_flip=true); input")
+    fails(lambda: p.param("mirror_0.vertical_flip", 1), "does not run (skipped)")
+    p = assert_plan("input > mirror(vertical_flip=true)")
+    fails(lambda: p.param("mirror.vertical_flip", 1), "is true (template), not 1")
+
+
+def test_warnings_by_code_tile_and_text() -> None:
+    p = assert_plan("input > captions > rough_cut > mirror", set={"mirror.horizontal_flip": True})
+    p.warns("order_advice").warns("order_advice", node="rough_cut", match="after Captions captions")
+    p.warns("needless_override", node="mirror").no_warnings("skipped_tile")
+    fails(
+        lambda: p.warns("order_advice", node="mirror"),
+        "no warning order_advice about mirror",
+        "+ order_advice:",
+    )
+    fails(lambda: p.warns("order_advice", match="nonesuch"), "like 'nonesuch'")
+    fails(lambda: p.no_warnings(), "+ no_prompt: Rough Cut rough_cut has no prompt")
+    fails(lambda: assert_plan("input").warns("no_prompt"), "there are none")
+
+
+def test_a_refused_request_is_asserted_on_by_pointers() -> None:
+    p = without(
+        "mirror", set={"captions.nonesuch": 1, "watermark.logo_size": "big", "mirror.vertical_flip": True}
+    )
+    p.raises(
+        "/update_params/<captions>/nonesuch",
+        "/update_params/<watermark>/logo_size",
+        "/update_params/<mirror>",
+    )
+    p.raises("/update_params/<captions>/nonesuch", only=False).raises(match="ignored").raises()
+    p.raises(f"/update_params/{node_id('captions')}/nonesuch", only=False)
+    assert [fault.document for fault in p.errors] == ["request"] * 3
+    fails(
+        lambda: p.raises("/update_params/<captions>/nonesuch"),
+        "+ '/update_params/<mirror>' (request): Mirror mirror is ignored",
+    )
+    fails(lambda: p.raises("/update_params/<rough_cut>", only=False), "- '/update_params/<rough_cut>'")
+    fails(lambda: p.raises("/update_params/<mirror>", match="number", only=False), "like 'number'")
+    fails(lambda: p.raises(match="nonesuch text"), "- 'nonesuch text'")
+    for check in (p.edges, p.tiles, p.no_warnings, p.outputs, lambda: p.param("mirror.x"), lambda: p.plan):
+        fails(check, "is refused", "'/update_params/<watermark>/logo_size'")
+
+
+def test_a_request_that_is_not_refused_does_not_raise() -> None:
+    fails(
+        lambda: without().raises("/ignore_nodes/0"), "nothing is refused; expected a fault at /ignore_nodes/0"
+    )
+    assert without().errors == ()
+
+
+def test_an_agent_that_does_not_load_is_asserted_on_too() -> None:
+    p = assert_plan("input > clips(num_clips=0)").raises(
+        "/agent_nodes/1/params_used/num_clips", match="at least 1"
+    )
+    fails(lambda: p.edges("input > clips"), "an agent that does not load", "num_clips")
+    assert_plan({"agent_nodes": 1, "connections": []}).raises("/agent_nodes")
+    assert_plan("nowhere.json").raises("", match="cannot read")
+
+
+def test_a_request_is_taken_in_every_form_with_names_for_ids(tmp_path: Path) -> None:
+    body = {"video_ids": ["v"], "ignore_nodes": [node_id("captions")]}
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(body))
+    requests: Iterable[Any] = (body, json.dumps(body), path, str(path), RunRequest(**body))
+    for request in requests:
+        assert_plan(DIAMOND, request).removed("captions")
+        assert_plan(DIAMOND, request, ignore="mirror").removed("captions", "mirror")
+    named = {
+        "ignore_nodes": ["<captions>"],
+        "update_params": {"<mirror>": {"vertical_flip": True}},
+        "video_inputs": [{"agent_node_id": "<input>", "video_ids": ["v"]}],
+    }
+    p = assert_plan(DIAMOND, named, set={"mirror.horizontal_flip": False})
+    p.removed("captions").param("mirror.vertical_flip", True).param("mirror.horizontal_flip", False)
+    for odd in ([], 3, "nowhere.json", "{"):
+        assert_plan(DIAMOND, odd).raises("")
+
+
+def test_every_input_that_runs_is_filled_unless_the_test_says_otherwise() -> None:
+    def inputs(p: PlanAssertion) -> dict[str, list[str]]:
+        of = p.names().of
+        return {of[one.node]: [source.key for source in one.sources] for one in p.plan.inputs}
+
+    assert inputs(without()) == {"input": ["input"]}
+    assert inputs(without(of=PAIR)) == {"host": ["host"], "guest": ["guest"]}
+    assert inputs(without("host", of=PAIR)) == {"guest": ["guest"]}
+    assert inputs(without(of="s3_trigger > mirror")) == {"s3_trigger": ["s3_trigger"]}
+    assert inputs(without(of="image_generation")) == {}
+    url = "https://example.org/a.mp4"
+    assert inputs(without(inputs=["v", url])) == {"input": ["v", url]}
+    assert inputs(without(of=PAIR, inputs={"host": url, "guest": {"node_render_ids": ["r"]}})) == {
+        "host": [url],
+        "guest": ["r"],
+    }
+    assert inputs(assert_plan(DIAMOND, {"youtube_urls": [url]})) == {"input": [url]}
+    without(inputs=[]).raises("", match="needs inputs")
+    without(of=PAIR, inputs={"host": "v"}).raises("/video_inputs")
+
+
+def test_items_durations_and_outputs_come_from_a_simulation() -> None:
+    p = assert_plan("input > clips(num_clips=2, target_duration=10) > {mirror, reframe}", facts={"*": VIDEO})
+    p.items(clips=2, mirror=2).items({"reframe": 2}).durations(clips=[10, 10.0]).durations({"input": 90})
+    p.outputs(4).outputs("mirror", "mirror", "reframe", {"tile": "reframe", "seconds": 10, "height": 640})
+    fails(lambda: p.items(clips=3), "clips: expected 3, made 2 (rank")
+    fails(lambda: p.durations(clips=10), "clips: expected 10 s, made 10 s, 10 s")
+    fails(lambda: p.outputs(1), "expected 1 outputs, there are 4", "1. tile mirror, kind video, seconds 10.0")
+    fails(lambda: p.outputs({"tile": "reframe", "width": 1}), "tile: expected 'reframe', is 'mirror'")
+
+
+def test_a_dummy_input_is_a_minute_of_speech_and_facts_are_never_made_up_for_another() -> None:
+    p = without().items(input=1, captions=1).durations(input=60)
+    p.outputs({"width": 1920, "height": 1080, "fps": "30", "has_audio": True}, "watermark")
+    without(facts={"input": VIDEO}).durations(input=90)
+    fails(lambda: without(inputs="v").outputs(2), "cannot be simulated", "unknown video_id v")
+    without("captions").items(captions=0)
+    fails(lambda: without("captions").items(captions=1), "it does not run")
+
+
+def test_names_that_are_not_there_are_errors_of_the_test() -> None:
+    for check in (
+        lambda: without("captoins"),
+        lambda: without(set={"captoins.x": 1}),
+        lambda: without(set={"captions": 1}),
+        lambda: without().edges("captoins > mirror"),
+        lambda: without().edges("captions"),
+        lambda: without().edges("captions > mirror via a via b"),
+        lambda: without().items(captoins=1),
+    ):
+        with pytest.raises(NotationError):
+            check()
+
+
+def test_exports_are_tested_by_the_names_of_their_types() -> None:
+    p = assert_plan("fixtures/agents/two_inputs.json", ignore=["reframe_2"])
+    p.edges("input_2 > watermark via reframe_2", "reframe > watermark > destination")
+
+
+def test_a_stub_says_what_a_tile_makes_or_suffers_by_its_name() -> None:
+    a = "input > captions > {clips, mirror}"
+    made = {"makes": [{"duration_ms": 3000}, {"duration_ms": 4000}]}
+    p = assert_plan(a, stubs={"captions": made}).items(captions=2, mirror=2).durations(captions=[3, 4])
+    p.durations(mirror=[3, 4])
+    with pytest.raises(AssertionError, match="waits for Captions captions, which was failed"):
+        assert_plan(a, stubs={"captions": {"fault": "error"}}).items(mirror=1)
+    with pytest.raises(NotationError, match="no tile"):
+        assert_plan(a, stubs={"watermark": made})
