@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tessera.bundle.archive import FORMAT, Archive
-from tessera.bundle.proxies import drafts
+from tessera.bundle.proxies import make_proxies
 from tessera.bundle.recording import recording_of
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.errors import Fault, NotFound, RequestError, WorkspaceError
 from tessera.files import whole_file
 from tessera.graph.plan import Plan
@@ -58,12 +58,12 @@ def write_bundle(
     for name in _DOCUMENTS:
         text = store.document(run_id, name)
         if text is not None:
-            with understood(f"{name} of run {run_id}"):
+            with decoding(f"{name} of run {run_id}"):
                 members[name] = json.loads(text)
     if "plan.json" not in members:
         raise NotFound(f"run {run_id} has no plan kept with it: it cannot be bundled")
     check_kept_plan(members["plan.json"], run_id)
-    with understood(f"the events of run {run_id}"):
+    with decoding(f"the events of run {run_id}"):
         lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]
     members["versions.json"] = {
         "tessera": version("tessera-runtime"),
@@ -98,7 +98,7 @@ def _archive(path: Path) -> zipfile.ZipFile:
 
 def _add_drafts(archive: zipfile.ZipFile, store: RunStore, record: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory(prefix="tessera-drafts-") as folder:
-        for name, made in drafts(Library(store.workspace), record, Path(folder)):
+        for name, made in make_proxies(Library(store.workspace), record, Path(folder)):
             archive.write(made, f"media/{name}", zipfile.ZIP_STORED)
             made.unlink()
 

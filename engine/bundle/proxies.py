@@ -1,4 +1,4 @@
-"""Small drafts of a run's media, for looking at: at most 320 pixels wide and high, and far from lossless."""
+"""Small proxies of a run's media, for looking at: at most 320 pixels wide and high, and far from lossless."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tessera.inputs.resolve import sound_of, video_of
 from tessera.media.algebra.expression import even
 from tessera.media.algebra.item import Audio, Video
 from tessera.media.algebra.time import Range
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.lowering import Located
 from tessera.media.probe.file_formats import suffix_of
 from tessera.media.render.renderer import Renderer
 
-__all__ = ["drafts"]
+__all__ = ["make_proxies"]
 
 _PIXELS = 320
-_TARGET = Target(crf=34, preset="ultrafast")
+_TARGET = EncodeSettings(crf=34, preset="ultrafast")
 
 
-def drafts(library: Library, record: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Path]]:
+def make_proxies(library: Library, record: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Path]]:
     """A draft of each input, as far as it was used, and of each output: its name and its file in `folder`.
 
     Media that the workspace no longer holds is left out.

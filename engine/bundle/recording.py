@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tessera.analysis.speech import SoundFacts
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.errors import NotFound
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
-from tessera.inputs.recorded_answers import Answered, Recorded
+from tessera.inputs.recorded_answers import AnswerLog, RecordedAnswers
 from tessera.node import is_id
 from tessera.store.run_store import RunStore
 
@@ -23,20 +23,20 @@ __all__ = [
     "REPLAYED",
     "Original",
     "Recording",
-    "Replayed",
-    "answered",
+    "ReplaySource",
+    "answers_from",
     "named_assets",
     "named_ids",
-    "recall",
     "recording_of",
+    "restore_answers",
     "stored_asset",
 ]
 
 ANSWERS = "answers.json"
-"""The document of a run that holds what the world answered: a `Recorded`."""
+"""The document of a run that holds what the world answered: a `AnswerLog`."""
 
 REPLAYED = "replay.json"
-"""The document of a run that says what it was answered from: a `Replayed`."""
+"""The document of a run that says what it was answered from: a `ReplaySource`."""
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
 
 
@@ -65,19 +65,19 @@ class Original(_Value):
 class Recording(_Value):
     """`recording.json`: what a run asked of the world, and what it was answered. Assets are by id."""
 
-    outside: Recorded
+    outside: AnswerLog
     assets: dict[str, Original]
     quality: str
 
 
-class Replayed(_Value):
+class ReplaySource(_Value):
     """The recording that answered a run, and what it took of it: the assets, by id."""
 
     path: str
     assets: dict[str, Original]
 
 
-def recall(store: RunStore, library: Library, run_id: str) -> str | None:
+def restore_answers(store: RunStore, library: Library, run_id: str) -> str | None:
     """Know the assets of a run as the recording that answered it told of them; gives the path of that.
 
     None where the world itself answered.
@@ -90,16 +90,16 @@ def recall(store: RunStore, library: Library, run_id: str) -> str | None:
     text = store.document(run_id, REPLAYED)
     if text is None:
         return None
-    with understood(f"the recording of run {run_id}"):
-        replayed = Replayed.model_validate_json(text)
+    with decoding(f"the recording of run {run_id}"):
+        replayed = ReplaySource.model_validate_json(text)
     for one, original in replayed.assets.items():
         library.call(stored_asset(one, library), original.name, original.heard)
     return replayed.path
 
 
-def answered(recorded: Recorded, library: Library, path: str | Path) -> Answered:
+def answers_from(recorded: AnswerLog, library: Library, path: str | Path) -> RecordedAnswers:
     """Answers from what was told before; the media is in the library."""
-    return Answered(recorded, lambda wanted: stored_asset(wanted, library), f"the recording {path}")
+    return RecordedAnswers(recorded, lambda wanted: stored_asset(wanted, library), f"the recording {path}")
 
 
 def recording_of(
@@ -115,10 +115,10 @@ def recording_of(
     text = store.document(run_id, ANSWERS)
     if text is None:
         raise NotFound(f"run {run_id} has no answers kept with it: it cannot be recorded")
-    with understood(f"the answers of run {run_id}"):
-        outside = Recorded.model_validate_json(text)
-    recall(store, library, run_id)
-    with understood(f"the record of run {run_id}"):
+    with decoding(f"the answers of run {run_id}"):
+        outside = AnswerLog.model_validate_json(text)
+    restore_answers(store, library, run_id)
+    with decoding(f"the record of run {run_id}"):
         asked = [
             (answer["question"], answer["about"])
             for node in record["nodes"]

@@ -9,10 +9,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from tessera.bundle.archive import Archive
-from tessera.bundle.recording import ANSWERS, REPLAYED, Original, Recording, Replayed, answered, named_assets
+from tessera.bundle.recording import (
+    ANSWERS,
+    REPLAYED,
+    Original,
+    Recording,
+    ReplaySource,
+    answers_from,
+    named_assets,
+)
 from tessera.errors import Fault, RequestError
 from tessera.graph.plan import Plan
-from tessera.inputs.answer_recorder import Noted
+from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.asset import asset_id
 from tessera.inputs.assets.library import Library
 from tessera.inputs.recorded_answers import shown
@@ -53,12 +61,12 @@ class Replay:
             self._agent, self._plan = archive.document("agent.json"), archive.document("plan.json")
         self.quality = self._recording.quality
         self._taken: dict[str, Original] = {}
-        self._answered = answered(self._recording.outside, library, path)
-        self.asked = Noted(lambda: self._answered, self._answered.render)
+        self._answered = answers_from(self._recording.outside, library, path)
+        self.asked = AnswerRecorder(lambda: self._answered, self._answered.render)
 
     def kept(self) -> dict[str, str]:
         """The documents that the run keeps."""
-        replayed = Replayed(path=str(self.path.absolute()), assets=self._taken)
+        replayed = ReplaySource(path=str(self.path.absolute()), assets=self._taken)
         return {ANSWERS: self.asked.to_json(), REPLAYED: replayed.model_dump_json()}
 
     def given(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
@@ -166,7 +174,7 @@ class Replay:
 
     def _put(self, archive: Archive, wanted: str, original: Original) -> None:
         """Store an asset, unless its bytes are there; it is called and answered of as it was."""
-        asset = self._library.sound(wanted)
+        asset = self._library.intact(wanted)
         if asset is None:
             asset = self._library.receive(
                 lambda folder: self._fill(archive, wanted, original, folder),

@@ -26,7 +26,6 @@ from tessera.cli.options import (
     Facts,
     FactsOut,
     Faults,
-    Given,
     Ignore,
     Inputs,
     Json,
@@ -40,6 +39,7 @@ from tessera.cli.options import (
     RecordTo,
     ReplayOf,
     Request,
+    RequestOptions,
     RunName,
     Scheduler,
     Set,
@@ -134,12 +134,12 @@ def run(
         raise refuse(
             "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
         )
-    part = commands.Part(until, since, only, of)
+    part = commands.PartOptions(until, since, only, of)
     if plan_file is None:
         if replay is None:
             agent, request = part.completed(agent, request, workspace, needs_request=not inputs)
-        given = Given.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
-    kept = commands.Kept(not no_cache, record, replay)
+        given = RequestOptions.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
+    kept = commands.CacheOptions(not no_cache, record, replay)
     options = commands.RunOptions(
         out,
         tuple(stubs or ()),
@@ -151,7 +151,7 @@ def run(
         tuple(faults or ()),
         part,
     )
-    crew = commands.Crew(executor, scheduler)
+    crew = commands.ExecutorOptions(executor, scheduler)
     return commands.run(given, plan_file, workspace, options, crew, as_json=as_json)
 
 
@@ -203,8 +203,10 @@ def simulate(
     from tessera.cli import simulate_args as stands
     from tessera.cli.commands import run as commands
 
-    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = stands.Standing(facts, tuple(stubs or ()), assume, until, since, only, of, tuple(faults or ()))
+    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    standing = stands.SimulateOptions(
+        facts, tuple(stubs or ()), assume, until, since, only, of, tuple(faults or ())
+    )
     if sweep is not None:
         return stands.sweep(given, standing, sweep, workers)
     virtual = stands.Virtual(workers, costs, prices, balance)
@@ -274,10 +276,10 @@ def plan(
     from tessera.cli.commands import explain_media as media
     from tessera.cli.commands import run as commands
     from tessera.cli.output import refuse
-    from tessera.cli.simulate_args import Standing
+    from tessera.cli.simulate_args import SimulateOptions
 
-    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = Standing(facts, tuple(stubs or ()), assume)
+    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
     if explain_media or media_graph is not None:
         return media.explain_media(given, standing, media_graph, told=explain_media, as_json=as_json)
     if standing:
@@ -300,7 +302,7 @@ def validate(
     """Check an agent, and a request where one is given."""
     from tessera.cli.commands import run as commands
 
-    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
     return commands.validate(given, as_json=as_json)
 
 
@@ -331,10 +333,10 @@ def graph(
     A removed tile is struck through; a rewired connection says what it skips.
     """
     from tessera.cli.commands import graph as draw
-    from tessera.cli.simulate_args import Standing
+    from tessera.cli.simulate_args import SimulateOptions
 
-    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = Standing(facts, tuple(stubs or ()), assume)
+    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
     return draw.graph(given, form.value, out, standing, simulate=simulate, as_json=as_json)
 
 
@@ -375,11 +377,13 @@ def explain(
     What goes through the tiles is simulated, where inputs are given.
     """
     from tessera.cli.commands import explain as explaining
-    from tessera.cli.simulate_args import Standing
+    from tessera.cli.simulate_args import SimulateOptions
 
-    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = Standing(facts, tuple(stubs or ()), assume)
-    return explaining.explain(given, explaining.Asked(node, edge, output, of), standing, as_json=as_json)
+    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
+    return explaining.explain(
+        given, explaining.ExplainQuery(node, edge, output, of), standing, as_json=as_json
+    )
 
 
 @app.command()

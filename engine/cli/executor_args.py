@@ -10,12 +10,12 @@ from tessera.cli.options import ExecutorName
 from tessera.cli.output import refuse
 
 if TYPE_CHECKING:
-    from tessera.runner.workers.remote_workers import Remote
+    from tessera.runner.workers.remote_workers import RemoteExecutor
 
-__all__ = ["Crew"]
+__all__ = ["ExecutorOptions"]
 
 
-class Crew(AbstractContextManager["Remote | None"]):
+class ExecutorOptions(AbstractContextManager["Remote | None"]):
     """As a context: what `tessera.run` takes as its executor, connected for as long as the context lasts."""
 
     def __init__(self, executor: ExecutorName | None, scheduler: str | None) -> None:
@@ -26,7 +26,7 @@ class Crew(AbstractContextManager["Remote | None"]):
         self.scheduler = scheduler
         self._open = ExitStack()
 
-    def __enter__(self) -> Remote | None:
+    def __enter__(self) -> RemoteExecutor | None:
         if self.scheduler is None:
             return None
         from tessera.runner.workers.dask_cluster import dask_cluster

@@ -21,7 +21,6 @@ __all__ = [
     "Facts",
     "FactsOut",
     "Faults",
-    "Given",
     "Ignore",
     "Inputs",
     "Json",
@@ -37,6 +36,7 @@ __all__ = [
     "RecordTo",
     "ReplayOf",
     "Request",
+    "RequestOptions",
     "RunName",
     "Scheduler",
     "Set",
@@ -248,7 +248,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class RequestOptions:
     """An agent and a request as the command line gives them, before anything is read."""
 
     agent: str
@@ -271,7 +271,7 @@ class Given:
         ignored: list[str] | None,
         workspace: Path | None,
         unknown: Unknown = Unknown.ERROR,
-    ) -> Given:
+    ) -> RequestOptions:
         """From the values of a command's options."""
         lists = (tuple(one or ()) for one in (inputs, overrides, ignored))
         given, changed, left = lists

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.cli.options import Given
+from tessera.cli.options import RequestOptions
 from tessera.cli.output import refuse
 from tessera.errors import Fault, RequestError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tessera.inputs.local import LocalInput
 
 __all__ = [
-    "Prepared",
+    "PreparedRequest",
     "document",
     "explained",
     "fetch_rules",
@@ -38,7 +38,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A loaded agent, the request for it (None: none), and the inputs to be made part of that."""
 
     template: AgentTemplate
@@ -51,7 +51,7 @@ def document(argument: str | None) -> str | bytes | None:
     return sys.stdin.buffer.read() if argument == "-" else argument
 
 
-def prepare(given: Given, facts: str | None = None) -> Prepared:
+def prepare(given: RequestOptions, facts: str | None = None) -> PreparedRequest:
     """Read the agent and the request, and put `--set` and `--ignore` into the request.
 
     Parameters
@@ -75,10 +75,10 @@ def prepare(given: Given, facts: str | None = None) -> Prepared:
     except RequestError:
         plan(agent, request, unknown_tiles=given.unknown.value)  # names the faults of the request as well
         raise
-    return Prepared(template, _request(template, request, given), inputs)
+    return PreparedRequest(template, _request(template, request, given), inputs)
 
 
-def recorded_given(given: Given, replay: Path) -> Given | None:
+def recorded_given(given: RequestOptions, replay: Path) -> RequestOptions | None:
     """What is given, with the agent and the request of a recording where there is none; None where that is a
     plan, to be run as it is.
 
@@ -101,7 +101,7 @@ def recorded_given(given: Given, replay: Path) -> Given | None:
     return dataclasses.replace(given, agent=agent, request=request)
 
 
-def _inputs(given: Given) -> tuple[LocalInput, ...]:
+def _inputs(given: RequestOptions) -> tuple[LocalInput, ...]:
     from tessera.inputs.local import local_inputs
 
     if given.clip is not None and not given.inputs:
@@ -112,7 +112,7 @@ def _inputs(given: Given) -> tuple[LocalInput, ...]:
         raise refuse(f"--clip {error}") from None
 
 
-def _request(template: AgentTemplate, request: str | bytes | None, given: Given) -> Any:
+def _request(template: AgentTemplate, request: str | bytes | None, given: RequestOptions) -> Any:
     from tessera.agent import read_json
 
     if request is None and not (given.overrides or given.ignored):
@@ -194,7 +194,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def explained(given: Given) -> Iterator[None]:
+def explained(given: RequestOptions) -> Iterator[None]:
     """Where a `--set` was read as JSON and text is wanted, say how text is given."""
     try:
         yield
@@ -202,7 +202,7 @@ def explained(given: Given) -> Iterator[None]:
         raise RequestError([_with_advice(fault, given) for fault in error.errors]) from None
 
 
-def _with_advice(fault: Fault, given: Given) -> Fault:
+def _with_advice(fault: Fault, given: RequestOptions) -> Fault:
     found = re.fullmatch(r"/update_params/[^/]+/([^/]+)", fault.loc)
     for text in given.overrides if found else ():
         name, _equals, value = text.partition("=")
@@ -237,7 +237,7 @@ def library_of(workspace: Path | None, *, writable: bool) -> Library:
     return Library(home if writable or home.is_dir() else None)
 
 
-def plan_of(given: Given, *, store: bool) -> tuple[AgentTemplate, Plan]:
+def plan_of(given: RequestOptions, *, store: bool) -> tuple[AgentTemplate, Plan]:
     """Plan what the command line asks for.
 
     Parameters
@@ -249,7 +249,7 @@ def plan_of(given: Given, *, store: bool) -> tuple[AgentTemplate, Plan]:
     return prepared.template, planned(prepared, given, store=store)
 
 
-def planned(prepared: Prepared, given: Given, *, store: bool) -> Plan:
+def planned(prepared: PreparedRequest, given: RequestOptions, *, store: bool) -> Plan:
     """The plan of what `prepare` made of a command line; see `plan_of`."""
     from tessera import plan
 
@@ -258,7 +258,7 @@ def planned(prepared: Prepared, given: Given, *, store: bool) -> Plan:
         return plan(prepared.template, request, unknown_tiles=given.unknown.value)
 
 
-def _with_files(prepared: Prepared, given: Given, *, store: bool) -> Mapping[str, Any] | None:
+def _with_files(prepared: PreparedRequest, given: RequestOptions, *, store: bool) -> Mapping[str, Any] | None:
     if not prepared.inputs:
         request: Mapping[str, Any] | None = prepared.request
         return request

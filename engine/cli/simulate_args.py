@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import found_run, record_of
-from tessera.cli.options import Given
+from tessera.cli.options import RequestOptions
 from tessera.cli.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
-from tessera.cli.request_args import Prepared, document, explained, home_of, prepare
+from tessera.cli.request_args import PreparedRequest, document, explained, home_of, prepare
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tessera.record.record import RunRecord
 
 __all__ = [
-    "Standing",
+    "SimulateOptions",
     "Virtual",
     "bundle",
     "exit_code",
@@ -36,7 +36,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SimulateOptions:
     """The options of a simulation that say what is taken as given, as they were typed."""
 
     facts: str | None = None
@@ -49,9 +49,9 @@ class Standing:
     faults: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self != Standing()
+        return self != SimulateOptions()
 
-    def completed(self, given: Given) -> Given:
+    def completed(self, given: RequestOptions) -> RequestOptions:
         """With the request of the earlier run, where none is given."""
         if self.of is None or given.request is not None or given.inputs:
             return given
@@ -83,7 +83,10 @@ def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
 
 
 def simulated(
-    prepared: Prepared, given: Given, standing: Standing, virtual: Virtual | None = None
+    prepared: PreparedRequest,
+    given: RequestOptions,
+    standing: SimulateOptions,
+    virtual: Virtual | None = None,
 ) -> RunRecord:
     """Simulate what the command line asks for."""
     from tessera import simulate
@@ -145,7 +148,7 @@ def exit_code(record: RunRecord) -> int:
     return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
 
 
-def sweep(given: Given, standing: Standing, file: Path, workers: int | None) -> int:
+def sweep(given: RequestOptions, standing: SimulateOptions, file: Path, workers: int | None) -> int:
     """Simulate each line of a file; results on stdout, a line each, and what differs on stderr."""
     from tessera.runner.sweep import differences
     from tessera.runner.sweep import sweep as run_sweep

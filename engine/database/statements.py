@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tessera.database.interface import Conflict
 from tessera.errors import WorkspaceError
 
-__all__ = ["among", "insertion", "understood"]
+__all__ = ["among", "decoding", "insertion"]
 
 
 @lru_cache(maxsize=64)
@@ -35,7 +35,7 @@ def among(column: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def understood(what: str) -> Iterator[None]:
+def decoding(what: str) -> Iterator[None]:
     """Make sense of what a database holds, which somebody else may have written.
 
     Raises

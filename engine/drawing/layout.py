@@ -15,7 +15,7 @@ from tessera.drawing.coordinates import place
 from tessera.drawing.layers import Layers, Link, Size, layer
 from tessera.drawing.wrap import Bands, fold
 
-__all__ = ["Layout", "Link", "Piece", "Point", "Route", "lay_out"]
+__all__ = ["Layout", "Link", "Point", "Route", "RouteSegment", "lay_out"]
 
 Point = tuple[float, float]
 
@@ -31,7 +31,7 @@ _WIDEST_ROW = 1_400.0
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RouteSegment:
     """A piece of a route: a straight `line`, a `curve` that begins and ends level, or `corners` to be
     rounded.
     """
@@ -50,7 +50,7 @@ class Route:
         The centre of its label, where it has one.
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[RouteSegment, ...]
     label: Point | None = None
 
     @property
@@ -112,7 +112,8 @@ class _Shelf:
 
 def _moved(route: Route, right: float, down: float) -> Route:
     pieces = tuple(
-        Piece(piece.form, tuple((x + right, y + down) for x, y in piece.points)) for piece in route.pieces
+        RouteSegment(piece.form, tuple((x + right, y + down) for x, y in piece.points))
+        for piece in route.pieces
     )
     label = (route.label[0] + right, route.label[1] + down) if route.label else None
     return Route(pieces, label)
@@ -181,13 +182,13 @@ class _Drawer:
                 pieces.append(self.through(other))
         return Route(tuple(pieces), self.centres[label] if label is not None else None)
 
-    def through(self, cell: int) -> Piece:
+    def through(self, cell: int) -> RouteSegment:
         """The line through a layer that a connection passes."""
         y = self.centres[cell][1]
         left, right = self.bands.edges(self.cells.rank[cell])
-        return Piece("line", ((left, y), (right, y)))
+        return RouteSegment("line", ((left, y), (right, y)))
 
-    def step(self, one: int, other: int) -> Piece:
+    def step(self, one: int, other: int) -> RouteSegment:
         """From the right of one cell to the left of the next."""
         begin = (self.right(one), self.centres[one][1])
         end = (self.left(other), self.centres[other][1])
@@ -195,8 +196,8 @@ class _Drawer:
         if wrapped is not None:
             right, level, left = wrapped
             corners = ((right, begin[1]), (right, level), (left, level), (left, end[1]))
-            return Piece("corners", (begin, *corners, end))
-        return Piece("line" if begin[1] == end[1] else "curve", (begin, end))
+            return RouteSegment("corners", (begin, *corners, end))
+        return RouteSegment("line" if begin[1] == end[1] else "curve", (begin, end))
 
     def right(self, cell: int) -> float:
         if self.cells.dummy[cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from tessera.drawing.layout import Piece, Point, Route
+from tessera.drawing.layout import Point, Route, RouteSegment
 
 __all__ = ["FONTS", "cut_to", "path_of", "px", "text_at", "width_of", "xml"]
 
@@ -22,7 +22,7 @@ def path_of(route: Route) -> str:
     return "".join(steps)
 
 
-def _step(piece: Piece, short: float) -> str:
+def _step(piece: RouteSegment, short: float) -> str:
     """One piece of a path; the last ends `short` of its end, below the arrow's head."""
     points = [*piece.points[:-1], (piece.points[-1][0] - short, piece.points[-1][1])]
     if piece.form == "curve":

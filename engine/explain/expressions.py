@@ -19,14 +19,14 @@ from tessera.media.copy.stream_copy import plan_copy
 from tessera.media.ffmpeg.compiler import (
     Command,
     Encode,
+    EncodeSettings,
     Gain,
     Resolver,
-    Target,
     compile_render,
     compile_together,
 )
 from tessera.media.ffmpeg.process import Finished, ffmpeg_path
-from tessera.media.render.loudness import Leveller
+from tessera.media.render.loudness import LoudnessMeter
 
 __all__ = [
     "Explained",
@@ -114,10 +114,10 @@ def explain(
     sound: Sound | None,
     output: Path,
     resolve: Resolver,
-    target: Target | None = None,
+    target: EncodeSettings | None = None,
 ) -> Explained:
     """What a render of a picture, a sound or both does, by the functions that render."""
-    target = target or Target()
+    target = target or EncodeSettings()
     before: dict[str, Expr] = {}
     if picture is not None:
         before["picture"] = picture
@@ -132,7 +132,7 @@ def explain(
         return Finished((), _LEVELS)
 
     seen, heard = _picture(after.get("picture")), _sound(after.get("sound"))
-    leveller = Leveller(pretend, resolve, Path())
+    leveller = LoudnessMeter(pretend, resolve, Path())
     if heard is not None:
         heard = leveller.level(heard)
     gains = dict.fromkeys(leveller.gains, Gain(0.0, True))
@@ -154,11 +154,13 @@ def explain(
     return Explained(before, after, fired, tuple(commands), bool(gains), ways, note, asked, gains)
 
 
-def explain_together(parts: Sequence[Explained], resolve: Resolver, target: Target | None = None) -> Command:
+def explain_together(
+    parts: Sequence[Explained], resolve: Resolver, target: EncodeSettings | None = None
+) -> Command:
     """The command that makes several outputs in place of the last one of each."""
     asked = [part.asked for part in parts if part.asked is not None]
     gains = {digest: gain for part in parts for digest, gain in part.gains.items()}
-    return compile_together(asked, resolve, gains, target or Target())
+    return compile_together(asked, resolve, gains, target or EncodeSettings())
 
 
 _LEVELS = "  I: -30.0 LUFS\n  Peak: 0.0 dBFS\n"

@@ -41,7 +41,7 @@ def explain_tile(template: AgentTemplate, plan: Plan, node: str) -> TileStory:
     RequestError
         The template has no such tile; the message names the nearest.
     """
-    return _Reader(template, plan).tile_story(node)
+    return _GraphReader(template, plan).tile_story(node)
 
 
 def explain_edge(template: AgentTemplate, plan: Plan, source: str, target: str) -> EdgeStory:
@@ -52,7 +52,7 @@ def explain_edge(template: AgentTemplate, plan: Plan, source: str, target: str) 
     RequestError
         The template lacks one of them; the message names the nearest.
     """
-    return _Reader(template, plan).edge_story(source, target)
+    return _GraphReader(template, plan).edge_story(source, target)
 
 
 def explain_parameter(template: AgentTemplate, plan: Plan, node: str, name: str) -> ParameterStory:
@@ -63,10 +63,10 @@ def explain_parameter(template: AgentTemplate, plan: Plan, node: str, name: str)
     RequestError
         There is no such tile, or it has no such parameter; the message names the nearest.
     """
-    return _Reader(template, plan).parameter_story(node, name)
+    return _GraphReader(template, plan).parameter_story(node, name)
 
 
-class _Reader:
+class _GraphReader:
     """Reads one plan beside its template."""
 
     def __init__(self, template: AgentTemplate, plan: Plan) -> None:

@@ -21,7 +21,7 @@ __all__ = [
     "InputStory",
     "ItemStory",
     "OutputStory",
-    "Piece",
+    "SourcePiece",
     "TrafficStory",
     "explain_output",
     "explain_traffic",
@@ -33,7 +33,7 @@ ItemKey = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class SourcePiece:
     """A range of a source, in ms from its first frame, and what the source is called."""
 
     source: str
@@ -70,7 +70,7 @@ class ItemStory:
     has_audio: bool | None
     changes: tuple[str, ...]
     parents: tuple[tuple[str, int], ...]
-    pieces: tuple[Piece, ...]
+    pieces: tuple[SourcePiece, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> Traffic
     RequestError
         The tile was not in the run.
     """
-    reader = _Reader(record)
+    reader = _RecordReader(record)
     if node not in reader.nodes or node not in plan.graph:
         raise RequestError([Fault("", "request", f"tile {node} is not in this run")])
     before = sorted(plan.graph.pred[node], key=lambda one: plan.tile(one).index)
@@ -207,10 +207,10 @@ def explain_output(record: Mapping[str, Any], number: int) -> OutputStory:
     RequestError
         The run has no such output; the message says what it has.
     """
-    return _Reader(record).output_story(number)
+    return _RecordReader(record).output_story(number)
 
 
-class _Reader:
+class _RecordReader:
     """Reads one record."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
@@ -255,10 +255,10 @@ class _Reader:
             pieces=tuple(self.pieces(item["sources"])),
         )
 
-    def pieces(self, sources: Iterable[Mapping[str, Any]]) -> Iterator[Piece]:
+    def pieces(self, sources: Iterable[Mapping[str, Any]]) -> Iterator[SourcePiece]:
         for one in sources:
             name = self.names.get(one["source"].lower(), one["source"])
-            yield Piece(one["source"], name, one["start_ms"], one["end_ms"])
+            yield SourcePiece(one["source"], name, one["start_ms"], one["end_ms"])
 
     def output_story(self, number: int) -> OutputStory:
         outputs = self.record["outputs"]

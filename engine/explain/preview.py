@@ -13,7 +13,7 @@ from tessera.graph.plan import Plan
 from tessera.inputs.assets.library import Library
 from tessera.media.algebra.expression import Image
 from tessera.media.algebra.item import Item, Value, describe
-from tessera.media.ffmpeg.encode_settings import target_of
+from tessera.media.ffmpeg.encode_settings import encode_settings_for
 from tessera.media.probe.file_formats import suffix_of
 from tessera.media.render.renderer import Renderer
 from tessera.record.node_lookup import node_of
@@ -24,7 +24,7 @@ from tessera.text.wording import slug
 
 __all__ = ["Preview", "preview"]
 
-_DRAFT = target_of("draft")
+_DRAFT = encode_settings_for("draft")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from tessera.forecast.cost import DECLARED, NO_LOAD, CostModel, load_of
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import describe
 
-__all__ = ["After", "longest_paths", "ranks"]
+__all__ = ["After", "longest_paths", "priorities"]
 
 _Time = TypeVar("_Time", int, float)
 
@@ -21,7 +21,7 @@ _LEAST_S = 1e-4
 """What any tile costs, so that of tiles that are said to cost nothing the longest chain comes first."""
 
 
-def ranks(
+def priorities(
     plan: Plan, sources: Mapping[str, Sequence[InputMedia]], model: CostModel = DECLARED
 ) -> dict[str, float]:
     """By tile: the seconds of the longest path of work from it to the end of the run, about.

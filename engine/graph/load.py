@@ -64,7 +64,7 @@ def load_agent(
     reading = read_wire(read_json(agent, "template"))
     if reading.wire is None:
         raise RequestError(reading.faults)
-    reader = _Reader(reading, catalogue, unknown_tiles)
+    reader = _TemplateReader(reading, catalogue, unknown_tiles)
     template = reader.read()
     if reader.faults:
         raise RequestError(sorted(reader.faults, key=lambda fault: _natural(fault.loc)))
@@ -137,7 +137,7 @@ def _a(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
-class _Reader:
+class _TemplateReader:
     """Reads one wire document; collects faults and warnings as it goes.
 
     What depends on a tile's type and parameters alone (which type a name means, whether parameters are right,

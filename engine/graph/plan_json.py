@@ -106,7 +106,7 @@ def read_members(source: Any, catalogue: Catalogue | None = None) -> dict[str, A
         from tessera.settings import default_catalogue
 
         catalogue = default_catalogue()
-    return _Reader(_wired(source), catalogue).read()
+    return _PlanReader(_wired(source), catalogue).read()
 
 
 def check_plan(source: Any) -> None:
@@ -131,7 +131,7 @@ def _wired(source: Any) -> _Plan:
         ) from None
 
 
-class _Reader:
+class _PlanReader:
     """Reads one plan of the right shape; collects faults."""
 
     def __init__(self, wire: _Plan, catalogue: Catalogue) -> None:

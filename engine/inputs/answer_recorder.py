@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from tessera.media.algebra.time import Range
     from tessera.request import SourceRef
 
-__all__ = ["Noted", "Outside"]
+__all__ = ["AnswerRecorder", "AnswerSource"]
 
 
-class Outside(Protocol):
+class AnswerSource(Protocol):
     """Who answers what a run asks of the world: the world, or a recording."""
 
     def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
@@ -30,7 +30,7 @@ class Outside(Protocol):
         """See `Fetcher.fetch`."""
 
 
-class Noted:
+class AnswerRecorder:
     """Asks on, and notes what is answered.
 
     Parameters
@@ -41,23 +41,23 @@ class Noted:
         The asset id of an earlier run's output, by its render id.
     """
 
-    def __init__(self, outside: Callable[[], Outside], renders: Callable[[str], str | None]) -> None:
+    def __init__(self, outside: Callable[[], AnswerSource], renders: Callable[[str], str | None]) -> None:
         self._open, self._renders = outside, renders
         self._refs: dict[str, SourceRef] = {}
         self._found: dict[tuple[str, str, str | None], Answer] = {}
         self._made: dict[str, str] = {}
 
     @cached_property
-    def _outside(self) -> Outside:
+    def _outside(self) -> AnswerSource:
         return self._open()
 
     def to_json(self) -> str:
-        """What has been answered: a `Recorded`."""
+        """What has been answered: a `AnswerLog`."""
         if not self._found and not self._made:
             return "{}"
-        from tessera.inputs.recorded_answers import Recorded
+        from tessera.inputs.recorded_answers import AnswerLog
 
-        return Recorded(answers=tuple(self._found.values()), renders=dict(self._made)).model_dump_json()
+        return AnswerLog(answers=tuple(self._found.values()), renders=dict(self._made)).model_dump_json()
 
     def render(self, render_id: str) -> str | None:
         """The asset id of a render."""

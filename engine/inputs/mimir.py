@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tessera.errors import WorkspaceError
 from tessera.files import write_atomically
-from tessera.inputs.fetch.guard_proxy import Guard
-from tessera.inputs.fetch.http_file import Trying, get_text
+from tessera.inputs.fetch.guard_proxy import GuardProxy
+from tessera.inputs.fetch.http_file import Retries, get_text
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.text.masking import masked_url
 
@@ -82,7 +82,7 @@ def connect(workspace: Path, url: str, key: str, rules: FetchRules) -> Connectio
         raise FetchError(f"{masked_url(url)} is no http or https URL: check the URL")
     found = Connection(id=str(uuid.uuid5(uuid.NAMESPACE_URL, base)), url=base, key=key)
     try:
-        with Guard(rules, LIMIT) as guard:
+        with GuardProxy(rules, LIMIT) as guard:
             _asked(found, _ITEMS, guard, rules)
     except FetchError as error:
         raise FetchError(f"Mimir could not be connected: {error}; check URL and key") from None
@@ -110,7 +110,7 @@ def connection_of(workspace: Path | None) -> Connection:
         raise WorkspaceError(f"the workspace's connection to Mimir cannot be read: {_HOW} anew") from None
 
 
-def item_of(connection: Connection, item_id: str, guard: Guard, rules: FetchRules) -> Item:
+def item_of(connection: Connection, item_id: str, guard: GuardProxy, rules: FetchRules) -> Item:
     """Look an item up; after a 429, a 5xx or a broken connection again, until `rules.retry_s` have passed.
 
     Parameters
@@ -140,8 +140,8 @@ def _read(item_id: str, raw: Any) -> Item:
     return Item(item_id, str(raw.get("title") or item_id), usable)
 
 
-def _asked(connection: Connection, path: str, guard: Guard, rules: FetchRules) -> Any:
-    trying, headers = Trying(rules, guard), {"Authorization": f"Bearer {connection.key}"}
+def _asked(connection: Connection, path: str, guard: GuardProxy, rules: FetchRules) -> Any:
+    trying, headers = Retries(rules, guard), {"Authorization": f"Bearer {connection.key}"}
     while True:
         try:
             text = get_text(connection.url + path, guard, rules, headers)

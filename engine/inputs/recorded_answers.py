@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tessera.errors import TesseraError
 from tessera.inputs.fetch.download_cache import key_of
 from tessera.inputs.fetch.fetcher import Fetched, Look
-from tessera.inputs.fetch.http_file import PlainLook
+from tessera.inputs.fetch.http_file import HttpLook
 from tessera.inputs.fetch.rules import FetchError
 from tessera.inputs.fetch.ytdlp_site import About, SiteLook
 from tessera.media.algebra.time import Range, to_ms
@@ -24,7 +24,7 @@ from tessera.text.masking import masked_url
 if TYPE_CHECKING:
     from tessera.inputs.assets.asset import Asset
 
-__all__ = ["Answer", "Answered", "Recorded", "answer_of", "shown"]
+__all__ = ["Answer", "AnswerLog", "RecordedAnswers", "answer_of", "shown"]
 
 
 class Answer(BaseModel):
@@ -62,7 +62,7 @@ class Answer(BaseModel):
         return shown(SourceRef(self.form, self.question, artifact=self.artifact))
 
 
-class Recorded(BaseModel):
+class AnswerLog(BaseModel):
     """All that the world answered in one run: of URLs and items; and the assets of earlier runs' renders."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -102,7 +102,7 @@ def shown(ref: SourceRef) -> str:
     return f"{ref.form} {masked_url(ref.key)}{artifact}"
 
 
-class Answered:
+class RecordedAnswers:
     """Answers from what was told before, and asks nobody.
 
     Parameters
@@ -113,7 +113,7 @@ class Answered:
         What messages call the source of the answers.
     """
 
-    def __init__(self, recorded: Recorded, asset: Callable[[str], Asset], recording: str) -> None:
+    def __init__(self, recorded: AnswerLog, asset: Callable[[str], Asset], recording: str) -> None:
         self._recorded, self._asset, self._recording = recorded, asset, recording
         self._of: dict[str, Answer] = {}
 
@@ -164,7 +164,7 @@ def _milliseconds(one: Range) -> str:
 
 def _look(place: str, answer: Answer) -> Look:
     """What was seen of a source; what it would be fetched by is not known, and not needed."""
-    found: PlainLook | SiteLook = PlainLook(answer.question, None, False, None, None, "media")
+    found: HttpLook | SiteLook = HttpLook(answer.question, None, False, None, None, "media")
     if answer.about is not None:
         in_parts = answer.part is not None
         found = SiteLook(answer.question, answer.about, answer.duration, None, in_parts, {})

@@ -23,7 +23,7 @@ from tessera.text.masking import masked_url
 
 if TYPE_CHECKING:
     from tessera.graph.model import Tile
-    from tessera.inputs.answer_recorder import Outside
+    from tessera.inputs.answer_recorder import AnswerSource
     from tessera.inputs.fetch.fetcher import Fetched, Look
 
 __all__ = ["Resolved", "ResolvedInput", "resolve_inputs", "sound_of", "video_of"]
@@ -83,7 +83,7 @@ def resolve_inputs(
     *,
     facts: Mapping[str, MediaFacts] | None = None,
     renders: Callable[[str], str | None] = lambda _render_id: None,
-    fetcher: Outside | None = None,
+    fetcher: AnswerSource | None = None,
 ) -> Resolved:
     """Find every input of a plan.
 
@@ -124,7 +124,7 @@ class _Resolver:
         library: Library,
         facts: Mapping[str, MediaFacts] | None,
         renders: Callable[[str], str | None],
-        fetcher: Outside | None,
+        fetcher: AnswerSource | None,
     ) -> None:
         self.library, self.facts, self.renders = library, facts, renders
         self.asked = [(plan.tile(one.node), ref) for one in plan.inputs for ref in one.sources]
@@ -137,7 +137,7 @@ class _Resolver:
         found = self._each(self._resolve)
         return Resolved(tuple(found), tuple(self.notices))
 
-    def fetch(self, fetcher: Outside) -> None:
+    def fetch(self, fetcher: AnswerSource) -> None:
         """Look at every URL, and fetch all, unless an input is wrong already."""
         places = {_place(ref): ref for _tile, ref in self.asked if ref.form in _FETCHED}
         if not places:

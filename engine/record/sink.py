@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from tessera.database.interface import Connection
     from tessera.store.run_store import EventLog
 
-__all__ = ["Recorder"]
+__all__ = ["EventSink"]
 
 
-class Recorder:
+class EventSink:
     """Takes in events, in order.
 
     Parameters

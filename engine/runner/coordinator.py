@@ -32,12 +32,12 @@ from tessera.record.events import (
     process_ran,
 )
 from tessera.record.status import FINAL, NodeStatus, run_status
-from tessera.runner.answers.fault_injection import Drill, drills_of, missed
+from tessera.runner.answers.fault_injection import InjectedFault, faults_for, unmatched_faults
 from tessera.runner.answers.stubs import StubbedTile
 from tessera.runner.cache.tile_cache import Hit, TileCache
-from tessera.runner.in_flight import Earlier, Renders, Task, UnderWay, node_of
-from tessera.runner.ready_queue import Order
-from tessera.runner.workers.worker import Crew, Delivered, Job, Key, Message, RenderJob, TileJob
+from tessera.runner.in_flight import InFlight, InFlightJob, PendingRenders, ResumePoint, node_of
+from tessera.runner.ready_queue import ReadyQueue
+from tessera.runner.workers.worker import Delivered, Job, Key, Message, RenderJob, TileJob, Workers
 from tessera.text.wording import whole
 
 __all__ = ["Coordinator"]
@@ -92,7 +92,7 @@ class Coordinator:
         self,
         plan: Plan,
         sources: Mapping[str, Sequence[InputMedia]],
-        crew: Crew,
+        crew: Workers,
         emit: Callable[[Event], None],
         *,
         now: Callable[[], str],
@@ -103,9 +103,9 @@ class Coordinator:
         ranks: Mapping[str, float] | None = None,
         time_limits: Mapping[str, float] | None = None,
         given: Mapping[str, tuple[Item, ...]] | None = None,
-        earlier: Earlier | None = None,
+        earlier: ResumePoint | None = None,
         cache: TileCache | None = None,
-        drills: Sequence[Drill] = (),
+        drills: Sequence[InjectedFault] = (),
         announce: Callable[[Sequence[Item]], None] | None = None,
     ) -> None:
         self.announce = announce
@@ -120,25 +120,25 @@ class Coordinator:
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.tiles: dict[str, Tile] = dict(plan.graph.nodes(data="node"))
-        self.order = Order(plan)
+        self.order = ReadyQueue(plan)
         self.handlers: dict[str, Callable[..., None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
         self.started: dict[Key, float] = {}
         self.queued: dict[Key, float] = {}
-        self.renders: dict[str, Renders] = {}
+        self.renders: dict[str, PendingRenders] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.unanswered: list[tuple[str, QuestionError]] = []
         self.made_outputs = 0
         self.made_before: Counter[str] = Counter()
-        self.under_way = UnderWay(time_limits or {}, cancelled, clock)
-        self.due: list[Task] = []
-        self.gathered: list[Task] = []
+        self.under_way = InFlight(time_limits or {}, cancelled, clock)
+        self.due: list[InFlightJob] = []
+        self.gathered: list[InFlightJob] = []
         self.committed = clock()
         if earlier is not None:
             self._go_on(earlier)
 
-    def _go_on(self, earlier: Earlier) -> None:
+    def _go_on(self, earlier: ResumePoint) -> None:
         """Take what was done as done, and what was made as made."""
         self.given.update(earlier.items)
         self.outputs.update(earlier.outputs)
@@ -221,11 +221,11 @@ class Coordinator:
                 return
             self._advance()
 
-    def _submit_all(self, tasks: Sequence[Task]) -> None:
+    def _submit_all(self, tasks: Sequence[InFlightJob]) -> None:
         if tasks:
             self.crew.submit([(task.job, task) for task in tasks], self.messages.put)
 
-    def _take_due(self) -> list[Task]:
+    def _take_due(self) -> list[InFlightJob]:
         """What is to be submitted now."""
         due, self.due = self.due, []
         if self.announce is None:
@@ -239,7 +239,7 @@ class Coordinator:
             due, self.gathered = [*due, *self.gathered], []
         return due
 
-    def _lately(self, task: Task) -> bool:
+    def _lately(self, task: InFlightJob) -> bool:
         return self.clock() - self.queued[task.job.key] < _GATHERED_S
 
     def _may_wait(self) -> bool:
@@ -313,7 +313,7 @@ class Coordinator:
             self.stubs.get(node),
             self.given.get(node),
             self.ranks.get(node, 0.0),
-            drills_of(self.drills, node),
+            faults_for(self.drills, node),
         )
         if job.drills and self.cache is not None:
             self.emit(NodeWork(at=self.now(), node=node, how="ran", why=f"by {job.drills[0].by}"))
@@ -370,7 +370,7 @@ class Coordinator:
             self.cache.keep(node, items)
         for item in items:
             self.emit(ItemMade(at=self.now(), node=node, item=item))
-        for told in missed(self.drills, node, len(items)):
+        for told in unmatched_faults(self.drills, node, len(items)):
             self.emit(NodeLog(at=self.now(), node=node, message=told))
         outputs = self._outputs_of(node, items, job.inputs)
         if not outputs:
@@ -378,10 +378,10 @@ class Coordinator:
             return
         self.under_way.over(node)
         self.order.claimed(node)
-        self.renders[node] = Renders(outputs, self.made_before[node])
+        self.renders[node] = PendingRenders(outputs, self.made_before[node])
         rank = self.ranks.get(node, 0.0)
         for item in outputs:
-            self._start(RenderJob((node, item.ref), item, rank, drills_of(self.drills, *item.ref)))
+            self._start(RenderJob((node, item.ref), item, rank, faults_for(self.drills, *item.ref)))
 
     def _on_failed(self, job: TileJob, message: str) -> None:
         if job.key not in self.started:  # its worker was lost before it said anything

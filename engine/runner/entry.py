@@ -20,13 +20,13 @@ from tessera.inputs.facts import read_facts
 from tessera.inputs.local import LocalInput, with_local_inputs
 from tessera.inputs.resolve import Resolved, by_node, resolve_inputs
 from tessera.media.algebra.item import Item
-from tessera.media.ffmpeg.encode_settings import target_of
+from tessera.media.ffmpeg.encode_settings import encode_settings_for
 from tessera.node import Catalogue, derived_id
 from tessera.record.events import EPOCH, Event, RunStarted, now
 from tessera.record.input_summary import input_record, triggered_by
 from tessera.record.record import RunRecord
-from tessera.record.sink import Recorder
-from tessera.runner.answers.fault_injection import Drill, read_drills
+from tessera.record.sink import EventSink
+from tessera.runner.answers.fault_injection import InjectedFault, parse_faults
 from tessera.runner.answers.stubs import StubbedTile, read_stubs
 from tessera.runner.answers.tile_context import Answers
 from tessera.runner.asset_checks import check_assets
@@ -37,8 +37,8 @@ from tessera.runner.workers.delivery import output_record
 from tessera.runner.workers.worker import (
     Deliver,
     Delivered,
+    ExecutorWorkers,
     InlineExecutor,
-    LocalCrew,
     RenderWatch,
     Stopped,
     Worker,
@@ -49,7 +49,7 @@ from tessera.text.masking import masked
 
 if TYPE_CHECKING:
     from tessera.inputs.fetch.rules import FetchRules
-    from tessera.runner.workers.remote_workers import Remote
+    from tessera.runner.workers.remote_workers import RemoteExecutor
 
 __all__ = ["run", "simulate"]
 
@@ -135,9 +135,9 @@ def simulate(
     stubbed = read_stubs(stubs, decided, None)
     part = part_of_record(decided, known, until, since, only, of)
     decided = part.plan
-    drills = read_drills(faults, decided)
+    drills = parse_faults(faults, decided)
     resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
-    record = Recorder(on_event)
+    record = EventSink(on_event)
     run_id = _simulated_id(decided)
     started = _started(decided, resolved, run_id, "simulate", EPOCH, stubbed, faults=drills, part=part.told)
     record.emit(started)
@@ -151,7 +151,7 @@ def simulate(
     coordinator = Coordinator(
         decided,
         by_node(resolved.inputs),
-        LocalCrew(InlineExecutor(), worker),
+        ExecutorWorkers(InlineExecutor(), worker),
         record.emit,
         commit=record.commit,
         now=lambda: EPOCH,
@@ -197,7 +197,7 @@ def run(
     max_items: int | None = None,
     on_event: Callable[[Event], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    executor: Executor | Remote | None = None,
+    executor: Executor | RemoteExecutor | None = None,
     render_timeout_s: float | None = None,
     tile_timeout_s: float | None = None,
     facts_out: str | Path | None = None,
@@ -227,8 +227,8 @@ def run(
     cancelled
         Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
     executor
-        Where tiles and renders run; by default the threads that all runs of this process share. A `Remote`
-        has other processes do it, as `tessera.runner.workers.dask_cluster` gives one.
+        Where tiles and renders run; by default the threads that all runs of this process share. A
+        `RemoteExecutor` has other processes do it; `dask_cluster` gives one.
     render_timeout_s
         The longest that one ffmpeg process may take.
     tile_timeout_s
@@ -260,18 +260,18 @@ def run(
     WorkspaceError
         The workspace cannot be written.
     """
-    from tessera.runner.answers.environment import world_of
+    from tessera.runner.answers.environment import environment_for
 
     home = workspace_of(workspace)
     library, store, inputs = Library(home), RunStore(home), tuple(inputs)
-    world = world_of(replay, library, store, fetch_rules, on_event, cancelled)
+    world = environment_for(replay, library, store, fetch_rules, on_event, cancelled)
     quality = quality or world.quality
-    target_of(quality)
+    encode_settings_for(quality)
     agent, request = world.given(agent, request, inputs=bool(inputs))
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
     part = part_of_run(decided, store, until, since, only, of)
-    decided, drills = part.plan, read_drills(faults, part.plan)
+    decided, drills = part.plan, parse_faults(faults, part.plan)
     check_executable(decided, stubbed, part.given)
     check_ffmpeg()
     most = check_items(decided, max_items)
@@ -308,7 +308,7 @@ def run(
             kept["part.json"] = part.to_json()
         if target is not None:
             kept["out"] = str(target.absolute())
-        recorder = Recorder(on_event, store.begin(run_id, kept))
+        recorder = EventSink(on_event, store.begin(run_id, kept))
         started = _started(decided, resolved, run_id, "run", now(), stubbed, faults=drills, part=part.told)
         recorder.emit(started)
         recorder.commit()
@@ -412,7 +412,7 @@ def _started(
     at: str,
     stubbed: Iterable[str],
     *,
-    faults: Iterable[Drill] = (),
+    faults: Iterable[InjectedFault] = (),
     part: dict[str, Any] | None = None,
 ) -> RunStarted:
     nodes: list[dict[str, Any]] = []

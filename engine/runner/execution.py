@@ -13,31 +13,31 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import Fault, RenderError, RequestError
 from tessera.files import sweep
-from tessera.forecast.priorities import ranks
+from tessera.forecast.priorities import priorities
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.library import Library
 from tessera.inputs.resolve import Resolved, by_node
 from tessera.media.algebra.item import Item
-from tessera.media.ffmpeg.encode_settings import target_of
+from tessera.media.ffmpeg.encode_settings import encode_settings_for
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.record.events import now
 from tessera.record.facts_export import facts_of
 from tessera.record.record import RunRecord
-from tessera.record.sink import Recorder
-from tessera.runner.answers.fault_injection import Drill
+from tessera.record.sink import EventSink
+from tessera.runner.answers.fault_injection import InjectedFault
 from tessera.runner.answers.stubs import StubbedTile
 from tessera.runner.answers.tile_context import Answers
 from tessera.runner.cache.tile_cache import TileCache
 from tessera.runner.coordinator import Coordinator
-from tessera.runner.in_flight import Earlier
+from tessera.runner.in_flight import ResumePoint
 from tessera.runner.workers.delivery import RunDelivery
 from tessera.runner.workers.thread_pool import shared_pool
-from tessera.runner.workers.thread_workers import PooledCrew
-from tessera.runner.workers.worker import Crew, LocalCrew, Put, Worker
+from tessera.runner.workers.thread_workers import ThreadWorkers
+from tessera.runner.workers.worker import ExecutorWorkers, Put, Worker, Workers
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from tessera.runner.workers.remote_workers import Place, Remote
+    from tessera.runner.workers.remote_workers import RemoteExecutor, WorkerSetup
 
 __all__ = ["Execution", "check_ffmpeg"]
 
@@ -94,18 +94,18 @@ class Execution:
     max_items: int
     out: Path | None = None
     cancelled: Callable[[], bool] = lambda: False
-    executor: Executor | Remote | None = None
+    executor: Executor | RemoteExecutor | None = None
     render_timeout_s: float | None = None
     quality: str = "standard"
     fresh: bool = False
     tile_timeout_s: float | None = None
     given: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
-    drills: Sequence[Drill] = ()
+    drills: Sequence[InjectedFault] = ()
     asked: bool = field(default=False, init=False)
     _looked: float = field(default=0.0, init=False)
     _is_remote: bool = field(default=False, init=False)
 
-    def run(self, plan: Plan, recorder: Recorder, earlier: Earlier | None = None) -> RunRecord:
+    def run(self, plan: Plan, recorder: EventSink, earlier: ResumePoint | None = None) -> RunRecord:
         """Take a run whose beginning is recorded to its end, and keep its record and what it learned.
 
         Parameters
@@ -135,7 +135,7 @@ class Execution:
         recorder.beside(cache.is_due, cache.write)
         lane = shared_pool().lane()
         limits = self._time_limits(plan)
-        pooled = PooledCrew(lane, worker, target_of(self.quality), delivery.together)
+        pooled = ThreadWorkers(lane, worker, encode_settings_for(self.quality), delivery.together)
         crew, heard = self._crew(plan, run_id, pooled, limits)
         try:
             coordinator = Coordinator(
@@ -147,7 +147,7 @@ class Execution:
                 now=now,
                 cancelled=stop,
                 stubs=self.stubs,
-                ranks=ranks(plan, sources),
+                ranks=priorities(plan, sources),
                 time_limits=limits,
                 given=self.given,
                 earlier=earlier,
@@ -169,38 +169,38 @@ class Execution:
         return recorder.record
 
     def _crew(
-        self, plan: Plan, run_id: str, pooled: PooledCrew, limits: Mapping[str, float]
-    ) -> tuple[Crew, Hearing]:
+        self, plan: Plan, run_id: str, pooled: ThreadWorkers, limits: Mapping[str, float]
+    ) -> tuple[Workers, Hearing]:
         """Who does the work, and how those are heard who are elsewhere."""
         if self.executor is None:
             return pooled, lambda _put: nullcontext()
-        from tessera.runner.workers.remote_workers import Remote, RemoteCrew
+        from tessera.runner.workers.remote_workers import RemoteExecutor, RemoteWorkers
 
-        if isinstance(self.executor, Remote):
+        if isinstance(self.executor, RemoteExecutor):
             self._is_remote = True
             self._share(plan)
-            remote = RemoteCrew(self.executor, self._place(run_id), pooled, limits)
+            remote = RemoteWorkers(self.executor, self._place(run_id), pooled, limits)
             return remote, remote.hear
-        return LocalCrew(self.executor, pooled.worker), lambda _put: nullcontext()
+        return ExecutorWorkers(self.executor, pooled.worker), lambda _put: nullcontext()
 
     def _share(self, plan: Plan) -> None:
         """Have what workers of other machines need where they find it, whenever it was stored."""
         from tessera.bundle.recording import named_ids
 
         values = (value for node in plan.order for value in plan.tile(node).values().values())
-        named = [self.library.sound(one) for one in sorted(set(named_ids(values)))]
+        named = [self.library.intact(one) for one in sorted(set(named_ids(values)))]
         for asset in (*(one.asset for one in self.resolved.inputs), *named):
             if asset is not None:
                 self.library.share(asset)
 
-    def _place(self, run_id: str) -> Place:
+    def _place(self, run_id: str) -> WorkerSetup:
         """What workers elsewhere are told of this run."""
-        from tessera.runner.workers.remote_workers import Place
+        from tessera.runner.workers.remote_workers import WorkerSetup
 
         out = str(self.out.absolute()) if self.out is not None else None
         workspace = str(self.store.workspace.absolute())
         limit = self.render_timeout_s
-        return Place(workspace, run_id, out, self.quality, self.max_items, limit, self.fresh)
+        return WorkerSetup(workspace, run_id, out, self.quality, self.max_items, limit, self.fresh)
 
     def _time_limits(self, plan: Plan) -> dict[str, float]:
         """By tile: what was asked for, else what its type declares."""

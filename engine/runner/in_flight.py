@@ -11,14 +11,14 @@ from tessera.media.algebra.item import Item
 from tessera.record.status import NodeStatus
 from tessera.runner.workers.worker import Job, Key, TileJob
 
-__all__ = ["Earlier", "Renders", "Task", "UnderWay", "node_of"]
+__all__ = ["InFlight", "InFlightJob", "PendingRenders", "ResumePoint", "node_of"]
 
 _PATIENCE_S = 1.0
 """How long a cancelled run waits for what is under way to end by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class ResumePoint:
     """What a run that goes on has done before.
 
     Attributes
@@ -41,7 +41,7 @@ def node_of(job: Job) -> str:
     return job.key if isinstance(job, TileJob) else job.key[0]
 
 
-class Task:
+class InFlightJob:
     """A job that is not over. Called, as its worker does, it tells whether it is to stop."""
 
     __slots__ = ("_cancelled", "dropped", "job")
@@ -53,7 +53,7 @@ class Task:
         return self.dropped or self._cancelled()
 
 
-class UnderWay:
+class InFlight:
     """The jobs that are not over, by key.
 
     Parameters
@@ -71,7 +71,7 @@ class UnderWay:
         self, limits: Mapping[str, float], cancelled: Callable[[], bool], clock: Callable[[], float]
     ) -> None:
         self.limits, self.cancelled, self.clock = limits, cancelled, clock
-        self._tasks: dict[Key, Task] = {}
+        self._tasks: dict[Key, InFlightJob] = {}
         self.tiles = 0
         self._ends: dict[Key, float] = {}
         self._patience_ends: float | None = None
@@ -79,16 +79,16 @@ class UnderWay:
     def __bool__(self) -> bool:
         return bool(self._tasks)
 
-    def add(self, job: Job) -> Task:
-        task = self._tasks[job.key] = Task(job, self.cancelled)
+    def add(self, job: Job) -> InFlightJob:
+        task = self._tasks[job.key] = InFlightJob(job, self.cancelled)
         self.tiles += isinstance(job, TileJob)
         return task
 
-    def find(self, key: Key) -> Task | None:
+    def find(self, key: Key) -> InFlightJob | None:
         """The job of this key; None once it is over."""
         return self._tasks.get(key)
 
-    def at(self, key: Key) -> Task:
+    def at(self, key: Key) -> InFlightJob:
         """A job that is not over."""
         return self._tasks[key]
 
@@ -120,7 +120,7 @@ class UnderWay:
 
 
 @dataclass
-class Renders:
+class PendingRenders:
     """The renders of one tile's outputs.
 
     Attributes

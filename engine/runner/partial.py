@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.errors import Fault, RequestError, pointer
 from tessera.graph.model import copy_graph
 from tessera.graph.plan import Plan
@@ -135,7 +135,7 @@ def given_again(text: str | None, store: RunStore, done: Container[str]) -> dict
     WorkspaceError
         They, or what tells of them, cannot be read.
     """
-    with understood("what a part of a run was given"):
+    with decoding("what a part of a run was given"):
         told = json.loads(text) if text is not None else {"given": []}
         wanted: list[str] = [*told["given"]]
         of = str(told["of"]) if wanted else ""
@@ -235,7 +235,7 @@ def _with_given(
 
 def _unheeded(plan: Plan, kept: Container[str], record: Mapping[str, Any]) -> Iterator[Notice]:
     """A warning of every override that the part does not heed, nor the earlier run has heeded."""
-    with understood(f"what run {record.get('run_id')} changed"):
+    with decoding(f"what run {record.get('run_id')} changed"):
         overridden = record.get("changes", {}).get("overridden", ())
         before = {(one["agent_node_id"], one["parameter"]): [one["new"]] for one in overridden}
     for one in plan.changes.overridden:

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from tessera.graph.plan import Plan
 
-__all__ = ["Order"]
+__all__ = ["ReadyQueue"]
 
 
-class Order:
+class ReadyQueue:
     """Gives each tile out once, after all that feed it are done.
 
     Attributes

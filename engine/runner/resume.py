@@ -13,19 +13,19 @@ from tessera.inputs.assets.library import Library, workspace_of
 from tessera.inputs.resolve import resolve_inputs
 from tessera.record.events import Event, RunResumed, now
 from tessera.record.record import RunRecord
-from tessera.record.sink import Recorder
+from tessera.record.sink import EventSink
 from tessera.record.status import NodeStatus, RunStatus
-from tessera.runner.answers.environment import world_of_run
+from tessera.runner.answers.environment import environment_of_run
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.entry import check_executable, check_items, writable
 from tessera.runner.execution import Execution, check_ffmpeg
-from tessera.runner.in_flight import Earlier
+from tessera.runner.in_flight import ResumePoint
 from tessera.runner.partial import given_again
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:
     from tessera.inputs.fetch.rules import FetchRules
-    from tessera.runner.workers.remote_workers import Remote
+    from tessera.runner.workers.remote_workers import RemoteExecutor
 
 __all__ = ["resume"]
 
@@ -38,7 +38,7 @@ def resume(
     out: str | Path | None = None,
     on_event: Callable[[Event], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    executor: Executor | Remote | None = None,
+    executor: Executor | RemoteExecutor | None = None,
     render_timeout_s: float | None = None,
     tile_timeout_s: float | None = None,
     fetch_rules: FetchRules | None = None,
@@ -73,7 +73,7 @@ def resume(
         given = given_again(store.document(run_id, "part.json"), store, done)
         check_executable(decided, stubbed, given)
         check_ffmpeg()
-        world = world_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
+        world = environment_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
         execution = Execution(
             library,
@@ -92,7 +92,7 @@ def resume(
         for name, text in world.kept().items():
             store.save_document(run_id, name, text)
         log, items = store.reopen(run_id)
-        recorder = Recorder(on_event, log, before)
+        recorder = EventSink(on_event, log, before)
         recorder.emit(RunResumed(at=now()))
         recorder.commit()
         return execution.run(decided, recorder, _earlier(before, items))
@@ -120,8 +120,8 @@ def _check_stubs(before: RunRecord, stubbed: Mapping[str, Any]) -> None:
         )
 
 
-def _earlier(record: RunRecord, items: Mapping[str, Any]) -> Earlier:
-    return Earlier(
+def _earlier(record: RunRecord, items: Mapping[str, Any]) -> ResumePoint:
+    return ResumePoint(
         frozenset(node for node, one in record.nodes.items() if one.status is NodeStatus.COMPLETED),
         items,
         {(output.node, output.raw["index"]): output.raw["delivered_by"] for output in record.outputs},

@@ -13,11 +13,11 @@ from typing import Any
 from tessera.media.algebra.expression import Expr, Image, dump_node, load, walk
 from tessera.media.algebra.item import Audio, Item, Project, Value, Video, exprs_of, kind_of
 
-__all__ = ["Shelf", "read_items"]
+__all__ = ["ItemWriter", "read_items"]
 
 
 @dataclass
-class Shelf:
+class ItemWriter:
     """Where the expressions of one run stand, in the order in which they were written."""
 
     places: dict[Expr, int] = field(default_factory=dict)
@@ -65,7 +65,7 @@ def _parts(value: Value) -> list[int]:
 
 def read_items(
     written: Iterable[str], items: Iterable[tuple[Any, ...]]
-) -> tuple[dict[str, tuple[Item, ...]], Shelf]:
+) -> tuple[dict[str, tuple[Item, ...]], ItemWriter]:
     """The items of a run by node, and its shelf, from its expressions and its items (node, index, body), both
     in order.
     """
@@ -73,7 +73,7 @@ def read_items(
     found: dict[str, list[Item]] = {}
     bodies = [(node, index, json.loads(body)) for node, index, body in items]
     at = load([*nodes, {"roots": [*range(len(nodes)), 0]}])[:-1] if nodes else ()
-    shelf = Shelf({node: place for place, node in enumerate(at)})
+    shelf = ItemWriter({node: place for place, node in enumerate(at)})
     for node, index, body in bodies:
         parents = tuple((str(parent), int(place)) for parent, place in body["parents"])
         value = _value(body, [at[place] for place in body["expressions"]])

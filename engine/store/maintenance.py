@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.errors import WorkspaceError
 from tessera.files import set_aside
 from tessera.inputs.assets.asset import FACTS, asset_id, damage_of, digest_of_file
@@ -26,7 +26,7 @@ from tessera.node import ID_PATTERN, is_id
 from tessera.store.row_check import unreadable_rows
 from tessera.store.run_store import DRAWN, RunStore
 
-__all__ = ["Checked", "Problem", "Pruned", "check", "prune"]
+__all__ = ["CheckReport", "Problem", "PruneReport", "check", "prune"]
 
 What = Literal["missing", "corrupt", "orphan"]
 _OF_RUNS = ("documents", "events", "expressions", "items")
@@ -57,7 +57,7 @@ class Problem:
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckReport:
     """What a check found."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -77,7 +77,7 @@ class Checked:
 
 
 @dataclass(slots=True)
-class Pruned:
+class PruneReport:
     """What was removed, or would be; sizes in bytes. `drawn`: the names of pictures that were drawn."""
 
     before: int
@@ -99,7 +99,7 @@ class Pruned:
 # checking
 
 
-def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None) -> Checked:
+def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None) -> CheckReport:
     """Read all that a workspace holds, and say what is missing, corrupt or orphaned.
 
     Parameters
@@ -113,7 +113,7 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
         The database cannot be read.
     """
     Library(workspace).sweep()
-    store, found = RunStore(workspace), Checked()
+    store, found = RunStore(workspace), CheckReport()
     sound = set(_check_assets(workspace / "assets", found, on_asset))
     sound.update(_check_shared(found))
     _check_drawn(workspace / DRAWN, found)
@@ -125,7 +125,7 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
     return found
 
 
-def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None]) -> Iterator[str]:
+def _check_assets(folder: Path, found: CheckReport, on_asset: Callable[[str], None]) -> Iterator[str]:
     """The ids of the assets that are whole."""
     for entry in _entries(folder):
         if not entry.is_dir() or not is_id(entry.name):
@@ -140,7 +140,7 @@ def _check_assets(folder: Path, found: Checked, on_asset: Callable[[str], None])
             found.problems.append(problem)
 
 
-def _check_drawn(folder: Path, found: Checked) -> None:
+def _check_drawn(folder: Path, found: CheckReport) -> None:
     """Pictures that were drawn are named by their content."""
     for entry in _entries(folder):
         try:
@@ -151,7 +151,7 @@ def _check_drawn(folder: Path, found: Checked) -> None:
             found.problems.append(Problem("corrupt", str(entry), "is not what was drawn"))
 
 
-def _check_shared(found: Checked) -> Iterator[str]:
+def _check_shared(found: CheckReport) -> Iterator[str]:
     """The ids of the assets that are whole in the store that machines share."""
     shared = shared_store()
     for asset, fault in shared.look_through() if shared is not None else ():
@@ -171,7 +171,7 @@ def _fault_of(folder: Path) -> Problem | None:
     return Problem(damage.what, str(damage.path), damage.message) if damage is not None else None
 
 
-def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
+def _check_references(store: RunStore, sound: set[str], found: CheckReport) -> None:
     """What the database refers to: assets, runs, records."""
     with store.database.read() as connection:
         known = {run_id for (run_id,) in connection.rows("SELECT run_id FROM runs")}
@@ -205,10 +205,10 @@ def _check_references(store: RunStore, sound: set[str], found: Checked) -> None:
         _check_record(store, run_id, found)
 
 
-def _check_record(store: RunStore, run_id: str, found: Checked) -> None:
+def _check_record(store: RunStore, run_id: str, found: CheckReport) -> None:
     try:
         outputs = store.record(run_id)["outputs"]
-        with understood(f"the outputs in the record of run {run_id}"):
+        with decoding(f"the outputs in the record of run {run_id}"):
             written = [(Path(one["path"]), str(one["asset_id"])) for one in outputs if one.get("path")]
     except WorkspaceError as error:
         found.problems.append(Problem("corrupt", f"runs/{run_id}", str(error)))
@@ -230,7 +230,7 @@ def _check_record(store: RunStore, run_id: str, found: Checked) -> None:
             found.problems.append(Problem("corrupt", str(path), what))
 
 
-def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Checked) -> None:
+def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: CheckReport) -> None:
     """What lies about: analyses of assets that are gone, outputs of runs that are."""
     known = set(store.ids())
     assets = {entry.name for entry in _entries(workspace / "assets")}
@@ -245,7 +245,9 @@ def _check_folders(workspace: Path, store: RunStore, sound: set[str], found: Che
 # pruning
 
 
-def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry: bool = False) -> Pruned:
+def prune(
+    workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry: bool = False
+) -> PruneReport:
     """Remove what a workspace can do without, until it has at most `keep_bytes`.
 
     First the pictures that were drawn for renders, then the assets that no record and no avatar profile
@@ -271,7 +273,7 @@ def prune(workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry
             raise WorkspaceError(f"cannot write {workspace}: nothing can be removed from it")
         library.sweep()
     size = _size(workspace)
-    done = Pruned(size, size)
+    done = PruneReport(size, size)
     dropped = _runs_to_drop(store, keep_runs) if keep_runs is not None else []
     needed = _needed(store, [run_id for run_id in store.ids() if run_id not in set(dropped)])
     for run_id in dropped:
@@ -304,7 +306,7 @@ def _runs_to_drop(store: RunStore, keep: int) -> list[str]:
         named = "FROM documents WHERE name = :name"
         ended = {run_id for (run_id,) in connection.rows(f"SELECT run_id {named}", name="record.json")}
         told = connection.rows(f"SELECT run_id, body {named}", name="part.json")
-    with understood("what a part of a run was given"):
+    with decoding("what a part of a run was given"):
         stands_on = {run_id: json.loads(body)["of"] for run_id, body in told}
     every = store.ids()
     finished = [run_id for run_id in every if run_id in ended and not store.is_held(run_id)]
@@ -359,7 +361,7 @@ def _drop_run(store: RunStore, run_id: str) -> None:
     store.locks.forget(run_id)
 
 
-def _drop_drawn(folder: Path, done: Pruned, keep_bytes: int, *, dry: bool) -> None:
+def _drop_drawn(folder: Path, done: PruneReport, keep_bytes: int, *, dry: bool) -> None:
     for file in _spare_drawn(folder):
         if done.after <= keep_bytes:
             break

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.errors import RequestError, WorkspaceError
 from tessera.graph.plan_json import check_plan
-from tessera.runner.cache.cache_key import read_traits
-from tessera.runner.cache.tile_cache import read_kept
+from tessera.runner.cache.cache_key import read_cache_key
+from tessera.runner.cache.tile_cache import read_cached_work
 from tessera.store.run_store import RunStore
 from tessera.text.wording import json_object
 
@@ -64,9 +64,9 @@ def _rows(store: RunStore) -> Iterator[tuple[str, Callable[[str], Any], str]]:
             elif name not in _TEXTS:
                 yield f"documents/{run_id}/{name}", _an_object, body
         for key, run_id, node, body in connection.rows("SELECT key, run_id, node, body FROM tiles"):
-            yield f"tiles/{key}", partial(read_kept, run_id, node), body
+            yield f"tiles/{key}", partial(read_cached_work, run_id, node), body
         for agent, node, body in connection.rows("SELECT agent_id, node, body FROM lately"):
-            yield f"lately/{agent}/{node}", read_traits, body
+            yield f"lately/{agent}/{node}", read_cache_key, body
         for key, body in connection.rows("SELECT key, facts FROM rendered"):
             yield f"rendered/{key}", _an_object, body
 
@@ -76,5 +76,5 @@ def _a_plan(run_id: str, text: str) -> None:
 
 
 def _an_object(text: str) -> dict[str, Any]:
-    with understood("what stands there"):
+    with decoding("what stands there"):
         return json_object(text)

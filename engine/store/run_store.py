@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.database.interface import Connection, Database, Held
 from tessera.database.location import database_exists, open_database
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.errors import NotFound, TakenError, WorkspaceError
 from tessera.node import is_id
 from tessera.record.events import Event, ItemMade, Progress, read_event, write_event
 from tessera.record.record import RunRecord, fold
 from tessera.record.status import RunStatus
-from tessera.store.item_codec import Shelf, read_items
+from tessera.store.item_codec import ItemWriter, read_items
 from tessera.store.locks import Locks
 from tessera.text.wording import json_object
 
@@ -40,11 +40,11 @@ class EventLog:
         database: Database,
         run_id: str,
         seq: int = 0,
-        shelf: Shelf | None = None,
+        shelf: ItemWriter | None = None,
         documents: Mapping[str, str] | None = None,
     ) -> None:
         self._database, self._run_id, self._seq = database, run_id, seq
-        self._shelf = shelf or Shelf()
+        self._shelf = shelf or ItemWriter()
         self._documents = documents or {}
         self._told: list[str] = []
         self._nodes: list[tuple[str, int, str]] = []
@@ -155,11 +155,13 @@ class RunStore:
         with self.database.read() as connection:
             return self._read_items(connection, run_id)[0]
 
-    def _read_items(self, connection: Connection, run_id: str) -> tuple[dict[str, tuple[Item, ...]], Shelf]:
+    def _read_items(
+        self, connection: Connection, run_id: str
+    ) -> tuple[dict[str, tuple[Item, ...]], ItemWriter]:
         nodes = "SELECT body FROM expressions WHERE run_id = :run_id ORDER BY place"
         made = "SELECT node, place, body FROM items WHERE run_id = :run_id ORDER BY node, place"
         written = [body for (body,) in connection.rows(nodes, run_id=run_id)]
-        with understood(f"what the tiles of run {run_id} made"):
+        with decoding(f"what the tiles of run {run_id} made"):
             return read_items(written, connection.rows(made, run_id=run_id))
 
     def ask_to_cancel(self, run_id: str) -> None:
@@ -293,7 +295,7 @@ class RunStore:
         kept = self.document(run_id, "record.json")
         if kept is None:
             return self._unfinished(self.folded(run_id))
-        with understood(f"run {run_id}"):
+        with decoding(f"run {run_id}"):
             return _as_record(kept)
 
     def folded(self, run_id: str) -> RunRecord:
@@ -304,7 +306,7 @@ class RunStore:
         WorkspaceError
             They cannot be read.
         """
-        with understood(f"run {run_id}"):
+        with decoding(f"run {run_id}"):
             return fold(self.events(run_id))
 
     def _unfinished(self, record: RunRecord) -> dict[str, Any]:
@@ -323,7 +325,7 @@ class RunStore:
             One cannot be read.
         """
         for seq, line in enumerate(self.event_lines(run_id)):
-            with understood(f"event {seq} of run {run_id}"):
+            with decoding(f"event {seq} of run {run_id}"):
                 event = read_event(line)
             yield event
 

@@ -16,10 +16,10 @@ from tessera.testing.notation import edges as edge_specs
 from tessera.testing.notation.names import Names
 from tessera.testing.notation.parser import agent as build_agent
 from tessera.testing.notation.parser import parse
-from tessera.testing.plan_outcome import Planned
-from tessera.testing.request_builder import Inputs, asked
+from tessera.testing.plan_outcome import PlanOutcome
+from tessera.testing.request_builder import Inputs, build_request
 from tessera.testing.session import current_session
-from tessera.testing.simulation import Simulated
+from tessera.testing.simulation import SimulationOutcome
 
 __all__ = ["PlanAssertion", "assert_plan"]
 
@@ -85,7 +85,7 @@ def assert_plan(
     names = Names(template)
     ignored = [ignore] if isinstance(ignore, str) else list(ignore)
     try:
-        body = asked(names, request, ignored, set or {}, inputs)
+        body = build_request(names, request, ignored, set or {}, inputs)
         made = plan(template, body, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
         return PlanAssertion(names, None, error, {}, _head(names, ignored, set))
@@ -114,7 +114,7 @@ def _head(names: Names, ignored: Sequence[str], overrides: Mapping[str, Any] | N
     return said if len(said) <= _LONGEST_HEAD else said[: _LONGEST_HEAD - 1] + "…"
 
 
-class PlanAssertion(Planned):
+class PlanAssertion(PlanOutcome):
     """A plan (or why there is none) to be asserted on; see `assert_plan`."""
 
     # the graph
@@ -238,7 +238,7 @@ class PlanAssertion(Planned):
 
     # what a simulation makes of it
 
-    def _simulation(self) -> Simulated:
+    def _simulation(self) -> SimulationOutcome:
         __tracebackhide__ = True
         _ = self.plan
         assert self._simulated is not None

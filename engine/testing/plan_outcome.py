@@ -11,12 +11,12 @@ from tessera.graph.plan import Plan
 from tessera.notice import Notice
 from tessera.testing.notation.names import Names
 from tessera.testing.session import current_session
-from tessera.testing.simulation import Simulated
+from tessera.testing.simulation import SimulationOutcome
 
-__all__ = ["Planned"]
+__all__ = ["PlanOutcome"]
 
 
-class Planned:
+class PlanOutcome:
     """A plan, or why there is none: what all assertions share, and those on warnings and faults."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Planned:
         head: str,
     ) -> None:
         self._names, self._plan, self._error, self._head = names, made, error, head
-        self._simulated = Simulated(names, made, told, head) if names and made else None
+        self._simulated = SimulationOutcome(names, made, told, head) if names and made else None
         session = current_session()
         if error is not None and session is not None:
             session.refused[id(self)] = (

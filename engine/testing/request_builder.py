@@ -9,7 +9,7 @@ from tessera.agent import AgentTemplate, Tile, read_json
 from tessera.request import SOURCE_FIELDS, RunRequest
 from tessera.testing.notation.names import Names, NotationError
 
-__all__ = ["DUMMY", "asked", "dummies", "running", "starting", "with_dummy_facts"]
+__all__ = ["DUMMY", "build_request", "dummies", "running", "starting", "with_dummy_facts"]
 
 DUMMY: Mapping[str, Any] = {
     "duration_ms": 60_000,
@@ -72,7 +72,7 @@ def _led_to(tile: Tile, fed: Mapping[str, Sequence[str]], gone: Collection[str])
     return False
 
 
-def asked(
+def build_request(
     names: Names,
     request: Any,
     ignore: Iterable[str],

@@ -15,10 +15,10 @@ from tessera.record.record import RunRecord
 from tessera.testing.notation.names import Names
 from tessera.testing.request_builder import with_dummy_facts
 
-__all__ = ["Simulated"]
+__all__ = ["SimulationOutcome"]
 
 
-class Simulated:
+class SimulationOutcome:
     """One plan, simulated when it is first asked of. Each question returns what is wrong, or None."""
 
     def __init__(self, names: Names, plan: Plan, told: Mapping[str, Any], head: str) -> None:

@@ -186,7 +186,7 @@ def test_a_process_with_too_many_open_files_does_not_take_what_it_cannot_read_fo
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
     try:
         with pytest.raises(WorkspaceError) as error:
-            library.sound(asset.id)
+            library.intact(asset.id)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert not isinstance(error.value, DamagedError)
@@ -253,7 +253,7 @@ def test_facts_of_any_form_are_told_and_break_nothing_here_or_in_the_shared_stor
         file = tmp_path / place / "assets" / asset.id / "asset.json"
         file.write_text(json.dumps({**json.loads(written), of: said}))
     assert len(check(tmp_path / "one").problems) == 2 * told
-    assert Library(tmp_path / "two").sound(asset.id) is None or not told
+    assert Library(tmp_path / "two").intact(asset.id) is None or not told
     assert Library(tmp_path / "two").add(SILENT).id == asset.id
     found = Library(tmp_path / "one").get(asset.id)
     assert found is not None

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tessera.inputs.fetch.addresses import may_reach
 from tessera.inputs.fetch.download_cache import key_of
-from tessera.inputs.fetch.guard_proxy import Guard
-from tessera.inputs.fetch.media_length import told_length
+from tessera.inputs.fetch.guard_proxy import GuardProxy
+from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchRules
 from tessera.inputs.fetch.sniff import head_of
 from tessera.text.masking import masked, masked_url
@@ -32,7 +32,7 @@ def served() -> Iterator[Served]:
         yield found
 
 
-def get(url: str, guard: Guard) -> httpx.Response:
+def get(url: str, guard: GuardProxy) -> httpx.Response:
     with httpx.Client(proxy=guard.proxy, trust_env=False) as client:
         return client.get(url)
 
@@ -87,7 +87,7 @@ def test_a_name_is_resolved_once_and_the_address_that_was_judged_is_used(served:
         asked.append((host, at))
         return next(answers)
 
-    with Guard(LOOPBACK, 10**7, resolve) as guard:
+    with GuardProxy(LOOPBACK, 10**7, resolve) as guard:
         assert get(f"http://changing.example:{port}/good.mp4", guard).content == TALK.read_bytes()
         assert asked == [("changing.example", port)]
         assert get(f"http://changing.example:{port}/good.mp4", guard).status_code == 403
@@ -97,7 +97,7 @@ def test_a_name_is_resolved_once_and_the_address_that_was_judged_is_used(served:
 
 def test_one_bad_address_among_good_ones_is_enough(served: Served) -> None:
     port = served.url.rpartition(":")[2]
-    with Guard(LOOPBACK, 10**7, lambda _host, _port: ["127.0.0.1", "192.0.2.1"]) as guard:
+    with GuardProxy(LOOPBACK, 10**7, lambda _host, _port: ["127.0.0.1", "192.0.2.1"]) as guard:
         assert get(f"http://both.example:{port}/good.mp4", guard).status_code == 403
     assert served.asked == []
 
@@ -105,7 +105,7 @@ def test_one_bad_address_among_good_ones_is_enough(served: Served) -> None:
 def test_a_connection_serves_one_request_only(served: Served) -> None:
     """A second request on it would go to the first one's host, unjudged."""
     place = served.url.removeprefix("http://")
-    with Guard(LOOPBACK, 10**7) as guard, socket.create_connection(_address(guard)) as client:
+    with GuardProxy(LOOPBACK, 10**7) as guard, socket.create_connection(_address(guard)) as client:
         for _time in range(2):
             client.sendall(f"GET {served.url}/text.mp4 HTTP/1.1\r\nHost: {place}\r\n\r\n".encode())
         got = b""
@@ -120,19 +120,19 @@ def test_a_connection_serves_one_request_only(served: Served) -> None:
     [b"GET /good.mp4", b"GET ftp://127.0.0.1/x", b"GET https://127.0.0.1/x", b"CONNECT [::1", b"GET http://"],
 )
 def test_what_is_no_request_to_a_proxy_is_refused(line: bytes) -> None:
-    with Guard(LOOPBACK, 10**7) as guard, socket.create_connection(_address(guard)) as client:
+    with GuardProxy(LOOPBACK, 10**7) as guard, socket.create_connection(_address(guard)) as client:
         client.sendall(line + b" HTTP/1.1\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
 def test_no_more_comes_through_than_its_limit(served: Served) -> None:
-    with Guard(LOOPBACK, 200_000) as guard:
+    with GuardProxy(LOOPBACK, 200_000) as guard:
         with pytest.raises(httpx.RemoteProtocolError):
             get(f"{served.url}/good.mp4", guard)
         assert guard.ended == "it sends more than 200,000 bytes; no more are taken"
 
 
-def _address(guard: Guard) -> tuple[str, int]:
+def _address(guard: GuardProxy) -> tuple[str, int]:
     host, _, port = guard.proxy.removeprefix("http://").partition(":")
     return host, int(port)
 
@@ -169,7 +169,7 @@ def test_first_bytes_tell_what_is_no_media(head: bytes, is_: str) -> None:
     [("talk.mp4", "24.024"), ("multi_audio.mkv", "3.021"), ("sound.wav", None), ("logo.png", None)],
 )
 def test_first_bytes_tell_how_long_a_file_says_it_lasts(file: str, seconds: str | None) -> None:
-    told = told_length((MEDIA / file).read_bytes()[:65_536])
+    told = declared_length((MEDIA / file).read_bytes()[:65_536])
     assert told == (Fraction(seconds) if seconds else None)
 
 
@@ -177,7 +177,7 @@ def test_first_bytes_tell_how_long_a_file_says_it_lasts(file: str, seconds: str 
 def test_no_bytes_make_the_length_fail(junk: bytes, at: int, file: str) -> None:
     head = (MEDIA / file).read_bytes()[:2000]
     for text in (junk, head[:at], head[:at] + junk + head[at + len(junk) :]):
-        assert told_length(text) != 0
+        assert declared_length(text) != 0
 
 
 def test_a_url_asks_for_the_same_file_whoever_signs_it() -> None:

@@ -12,7 +12,7 @@ from tessera import run
 from tessera.cli import main
 from tessera.errors import WorkspaceError
 from tessera.inputs.assets.library import Library
-from tessera.inputs.assets.shared_store import Artefacts
+from tessera.inputs.assets.shared_store import SharedStore
 from tessera.store.maintenance import check
 from tests.support.media import MEDIA
 from tests.support.planning import chain
@@ -79,7 +79,7 @@ def test_a_place_that_no_package_reaches_is_refused(
 def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WorkspaceError, match="cannot write"):
-        Artefacts((tmp_path / "file" / "below").as_uri()).push(MEDIA, "x")
+        SharedStore((tmp_path / "file" / "below").as_uri()).push(MEDIA, "x")
 
 
 def test_without_fsspec_the_message_says_what_to_install(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tessera.media.algebra.expression import Image, Picture, Sound, dump
 from tessera.media.algebra.item import Audio, Value, Video
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.render.decoder_groups import groups_of
 from tests.laws.expressions import changed, ranges
 from tests.support.media import renderer, source
@@ -98,11 +98,11 @@ def families(draw: Any) -> list[Video]:
     return found
 
 
-TARGETS = [Target(lossless=True), Target(preset="ultrafast")]
+TARGETS = [EncodeSettings(lossless=True), EncodeSettings(preset="ultrafast")]
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["lossless", "x264"])
-def test_files_that_are_made_together_are_those_that_are_made_alone(target: Target) -> None:
+def test_files_that_are_made_together_are_those_that_are_made_alone(target: EncodeSettings) -> None:
     @given(families())
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     def same(videos: Sequence[Video]) -> None:

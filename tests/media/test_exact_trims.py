@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tessera.media.algebra.time import Range
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.process import run_ffmpeg
 from tests.support.media import cut_samples
 from tests.support.numbered import CODECS, RATES, numbered, origin, rendered, samples, seen, wanted
@@ -81,7 +81,7 @@ def test_after_500_cuts_sound_and_picture_are_where_they_belong(rate: str, tmp_p
     source = numbered(f"h264-{rate}", CODECS["h264"], rate)
     part = Fraction(9, 1000)
     kept = [(index * part, index * part + Fraction(1 + index % 7, 1000)) for index in range(500)]
-    output = rendered(source, kept, tmp_path / "out.nut", Target(lossless=True))
+    output = rendered(source, kept, tmp_path / "out.nut", EncodeSettings(lossless=True))
     expected = wanted(origin(source), kept)
     got = seen(output)
     assert got.numbers == expected.numbers

@@ -17,7 +17,7 @@ from tessera.media.algebra.expression import Sound
 from tessera.media.algebra.item import Audio, Video
 from tessera.media.algebra.time import Range
 from tessera.media.ffmpeg.command import PictureFeed, SoundFeed
-from tessera.media.ffmpeg.compiler import Target, compile_render
+from tessera.media.ffmpeg.compiler import EncodeSettings, compile_render
 from tessera.media.ffmpeg.lowering import Located
 from tessera.media.probe.probe import probe
 from tessera.media.render.renderer import Renderer
@@ -42,7 +42,7 @@ def in_order(count: int, duration: Fraction) -> list[Range]:
 def test_cuts_in_any_order_are_as_exact_as_cuts_in_order(rate: str, tmp_path: Path) -> None:
     clip = numbered(f"h264-{rate}", CODECS["h264"], rate)
     kept = some_ranges(20, Fraction(49, 10))
-    output = rendered(clip, kept, tmp_path / "out.nut", Target(lossless=True))
+    output = rendered(clip, kept, tmp_path / "out.nut", EncodeSettings(lossless=True))
     expected, got = wanted(origin(clip), kept), seen(output)
     assert got.numbers == expected.numbers
     assert all(abs(a - b) <= Fraction(2, 90_000) for a, b in zip(got.times, expected.times, strict=True))
@@ -68,7 +68,12 @@ def test_a_command_does_not_grow_with_its_cuts() -> None:
     def command(count: int) -> tuple[int, int]:
         cut = video.keep(in_order(count, Fraction(2)))
         made = compile_render(
-            cut.picture, cut.sound, Path("out.mp4"), lambda one: located(one.arg("asset")), {}, Target()
+            cut.picture,
+            cut.sound,
+            Path("out.mp4"),
+            lambda one: located(one.arg("asset")),
+            {},
+            EncodeSettings(),
         )
         (feed,) = made.feeds
         assert isinstance(feed, SoundFeed)
@@ -80,7 +85,9 @@ def test_a_command_does_not_grow_with_its_cuts() -> None:
 
 def test_pictures_of_many_places_are_split_among_commands() -> None:
     picture = source("pal").picture.keep(some_ranges(40, Fraction(17, 10)))
-    made = compile_render(picture, None, Path("out.mp4"), lambda one: located(one.arg("asset")), {}, Target())
+    made = compile_render(
+        picture, None, Path("out.mp4"), lambda one: located(one.arg("asset")), {}, EncodeSettings()
+    )
     (feed,) = made.feeds
     assert isinstance(feed, PictureFeed)
     assert all(part.args.count("-i") <= 8 for part in feed.parts)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Image
 from tessera.media.algebra.item import Video
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.encode_settings import QUALITIES
 from tessera.media.ffmpeg.lowering import Located
 from tessera.media.ffmpeg.process import run_ffmpeg
@@ -67,12 +67,12 @@ def patches(
     return path
 
 
-def render(output: Path, *sources: Path, target: Target | None = None, changed: bool = False) -> Path:
+def render(output: Path, *sources: Path, target: EncodeSettings | None = None, changed: bool = False) -> Path:
     """The sources one after another; `changed`, upside down, so that nothing is copied."""
     known = {str(index): Located(path, probe(path)) for index, path in enumerate(sources)}
     videos = [video_of(name, one.info) for name, one in known.items()]
     joined = videos[0].picture.then(*(video.picture for video in videos[1:]))
-    renderer = Renderer(known.__getitem__, paint, target=target or Target(crf=1))
+    renderer = Renderer(known.__getitem__, paint, target=target or EncodeSettings(crf=1))
     return renderer.render(Video(joined.flip(vertical=changed)), output).path
 
 
@@ -220,7 +220,7 @@ def test_a_phone_video_that_is_turned_stands_upright(tmp_path: Path) -> None:
     info = probe(source).picture
     assert info is not None
     assert info.rotation in (90, 270)
-    made = render(tmp_path / "out.nut", source, target=Target(lossless=True))
+    made = render(tmp_path / "out.nut", source, target=EncodeSettings(lossless=True))
     turns = info.rotation // 90
     raw, got = luma(frames_of(source)[5]), luma(frames_of(made)[5])
     assert got.shape == (info.height, info.width) == (raw.shape[1], raw.shape[0])
@@ -232,7 +232,7 @@ def test_an_odd_size_loses_a_row_or_column_and_nothing_else(tmp_path: Path) -> N
     run_ffmpeg(
         ["-f", "lavfi", "-i", "testsrc2=s=641x359:r=25:d=0.4,format=yuv420p", "-c:v", "ffv1", str(source)]
     )
-    made = render(tmp_path / "out.nut", source, target=Target(lossless=True))
+    made = render(tmp_path / "out.nut", source, target=EncodeSettings(lossless=True))
     raw, got = luma(frames_of(source)[3]), luma(frames_of(made)[3])
     assert got.shape == (358, 640)
     assert np.array_equal(got, raw[:358, :640])
@@ -244,7 +244,7 @@ def test_each_quality_is_nearer_to_the_source_than_the_one_below(tmp_path: Path)
     assert info.picture is not None
     video = Video(video_of("street", info).picture.keep([(Fraction(1), Fraction(2))]))
     loss = {}
-    for name, target in {**QUALITIES, "ideal": Target(lossless=True)}.items():
+    for name, target in {**QUALITIES, "ideal": EncodeSettings(lossless=True)}.items():
         renderer = Renderer(lambda _asset: Located(source, info), paint, target=target)
         loss[name] = frames_of(renderer.render(video, tmp_path / f"{name}.nut").path)
     assert max(loss["draft"][0].width, loss["draft"][0].height) <= 640

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tessera.media.algebra.item import Video
 from tessera.media.ffmpeg.compiler import compile_render
-from tessera.media.ffmpeg.encode_settings import Target
+from tessera.media.ffmpeg.encode_settings import EncodeSettings
 from tests.support.copies import expected, made, renderer, shown, video
 
 MP4 = ["film", "fast", "late", "vfr", "open", "deep", "long", "hevc", "av1"]
@@ -40,7 +40,7 @@ def test_a_range_that_is_sought_for_shows_exactly_its_frames(
             return
         path = tmp_path_factory.mktemp("cut") / "cut.nut"
         picture = video(name).picture.keep([(start, end)])
-        renderer(target=Target(lossless=True)).render(Video(picture), path)
+        renderer(target=EncodeSettings(lossless=True)).render(Video(picture), path)
         got = shown(path)
         assert got.hashes == want.hashes
         assert all(abs(a - b) < Fraction(1, 80_000) for a, b in zip(got.times, want.times, strict=True))
@@ -52,6 +52,6 @@ def test_a_range_that_begins_at_a_keyframe_of_an_mp4_is_read_from_there() -> Non
     """Groups of 120 frames at 60 frames/s, of which each is coded two frames before it is shown."""
     picture = video("long.mp4").picture.keep([(Fraction(2), Fraction(5, 2))])
     command = compile_render(
-        picture, None, made("long.mp4").path, lambda leaf: made(leaf.arg("asset")), {}, Target()
+        picture, None, made("long.mp4").path, lambda leaf: made(leaf.arg("asset")), {}, EncodeSettings()
     )
     assert float(command.args[command.args.index("-ss") + 1]) == pytest.approx(2 - 2 / 60, abs=1e-5)

@@ -22,7 +22,7 @@ from tessera.media.algebra.time import Range
 from tessera.media.copy.copy_check import check_copy
 from tessera.media.copy.packets import Unsafe
 from tessera.media.copy.stream_copy import Halves, plan_copy, write_copy
-from tessera.media.ffmpeg.compiler import Located, Target
+from tessera.media.ffmpeg.compiler import EncodeSettings, Located
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
 from tessera.media.render.renderer import Made, Renderer
@@ -78,7 +78,7 @@ def test_a_cut_copies_what_it_can_and_shows_exactly_its_range(
 def test_times_are_those_of_an_ordinary_render(name: str, tmp_path: Path) -> None:
     value = video(name).keep(TWICE)
     path, how = cut(value, tmp_path)
-    plain = renderer(target=Target(lossless=True)).render(value, tmp_path / "plain.mp4")
+    plain = renderer(target=EncodeSettings(lossless=True)).render(value, tmp_path / "plain.mp4")
     assert plain.made is not None
     assert (how.picture, plain.made.picture) == ("cut", "encoded")
     assert shown(path).times == shown(plain.path).times
@@ -242,8 +242,8 @@ def test_a_check_refuses_a_file_that_does_not_show_what_was_planned(tmp_path: Pa
 
     value = video("film.mp4")
     path, _how = cut(value.keep([ODD]), tmp_path)
-    right = plan_copy(value.picture.keep([ODD]), None, resolve, Target()).picture
-    wrong = plan_copy(value.picture.keep(TWICE), None, resolve, Target()).picture
+    right = plan_copy(value.picture.keep([ODD]), None, resolve, EncodeSettings()).picture
+    wrong = plan_copy(value.picture.keep(TWICE), None, resolve, EncodeSettings()).picture
     assert right is not None
     assert wrong is not None
     check_copy(right, path, lambda: False)
@@ -257,7 +257,9 @@ def test_a_check_refuses_a_picture_before_a_join_that_was_damaged_in_the_file(
 ) -> None:
     """`proven`: whether the join was decoded before it was written; it is in a long enough group."""
     kept = [(Fraction(0), Fraction(75, 120) if proven else ODD[1])]
-    plan = plan_copy(video(name).picture.keep(kept), None, lambda leaf: made(leaf.arg("asset")), Target())
+    plan = plan_copy(
+        video(name).picture.keep(kept), None, lambda leaf: made(leaf.arg("asset")), EncodeSettings()
+    )
     picture, path = plan.picture, tmp_path / "cut.mp4"
     assert picture is not None
     assert write_copy(plan, Halves(), path, cancelled=lambda: False, progress=lambda _: None).picture == "cut"

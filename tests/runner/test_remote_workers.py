@@ -23,7 +23,7 @@ from tessera.media.algebra.item import Item
 from tessera.media.probe.probe import probe
 from tessera.record.events import Event, NodeChanged, OutputMade, Progress
 from tessera.record.record import fold
-from tessera.runner.workers.remote_workers import Remote, pack, unpack
+from tessera.runner.workers.remote_workers import RemoteExecutor, pack, unpack
 from tessera.store.run_store import RunStore
 from tests.media.test_ffmpeg_process import encoding, living, long_video, tessera, until
 from tests.support.media import MEDIA
@@ -69,7 +69,11 @@ def test_a_run_on_other_processes_comes_to_what_it_comes_to_here(tmp_path: Path)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         there = run(
-            AGENT, inputs=[VIDEO], workspace=tmp_path / "there", quality="draft", executor=Remote(pool)
+            AGENT,
+            inputs=[VIDEO],
+            workspace=tmp_path / "there",
+            quality="draft",
+            executor=RemoteExecutor(pool),
         )
         assert there.status == "completed", there.errors
         assert made(there) == made(here)
@@ -80,7 +84,11 @@ def test_a_run_on_other_processes_comes_to_what_it_comes_to_here(tmp_path: Path)
             here.run_id, "facts.json"
         )
         again = run(
-            AGENT, inputs=[VIDEO], workspace=tmp_path / "there", quality="draft", executor=Remote(pool)
+            AGENT,
+            inputs=[VIDEO],
+            workspace=tmp_path / "there",
+            quality="draft",
+            executor=RemoteExecutor(pool),
         )
     assert [output.raw["reused"] for output in again.outputs] == [True] * 4
     assert not list((tmp_path / "there").rglob(".part-*"))

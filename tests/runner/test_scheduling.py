@@ -21,16 +21,16 @@ from hypothesis import strategies as st
 
 from tessera import Catalogue, NodeType, RequestError, plan, run, simulate
 from tessera.context import Context
-from tessera.forecast.priorities import ranks
+from tessera.forecast.priorities import priorities
 from tessera.inputs.assets.library import Library
 from tessera.inputs.facts import read_facts
 from tessera.inputs.resolve import by_node, resolve_inputs
 from tessera.media.algebra.expression import Image, Picture
 from tessera.media.algebra.item import Item, Made, Video
-from tessera.media.ffmpeg.encode_settings import target_of
+from tessera.media.ffmpeg.encode_settings import encode_settings_for
 from tessera.node import ours_id
 from tessera.record.events import EPOCH, Event, NodeChanged
-from tessera.record.sink import Recorder
+from tessera.record.sink import EventSink
 from tessera.runner import entry as api
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.answers.tile_context import Answers
@@ -89,7 +89,7 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
     stubbed = read_stubs(stubs, decided, None)
     library, facts = Library(None), read_facts(FACTS)
     resolved = resolve_inputs(decided, library, facts=facts, renders=lambda _render: None)
-    recorder = Recorder(None)
+    recorder = EventSink(None)
     run_id = api._simulated_id(decided)
     recorder.emit(api._started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     answers = Answers(library, facts, lambda: False, assume=True)
@@ -105,7 +105,7 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
         cancelled=lambda: False,
         clock=lambda: 0.0,
         stubs=stubbed,
-        ranks=ranks(decided, sources),
+        ranks=priorities(decided, sources),
     )
     coordinator.messages = crew  # type: ignore[assignment]
     coordinator.run()
@@ -159,7 +159,7 @@ def test_the_longest_path_comes_first() -> None:
         agent("Video Input", "Mirror", "Mirror", "Mirror", "Clips", edges=[(0, 1), (0, 2), (2, 3), (3, 4)]),
         {"video_ids": ["v"]},
     )
-    found = ranks(decided, {})
+    found = priorities(decided, {})
     assert found[uid(0)] > found[uid(2)] > found[uid(3)] > found[uid(4)]
     assert found[uid(2)] > found[uid(1)]
 
@@ -305,9 +305,9 @@ def test_what_an_encode_takes_is_estimated_from_its_size(
     """Measured: 51, 317 and 1,709 MB."""
     picture = Picture.source("a", width=size[0], height=size[1], rate=Fraction(30), duration=Fraction(9))
     item = Item("n", 0, Video(picture), (), "", "real")
-    assert least <= encode_memory(item, target_of(quality)) / 1e6 <= most
+    assert least <= encode_memory(item, encode_settings_for(quality)) / 1e6 <= most
     image = Item("n", 0, Image.source("b", width=size[0], height=size[1]), (), "", "real")
-    assert encode_memory(image, target_of(quality)) == 0
+    assert encode_memory(image, encode_settings_for(quality)) == 0
 
 
 def test_the_bounds_of_encodes_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from tessera.inputs.resolve import video_of
 from tessera.media.algebra.item import Video
 from tessera.media.algebra.time import Range
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.lowering import Located
 from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
@@ -93,10 +93,10 @@ def wanted(source: Seen, kept: Sequence[Range]) -> Seen:
     return Seen(tuple(times), tuple(numbers))
 
 
-def rendered(source: Path, kept: Sequence[Range], output: Path, target: Target | None = None) -> Path:
+def rendered(source: Path, kept: Sequence[Range], output: Path, target: EncodeSettings | None = None) -> Path:
     info = probe(source)
     video: Video = video_of("source", info).keep(kept)
-    renderer = Renderer(lambda _asset: Located(source, info), paint, target=target or Target())
+    renderer = Renderer(lambda _asset: Located(source, info), paint, target=target or EncodeSettings())
     return renderer.render(video, output).path
 
 

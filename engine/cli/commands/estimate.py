@@ -14,12 +14,12 @@ from tessera.cli.options import (
     Clip,
     Costs,
     Facts,
-    Given,
     Ignore,
     Inputs,
     Json,
     Prices,
     Request,
+    RequestOptions,
     Set,
     Stubs,
     Unknown,
@@ -64,10 +64,10 @@ def estimate(
     """
     from tessera.cli.output import FAILED, OK, put_json
     from tessera.cli.request_args import prepare
-    from tessera.cli.simulate_args import Standing, Virtual, simulated
+    from tessera.cli.simulate_args import SimulateOptions, Virtual, simulated
 
-    given = Given.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = Standing(facts, tuple(stubs or ()), assume)
+    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
     record = simulated(prepare(given, facts), given, standing, Virtual(workers, costs, prices, balance))
     found = _forecast(record)
     _name_strangers(found.plan, "costs", found.model.tiles)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.graph import previewed
 from tessera.cli.commands.runs import record_of
-from tessera.cli.options import Given
+from tessera.cli.options import RequestOptions
 from tessera.cli.output import OK, put_json, refuse
-from tessera.cli.request_args import Prepared, prepare
-from tessera.cli.simulate_args import Standing, simulated
+from tessera.cli.request_args import PreparedRequest, prepare
+from tessera.cli.simulate_args import SimulateOptions, simulated
 from tessera.errors import RequestError, TesseraError
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.graph.plan import Plan
 
-__all__ = ["Asked", "explain"]
+__all__ = ["ExplainQuery", "explain"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExplainQuery:
     """What is to be explained, and of which run (None: of a simulation)."""
 
     node: str | None = None
@@ -33,7 +33,7 @@ class Asked:
     run: str | None = None
 
 
-def explain(given: Given, asked: Asked, standing: Standing, *, as_json: bool) -> int:
+def explain(given: RequestOptions, asked: ExplainQuery, standing: SimulateOptions, *, as_json: bool) -> int:
     """Explain one thing of an agent's run."""
     wanted = [one for one in (asked.node, asked.edge, asked.output) if one is not None]
     if len(wanted) != 1:
@@ -50,7 +50,9 @@ def explain(given: Given, asked: Asked, standing: Standing, *, as_json: bool) ->
     return OK
 
 
-def _prepared(given: Given, run: str | None, standing: Standing) -> tuple[Prepared, dict[str, Any] | None]:
+def _prepared(
+    given: RequestOptions, run: str | None, standing: SimulateOptions
+) -> tuple[PreparedRequest, dict[str, Any] | None]:
     """The agent with its request, and the record of the run that `--of` names."""
     if run is None:
         return prepare(given, standing.facts), None
@@ -66,7 +68,11 @@ class _Media:
     """What went through the tiles: in the run that was named, else in a simulation, made when needed."""
 
     def __init__(
-        self, prepared: Prepared, given: Given, standing: Standing, record: dict[str, Any] | None
+        self,
+        prepared: PreparedRequest,
+        given: RequestOptions,
+        standing: SimulateOptions,
+        record: dict[str, Any] | None,
     ) -> None:
         self.prepared, self.given, self.standing, self.record = prepared, given, standing, record
 
@@ -89,7 +95,9 @@ class _Media:
         return self.record
 
 
-def _node(prepared: Prepared, given: Given, text: str, media: _Media, *, as_json: bool) -> None:
+def _node(
+    prepared: PreparedRequest, given: RequestOptions, text: str, media: _Media, *, as_json: bool
+) -> None:
     from tessera.cli.display import explain_text as stories
     from tessera.explain.graph import explain_parameter, explain_tile
 
@@ -110,7 +118,9 @@ def _node(prepared: Prepared, given: Given, text: str, media: _Media, *, as_json
     _say(found, lambda: stories.tile(story, traffic, unknown, prepared.template), as_json=as_json)
 
 
-def _edge(prepared: Prepared, given: Given, text: str, media: _Media, *, as_json: bool) -> None:
+def _edge(
+    prepared: PreparedRequest, given: RequestOptions, text: str, media: _Media, *, as_json: bool
+) -> None:
     from tessera.cli.display import explain_text as stories
     from tessera.explain.graph import explain_edge
 
@@ -127,7 +137,7 @@ def _edge(prepared: Prepared, given: Given, text: str, media: _Media, *, as_json
     _say(found, lambda: stories.edge(story, flow, unknown, prepared.template), as_json=as_json)
 
 
-def _output(prepared: Prepared, number: int, media: _Media, *, as_json: bool) -> None:
+def _output(prepared: PreparedRequest, number: int, media: _Media, *, as_json: bool) -> None:
     from tessera.cli.display import explain_text as stories
     from tessera.explain.output import explain_output
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tessera.cli.commands.graph import write_text
-from tessera.cli.options import Given
+from tessera.cli.options import RequestOptions
 from tessera.cli.output import FAILED, OK, clean, put, put_json, warn
 from tessera.cli.request_args import document, explained, home_of, prepare
-from tessera.cli.simulate_args import Standing
+from tessera.cli.simulate_args import SimulateOptions
 from tessera.text.wording import count
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["explain_media"]
 
 
-def explain_media(given: Given, standing: Standing, graph: Path | None, *, told: bool, as_json: bool) -> int:
+def explain_media(
+    given: RequestOptions, standing: SimulateOptions, graph: Path | None, *, told: bool, as_json: bool
+) -> int:
     """Say, draw, or both, what each output is made of and what renders it.
 
     Parameters
@@ -44,7 +46,7 @@ def explain_media(given: Given, standing: Standing, graph: Path | None, *, told:
     return FAILED
 
 
-def _planned(given: Given, standing: Standing) -> MediaPlan:
+def _planned(given: RequestOptions, standing: SimulateOptions) -> MediaPlan:
     from tessera.cli.simulate_args import stubs_of
     from tessera.explain.media import media_plan
 

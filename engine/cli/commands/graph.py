@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.cli.options import Given
+from tessera.cli.options import RequestOptions
 from tessera.cli.output import FAILED, OK, put, put_json
-from tessera.cli.request_args import Prepared, explained, planned, prepare
-from tessera.cli.simulate_args import Standing, simulated
+from tessera.cli.request_args import PreparedRequest, explained, planned, prepare
+from tessera.cli.simulate_args import SimulateOptions, simulated
 from tessera.errors import WorkspaceError
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ __all__ = ["graph", "previewed", "write_text"]
 
 
 def graph(
-    given: Given, form: str, out: Path | None, standing: Standing, *, simulate: bool, as_json: bool
+    given: RequestOptions,
+    form: str,
+    out: Path | None,
+    standing: SimulateOptions,
+    *,
+    simulate: bool,
+    as_json: bool,
 ) -> int:
     """Draw an agent, and what a run makes of it where something of a request is given."""
     from tessera.drawing.model import draw
@@ -70,7 +76,7 @@ def write_text(path: Path, text: str) -> None:
         raise WorkspaceError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def previewed(prepared: Prepared, given: Given) -> Plan:
+def previewed(prepared: PreparedRequest, given: RequestOptions) -> Plan:
     """The plan of what the command line asks for; inputs may be missing."""
     if prepared.inputs:
         return planned(prepared, given, store=False)

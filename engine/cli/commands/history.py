@@ -38,14 +38,14 @@ def logs(
     """
     from tessera.cli.commands.runs import found_run
     from tessera.cli.output import OK, clean, put, put_json
-    from tessera.database.statements import understood
+    from tessera.database.statements import decoding
     from tessera.record.logs import log_of
     from tessera.record.node_lookup import node_of
     from tessera.record.record import fold
 
     store, run_id = found_run(wanted, workspace)
     events = list(store.events(run_id))
-    with understood(f"run {run_id}"):
+    with decoding(f"run {run_id}"):
         record = fold(events)
     entries = log_of(events, None if node is None else node_of(record, node).id)
     if as_json:

@@ -39,12 +39,12 @@ def resume(
     """Go on with a run that failed, was cancelled or was cut short. What is done is not done again."""
     from tessera.cli.commands.runs import found_run
     from tessera.cli.display.progress import watcher
-    from tessera.cli.executor_args import Crew
+    from tessera.cli.executor_args import ExecutorOptions
     from tessera.cli.interrupt import cancel_on_interrupt
     from tessera.cli.request_args import fetch_rules, home_of
     from tessera.cli.simulate_args import recorded, stubs_of
 
-    crew = Crew(executor, scheduler)
+    crew = ExecutorOptions(executor, scheduler)
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.say) as cancelled, crew as working:
         from tessera import resume as resume_run
 

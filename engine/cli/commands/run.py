@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import found_run
 from tessera.cli.display.progress import watcher
-from tessera.cli.executor_args import Crew
+from tessera.cli.executor_args import ExecutorOptions
 from tessera.cli.interrupt import cancel_on_interrupt
-from tessera.cli.options import Given
+from tessera.cli.options import RequestOptions
 from tessera.cli.output import OK, put, put_json, refuse, warn
 from tessera.cli.request_args import (
     document,
@@ -22,17 +22,26 @@ from tessera.cli.request_args import (
     prepare,
     recorded_given,
 )
-from tessera.cli.simulate_args import Standing, Virtual, exit_code, recorded, simulated, stubs_of
+from tessera.cli.simulate_args import SimulateOptions, Virtual, exit_code, recorded, simulated, stubs_of
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.graph.plan import Plan
 
-__all__ = ["Crew", "Kept", "Part", "RunOptions", "plan", "run", "simulate", "validate"]
+__all__ = [
+    "CacheOptions",
+    "ExecutorOptions",
+    "PartOptions",
+    "RunOptions",
+    "plan",
+    "run",
+    "simulate",
+    "validate",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CacheOptions:
     """What `tessera run` takes of earlier runs, and what it keeps of this one."""
 
     cache: bool = True
@@ -41,7 +50,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartOptions:
     """The options of `tessera run` that take a part of an agent, as they were typed."""
 
     until: str | None = None
@@ -81,17 +90,17 @@ class RunOptions:
     allow_private: bool = False
     quality: str | None = None
     tile_timeout_s: float | None = None
-    kept: Kept = Kept()
+    kept: CacheOptions = CacheOptions()
     faults: tuple[str, ...] = ()
-    part: Part = Part()
+    part: PartOptions = PartOptions()
 
 
 def run(
-    given: Given | None,
+    given: RequestOptions | None,
     plan_file: str | None,
     workspace: Path | None,
     options: RunOptions,
-    crew: Crew,
+    crew: ExecutorOptions,
     *,
     as_json: bool,
 ) -> int:
@@ -137,7 +146,7 @@ def _read_plan(plan_file: str) -> Plan:
     return Plan.from_dict(document(plan_file))
 
 
-def simulate(given: Given, standing: Standing, virtual: Virtual, *, as_json: bool) -> int:
+def simulate(given: RequestOptions, standing: SimulateOptions, virtual: Virtual, *, as_json: bool) -> int:
     """Simulate an agent on a virtual clock and show what would come of it."""
     given = standing.completed(given)
     record = simulated(prepare(given, standing.facts), given, standing, virtual)
@@ -150,7 +159,7 @@ def simulate(given: Given, standing: Standing, virtual: Virtual, *, as_json: boo
     return exit_code(record)
 
 
-def plan(given: Given, *, as_json: bool) -> int:
+def plan(given: RequestOptions, *, as_json: bool) -> int:
     """Show what a run would do. As JSON it can be run later, so its local inputs are stored."""
     template, decided = plan_of(given, store=as_json)
     if as_json:
@@ -162,7 +171,7 @@ def plan(given: Given, *, as_json: bool) -> int:
     return OK
 
 
-def validate(given: Given, *, as_json: bool) -> int:
+def validate(given: RequestOptions, *, as_json: bool) -> int:
     """Check an agent, and a request where one is given."""
     if given.agent_alone:
         template = prepare(given).template

@@ -15,7 +15,7 @@ from tessera.text.wording import seconds_of, short_ids, shown, span_of
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.drawing.model import Flow
-    from tessera.explain.output import InputStory, ItemStory, OutputStory, Piece, TrafficStory
+    from tessera.explain.output import InputStory, ItemStory, OutputStory, SourcePiece, TrafficStory
     from tessera.explain.stories import Cause, EdgeStory, Link, ParameterStory, TileRef, TileStory
 
 __all__ = ["edge", "output", "parameter", "tile"]
@@ -153,7 +153,7 @@ def _described(item: ItemStory) -> tuple[str, str, str, str, str]:
     return item.kind, size, frame_rate(item.fps), length, sound
 
 
-def _pieces(pieces: tuple[Piece, ...]) -> str:
+def _pieces(pieces: tuple[SourcePiece, ...]) -> str:
     """The seconds of sources that an item shows."""
     told = [f"{piece.name} {span_of(piece.start_ms, piece.end_ms)}" for piece in pieces[:_MOST_PIECES]]
     more = f", and {len(pieces) - _MOST_PIECES:,} more" if len(pieces) > _MOST_PIECES else ""
@@ -240,7 +240,7 @@ def _way_back(steps: Iterable[ItemStory], names: _Names) -> RenderableType:
     return table(("item", "why", "change", "shows", "made from", "fidelity"), rows)
 
 
-def _ranges(pieces: tuple[Piece, ...]) -> Iterator[str]:
+def _ranges(pieces: tuple[SourcePiece, ...]) -> Iterator[str]:
     if not pieces:
         yield "none: nothing of it comes from a source"
     for piece in pieces:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from tessera.errors import Fault, MediaError, RequestError, pointer
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
-from tessera.inputs.fetch.guard_proxy import Guard
+from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.http_file import fetch_file, look_at_file, name_of
 from tessera.inputs.fetch.rules import FetchError, FetchRules
 from tessera.media.algebra.time import to_ms
@@ -129,7 +129,7 @@ def profiles(workspace: Path) -> list[Profile]:
         One cannot be read.
     """
     from tessera.database.location import database_exists, open_database
-    from tessera.database.statements import understood
+    from tessera.database.statements import decoding
 
     if not database_exists(workspace):
         return []
@@ -139,7 +139,7 @@ def profiles(workspace: Path) -> list[Profile]:
             found = connection.rows("SELECT body FROM avatars ORDER BY number")
     finally:
         database.close()
-    with understood("an avatar profile"):
+    with decoding("an avatar profile"):
         return [Profile.model_validate_json(body) for (body,) in found]
 
 
@@ -202,7 +202,7 @@ def _fetched(library: Library, key: str, url: str, rules: FetchRules | None) -> 
         if what is not None:
             raise MediaError(what)
 
-    with Guard(given, given.most_bytes) as guard:
+    with GuardProxy(given, given.most_bytes) as guard:
         look = look_at_file(url, guard, given)
         if look.head == "page":
             raise FetchError(f"{masked_url(url)} is a web page, not media")

@@ -106,7 +106,7 @@ class Library:
             self._attached[key] = asset
         return asset
 
-    def sound(self, wanted: str) -> Asset | None:
+    def intact(self, wanted: str) -> Asset | None:
         """The asset with this id, or None where it is not there, or is not what it was.
 
         Raises
@@ -185,7 +185,7 @@ class Library:
         if known is not None:
             return known
         digest = _digest(path)
-        found = self.sound(asset_id(digest))
+        found = self.intact(asset_id(digest))
         if found is None:
             found = _asset(path, digest, path)
             self._attached[found.id] = found
@@ -262,7 +262,7 @@ class Library:
                 shutil.rmtree(work)
             asset = _limited(media, digest, name, info, shown)
             check(asset)
-            return self._shared(self.sound(asset.id)) or self._kept(folder, asset)
+            return self._shared(self.intact(asset.id)) or self._kept(folder, asset)
 
     def _stored(self, asset: Asset) -> bool:
         return (
@@ -271,7 +271,7 @@ class Library:
 
     def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
         """Make a folder with media in it an asset, unless its content is stored already."""
-        found = self._shared(self.sound(asset_id(digest)))
+        found = self._shared(self.intact(asset_id(digest)))
         return found or self._kept(folder, _asset(media, digest, origin))
 
     def _shared(self, found: Asset | None) -> Asset | None:
@@ -334,7 +334,7 @@ class Library:
             stat, seen = path.stat(), json_object(note.read_text("utf-8"))
             if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != seen["stamp"]:
                 return None
-            return self.sound(seen["id"])
+            return self.intact(seen["id"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 

@@ -17,12 +17,12 @@ from tessera.errors import DamagedError, Fault, RequestError, WorkspaceError
 from tessera.inputs.assets.asset import FACTS, Asset, described, digest_of_file, noted
 from tessera.text.masking import masked_url
 
-__all__ = ["Artefacts", "shared_store"]
+__all__ = ["SharedStore", "shared_store"]
 
 _T = TypeVar("_T")
 
 
-def shared_store() -> Artefacts | None:
+def shared_store() -> SharedStore | None:
     """The store that `TESSERA_STORE_URL` names; None where it names none.
 
     Raises
@@ -35,11 +35,11 @@ def shared_store() -> Artefacts | None:
 
 
 @cache
-def _opened(url: str) -> Artefacts:
-    return Artefacts(url)
+def _opened(url: str) -> SharedStore:
+    return SharedStore(url)
 
 
-class Artefacts:
+class SharedStore:
     """Assets by id at a URL such as `s3://bucket/folder` or `file:///mnt/share`.
 
     Methods raise `WorkspaceError` where it cannot be read or written.

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tessera.files import write_atomically
 
-__all__ = ["Download", "Downloads", "key_of"]
+__all__ = ["Download", "DownloadCache", "key_of"]
 
 _SIGNING = re.compile(
     r"x-(?:amz|goog|oss)-.*|signature|expires|policy|key-pair-id|(?:aws|oss)accesskeyid|googleaccessid|"
@@ -52,7 +52,7 @@ class Download(BaseModel):
     name: str
 
 
-class Downloads:
+class DownloadCache:
     """The downloads that a workspace remembers."""
 
     def __init__(self, workspace: Path | None) -> None:

@@ -13,10 +13,10 @@ from typing import TypeVar
 from tessera.errors import TesseraError
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
-from tessera.inputs.fetch.download_cache import Download, Downloads, key_of
-from tessera.inputs.fetch.guard_proxy import Guard
-from tessera.inputs.fetch.http_file import PlainLook, Trying, fetch_file, look_at_file, name_of
-from tessera.inputs.fetch.parallel_downloads import Lane, Lanes, Told
+from tessera.inputs.fetch.download_cache import Download, DownloadCache, key_of
+from tessera.inputs.fetch.guard_proxy import GuardProxy
+from tessera.inputs.fetch.http_file import HttpLook, Retries, fetch_file, look_at_file, name_of
+from tessera.inputs.fetch.parallel_downloads import DownloadSlot, ParallelDownloads, Told
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.inputs.fetch.ytdlp_site import About, SiteLook, fetch_video, look_at_site
 from tessera.media.algebra.time import Range, to_ms
@@ -51,7 +51,7 @@ class Look:
 
     key: str
     name: str
-    found: PlainLook | SiteLook
+    found: HttpLook | SiteLook
     source_info: Mapping[str, str] | None = None
 
     @property
@@ -100,7 +100,7 @@ class Fetcher:
     ) -> None:
         self._library, self._rules = library, rules or FetchRules()
         self._told, self._cancelled = told, cancelled
-        self._known = Downloads(library.workspace)
+        self._known = DownloadCache(library.workspace)
 
     def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
         """Look at sources, side by side.
@@ -112,7 +112,7 @@ class Fetcher:
         Cancelled
             Meanwhile the run was cancelled.
         """
-        lanes: Lanes[Look] = Lanes(self._rules, self._told, self._cancelled)
+        lanes: ParallelDownloads[Look] = ParallelDownloads(self._rules, self._told, self._cancelled)
 
         def job(ref: SourceRef) -> Callable[[], Look]:
             return lambda: self._item(ref, lanes) if ref.form == "mimir" else self._look(ref, lanes)
@@ -139,7 +139,7 @@ class Fetcher:
         for url, look in looks.items():
             ranges.setdefault(look.key, []).extend(wanted[url])
             first.setdefault(look.key, look)
-        lanes: Lanes[Fetched] = Lanes(self._rules, self._told, self._cancelled)
+        lanes: ParallelDownloads[Fetched] = ParallelDownloads(self._rules, self._told, self._cancelled)
 
         def job(look: Look) -> Callable[[], Fetched]:
             return lambda: self._fetch(look, ranges[look.key], lanes)
@@ -149,7 +149,7 @@ class Fetcher:
 
     # one source
 
-    def _item(self, ref: SourceRef, lanes: Lanes[Look]) -> Look:
+    def _item(self, ref: SourceRef, lanes: ParallelDownloads[Look]) -> Look:
         """An item of the archive that the workspace is connected to."""
         from tessera.inputs.mimir import LIMIT, connection_of, item_of
 
@@ -168,7 +168,7 @@ class Fetcher:
             look, key=f"mimir:{connection.id}:{item.id}:{artifact}", name=item.title, source_info=info
         )
 
-    def _look(self, ref: SourceRef, lanes: Lanes[Look]) -> Look:
+    def _look(self, ref: SourceRef, lanes: ParallelDownloads[Look]) -> Look:
         url, form = ref.key, ref.form
         with self._lane(lanes, url, name_of(url), _LOOK_BYTES, None, tell=False) as lane:
             guard, rules = lane.guard, self._rules
@@ -181,12 +181,14 @@ class Fetcher:
             site = _patiently(lambda: look_at_site(url, guard, rules), guard, rules)
             return Look(f"site:{site.about.site}:{site.about.id}", site.about.title, site)
 
-    def _fetch(self, look: Look, ranges: Iterable[Range | None], lanes: Lanes[Fetched]) -> Fetched:
-        if isinstance(look.found, PlainLook):
+    def _fetch(
+        self, look: Look, ranges: Iterable[Range | None], lanes: ParallelDownloads[Fetched]
+    ) -> Fetched:
+        if isinstance(look.found, HttpLook):
             return Fetched(self._file(look, look.found, lanes))
         return self._video(look, look.found, ranges, lanes)
 
-    def _file(self, look: Look, found: PlainLook, lanes: Lanes[Fetched]) -> Asset:
+    def _file(self, look: Look, found: HttpLook, lanes: ParallelDownloads[Fetched]) -> Asset:
         known = self._found(look.key, found.version)
         if known is not None:
             return known
@@ -205,7 +207,7 @@ class Fetcher:
         return asset
 
     def _video(
-        self, look: Look, found: SiteLook, ranges: Iterable[Range | None], lanes: Lanes[Fetched]
+        self, look: Look, found: SiteLook, ranges: Iterable[Range | None], lanes: ParallelDownloads[Fetched]
     ) -> Fetched:
         whole = self._found(look.key, "whole")
         if whole is not None:
@@ -230,7 +232,7 @@ class Fetcher:
 
     def _found(self, key: str, version: str | None) -> Asset | None:
         known = self._known.find(key, version)
-        return self._library.sound(known.asset) if known is not None else None
+        return self._library.intact(known.asset) if known is not None else None
 
     def _received(self, fill: Callable[[Path], tuple[Path, str | None]], name: str, shown: str) -> Asset:
         most = self._rules.most_seconds
@@ -249,16 +251,16 @@ class Fetcher:
     @contextmanager
     def _lane(
         self,
-        lanes: Lanes[Look] | Lanes[Fetched],
+        lanes: ParallelDownloads[Look] | ParallelDownloads[Fetched],
         url: str,
         name: str,
         limit: int,
         total: int | None,
         *,
         tell: bool = True,
-    ) -> Iterator[Lane]:
-        with Guard(self._rules, limit) as guard:
-            lane, done = Lane(url, name, guard, total, self._rules), False
+    ) -> Iterator[DownloadSlot]:
+        with GuardProxy(self._rules, limit) as guard:
+            lane, done = DownloadSlot(url, name, guard, total, self._rules), False
             lanes.open(lane, tell=tell)
             try:
                 yield lane
@@ -267,9 +269,9 @@ class Fetcher:
                 lanes.close(lane, done=done)
 
 
-def _patiently(look: Callable[[], Found], guard: Guard, rules: FetchRules) -> Found:
+def _patiently(look: Callable[[], Found], guard: GuardProxy, rules: FetchRules) -> Found:
     """Look, and look again while what hinders may pass."""
-    trying = Trying(rules, guard)
+    trying = Retries(rules, guard)
     while True:
         try:
             return look()

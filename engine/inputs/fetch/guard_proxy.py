@@ -19,7 +19,7 @@ from typing import Self
 from tessera.inputs.fetch.addresses import may_reach
 from tessera.inputs.fetch.rules import FetchRules
 
-__all__ = ["MARK", "Guard", "Resolve", "resolve_host"]
+__all__ = ["MARK", "GuardProxy", "Resolve", "resolve_host"]
 
 Resolve = Callable[[str, int], Sequence[str]]
 """A host and a port → the addresses that it has."""
@@ -51,7 +51,7 @@ class _Refused(Exception):
         self.status, self.why = status, why
 
 
-class Guard:
+class GuardProxy:
     """One proxy, for one source. Use it as a context manager.
 
     Parameters

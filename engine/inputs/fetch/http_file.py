@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from tessera.inputs.fetch.guard_proxy import MARK, Guard
-from tessera.inputs.fetch.media_length import told_length
+from tessera.inputs.fetch.guard_proxy import MARK, GuardProxy
+from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.inputs.fetch.sniff import Head, head_of
 from tessera.media.algebra.time import to_ms
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["PlainLook", "fetch_file", "get_text", "look_at_file", "name_of"]
+__all__ = ["HttpLook", "fetch_file", "get_text", "look_at_file", "name_of"]
 
 _LOOK_BYTES = 64 * 1024
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
@@ -40,7 +40,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class PlainLook:
+class HttpLook:
     """What is known of a file before it is fetched.
 
     Attributes
@@ -84,7 +84,7 @@ def name_of(url: str) -> str:
     return "".join(one for one in last if one.isprintable())[:200] or str(parts.hostname)
 
 
-def look_at_file(url: str, guard: Guard, rules: FetchRules) -> PlainLook:
+def look_at_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpLook:
     """Ask for the first bytes of a file.
 
     Raises
@@ -113,21 +113,21 @@ def look_at_file(url: str, guard: Guard, rules: FetchRules) -> PlainLook:
         )
     if found == "text":
         raise FetchError(f"{shown} is text, not media")
-    length = told_length(head)
+    length = declared_length(head)
     if length is not None and length >= rules.most_seconds + 1:
         raise FetchError(
             f"{shown} lasts {to_ms(length)} ms; at most {rules.most_seconds * 1000} ms are taken"
         )
-    return _seen(PlainLook(url, None, answer.status_code == 206, None, None, found), answer)
+    return _seen(HttpLook(url, None, answer.status_code == 206, None, None, found), answer)
 
 
-def _seen(look: PlainLook, answer: httpx.Response) -> PlainLook:
+def _seen(look: HttpLook, answer: httpx.Response) -> HttpLook:
     """A look, with the size and the version of the file that an answer tells of."""
     etag, modified = _strong(answer.headers.get("etag")), answer.headers.get("last-modified")
     return replace(look, size=_whole_size(answer), etag=etag, modified=modified)
 
 
-def get_text(url: str, guard: Guard, rules: FetchRules, headers: Mapping[str, str]) -> bytes:
+def get_text(url: str, guard: GuardProxy, rules: FetchRules, headers: Mapping[str, str]) -> bytes:
     """The body of a small answer; no redirect is followed, so that the headers go nowhere else.
 
     Raises
@@ -140,7 +140,7 @@ def get_text(url: str, guard: Guard, rules: FetchRules, headers: Mapping[str, st
 
 
 def fetch_file(
-    look: PlainLook, into: Path, guard: Guard, rules: FetchRules, told: Callable[[int], None]
+    look: HttpLook, into: Path, guard: GuardProxy, rules: FetchRules, told: Callable[[int], None]
 ) -> tuple[str, str | None]:
     """Fetch a file; gives its SHA-256 and its version, which may be another than when it was looked at.
 
@@ -158,7 +158,7 @@ def fetch_file(
         It cannot be had, or is larger than allowed; `into` then holds a part of it.
     """
     work = _Fetch(look, into, guard, rules, told)
-    trying = Trying(rules, guard)
+    trying = Retries(rules, guard)
     while True:
         try:
             work.go_on()
@@ -167,10 +167,10 @@ def fetch_file(
             trying.pause(error, work.here)
 
 
-class Trying:
+class Retries:
     """Pauses between attempts, and the end of patience: `retry_s` after the last progress."""
 
-    def __init__(self, rules: FetchRules, guard: Guard) -> None:
+    def __init__(self, rules: FetchRules, guard: GuardProxy) -> None:
         self._rules, self._guard = rules, guard
         self._pause = rules.pause_s
         self._since, self._at = time.monotonic(), 0
@@ -202,7 +202,7 @@ class _Fetch:
     """One file on its way: what of it is there."""
 
     def __init__(
-        self, look: PlainLook, into: Path, guard: Guard, rules: FetchRules, told: Callable[[int], None]
+        self, look: HttpLook, into: Path, guard: GuardProxy, rules: FetchRules, told: Callable[[int], None]
     ) -> None:
         self.look, self.into, self.guard, self.rules, self.told = look, into, guard, rules, told
         self.here = 0
@@ -243,7 +243,7 @@ class _Fetch:
 
 @contextlib.contextmanager
 def _asked(
-    url: str, guard: Guard, rules: FetchRules, headers: Mapping[str, str], *, redirects: bool = True
+    url: str, guard: GuardProxy, rules: FetchRules, headers: Mapping[str, str], *, redirects: bool = True
 ) -> Iterator[httpx.Response]:
     """The answer to a GET, its body still to come; what goes wrong, in our words."""
     import httpx
@@ -281,7 +281,7 @@ def _asked(
         raise _broken(shown, guard, error) from None
 
 
-def _own_answer(shown: str, guard: Guard) -> FetchError:
+def _own_answer(shown: str, guard: GuardProxy) -> FetchError:
     """The error that an answer of the guard itself stands for."""
     said = guard.refused or guard.ended
     if said is not None:
@@ -289,7 +289,7 @@ def _own_answer(shown: str, guard: Guard) -> FetchError:
     return PassingError(f"{shown}: {guard.trouble or 'the connection could not be made'}")
 
 
-def _broken(shown: str, guard: Guard, error: httpx.TransportError) -> FetchError:
+def _broken(shown: str, guard: GuardProxy, error: httpx.TransportError) -> FetchError:
     """The error that a connection's end stands for."""
     if guard.ended is not None:
         return FetchError(f"{shown}: {guard.ended}")

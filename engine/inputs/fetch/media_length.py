@@ -6,12 +6,12 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 
-__all__ = ["told_length"]
+__all__ = ["declared_length"]
 
 _SEGMENT, _INFO, _SCALE, _DURATION, _EBML = 0x18538067, 0x1549A966, 0x2AD7B1, 0x4489, 0x1A45DFA3
 
 
-def told_length(head: bytes) -> Fraction | None:
+def declared_length(head: bytes) -> Fraction | None:
     """The seconds that an MP4 whose index comes first, a Matroska or a WebM file tells of itself.
 
     None where the first bytes do not tell. It is what the file says: only reading it whole tells what is so.

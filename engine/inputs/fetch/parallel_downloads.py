@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 from tessera.errors import Cancelled, TesseraError
-from tessera.inputs.fetch.guard_proxy import Guard
+from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.rules import FetchRules, Transfer
 from tessera.text.masking import masked_url
 
-__all__ = ["Lane", "Lanes", "Told"]
+__all__ = ["DownloadSlot", "ParallelDownloads", "Told"]
 
 Told = Callable[[Transfer], None]
 Answer = TypeVar("Answer")
@@ -23,7 +23,7 @@ _TELL_S = 0.5
 _SPEED_S = 5.0
 
 
-class Lane:
+class DownloadSlot:
     """One download on its way.
 
     Attributes
@@ -38,7 +38,7 @@ class Lane:
         Whether the file is being worked on, so that no bytes are awaited.
     """
 
-    def __init__(self, url: str, name: str, guard: Guard, total: int | None, rules: FetchRules) -> None:
+    def __init__(self, url: str, name: str, guard: GuardProxy, total: int | None, rules: FetchRules) -> None:
         self.url, self.name, self.guard, self.total, self._rules = masked_url(url), name, guard, total, rules
         self.here: int | None = None
         self.working = False
@@ -77,7 +77,7 @@ class Lane:
         return Transfer(self.url, self.name, here, self.total, speed, 0.0 if done else rest, done)
 
 
-class Lanes(Generic[Answer]):
+class ParallelDownloads(Generic[Answer]):
     """Runs jobs, as many at a time as the rules say, and watches over them.
 
     Parameters
@@ -91,7 +91,7 @@ class Lanes(Generic[Answer]):
     def __init__(self, rules: FetchRules, told: Told, cancelled: Callable[[], bool]) -> None:
         self._rules, self._told, self._cancelled = rules, told, cancelled
         self._lock = threading.Lock()
-        self._open: dict[Lane, bool] = {}
+        self._open: dict[DownloadSlot, bool] = {}
         self._ended: list[Transfer] = []
 
     def run(self, jobs: Mapping[str, Callable[[], Answer]]) -> dict[str, Answer | TesseraError]:
@@ -130,12 +130,12 @@ class Lanes(Generic[Answer]):
             raise Cancelled("the run was cancelled")
         return found
 
-    def open(self, lane: Lane, *, tell: bool) -> None:
+    def open(self, lane: DownloadSlot, *, tell: bool) -> None:
         """Watch over a lane, and tell of its progress or not."""
         with self._lock:
             self._open[lane] = tell
 
-    def close(self, lane: Lane, *, done: bool) -> None:
+    def close(self, lane: DownloadSlot, *, done: bool) -> None:
         """A lane has ended; `done`: the media is there."""
         with self._lock:
             if self._open.pop(lane) and done:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tessera.inputs.fetch.guard_proxy import Guard
+from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.rules import FetchError, PassingError
 from tessera.text.masking import masked_url
 from tessera.text.wording import one_line
@@ -42,7 +42,7 @@ _NO_FORMAT = re.compile(r"requested format is not available|no video formats fou
 _INSTALL = "YouTube needs a JavaScript runtime: install one with `pip install 'yt-dlp[default,deno]'`"
 
 
-def explained(shown: str, error: BaseException, guard: Guard, warnings: Sequence[str]) -> FetchError:
+def explained(shown: str, error: BaseException, guard: GuardProxy, warnings: Sequence[str]) -> FetchError:
     """Our error for one of yt-dlp's.
 
     Parameters

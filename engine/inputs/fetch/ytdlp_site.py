@@ -10,8 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tessera.inputs.fetch.guard_proxy import Guard
-from tessera.inputs.fetch.http_file import Trying
+from tessera.inputs.fetch.guard_proxy import GuardProxy
+from tessera.inputs.fetch.http_file import Retries
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.inputs.fetch.ytdlp_errors import explained
 from tessera.media.algebra.time import Range, to_ms
@@ -71,7 +71,7 @@ class SiteLook:
     info: Mapping[str, Any] = field(repr=False)
 
 
-def look_at_site(url: str, guard: Guard, rules: FetchRules) -> SiteLook:
+def look_at_site(url: str, guard: GuardProxy, rules: FetchRules) -> SiteLook:
     """Ask a site of a video. Nothing of the media is fetched.
 
     Raises
@@ -106,7 +106,7 @@ def fetch_video(
     look: SiteLook,
     part: Range | None,
     folder: Path,
-    guard: Guard,
+    guard: GuardProxy,
     rules: FetchRules,
     busy: Callable[[bool], None],
 ) -> Path:
@@ -126,7 +126,7 @@ def fetch_video(
         It cannot be had.
     """
     shown = masked_url(look.url)
-    trying = Trying(rules, guard)
+    trying = Retries(rules, guard)
     info: Mapping[str, Any] | None = look.info
     while True:
         log = _Log()
@@ -196,7 +196,7 @@ class _Log:
 
 
 @contextlib.contextmanager
-def _errors(shown: str, guard: Guard, log: _Log) -> Iterator[None]:
+def _errors(shown: str, guard: GuardProxy, log: _Log) -> Iterator[None]:
     """Makes errors of yt-dlp ours."""
     from yt_dlp.utils import YoutubeDLError
 
@@ -206,7 +206,7 @@ def _errors(shown: str, guard: Guard, log: _Log) -> Iterator[None]:
         raise explained(shown, error, guard, log.warnings) from None
 
 
-def _client(guard: Guard, rules: FetchRules, log: _Log, options: Mapping[str, Any]) -> Any:
+def _client(guard: GuardProxy, rules: FetchRules, log: _Log, options: Mapping[str, Any]) -> Any:
     """A yt-dlp that goes out through the guard only, and keeps nothing anywhere.
 
     The generic extractor is left out: what is no known site's is no media of ours.

@@ -12,13 +12,13 @@ from threading import Event
 from typing import Any, Protocol
 
 from tessera.errors import Cancelled
-from tessera.media.copy.edge_x264 import Coded, Coder
+from tessera.media.copy.edge_x264 import EdgeX264, EncodedPicture
 from tessera.media.copy.packets import Access, Unsafe, alone, beginning_at, packets_from, seek_to_join
 from tessera.media.copy.splice import Group
 from tessera.media.probe.info import PictureInfo
 from tessera.media.probe.probe import open_media
 
-__all__ = ["Recoded", "Recoder", "Sample", "is_other", "sample_of"]
+__all__ = ["EdgeEncoder", "EncodedEdge", "Sample", "is_other", "sample_of"]
 
 _SAMPLED_EVERY = 16
 _SAMPLED_BEFORE = 2
@@ -58,7 +58,7 @@ def is_other(sample: Sample, known: Sample) -> bool:
 
 
 @dataclass(slots=True)
-class Recoded:
+class EncodedEdge:
     """A run of pictures that were coded anew.
 
     Attributes
@@ -70,7 +70,7 @@ class Recoded:
         every picture, as it will where they stand in the file.
     """
 
-    coded: list[Coded] = field(default_factory=list)
+    coded: list[EncodedPicture] = field(default_factory=list)
     samples: dict[int, Sample] = field(default_factory=dict)
     proven: bool = False
 
@@ -100,10 +100,10 @@ class EdgeSource(Protocol):
     @property
     def parts(self) -> Sequence[EdgePart]: ...
 
-    def coder(self, stream: Any) -> Coder: ...
+    def coder(self, stream: Any) -> EdgeX264: ...
 
 
-class Recoder:
+class EdgeEncoder:
     """Codes the edges of a picture in their order, one while another is being written."""
 
     def __init__(self, picture: EdgeSource, cancelled: Callable[[], bool]) -> None:
@@ -113,11 +113,11 @@ class Recoder:
         self._files = ExitStack()
         self._opened: tuple[Any, Any, Any] | None = None
         self._pool = ThreadPoolExecutor(1, "tessera-edge")
-        self._ahead: deque[Future[Recoded]] = deque()
+        self._ahead: deque[Future[EncodedEdge]] = deque()
         self._begin()
         self._begin()
 
-    def __enter__(self) -> Recoder:
+    def __enter__(self) -> EdgeEncoder:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,7 +125,7 @@ class Recoder:
         self._pool.shutdown(cancel_futures=True)
         self._files.close()
 
-    def take(self) -> Recoded:
+    def take(self) -> EncodedEdge:
         """The next run.
 
         Raises
@@ -144,14 +144,14 @@ class Recoder:
         if run is not None:
             self._ahead.append(self._pool.submit(self._recode, run))
 
-    def _recode(self, run: _Run) -> Recoded:
+    def _recode(self, run: _Run) -> EncodedEdge:
         """On the other thread: it alone uses the source, and a decoder that is set up as the file's is."""
         if self._opened is None:
             container = self._files.enter_context(open_media(self._picture.path))
             stream = alone(container, self._picture.info.index)
             self._opened = container, stream, _decoder(self._picture.configuration)
         container, stream, decoder = self._opened
-        made, coder = Recoded(), self._picture.coder(stream)
+        made, coder = EncodedEdge(), self._picture.coder(stream)
         held_back: set[int] | None = None
         for group, shift in run:
             joins = bool(group.copied) and len(run) == 1
@@ -199,7 +199,7 @@ def _decoder(setup: bytes | None) -> Any:
     return decoder
 
 
-def _go_on(decoder: Any, held_back: set[int], made: Recoded) -> None:
+def _go_on(decoder: Any, held_back: set[int], made: EncodedEdge) -> None:
     """Have a decoder that was given the pictures before a join go on with those coded anew after it.
 
     `held_back` are those that it has not given back yet.
@@ -243,8 +243,8 @@ class _Edge:
     shift: int
     scale: int
     decoder: Any
-    coder: Coder
-    made: Recoded
+    coder: EdgeX264
+    made: EncodedEdge
     left: set[int] = field(init=False)
     near: set[int] = field(init=False)
     pending: set[int] = field(default_factory=set, init=False)

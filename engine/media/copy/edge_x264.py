@@ -9,10 +9,10 @@ from typing import Any
 
 from tessera.media.copy.avc import Configuration, from_start_codes, to_lengths
 from tessera.media.copy.packets import Unsafe
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
 
-__all__ = ["Coded", "Coder"]
+__all__ = ["EdgeX264", "EncodedPicture"]
 
 _PROFILES = {"Constrained Baseline": "baseline", "Baseline": "baseline", "Main": "main", "High": "high"}
 _SEI = 6
@@ -20,7 +20,7 @@ _MOST_IDS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
+class EncodedPicture:
     """A coded picture as a sample of an MP4 file; its time in ticks of the file."""
 
     pts: int
@@ -28,7 +28,7 @@ class Coded:
     key: bool
 
 
-class Coder:
+class EdgeX264:
     """An x264 encoder of one run of pictures that begins with an IDR picture and has no B-frames.
 
     Its parameter sets have ids that the source's have not, so that both stand in one track's configuration.
@@ -50,7 +50,7 @@ class Coder:
     """
 
     def __init__(
-        self, stream: Any, setup: Configuration, ticks: int, target: Target, *, repeats: bool
+        self, stream: Any, setup: Configuration, ticks: int, target: EncodeSettings, *, repeats: bool
     ) -> None:
         import av
 
@@ -86,7 +86,7 @@ class Coder:
             one for one in from_start_codes(bytes(context.extradata or b"")) if one.is_parameters
         )
 
-    def code(self, frame: Any, pts: int) -> Iterator[Coded]:
+    def code(self, frame: Any, pts: int) -> Iterator[EncodedPicture]:
         """Take a decoded frame, to be shown at `pts`; give the pictures that are ready."""
         from av.video.frame import PictureType
 
@@ -96,16 +96,16 @@ class Coder:
         frame.pict_type = PictureType.P
         return self._given(self.context.encode(frame))
 
-    def finish(self) -> Iterator[Coded]:
+    def finish(self) -> Iterator[EncodedPicture]:
         """The pictures that are still to come."""
         return self._given(self.context.encode(None))
 
-    def _given(self, packets: list[Any]) -> Iterator[Coded]:
+    def _given(self, packets: list[Any]) -> Iterator[EncodedPicture]:
         for packet in packets:
             units = [one for one in from_start_codes(bytes(packet)) if one.kind != _SEI]
             if packet.is_keyframe and self.repeats:
                 units = [*self.units, *units]
-            yield Coded(packet.pts, to_lengths(units, self.length_size), packet.is_keyframe)
+            yield EncodedPicture(packet.pts, to_lengths(units, self.length_size), packet.is_keyframe)
 
 
 def _parameters(number: int, level: int, reorder: int) -> str:

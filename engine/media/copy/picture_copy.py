@@ -13,8 +13,8 @@ from zlib import crc32
 from tessera.errors import Cancelled
 from tessera.media.algebra.time import Range
 from tessera.media.copy.avc import Configuration
-from tessera.media.copy.edge_encoder import Recoder, Sample, sample_of
-from tessera.media.copy.edge_x264 import Coder
+from tessera.media.copy.edge_encoder import EdgeEncoder, Sample, sample_of
+from tessera.media.copy.edge_x264 import EdgeX264
 from tessera.media.copy.packets import (
     Access,
     Unsafe,
@@ -25,7 +25,7 @@ from tessera.media.copy.packets import (
     seek_to_join,
 )
 from tessera.media.copy.splice import Group, Timeline, groups_of, shown_in, timeline
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.probe.info import PictureInfo
 from tessera.media.probe.probe import open_media
 
@@ -73,7 +73,7 @@ class CopiedPicture:
     line: Timeline
     times: tuple[int, ...]
     setup: Configuration | None = None
-    target: Target = field(default_factory=Target)
+    target: EncodeSettings = field(default_factory=EncodeSettings)
     samples: dict[int, Sample] = field(default_factory=dict)
     configuration: bytes | None = None
     proven: set[int] = field(default_factory=set)
@@ -122,15 +122,15 @@ class CopiedPicture:
         if self.setup is not None and self.encoded:
             self.configuration = self.setup.joined(self.coder(stream).units).to_bytes()
 
-    def coder(self, stream: Any) -> Coder:
+    def coder(self, stream: Any) -> EdgeX264:
         """An encoder whose pictures can stand among the copied ones."""
         assert self.setup is not None
         groups = (group for part in self.parts for group in part.groups if group.copied)
         repeats = any(one.repeats for group in groups for one in group.pictures)
-        return Coder(stream, self.setup, self.ticks, self.target, repeats=repeats)
+        return EdgeX264(stream, self.setup, self.ticks, self.target, repeats=repeats)
 
     def packets(
-        self, container: Any, out: Any, recoder: Recoder, cancelled: Callable[[], bool]
+        self, container: Any, out: Any, recoder: EdgeEncoder, cancelled: Callable[[], bool]
     ) -> Iterator[Any]:
         """The packets to write to the stream `out`, in the order of coding, on the file's timeline.
 
@@ -183,7 +183,7 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
 
 
 def cut_picture(
-    path: Path, info: PictureInfo, ranges: Sequence[Range], ticks: int, target: Target
+    path: Path, info: PictureInfo, ranges: Sequence[Range], ticks: int, target: EncodeSettings
 ) -> CopiedPicture:
     """The pictures of ascending ranges of an H.264 file, as few of them as can be coded anew.
 
@@ -277,7 +277,7 @@ class _Splicer:
         container: Any,
         stream: Any,
         out: Any,
-        recoder: Recoder,
+        recoder: EdgeEncoder,
         cancelled: Callable[[], bool],
     ) -> None:
         self.picture, self.container, self.stream, self.out = picture, container, stream, out

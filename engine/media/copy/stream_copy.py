@@ -21,15 +21,15 @@ from tessera.media.algebra.expression import Picture, Sound
 from tessera.media.algebra.timeline import kept_ranges
 from tessera.media.copy.aac_copy import CopiedSound, copy_sound
 from tessera.media.copy.copy_check import check_copy
-from tessera.media.copy.edge_encoder import Recoder
+from tessera.media.copy.edge_encoder import EdgeEncoder
 from tessera.media.copy.packets import Unsafe
 from tessera.media.copy.picture_copy import CopiedPicture, cut_picture, whole_picture
 from tessera.media.ffmpeg.colors import HDR
-from tessera.media.ffmpeg.compiler import Target
+from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.lowering import Lowering, Resolver
 from tessera.media.probe.probe import open_media
 
-__all__ = ["Halves", "Made", "Plan", "Way", "plan_copy", "write_copy"]
+__all__ = ["CopyPlan", "CopyReport", "Halves", "Way", "plan_copy", "write_copy"]
 
 _WHOLE = ("h264", "av1", "libdav1d", "vp9", "libvpx-vp9")
 """Codecs whose packets browsers play from an MP4 file. HEVC is not one: many have no decoder for it."""
@@ -42,7 +42,7 @@ Way = Literal["copied", "cut", "encoded"]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class CopyReport:
     """How a file was made.
 
     Attributes
@@ -73,7 +73,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CopyPlan:
     """What of a video is copied: its picture, its sound, or both. `note`: why not the other, if it might."""
 
     picture: CopiedPicture | None
@@ -81,7 +81,7 @@ class Plan:
     note: str = ""
 
 
-def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, target: Target) -> Plan:
+def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, target: EncodeSettings) -> CopyPlan:
     """What can be copied of an optimised picture and sound."""
     notes = []
 
@@ -94,10 +94,10 @@ def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, target: 
 
     seen = tried(lambda: _plan_picture(picture, resolve, target))
     heard = tried(lambda: _plan_sound(sound, resolve)) if sound is not None else None
-    return Plan(seen, heard, "; ".join(notes))
+    return CopyPlan(seen, heard, "; ".join(notes))
 
 
-def _plan_picture(picture: Picture, resolve: Resolver, target: Target) -> CopiedPicture | None:
+def _plan_picture(picture: Picture, resolve: Resolver, target: EncodeSettings) -> CopiedPicture | None:
     found = kept_ranges(picture)
     if found is None:
         return None
@@ -146,13 +146,13 @@ class Halves:
 
 
 def write_copy(
-    plan: Plan,
+    plan: CopyPlan,
     encoded: Halves,
     output: Path,
     *,
     cancelled: Callable[[], bool],
     progress: Callable[[float], None],
-) -> Made:
+) -> CopyReport:
     """Write what a plan copies, and the halves that were encoded, into an MP4 file, and check it.
 
     Raises
@@ -174,7 +174,7 @@ def write_copy(
         raise Unsafe(f"what was copied could not be read or written: {error}") from None
     picture = plan.picture
     has_sound = plan.sound is not None or encoded.sound is not None
-    return Made(
+    return CopyReport(
         ("cut" if picture.encoded else "copied") if picture else "encoded",
         ("copied" if plan.sound else "encoded") if has_sound else None,
         picture.copied if picture else 0,
@@ -184,7 +184,7 @@ def write_copy(
 
 
 def _write(
-    plan: Plan,
+    plan: CopyPlan,
     encoded: Halves,
     output: Path,
     cancelled: Callable[[], bool],
@@ -210,7 +210,7 @@ def _write(
             picture.configure(video)
             if picture.configuration is not None:
                 seen.codec_context.extradata = picture.configuration
-            recoder = files.enter_context(Recoder(picture, cancelled))
+            recoder = files.enter_context(EdgeEncoder(picture, cancelled))
             tracks.append(picture.packets(seen_in, seen, recoder, cancelled))
         else:
             tracks.append(_all_packets(seen_in, video, seen, cancelled))

@@ -12,10 +12,10 @@ import signal
 import sys
 from contextlib import suppress
 
-__all__ = ["Lifeline"]
+__all__ = ["ChildGuard"]
 
 
-class Lifeline:
+class ChildGuard:
     """Ties one process group to this process.
 
     Attributes

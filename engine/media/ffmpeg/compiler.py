@@ -17,7 +17,7 @@ from tessera.media.algebra.expression import Picture, Sound
 from tessera.media.algebra.optimiser import optimise
 from tessera.media.algebra.time import Range
 from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Feed, PictureFeed, Reel, SoundFeed
-from tessera.media.ffmpeg.encode_settings import REPEATABLE, Target, sized
+from tessera.media.ffmpeg.encode_settings import REPEATABLE, EncodeSettings, sized
 from tessera.media.ffmpeg.lowering import Located, Lowering, Resolver
 from tessera.media.ffmpeg.sound_lowering import FedSound, Gain, Measured
 from tessera.media.render.decoder_groups import start_of
@@ -25,11 +25,11 @@ from tessera.media.render.decoder_groups import start_of
 __all__ = [
     "Command",
     "Encode",
+    "EncodeSettings",
     "Gain",
     "Located",
     "Measured",
     "Resolver",
-    "Target",
     "compile_measure",
     "compile_render",
     "compile_together",
@@ -60,7 +60,7 @@ def compile_render(
     output: Path,
     resolve: Resolver,
     measured: Measured,
-    target: Target,
+    target: EncodeSettings,
 ) -> Command:
     """The command that renders a picture, a sound, or both into an MP4 file."""
     picture = picture and sized(picture, target)
@@ -70,7 +70,7 @@ def compile_render(
 
 
 def compile_together(
-    asked: Sequence[Encode], resolve: Resolver, measured: Measured, target: Target
+    asked: Sequence[Encode], resolve: Resolver, measured: Measured, target: EncodeSettings
 ) -> Command:
     """The command that renders several pictures, with their sounds, by one decoder of the source that they
     all read once (`tessera.media.render.decoder_groups`).
@@ -84,7 +84,7 @@ def compile_together(
     return _command(lowering, made, [feed for some in feeds for feed in some])
 
 
-def _output(asked: Encode, lowering: Lowering, target: Target) -> tuple[Any, list[Feed]]:
+def _output(asked: Encode, lowering: Lowering, target: EncodeSettings) -> tuple[Any, list[Feed]]:
     """An output of a command, and what of it is fed."""
     streams, options, feeds = [], dict[str, Any](), list[Feed]()
     if asked.picture is not None:
@@ -170,7 +170,7 @@ def _compile_part(part: Picture, at: Fraction, whole: Lowering) -> Command:
     return _command(lowering, [_into([stream], FEED_OUTPUT, {**raw, **times})])
 
 
-def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
+def _picture_options(lowering: Lowering, target: EncodeSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "fps_mode": "passthrough",
         "enc_time_base": f"1:{lowering.ticks}",
@@ -190,7 +190,7 @@ def _picture_options(lowering: Lowering, target: Target) -> dict[str, Any]:
     }
 
 
-def _sound_options(sound: Sound, target: Target) -> dict[str, Any]:
+def _sound_options(sound: Sound, target: EncodeSettings) -> dict[str, Any]:
     if target.lossless:
         return {"c:a": "pcm_f32le"}
     return {"c:a": "aac", "b:a": _AAC_BITRATES[sound.channels]}

@@ -8,7 +8,15 @@ from typing import Literal, get_args
 
 from tessera.media.algebra.expression import Picture, even
 
-__all__ = ["COMPILER_VERSION", "QUALITIES", "REPEATABLE", "Quality", "Target", "sized", "target_of"]
+__all__ = [
+    "COMPILER_VERSION",
+    "QUALITIES",
+    "REPEATABLE",
+    "EncodeSettings",
+    "Quality",
+    "encode_settings_for",
+    "sized",
+]
 
 COMPILER_VERSION = 3
 """Another whenever equal expressions come to be encoded otherwise by equal targets."""
@@ -22,7 +30,7 @@ Quality = Literal["draft", "standard", "master"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class EncodeSettings:
     """How an output is encoded.
 
     Attributes
@@ -41,15 +49,15 @@ class Target:
     lossless: bool = False
 
 
-QUALITIES: Mapping[Quality, Target] = {
-    "draft": Target(crf=30, preset="ultrafast", longest=640),
-    "standard": Target(),
-    "master": Target(crf=12, preset="medium"),
+QUALITIES: Mapping[Quality, EncodeSettings] = {
+    "draft": EncodeSettings(crf=30, preset="ultrafast", longest=640),
+    "standard": EncodeSettings(),
+    "master": EncodeSettings(crf=12, preset="medium"),
 }
 """A preview, small and fast; near-transparent; and for what will be edited or encoded again."""
 
 
-def target_of(quality: str) -> Target:
+def encode_settings_for(quality: str) -> EncodeSettings:
     """The target of a quality by its name.
 
     Raises
@@ -63,7 +71,7 @@ def target_of(quality: str) -> Target:
     raise ValueError(f"quality {quality!r} is none of {', '.join(get_args(Quality))}")
 
 
-def sized(picture: Picture, target: Target) -> Picture:
+def sized(picture: Picture, target: EncodeSettings) -> Picture:
     """A picture in the size in which the target has it."""
     longer = max(picture.width, picture.height)
     if target.longest is None or longer <= target.longest:

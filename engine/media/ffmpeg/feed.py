@@ -210,7 +210,7 @@ class _SoundFeeder(_Feeder):
     def _blocks(self) -> Iterator[bytes]:
         last = {take.reel: index for index, take in enumerate(self.feed.takes)}
         with contextlib.ExitStack() as stack:
-            open_reels: dict[int, tuple[_Reader, contextlib.ExitStack]] = {}
+            open_reels: dict[int, tuple[_SampleReader, contextlib.ExitStack]] = {}
             for index, take in enumerate(self.feed.takes):
                 if take.reel not in open_reels:
                     own = stack.enter_context(contextlib.ExitStack())
@@ -222,7 +222,7 @@ class _SoundFeeder(_Feeder):
                     own.close()
 
     @contextlib.contextmanager
-    def _open(self, reel: Reel) -> Iterator[_Reader]:
+    def _open(self, reel: Reel) -> Iterator[_SampleReader]:
         if not reel.spooled:
             with self._streamed(reel.command) as pipe:
                 yield _Stream(pipe, self.feed.channels)
@@ -251,7 +251,7 @@ class _PictureFeeder(_Feeder):
                     yield block
 
 
-class _Reader(Protocol):
+class _SampleReader(Protocol):
     def seek(self, sample: int) -> None: ...
 
     def read(self, count: int) -> Samples:
@@ -299,7 +299,7 @@ class _Spool:
         return flat[: len(flat) - len(flat) % self.channels].reshape(-1, self.channels)
 
 
-def _taken(reader: _Reader, take: Take, channels: int) -> Iterator[Samples]:
+def _taken(reader: _SampleReader, take: Take, channels: int) -> Iterator[Samples]:
     """The samples of a take in blocks, faded; silence where its reel has ended."""
     import numpy as np
 

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tessera.errors import Cancelled, RenderError, TesseraError
-from tessera.media.ffmpeg.child_guard import Lifeline
+from tessera.media.ffmpeg.child_guard import ChildGuard
 
 __all__ = [
     "NO_FRAME",
@@ -155,7 +155,7 @@ def run_ffmpeg(
     Cancelled
         `cancelled()` became true.
     """
-    lifeline = Lifeline()
+    lifeline = ChildGuard()
     try:
         process = _started(args, lifeline, cwd, pipes)
         with _watched(process, watch, scripts or {}):
@@ -165,7 +165,7 @@ def run_ffmpeg(
 
 
 def _started(
-    args: Sequence[str], lifeline: Lifeline, cwd: Path | None, pipes: tuple[int, ...]
+    args: Sequence[str], lifeline: ChildGuard, cwd: Path | None, pipes: tuple[int, ...]
 ) -> subprocess.Popen[str]:
     try:
         process = subprocess.Popen(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.media.probe.svg import drawn, is_drawing
+from tessera.media.probe.svg import is_svg, rasterise
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -26,8 +26,8 @@ def pixels_of(path: Path) -> PillowImage:
     OSError
         It is no image.
     """
-    if is_drawing(path):
-        return drawn(path).pixels
+    if is_svg(path):
+        return rasterise(path).pixels
     from PIL import Image
 
     with Image.open(path, formats=IMAGE_FORMATS) as opened:

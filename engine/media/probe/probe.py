@@ -21,7 +21,7 @@ from tessera.media.ffmpeg.colors import HDR
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
 from tessera.media.probe.info import MediaInfo, PictureInfo, SoundInfo
 from tessera.media.probe.riff import check_chunks
-from tessera.media.probe.svg import drawn, is_drawing
+from tessera.media.probe.svg import is_svg, rasterise
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -156,8 +156,8 @@ def probe(path: Path) -> MediaInfo:
 
 def _image(path: Path) -> MediaInfo | None:
     """The file as a still image, or None where it is none."""
-    if is_drawing(path):
-        drawing = drawn(path)
+    if is_svg(path):
+        drawing = rasterise(path)
         notes = ("has text, drawn in this machine's fonts",) if drawing.has_text else ()
         return _still("svg", *drawing.pixels.size, "RGBA", notes)
     with path.open("rb") as file:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image as PillowImage
 
-__all__ = ["DRAWN_PIXELS", "Drawing", "drawn", "is_drawing"]
+__all__ = ["DRAWN_PIXELS", "SvgImage", "is_svg", "rasterise"]
 
 DRAWN_PIXELS = 2048
 """The longer side of the pixels that are made of a drawing: what is scaled down from there stays sharp."""
@@ -57,7 +57,7 @@ sys.stdout.buffer.write(bytes(made))
 """
 
 
-def is_drawing(path: Path) -> bool:
+def is_svg(path: Path) -> bool:
     """Whether a file looks like SVG, by its first bytes."""
     with path.open("rb") as file:
         head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -65,14 +65,14 @@ def is_drawing(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class SvgImage:
     """What was drawn. `has_text`: in the fonts of this machine."""
 
     pixels: PillowImage
     has_text: bool
 
 
-def drawn(path: Path) -> Drawing:
+def rasterise(path: Path) -> SvgImage:
     """A drawing as RGBA pixels, `DRAWN_PIXELS` along its longer side.
 
     Raises
@@ -87,7 +87,7 @@ def drawn(path: Path) -> Drawing:
     from PIL import Image
 
     pixels = Image.open(io.BytesIO(made), formats=["PNG"]).convert("RGBA")
-    return Drawing(pixels, next(root.iter(f"{_SVG}text"), None) is not None)
+    return SvgImage(pixels, next(root.iter(f"{_SVG}text"), None) is not None)
 
 
 def _read(path: Path) -> Element:
@@ -97,7 +97,7 @@ def _read(path: Path) -> Element:
     size = path.stat().st_size
     if size > _MOST_BYTES:
         raise MediaError(f"{path.name} is a drawing of more than {_MOST_BYTES:,} bytes")
-    reader = _Reader(path, size)
+    reader = _SvgReader(path, size)
     try:
         with path.open("rb") as file:
             reader.parser.ParseFile(file)
@@ -109,7 +109,7 @@ def _read(path: Path) -> Element:
     return root
 
 
-class _Reader:
+class _SvgReader:
     """Builds the tree of a document while there is not too much of it."""
 
     def __init__(self, path: Path, size: int) -> None:

@@ -16,7 +16,7 @@ from tessera.media.ffmpeg.process import Finished
 from tessera.media.ffmpeg.sound_lowering import LAYOUTS
 from tessera.media.probe.info import MediaInfo, SoundInfo
 
-__all__ = ["Leveller", "read_levels"]
+__all__ = ["LoudnessMeter", "read_levels"]
 
 _TRUE_PEAK_MARGIN = 0.1
 _QUIET_LUFS = -69.0
@@ -28,7 +28,7 @@ _LONGEST_KEPT = Fraction(1800)
 
 
 @dataclass
-class Leveller:
+class LoudnessMeter:
     """Measures the `loudness` nodes of a sound.
 
     What such a node works on is kept in a file while it is measured, where that spares computing it again.

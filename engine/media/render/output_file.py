@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tessera.media.algebra.expression import Picture, Sound
-from tessera.media.copy.stream_copy import Halves, Made, Plan, Way, plan_copy, write_copy
-from tessera.media.ffmpeg.compiler import Encode, Target
+from tessera.media.copy.stream_copy import CopyPlan, CopyReport, Halves, Way, plan_copy, write_copy
+from tessera.media.ffmpeg.compiler import Encode, EncodeSettings
 from tessera.media.probe.file_formats import half_of
-from tessera.media.render.loudness import Leveller
+from tessera.media.render.loudness import LoudnessMeter
 
-__all__ = ["Making"]
+__all__ = ["OutputFile"]
 
 
-class Making:
+class OutputFile:
     """A render of a picture, a sound or both, optimised and levelled, into the file `partial`.
 
     Attributes
@@ -29,14 +29,19 @@ class Making:
     """
 
     def __init__(
-        self, picture: Picture | None, sound: Sound | None, leveller: Leveller, partial: Path, target: Target
+        self,
+        picture: Picture | None,
+        sound: Sound | None,
+        leveller: LoudnessMeter,
+        partial: Path,
+        target: EncodeSettings,
     ) -> None:
         self.picture, self.sound, self.leveller, self.partial = picture, sound, leveller, partial
         self.half = half_of(partial)
         self.commands = list(leveller.commands)
-        self.made: Made | None = None
+        self.made: CopyReport | None = None
         self.note = ""
-        self.plan: Plan | None = None
+        self.plan: CopyPlan | None = None
         if picture is not None and not target.lossless:
             plan = plan_copy(picture, sound, leveller.resolve, target)
             self.note = plan.note
@@ -69,7 +74,7 @@ class Making:
         """
         if self.plan is None:
             picture: Way | None = "encoded" if self.picture is not None else None
-            self.made = Made(picture, "encoded" if self.sound is not None else None, note=self.note)
+            self.made = CopyReport(picture, "encoded" if self.sound is not None else None, note=self.note)
             return
         halves = Halves()
         if self.asked is not None:

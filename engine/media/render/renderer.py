@@ -18,19 +18,26 @@ from tessera.media.algebra.expression import Expr, Image, Picture, Sound, walk
 from tessera.media.algebra.item import Audio, Project, Value, Video
 from tessera.media.algebra.optimiser import optimise
 from tessera.media.copy.packets import Unsafe
-from tessera.media.copy.stream_copy import Made
-from tessera.media.ffmpeg.compiler import Command, Located, Resolver, Target, compile_render, compile_together
+from tessera.media.copy.stream_copy import CopyReport
+from tessera.media.ffmpeg.compiler import (
+    Command,
+    EncodeSettings,
+    Located,
+    Resolver,
+    compile_render,
+    compile_together,
+)
 from tessera.media.ffmpeg.feed import run_command
 from tessera.media.ffmpeg.process import NO_FRAME, UNWATCHED, Finished, Watch
 from tessera.media.probe.file_formats import half_of, image_format
 from tessera.media.probe.image_pixels import pixels_of
-from tessera.media.render.loudness import Leveller
-from tessera.media.render.output_file import Making
+from tessera.media.render.loudness import LoudnessMeter
+from tessera.media.render.output_file import OutputFile
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["Made", "Rendered", "Renderer", "write_thumbnail"]
+__all__ = ["CopyReport", "Rendered", "Renderer", "write_thumbnail"]
 
 NOTHING_ENCODED = "nothing was encoded"
 """What ffmpeg says of an output that holds no frame."""
@@ -45,7 +52,7 @@ class Rendered:
     path: Path
     commands: tuple[tuple[str, ...], ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
-    made: Made | None = None
+    made: CopyReport | None = None
 
 
 @dataclass
@@ -74,7 +81,7 @@ class Renderer:
     cancelled: Callable[[], bool] = lambda: False
     progress: Callable[[float], None] = lambda _fraction: None
     timeout_s: float | None = None
-    target: Target = field(default_factory=Target)
+    target: EncodeSettings = field(default_factory=EncodeSettings)
     watch: Watch = UNWATCHED
     drawn: Path | None = None
 
@@ -120,7 +127,9 @@ class Renderer:
             for picture, sound, output in asked:
                 better = _picture(optimise(picture)) if picture is not None else None
                 heard, leveller = levelled.level(sound)
-                making = Making(better, heard, leveller, files.enter_context(_temporary(output)), self.target)
+                making = OutputFile(
+                    better, heard, leveller, files.enter_context(_temporary(output)), self.target
+                )
                 files.callback(making.half.unlink, missing_ok=True)
                 makings.append(making)
             self._encode(makings, levelled.resolve, folder)
@@ -139,7 +148,7 @@ class Renderer:
             for making, (*_, output) in zip(makings, asked, strict=True)
         ]
 
-    def _finish(self, making: Making, resolve: Resolver, folder: Path) -> None:
+    def _finish(self, making: OutputFile, resolve: Resolver, folder: Path) -> None:
         """Put the file together; where what is copied fails its check, encode it all."""
         try:
             making.finish(self._stopped(), self.progress)
@@ -159,7 +168,7 @@ class Renderer:
 
         return stopped
 
-    def _encode(self, makings: Sequence[Making], resolve: Resolver, folder: Path) -> None:
+    def _encode(self, makings: Sequence[OutputFile], resolve: Resolver, folder: Path) -> None:
         """Encode what these ask for, by one ffmpeg."""
         asked = [making.asked for making in makings if making.asked is not None]
         if not asked:
@@ -257,12 +266,12 @@ class _Levelled:
 
     def __init__(self, run: Callable[[Command], Finished], leaves: _Leaves, folder: Path) -> None:
         self.run, self.leaves, self.folder = run, leaves, folder
-        self.known: dict[Sound | None, tuple[Sound | None, Leveller]] = {}
+        self.known: dict[Sound | None, tuple[Sound | None, LoudnessMeter]] = {}
 
-    def level(self, sound: Sound | None) -> tuple[Sound | None, Leveller]:
+    def level(self, sound: Sound | None) -> tuple[Sound | None, LoudnessMeter]:
         """An optimised sound whose gains its leveller knows."""
         if sound not in self.known:
-            leveller = Leveller(self.run, self.leaves.resolve, self.folder)
+            leveller = LoudnessMeter(self.run, self.leaves.resolve, self.folder)
             better = _sound(optimise(sound)) if sound is not None else None
             self.known[sound] = (leveller.level(better) if better is not None else None, leveller)
         return self.known[sound]

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.bundle.recording import ANSWERS, answered, recall
-from tessera.database.statements import understood
+from tessera.bundle.recording import ANSWERS, answers_from, restore_answers
+from tessera.database.statements import decoding
 from tessera.graph.plan import Plan
-from tessera.inputs.answer_recorder import Noted
+from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.library import Library
 from tessera.record.events import DownloadProgress, Event, now
 from tessera.store.run_store import RunStore
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from tessera.inputs.fetch.fetcher import Fetcher
     from tessera.inputs.fetch.rules import FetchRules, Transfer
 
-__all__ = ["Live", "world_of", "world_of_run"]
+__all__ = ["LiveEnvironment", "environment_for", "environment_of_run"]
 
 
-def world_of(
+def environment_for(
     replay: str | Path | None,
     library: Library,
     store: RunStore,
     rules: FetchRules | None,
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
-) -> Live | Replay:
+) -> LiveEnvironment | Replay:
     """Who answers a run: the recording `replay`, else the world, of whose downloads events tell.
 
     Raises
@@ -52,17 +52,17 @@ def world_of(
 
         return Fetcher(library, rules, told=told, cancelled=cancelled)
 
-    return Live(Noted(fetcher, store.render_asset))
+    return LiveEnvironment(AnswerRecorder(fetcher, store.render_asset))
 
 
-def world_of_run(
+def environment_of_run(
     run_id: str,
     library: Library,
     store: RunStore,
     rules: FetchRules | None,
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
-) -> Live | Replay:
+) -> LiveEnvironment | Replay:
     """Who answers a run that goes on: what it was answered before, where that was by a recording.
 
     Raises
@@ -70,23 +70,23 @@ def world_of_run(
     WorkspaceError
         The media that the recording brought is no longer there.
     """
-    from tessera.inputs.recorded_answers import Recorded
+    from tessera.inputs.recorded_answers import AnswerLog
 
-    recording = recall(store, library, run_id)
+    recording = restore_answers(store, library, run_id)
     if recording is None:
-        return world_of(None, library, store, rules, on_event, cancelled)
-    with understood(f"the answers of run {run_id}"):
-        recorded = Recorded.model_validate_json(store.document(run_id, ANSWERS) or "{}")
-    before = answered(recorded, library, recording)
-    return Live(Noted(lambda: before, before.render))
+        return environment_for(None, library, store, rules, on_event, cancelled)
+    with decoding(f"the answers of run {run_id}"):
+        recorded = AnswerLog.model_validate_json(store.document(run_id, ANSWERS) or "{}")
+    before = answers_from(recorded, library, recording)
+    return LiveEnvironment(AnswerRecorder(lambda: before, before.render))
 
 
-class Live:
+class LiveEnvironment:
     """The world itself. See `Replay`."""
 
     quality = "standard"
 
-    def __init__(self, asked: Noted) -> None:
+    def __init__(self, asked: AnswerRecorder) -> None:
         self.asked = asked
 
     def kept(self) -> dict[str, str]:

@@ -19,7 +19,15 @@ from tessera.runner.answers.stubs import find_tile
 from tessera.text.nearest import suggestion
 from tessera.text.wording import count as plural
 
-__all__ = ["Drill", "FaultKind", "drills_of", "missed", "read_drills", "struck", "suffer"]
+__all__ = [
+    "FaultKind",
+    "InjectedFault",
+    "fault_at",
+    "faults_for",
+    "inject",
+    "parse_faults",
+    "unmatched_faults",
+]
 
 FaultKind = Literal["error", "hang", "crash", "transient"]
 
@@ -28,7 +36,7 @@ _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Drill:
+class InjectedFault:
     """A fault to come.
 
     Attributes
@@ -53,7 +61,7 @@ class Drill:
         return f"--fail {self.text}"
 
 
-def read_drills(texts: Iterable[str], plan: Plan) -> tuple[Drill, ...]:
+def parse_faults(texts: Iterable[str], plan: Plan) -> tuple[InjectedFault, ...]:
     """Drills as they are written, checked against a plan.
 
     Raises
@@ -66,7 +74,7 @@ def read_drills(texts: Iterable[str], plan: Plan) -> tuple[Drill, ...]:
     `Clips` (each attempt fails), `Clips=transient@1` (the first does, the next is fine), `Reframe:2=crash`
     (the ffmpeg of the second item's render is killed).
     """
-    found: list[Drill] = []
+    found: list[InjectedFault] = []
     faults: list[Fault] = []
     for text in texts:
         try:
@@ -78,7 +86,7 @@ def read_drills(texts: Iterable[str], plan: Plan) -> tuple[Drill, ...]:
     return tuple(found)
 
 
-def _drill(text: str, plan: Plan) -> Drill:
+def _drill(text: str, plan: Plan) -> InjectedFault:
     rest, at, attempt = text.rpartition("@") if "@" in text else (text, "", "")
     rest, equals, fault = rest.partition("=")
     name, colon, item = rest.partition(":")
@@ -90,7 +98,7 @@ def _drill(text: str, plan: Plan) -> Drill:
     tile = find_tile(plan, name, "")
     if item:
         _check_item(tile, plan)
-    return Drill(
+    return InjectedFault(
         text,
         tile.id,
         int(item) - 1 if item else None,
@@ -117,12 +125,14 @@ def _refused(message: str) -> RequestError:
     return RequestError([Fault("", "request", message)])
 
 
-def drills_of(drills: Sequence[Drill], node: str, index: int | None = None) -> tuple[Drill, ...]:
+def faults_for(
+    drills: Sequence[InjectedFault], node: str, index: int | None = None
+) -> tuple[InjectedFault, ...]:
     """What a tile's own work, or the render of one of its items, is to suffer."""
     return tuple(one for one in drills if (one.node, one.item) == (node, index)) if drills else ()
 
 
-def missed(drills: Iterable[Drill], node: str, count: int) -> list[str]:
+def unmatched_faults(drills: Iterable[InjectedFault], node: str, count: int) -> list[str]:
     """What is to be said of drills for items of a tile that it does not make: it makes `count`."""
     return [
         f"{one.by} does not strike: {plural(count, 'item')} made"
@@ -131,12 +141,12 @@ def missed(drills: Iterable[Drill], node: str, count: int) -> list[str]:
     ]
 
 
-def struck(drills: Iterable[Drill], attempt: int) -> Drill | None:
+def fault_at(drills: Iterable[InjectedFault], attempt: int) -> InjectedFault | None:
     """The drill that this attempt suffers."""
     return next((one for one in drills if one.attempt in (None, attempt)), None)
 
 
-def suffer(fault: FaultKind, by: str, stopped: Callable[[], bool], *, waits: bool, message: str = "") -> None:
+def inject(fault: FaultKind, by: str, stopped: Callable[[], bool], *, waits: bool, message: str = "") -> None:
     """Suffer a fault. One that hangs does so until it is stopped; a simulation does not wait for that.
 
     Parameters

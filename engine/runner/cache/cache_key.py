@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from tessera.context import InputMedia
-from tessera.database.statements import understood
+from tessera.database.statements import decoding
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item, digest_of
 from tessera.node import derived_id
 from tessera.text.wording import shown
 
-__all__ = ["KEPT_VERSION", "Traits", "read_traits", "traits_of", "why_again"]
+__all__ = ["KEPT_VERSION", "CacheKey", "cache_key_of", "read_cache_key", "rerun_reason"]
 
 KEPT_VERSION = 1
 """Raised whenever the engine itself may lead the same tile to another result."""
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class CacheKey:
     """What the work of a tile stands on.
 
     Attributes
@@ -62,7 +62,7 @@ class Traits:
         return json.dumps(asdict(self))
 
 
-def read_traits(text: str) -> Traits:
+def read_cache_key(text: str) -> CacheKey:
     """Traits from their JSON.
 
     Raises
@@ -70,14 +70,14 @@ def read_traits(text: str) -> Traits:
     WorkspaceError
         It is something else.
     """
-    with understood("what a tile stood on"):
-        found = Traits(**json.loads(text))
+    with decoding("what a tile stood on"):
+        found = CacheKey(**json.loads(text))
         if not isinstance(found.params, dict) or not isinstance(found.inputs, dict):
             raise ValueError("parameters and inputs are objects")
         return found
 
 
-def traits_of(tile: Tile, inputs: Sequence[Item], sources: Sequence[InputMedia]) -> Traits:
+def cache_key_of(tile: Tile, inputs: Sequence[Item], sources: Sequence[InputMedia]) -> CacheKey:
     """The traits of a tile at work.
 
     Parameters
@@ -98,7 +98,7 @@ def traits_of(tile: Tile, inputs: Sequence[Item], sources: Sequence[InputMedia])
         told = [f"{digest_of(one.video)} {one.clip} {one.name}" for one in sources]
         digests[""] = blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
     params = tile.params.model_dump(mode="json")
-    return Traits(kind.type_id, kind.name, kind.version, _code_of(kind.__module__), params, digests)
+    return CacheKey(kind.type_id, kind.name, kind.version, _code_of(kind.__module__), params, digests)
 
 
 @cache
@@ -111,7 +111,7 @@ def _code_of(module: str) -> str:
         return ""
 
 
-def why_again(before: Traits, now: Traits, names: Mapping[str, str]) -> str:
+def rerun_reason(before: CacheKey, now: CacheKey, names: Mapping[str, str]) -> str:
     """Why a tile works again, compared with when it last did.
 
     Parameters

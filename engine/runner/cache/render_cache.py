@@ -21,12 +21,12 @@ from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
 from tessera.media.algebra.expression import Expr, walk
 from tessera.media.algebra.item import Value, digest_of, exprs_of
-from tessera.media.ffmpeg.encode_settings import COMPILER_VERSION, Target
+from tessera.media.ffmpeg.encode_settings import COMPILER_VERSION, EncodeSettings
 from tessera.media.ffmpeg.process import ffmpeg_path, ffmpeg_version
 from tessera.node import NodeType, derived_id
 from tessera.store.run_store import RunStore
 
-__all__ = ["KnownRender", "RenderCache"]
+__all__ = ["CachedRender", "RenderCache"]
 
 _POLL_S = 0.1
 
@@ -36,7 +36,7 @@ def _is_drawn(node: Expr) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRender:
+class CachedRender:
     """A render that is in the workspace: its asset, and what was said of it when it was made."""
 
     asset: Asset
@@ -50,7 +50,7 @@ class RenderCache:
     def __init__(self, store: RunStore, library: Library, *, fresh: bool = False) -> None:
         self.store, self.library, self.fresh = store, library, fresh
 
-    def key(self, value: Value, target: Target, types: Mapping[str, type[NodeType]]) -> str:
+    def key(self, value: Value, target: EncodeSettings, types: Mapping[str, type[NodeType]]) -> str:
         """The key of a render: equal exactly where the files would be.
 
         Parameters
@@ -88,7 +88,7 @@ class RenderCache:
         cancelled: Callable[[], bool] = lambda: False,
         *,
         fresh: bool = False,
-    ) -> KnownRender:
+    ) -> CachedRender:
         """The render of this key, made only where it is not there.
 
         Whoever asks while another, in this process or not, is making it waits for that one.
@@ -113,14 +113,14 @@ class RenderCache:
                 return known
             asset, facts = make()
             self.store.keep_render(key, asset.id, facts)
-            return KnownRender(asset, facts, reused=False)
+            return CachedRender(asset, facts, reused=False)
 
     def several(
         self,
         keys: Sequence[str],
         make: Callable[[Sequence[str]], Mapping[str, tuple[Asset, Mapping[str, Any]]]],
         cancelled: Callable[[], bool] = lambda: False,
-    ) -> dict[str, KnownRender]:
+    ) -> dict[str, CachedRender]:
         """The renders of these keys that are not there, made by one call, where they are two or more.
 
         Raises
@@ -139,19 +139,19 @@ class RenderCache:
             made = make(missing)
             for key, (asset, facts) in made.items():
                 self.store.keep_render(key, asset.id, facts)
-            return {key: KnownRender(asset, facts, reused=False) for key, (asset, facts) in made.items()}
+            return {key: CachedRender(asset, facts, reused=False) for key, (asset, facts) in made.items()}
 
     def is_there(self, key: str) -> bool:
         """Whether a render of this key is kept, as far as can be told without looking for its file."""
         return not self.fresh and self.store.known_render(key) is not None
 
-    def _known(self, key: str) -> KnownRender | None:
+    def _known(self, key: str) -> CachedRender | None:
         """What is kept under a key, where its file is still what it was."""
         found = self.store.known_render(key)
         if found is None:
             return None
-        asset = self.library.sound(found[0])
-        return None if asset is None else KnownRender(asset, found[1])
+        asset = self.library.intact(found[0])
+        return None if asset is None else CachedRender(asset, found[1])
 
     @contextmanager
     def _alone(self, key: str, cancelled: Callable[[], bool]) -> Iterator[None]:

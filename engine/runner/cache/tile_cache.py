@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.analysis.speech import ANALYSER
 from tessera.context import InputMedia
-from tessera.database.statements import among, understood
+from tessera.database.statements import among, decoding
 from tessera.errors import WorkspaceError
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import Item
-from tessera.runner.cache.cache_key import Traits, read_traits, traits_of, why_again
+from tessera.runner.cache.cache_key import CacheKey, cache_key_of, read_cache_key, rerun_reason
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:
     from tessera.database.interface import Connection
 
-__all__ = ["Asked", "Hit", "TileCache", "read_kept"]
+__all__ = ["Hit", "Lookup", "TileCache", "read_cached_work"]
 
 _ANSWERERS: Mapping[str, str] = {"speech": ANALYSER, "levels": ANALYSER}
 """Who answers a question now. A question that is not here is answered by what the parameters name."""
@@ -34,7 +34,7 @@ _MANY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedWork:
     """Work that was done: by which tile of which run, of what, and what it asked and said meanwhile."""
 
     run_id: str
@@ -52,7 +52,7 @@ class Kept:
         return None
 
 
-def read_kept(run_id: str, node: str, text: str) -> Kept:
+def read_cached_work(run_id: str, node: str, text: str) -> CachedWork:
     """Work that was done, from its JSON.
 
     Raises
@@ -60,11 +60,11 @@ def read_kept(run_id: str, node: str, text: str) -> Kept:
     WorkspaceError
         It is something else.
     """
-    with understood(f"the work of {node} in run {run_id}"):
+    with decoding(f"the work of {node} in run {run_id}"):
         body = json.loads(text)
         refs = tuple((str(parent), int(index)) for parent, index in body["refs"])
         answers = tuple((str(question), str(about), str(by)) for question, about, by in body["answers"])
-        return Kept(run_id, node, int(body["count"]), refs, answers, tuple(map(str, body["logs"])))
+        return CachedWork(run_id, node, int(body["count"]), refs, answers, tuple(map(str, body["logs"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,12 @@ class Hit:
 
 
 @dataclass(slots=True)
-class Asked:
+class Lookup:
     """A tile that wants to work, and why it must. What is not kept has neither traits nor a key."""
 
     node: str
     inputs: Sequence[Item]
-    traits: Traits | None
+    traits: CacheKey | None
     why: str
     key: str = ""
     answers: set[tuple[str, str, str]] = field(default_factory=set)
@@ -124,13 +124,13 @@ class TileCache:
         self._shelves: dict[str, Mapping[str, tuple[Item, ...]]] = {}
         self._unreadable: set[str] = set()
         self._mine: dict[str, tuple[Item, ...]] = {}
-        self._working: dict[str, Asked] = {}
-        self._wanted: list[Asked] = []
-        self._claimed: list[Asked] = []
-        self._waiting: list[Asked] = []
-        self._found: list[tuple[Asked, Hit]] = []
-        self._done: list[Asked] = []
-        self._seen: list[Asked] = []
+        self._working: dict[str, Lookup] = {}
+        self._wanted: list[Lookup] = []
+        self._claimed: list[Lookup] = []
+        self._waiting: list[Lookup] = []
+        self._found: list[tuple[Lookup, Hit]] = []
+        self._done: list[Lookup] = []
+        self._seen: list[Lookup] = []
         self._given_up: list[str] = []
         self._gone: list[tuple[str, str]] = []
         self._before, self._rows = self._known()
@@ -146,10 +146,10 @@ class TileCache:
         """What a tile makes, where that is known; else it wants to work, which `claimed` lets it."""
         tile = self._tiles[node]
         if not tile.type.cacheable:
-            self._claimed.append(Asked(node, inputs, None, "it always does"))
+            self._claimed.append(Lookup(node, inputs, None, "it always does"))
             return None
-        traits, why = traits_of(tile, inputs, self._sources.get(node, ())), None
-        asked = Asked(node, inputs, traits, "", traits.key)
+        traits, why = cache_key_of(tile, inputs, self._sources.get(node, ())), None
+        asked = Lookup(node, inputs, traits, "", traits.key)
         if self._fresh:
             why = "asked to"
         else:
@@ -163,17 +163,17 @@ class TileCache:
         self._wanted.append(asked)
         return None
 
-    def _why(self, node: str, traits: Traits) -> str:
+    def _why(self, node: str, traits: CacheKey) -> str:
         before = self._before.get(node)
-        return why_again(before, traits, self._names) if before is not None else "the first time"
+        return rerun_reason(before, traits, self._names) if before is not None else "the first time"
 
-    def claimed(self) -> list[Asked]:
+    def claimed(self) -> list[Lookup]:
         """The tiles that may work now, since what they claim is safe. Each once."""
         claimed, self._claimed = self._claimed, []
         self._working.update((asked.node, asked) for asked in claimed)
         return claimed
 
-    def arrived(self) -> Iterator[tuple[Asked, Hit]]:
+    def arrived(self) -> Iterator[tuple[Lookup, Hit]]:
         """What is there by now of the work that tiles wanted or waited for. Where the run that was at it is
         gone, the tile wants to work itself.
         """
@@ -197,7 +197,7 @@ class TileCache:
             else:
                 self._waiting.append(asked)
 
-    def leave(self) -> list[Asked]:
+    def leave(self) -> list[Lookup]:
         """Wait no longer, since the run ends: the tiles that did."""
         left = [*self._waiting, *self._wanted]
         self._waiting, self._wanted = [], []
@@ -280,7 +280,7 @@ class TileCache:
 
     def _claim(self, connection: Connection) -> None:
         """Take what nobody else has claimed, or made meanwhile."""
-        first: dict[str, Asked] = {}
+        first: dict[str, Lookup] = {}
         wanted, self._wanted = self._wanted, []
         for asked in wanted:
             first.setdefault(asked.key, asked)
@@ -309,24 +309,24 @@ class TileCache:
 
     # reading
 
-    def _known(self) -> tuple[dict[str, Traits], dict[str, Kept]]:
+    def _known(self) -> tuple[dict[str, CacheKey], dict[str, CachedWork]]:
         """What the tiles of this agent stood on when they last worked, and what they made then."""
         mine = "SELECT node, body FROM lately WHERE agent_id = :agent_id"
         with self._store.database.read() as connection:
             seen = {}
             for node, body in connection.rows(mine, agent_id=self._agent):
                 with suppress(WorkspaceError):  # what cannot be read is as if it were not there
-                    seen[node] = read_traits(body)
+                    seen[node] = read_cache_key(body)
             before = {node: traits for node, traits in seen.items() if node in self._tiles}
             rows = self._find([traits.key for traits in before.values()], connection)
         return before, rows
 
-    def _find(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, Kept]:
+    def _find(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, CachedWork]:
         found = {}
         columns = "key, run_id, node, body"
         for key, run_id, maker, text in self._rows_of(f"SELECT {columns} FROM tiles", keys, connection):
             with suppress(WorkspaceError):
-                found[key] = read_kept(run_id, maker, text)
+                found[key] = read_cached_work(run_id, maker, text)
         return found
 
     def _claims(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, str]:
@@ -344,7 +344,7 @@ class TileCache:
             condition, named = among("key", keys[start : start + _MANY])
             yield from connection.rows(f"{query} WHERE {condition}", **named)
 
-    def _hit(self, asked: Asked, kept: Kept) -> Hit | None:
+    def _hit(self, asked: Lookup, kept: CachedWork) -> Hit | None:
         """What was made then, as if this run's tile had made it now; None where it is no longer there."""
         made = self._made(kept)
         if made is None or len(kept.refs) != len(asked.inputs):
@@ -360,7 +360,7 @@ class TileCache:
         by = "this run, before it went on" if kept.run_id == self._run_id else f"run {kept.run_id}"
         return Hit(by, items, told, kept.logs)
 
-    def _made(self, kept: Kept) -> tuple[Item, ...] | None:
+    def _made(self, kept: CachedWork) -> tuple[Item, ...] | None:
         if kept.run_id == self._run_id and kept.node in self._mine:
             return self._mine[kept.node]
         made = self._shelves.get(kept.run_id, {}).get(kept.node, ())

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tessera.errors import Fault, RequestError
-from tessera.runner.workers.remote_workers import Remote
+from tessera.runner.workers.remote_workers import RemoteExecutor
 
 __all__ = ["dask_cluster"]
 
@@ -15,7 +15,7 @@ _CONNECT_S = 10
 
 
 @contextmanager
-def dask_cluster(address: str) -> Iterator[Remote]:
+def dask_cluster(address: str) -> Iterator[RemoteExecutor]:
     """The workers of the Dask scheduler at an address, such as ``tcp://10.0.0.1:8786``.
 
     A worker that dies costs the jobs that it was at: the scheduler gives them to others, up to its setting
@@ -46,6 +46,6 @@ def dask_cluster(address: str) -> Iterator[Remote]:
             client.unsubscribe_topic(topic)
 
     try:
-        yield Remote(client.get_executor(pure=False), listen)
+        yield RemoteExecutor(client.get_executor(pure=False), listen)
     finally:
         client.close()

@@ -15,14 +15,14 @@ from tessera.graph.plan import Plan
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
 from tessera.media.algebra.item import Item, Video, describe, digest_of
-from tessera.media.ffmpeg.encode_settings import target_of
+from tessera.media.ffmpeg.encode_settings import encode_settings_for
 from tessera.media.probe.file_formats import OWN, half_of, media_type, suffix_of
 from tessera.media.probe.info import MediaInfo
 from tessera.node import derived_id
 from tessera.record.item_record import sources_of
-from tessera.runner.cache.render_cache import KnownRender, RenderCache
+from tessera.runner.cache.render_cache import CachedRender, RenderCache
 from tessera.runner.workers.leaf_files import locator, painter
-from tessera.runner.workers.render_groups import Together
+from tessera.runner.workers.render_groups import RenderGroups
 from tessera.runner.workers.worker import Delivered, RenderWatch, Stopped
 from tessera.store.run_store import DRAWN, RunStore
 from tessera.text.wording import file_names
@@ -119,12 +119,12 @@ class RunDelivery:
         *,
         fresh: bool = False,
     ) -> None:
-        self.together = Together(self._is_there)
+        self.together = RenderGroups(self._is_there)
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
         self.renders = RenderCache(store, library, fresh=fresh)
-        self.quality, self._target = quality, target_of(quality)
+        self.quality, self._target = quality, encode_settings_for(quality)
         self._names = _file_names(plan)
         scratch = store.workspace / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ class RunDelivery:
             raise RenderError("crashes, though no ffmpeg is needed")
         return self._stored(item, made, making)
 
-    def _make_all(self, items: Sequence[Item], making: _Rendering) -> dict[tuple[str, int], KnownRender]:
+    def _make_all(self, items: Sequence[Item], making: _Rendering) -> dict[tuple[str, int], CachedRender]:
         """Those of several items that are not there, rendered together; none where that fails, as each by
         itself will tell what is wrong.
         """

@@ -20,10 +20,10 @@ from typing import Any
 from tessera.context import InputMedia
 from tessera.errors import WorkspaceError
 from tessera.media.algebra.item import Item
-from tessera.runner.workers.worker import Crew, Job, Key, Message, Put, RenderJob, Stopped, TileJob, Worker
-from tessera.store.item_codec import Shelf, read_items
+from tessera.runner.workers.worker import Job, Key, Message, Put, RenderJob, Stopped, TileJob, Worker, Workers
+from tessera.store.item_codec import ItemWriter, read_items
 
-__all__ = ["Parcel", "Place", "Remote", "RemoteCrew", "pack", "perform", "unpack"]
+__all__ = ["JobParcel", "RemoteExecutor", "RemoteWorkers", "WorkerSetup", "pack", "perform", "unpack"]
 
 _LOOK_S = 0.3
 """How often a worker looks whether its run was asked to end."""
@@ -37,7 +37,7 @@ Packed = tuple[list[str], list[tuple[str, int, str]]]
 
 def pack(items: Sequence[Item]) -> Packed:
     """Write items down; `unpack` reads them."""
-    shelf = Shelf()
+    shelf = ItemWriter()
     written: list[str] = []
     rows: list[tuple[str, int, str]] = []
     for item in items:
@@ -56,7 +56,7 @@ def unpack(packed: Packed) -> tuple[Item, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerSetup:
     """Where a run lives, and how its work is done: what every job of it has in common."""
 
     workspace: str
@@ -69,7 +69,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class JobParcel:
     """A job on its way. `limit_s`: the seconds that it may take."""
 
     key: Key
@@ -83,7 +83,7 @@ def _no_listening(_topic: str, _hear: Callable[[Any], None]) -> AbstractContextM
 
 
 @dataclass(frozen=True)
-class Remote:
+class RemoteExecutor:
     """Processes that work for a run.
 
     Attributes
@@ -102,7 +102,7 @@ class Remote:
 
 
 @dataclass(frozen=True)
-class _Bench:
+class _WorkerState:
     """What a worker's process has of a run."""
 
     store: Any
@@ -112,7 +112,7 @@ class _Bench:
 
 
 @lru_cache(maxsize=4)
-def _bench(place: Place) -> _Bench:
+def _worker_state(place: WorkerSetup) -> _WorkerState:
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
     from tessera.runner.answers.tile_context import Answers
@@ -126,10 +126,10 @@ def _bench(place: Place) -> _Bench:
 
         where = f"the worker on {socket.gethostname()} does not find run {place.run_id} in {home}"
         raise WorkspaceError(f"{where}: workers must reach the workspace by the same path")
-    return _Bench(store, Plan.from_dict(text), library, Answers(library, None, lambda: False))
+    return _WorkerState(store, Plan.from_dict(text), library, Answers(library, None, lambda: False))
 
 
-def perform(place: Place, parcel: Parcel) -> list[Message]:
+def perform(place: WorkerSetup, parcel: JobParcel) -> list[Message]:
     """Do a job in this process, and give what it told."""
     told: list[Message] = []
     live = _Live(place.run_id)
@@ -139,7 +139,7 @@ def perform(place: Place, parcel: Parcel) -> list[Message]:
         if message[0] not in ("progress", "output_progress"):
             told.append(message)
 
-    bench = _bench(place)
+    bench = _worker_state(place)
     stopped = _stopping(bench, place.run_id, parcel.limit_s)
     items = unpack(parcel.items)
     if isinstance(parcel.key, str):
@@ -155,7 +155,7 @@ def _deliver_nothing(*_args: Any) -> Any:
     raise AssertionError("a tile's own work delivers nothing")
 
 
-def _render(bench: _Bench, place: Place, job: RenderJob, stopped: Stopped, put: Put) -> None:
+def _render(bench: _WorkerState, place: WorkerSetup, job: RenderJob, stopped: Stopped, put: Put) -> None:
     from tessera.record.events import now
     from tessera.runner.workers.delivery import RunDelivery
 
@@ -177,7 +177,7 @@ def _render(bench: _Bench, place: Place, job: RenderJob, stopped: Stopped, put: 
         delivery.close()
 
 
-def _stopping(bench: _Bench, run_id: str, limit_s: float | None) -> Stopped:
+def _stopping(bench: _WorkerState, run_id: str, limit_s: float | None) -> Stopped:
     """Whether the run was asked to end, or the time of the job is over."""
     begun = looked = time.monotonic()
     asked = False
@@ -220,7 +220,7 @@ class _Live:
 
 
 @dataclass(frozen=True)
-class RemoteCrew:
+class RemoteWorkers:
     """Sends the jobs of one run to other processes.
 
     Attributes
@@ -231,9 +231,9 @@ class RemoteCrew:
         By tile: the seconds that its jobs may take.
     """
 
-    remote: Remote
-    place: Place
-    local: Crew
+    remote: RemoteExecutor
+    place: WorkerSetup
+    local: Workers
     limits: Mapping[str, float]
     _futures: dict[Key, Future[Any]] = field(default_factory=dict, init=False)
 
@@ -246,9 +246,9 @@ class RemoteCrew:
 
     def _send(self, job: Job, put: Put) -> None:
         if isinstance(job, TileJob):
-            parcel = Parcel(job.key, pack(job.inputs), tuple(job.sources), self.limits.get(job.key))
+            parcel = JobParcel(job.key, pack(job.inputs), tuple(job.sources), self.limits.get(job.key))
         else:
-            parcel = Parcel(job.key, pack([job.item]), (), self.limits.get(job.key[0]))
+            parcel = JobParcel(job.key, pack([job.item]), (), self.limits.get(job.key[0]))
         future = self._futures[job.key] = self.remote.executor.submit(perform, self.place, parcel)
         future.add_done_callback(partial(self._arrived, job, put))
 

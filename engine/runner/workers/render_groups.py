@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tessera.errors import Cancelled
 from tessera.media.algebra.item import Item
-from tessera.runner.cache.render_cache import KnownRender
+from tessera.runner.cache.render_cache import CachedRender
 from tessera.runner.workers.worker import Stopped
 
-__all__ = ["Together"]
+__all__ = ["RenderGroups"]
 
 _POLL_S = 0.1
 
 _Ref = tuple[str, int]
-_MakeAll = Callable[[Sequence[Item]], Mapping[_Ref, KnownRender]]
+_MakeAll = Callable[[Sequence[Item]], Mapping[_Ref, CachedRender]]
 
 
 class _Group:
@@ -24,11 +24,11 @@ class _Group:
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = tuple(items)
         self.tried = False
-        self.made: Mapping[_Ref, KnownRender] = {}
+        self.made: Mapping[_Ref, CachedRender] = {}
         self.lock = threading.Lock()
 
 
-class Together:
+class RenderGroups:
     """Which renders of a run are made together. Called from several threads.
 
     Parameters
@@ -57,7 +57,7 @@ class Together:
         group = self._groups.get(item.ref)
         return group.items if group is not None and group.items[0].ref == item.ref else (item,)
 
-    def take(self, item: Item, make: _MakeAll, stopped: Stopped) -> KnownRender | None:
+    def take(self, item: Item, make: _MakeAll, stopped: Stopped) -> CachedRender | None:
         """The render of an item that is made together with others, by `make` where this is the first of them;
         None where it has to be rendered by itself, as it has no others, or something failed.
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 
 from tessera.media.algebra.item import Image, Item, Video
-from tessera.media.ffmpeg.encode_settings import Target
-from tessera.runner.workers.render_groups import Together
+from tessera.media.ffmpeg.encode_settings import EncodeSettings
+from tessera.runner.workers.render_groups import RenderGroups
 from tessera.runner.workers.thread_pool import Lane
 from tessera.runner.workers.worker import Job, Key, Put, RenderJob, Stopped, Worker
 
-__all__ = ["PooledCrew", "encode_memory"]
+__all__ = ["ThreadWorkers", "encode_memory"]
 
 _BASE = 64 << 20
 _FRAMES = {"ultrafast": 40, "veryfast": 95}
 _MOST_FRAMES = 160
 
 
-def encode_memory(item: Item, target: Target) -> int:
+def encode_memory(item: Item, target: EncodeSettings) -> int:
     """The bytes that the encode of an item takes, about: x264 and what feeds it hold so many of its frames.
 
     Measured for pictures of 640×360 to 3840×2160: 50 MB to 1.7 GB.
@@ -34,13 +34,13 @@ def encode_memory(item: Item, target: Target) -> int:
 
 
 @dataclass(frozen=True)
-class PooledCrew:
+class ThreadWorkers:
     """Does the jobs of one run in its lane of a pool."""
 
     lane: Lane
     worker: Worker
-    target: Target
-    together: Together
+    target: EncodeSettings
+    together: RenderGroups
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
         do = self.worker.do

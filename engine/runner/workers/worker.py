@@ -24,19 +24,18 @@ from tessera.errors import Cancelled, MediaError, QuestionError, RenderError, Te
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item
 from tessera.media.ffmpeg.process import Process, Watch
-from tessera.runner.answers.fault_injection import Drill, struck, suffer
+from tessera.runner.answers.fault_injection import InjectedFault, fault_at, inject
 from tessera.runner.answers.stubs import StubbedTile
 from tessera.runner.answers.tile_context import Answers, TileContext
 from tessera.runner.workers.tile_execution import run_tile
 
 __all__ = [
-    "Crew",
     "Deliver",
     "Delivered",
+    "ExecutorWorkers",
     "InlineExecutor",
     "Job",
     "Key",
-    "LocalCrew",
     "Message",
     "Put",
     "RenderJob",
@@ -44,6 +43,7 @@ __all__ = [
     "Stopped",
     "TileJob",
     "Worker",
+    "Workers",
 ]
 
 Key = str | tuple[str, tuple[str, int]]
@@ -122,7 +122,7 @@ class TileJob:
     stub: StubbedTile | None = None
     given: tuple[Item, ...] | None = None
     rank: float = 0.0
-    drills: tuple[Drill, ...] = ()
+    drills: tuple[InjectedFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,13 @@ class RenderJob:
     key: tuple[str, tuple[str, int]]
     item: Item
     rank: float = 0.0
-    drills: tuple[Drill, ...] = ()
+    drills: tuple[InjectedFault, ...] = ()
 
 
 Job = TileJob | RenderJob
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Those who work for a coordinator."""
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
@@ -222,11 +222,11 @@ class Worker:
         that of its ffmpeg.
         """
         _go_on(stopped)
-        drill = struck(job.drills, number)
+        drill = fault_at(job.drills, number)
         if drill is not None:
             put(("log", job.key, f"{drill.by} strikes, attempt {number}"))
             if not self._kills(job, number):
-                suffer(drill.fault, drill.by, stopped, waits=self.waits)
+                inject(drill.fault, drill.by, stopped, waits=self.waits)
         made = work(number)
         for late in job.drills:
             if late.attempt is not None and late.attempt > number:
@@ -234,7 +234,7 @@ class Worker:
         return made
 
     def _kills(self, job: Job, number: int) -> bool:
-        drill = struck(job.drills, number)
+        drill = fault_at(job.drills, number)
         return drill is not None and drill.fault == "crash" and isinstance(job, RenderJob) and self.waits
 
     def _attempt(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
@@ -243,7 +243,7 @@ class Worker:
         key, tile, stub = job.key, job.tile, job.stub
         attempt = stub.stub.attempt(number) if stub is not None else None
         if attempt is not None and attempt.fault is not None:
-            suffer(attempt.fault, "a stub", stopped, waits=self.waits, message=attempt.message)
+            inject(attempt.fault, "a stub", stopped, waits=self.waits, message=attempt.message)
         context = TileContext(
             tile,
             self.answers,
@@ -297,7 +297,7 @@ class Worker:
                 job.item, lambda fraction: put(("output_progress", job.key, fraction)), stopped, watch
             )
         except MediaError as error:
-            drill = struck(job.drills, number)
+            drill = fault_at(job.drills, number)
             if drill is None:
                 raise
             said = "ffmpeg was killed" if kills else str(error)
@@ -319,7 +319,7 @@ def _go_on(stopped: Stopped) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalCrew:
+class ExecutorWorkers:
     """Workers of this process: the threads of an executor."""
 
     executor: Executor
