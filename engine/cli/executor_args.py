@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["ExecutorOptions"]
 
 
-class ExecutorOptions(AbstractContextManager["Remote | None"]):
+class ExecutorOptions(AbstractContextManager["RemoteExecutor | None"]):
     """As a context: what `tessera.run` takes as its executor, connected for as long as the context lasts."""
 
     def __init__(self, executor: ExecutorName | None, scheduler: str | None) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import tessera.testing.strategies as strategies
     from tessera.testing.assertions import PlanAssertion, assert_plan
     from tessera.testing.coverage import GraphCoverage
-    from tessera.testing.fault_sweep import assert_faults_contained, fault_sweep
+    from tessera.testing.fault_containment import assert_faults_contained, fault_sweep
     from tessera.testing.notation.names import NotationError, node_id
     from tessera.testing.notation.parser import agent
     from tessera.testing.notation.writer import to_notation
@@ -28,9 +28,9 @@ _HOMES = {
     "NotationError": "tessera.testing.notation.names",
     "PlanAssertion": "tessera.testing.assertions",
     "agent": "tessera.testing.notation.parser",
-    "assert_faults_contained": "tessera.testing.fault_sweep",
+    "assert_faults_contained": "tessera.testing.fault_containment",
     "assert_plan": "tessera.testing.assertions",
-    "fault_sweep": "tessera.testing.fault_sweep",
+    "fault_sweep": "tessera.testing.fault_containment",
     "node_id": "tessera.testing.notation.names",
     "to_notation": "tessera.testing.notation.writer",
 }

@@ -22,8 +22,8 @@ from typing import Any
 from tessera import Catalogue, NodeType, load_agent, plan, run
 from tessera.context import Context
 from tessera.graph.plan import Plan
-from tessera.media.algebra.item import Item, Made
-from tessera.node import ours_id
+from tessera.media.algebra.item import Item
+from tessera.node import Made, ours_id
 from tessera.runner.coordinator import Coordinator
 from tests.benchmarks.clock import machine, measured
 from tests.benchmarks.rivals import NoFigure, dask_threads, hamilton, prefect_threads, versions

@@ -20,8 +20,8 @@ import pytest
 from tessera import Catalogue, NodeType, run
 from tessera.context import Context
 from tessera.errors import TakenError
-from tessera.media.algebra.item import Item, Made
-from tessera.node import ours_id
+from tessera.media.algebra.item import Item
+from tessera.node import Made, ours_id
 from tessera.record.events import EPOCH, Event, NodeChanged, NodeLog
 from tessera.record.status import NodeStatus
 from tessera.store.maintenance import check

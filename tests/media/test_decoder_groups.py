@@ -17,9 +17,9 @@ from tessera import Catalogue, NodeType, RunRecord, run
 from tessera.cli import main
 from tessera.context import Context
 from tessera.media.algebra.expression import Image
-from tessera.media.algebra.item import Item, Made, Video
+from tessera.media.algebra.item import Item, Video
 from tessera.media.ffmpeg.process import ffmpeg_path
-from tessera.node import ours_id
+from tessera.node import Made, ours_id
 from tessera.record.events import Event, OutputMade, ProcessRan, Progress
 from tessera.record.logs import log_of
 from tessera.store.run_store import RunStore

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tessera.context import Context
 from tessera.media.algebra.expression import Picture, Sound
-from tessera.media.algebra.item import Item, Made, Video
+from tessera.media.algebra.item import Item, Video
 from tessera.media.algebra.time import Range
+from tessera.node import Made
 from tessera.nodes._windows import _choose, best_windows
 from tessera.nodes.clips import Clips
 

@@ -16,10 +16,10 @@ import pytest
 from tessera import Catalogue, NodeType, RequestError, RunRecord, TileError, run, simulate
 from tessera.context import Context
 from tessera.inputs.local import LocalInput
-from tessera.media.algebra.item import Item, Made, Video
+from tessera.media.algebra.item import Item, Video
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
-from tessera.node import ours_id
+from tessera.node import Made, ours_id
 from tessera.record.events import Event, NodeChanged, Progress, RunFinished, RunStarted, read_event
 from tessera.record.record import fold
 from tessera.store.run_store import RunStore

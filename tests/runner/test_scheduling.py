@@ -26,9 +26,9 @@ from tessera.inputs.assets.library import Library
 from tessera.inputs.facts import read_facts
 from tessera.inputs.resolve import by_node, resolve_inputs
 from tessera.media.algebra.expression import Image, Picture
-from tessera.media.algebra.item import Item, Made, Video
+from tessera.media.algebra.item import Item, Video
 from tessera.media.ffmpeg.encode_settings import encode_settings_for
-from tessera.node import ours_id
+from tessera.node import Made, ours_id
 from tessera.record.events import EPOCH, Event, NodeChanged
 from tessera.record.sink import EventSink
 from tessera.runner import entry as api

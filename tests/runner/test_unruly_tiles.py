@@ -16,8 +16,8 @@ from tessera import Catalogue, NodeType, RequestError, RunRecord, run, simulate
 from tessera.cli import main
 from tessera.context import Context
 from tessera.errors import TileError
-from tessera.media.algebra.item import Item, Made
-from tessera.node import Params, ours_id
+from tessera.media.algebra.item import Item
+from tessera.node import Made, Params, ours_id
 from tessera.store.run_store import RunStore
 from tests.support.media import MEDIA
 from tests.support.planning import agent, uid

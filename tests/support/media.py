@@ -21,7 +21,7 @@ from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Expr, Image, Picture, Sound
 from tessera.media.algebra.item import Video
 from tessera.media.algebra.time import Range
-from tessera.media.ffmpeg.compiler import Gain, Located, Target, compile_render
+from tessera.media.ffmpeg.compiler import EncodeSettings, Gain, Located, compile_render
 from tessera.media.ffmpeg.feed import run_command
 from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
@@ -114,7 +114,7 @@ def taken(picture: Picture | None, sound: Sound | None = None, **gains: Gain) ->
             return Located(path, probe(path))
 
         out = Path(scratch) / "out.nut"
-        command = compile_render(picture, sound, out, resolve, gains, Target(lossless=True))
+        command = compile_render(picture, sound, out, resolve, gains, EncodeSettings(lossless=True))
         finished = run_command(command, Path(scratch))
         if NOTHING_ENCODED in finished.stderr:
             return Taken((), (), np.zeros(0, np.float32))

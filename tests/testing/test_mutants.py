@@ -101,7 +101,7 @@ def _passes(test: Callable[[], None]) -> bool:
 
 @pytest.mark.usefixtures("_planted")
 def test_the_strategies_find_a_planted_bug() -> None:
-    @settings(max_examples=300, phases=[Phase.generate], database=None, derandomize=True)
+    @settings(max_examples=1_000, phases=[Phase.generate], database=None, derandomize=True)
     @given(strategies.agents(), st.data())
     def law(template: AgentTemplate, data: st.DataObject) -> None:
         request = data.draw(strategies.requests(template))
