@@ -1,78 +1,124 @@
-"""The README's own lines do what it says of them."""
+"""Every block of every README runs when it is pasted into a clean clone, one after another."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tessera import Catalogue, NodeType, simulate
-from tests.support.builders import chain
+ROOT = Path(__file__).parents[1]
+READMES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("README.md") if "build" not in path.parts)
+CLONED = ("engine", "nodes", "tests", "fixtures", "pyproject.toml", "README.md")
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text("utf-8")
-FACTS = json.loads(next(block for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)))
+SKIPPED = re.compile(
+    r"pip install|^pytest( -n auto)?$|pytest -m slow|python -m tests\.benchmarks|python -m venv|mypy"
+)
+"""Lines that install, run the whole suite or take minutes: nobody wants them within a test."""
 
+PUBLIC = re.compile(r"https?://(?!127\.0\.0\.1|localhost)|postgresql://|s3://|tcp://")
+"""Lines that reach another machine."""
 
-def _commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    lines = [line.split("    #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith(("tessera", "A="))]
-
-
-def _expected(line: str) -> int:
-    if "invalid" in line and "shrink" not in line:
-        return 2
-    return 1 if line.startswith("tessera diff") else 0
+EXIT_CODE = re.compile(r"# .*\bexit code (\d)")
+"""A comment behind a command that ends with another code than 0."""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("readme")
-    (made / "fixtures").symlink_to(ROOT / "fixtures")
-    (made / "facts.json").write_text(json.dumps(FACTS))
-    (made / "requests.jsonl").write_text('{"video_ids": ["x"]}\n')
-    (made / "bin").mkdir()
-    program = made / "bin" / "tessera"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tessera.cli "$@"\n')
-    program.chmod(0o755)
-    return made
+def blocks(readme: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / readme).read_text("utf-8"), re.DOTALL)
 
 
-def test_every_command_of_the_readme_works(folder: Path) -> None:
+def commands(readme: Path) -> list[str]:
+    """The lines of the shell blocks; one that ends with a backslash goes on in the next."""
+    text = "".join(blocks(readme, "sh")).replace("\\\n", " ")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [line for line in lines if not SKIPPED.search(line) and not PUBLIC.search(line)]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the checkout, and `tessera` and `python` of this environment on the path."""
+    for name in CLONED:
+        source, target = ROOT / name, tmp_path / "clone" / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "build"))
+        else:
+            shutil.copy(source, target)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, module in (("tessera", " -m tessera.cli"), ("pytest", " -m pytest"), ("python", "")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable}{module} "$@"\n')
+        (programs / name).chmod(0o755)
+    return tmp_path / "clone"
+
+
+def environment(clone: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{clone.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("readme", [one for one in READMES if commands(one)], ids=str)
+def test_every_command_of_a_readme_runs(readme: Path, clone: Path) -> None:
+    lines = commands(readme)
+    # Settings of one line (`A=…`) hold for those after it, as in the shell of whoever pastes them.
     settings = ""
-    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    for line in _commands():
-        if line.startswith("A="):
-            settings = line
+    for line in lines:
+        if re.fullmatch(r"[A-Z]+=\S+", line):
+            settings += f"{line}\n"
             continue
         done = subprocess.run(
-            ["bash", "-c", f"{settings}\n{line}"],
-            cwd=folder,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+            ["bash", "-c", f"{settings}{line}"],
+            cwd=clone,
+            env=environment(clone),
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
-        assert done.returncode == _expected(line), f"{line}\n{done.stdout}\n{done.stderr}"
+        expected = EXIT_CODE.search(line)
+        code = int(expected[1]) if expected else 0
+        assert done.returncode == code, f"{readme}: {line}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr
 
 
-def test_the_tile_of_the_readme_cuts_a_trailer() -> None:
-    block = next(
-        one for one in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "class Trailer" in one
+@pytest.mark.parametrize("readme", [one for one in READMES if blocks(one, "python")], ids=str)
+def test_every_python_block_of_a_readme_runs(readme: Path, clone: Path) -> None:
+    for number, block in enumerate(blocks(readme, "python")):
+        is_test = "def test_" in block
+        path = clone / f"{'test_' if is_test else ''}block_{number}.py"
+        path.write_text(block, "utf-8")
+        line = ["-m", "pytest", "-q", path.name] if is_test else [path.name]
+        done = subprocess.run(
+            [sys.executable, *line],
+            cwd=clone,
+            env=environment(clone),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{readme}, block {number}:\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_top_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("readme", READMES, ids=str)
+def test_links_of_a_readme_lead_to_files(readme: Path) -> None:
+    text = (ROOT / readme).read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")]
+    missing = [link for link in links if not (ROOT / readme).parent.joinpath(link).exists()]
+    assert not missing
+
+
+def test_the_example_of_a_tile_passes_mypy_strict(tmp_path: Path) -> None:
+    (example,) = blocks(Path("nodes/README.md"), "python")
+    (tmp_path / "trailer.py").write_text(example, "utf-8")
+    line = [sys.executable, "-m", "mypy", "--strict", "--config-file", "pyproject.toml"]
+    done = subprocess.run(
+        [*line, str(tmp_path / "trailer.py")], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    names: dict[str, Any] = {}
-    exec(block, names)
-    trailer: type[NodeType] = names["Trailer"]
-    catalogue = Catalogue([*Catalogue.installed(), trailer])
-    document = chain("in:Video Input", "t:Trailer", "out:Destination")
-    record = simulate(document, {"video_ids": ["x"]}, facts=FACTS, catalogue=catalogue)
-    assert [output.duration_ms for output in record.outputs] == [3000]
+    assert done.returncode == 0, done.stdout + done.stderr
