@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -164,18 +163,14 @@ def test_an_archive_that_stays_in_trouble_is_given_up_by_name(
 
 def test_an_archive_that_says_nothing_is_given_up(served: Served, workspace: Path) -> None:
     served.flaws["archive both"] = 0
-    began = time.monotonic()
     with pytest.raises(RequestError, match="no progress"):
         of_item(workspace, {"id": "both"}, rules=replace(RULES, stall_s=0.5))
-    assert time.monotonic() - began < 10
 
 
 def test_a_look_up_ends_when_the_run_is_cancelled(served: Served, workspace: Path) -> None:
     served.flaws["archive both"] = 0
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         of_item(workspace, {"id": "both"}, cancelled=lambda: served.times("/mimir/api/v1/items/both") > 0)
-    assert time.monotonic() - began < 10
     assert left_in(workspace) == ["connections/mimir.json"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import time
+import os
 from pathlib import Path
 
 import pytest
@@ -155,10 +155,10 @@ NESTED = "".join(f'<g id="g{n}">{inner}</g>' for n, inner in enumerate(USES))
     ids=lambda value: value[:20] if value.startswith("<") else "",
 )
 def test_a_bad_drawing_is_refused_in_bounded_time(text: str, says: str, tmp_path: Path) -> None:
-    began = time.monotonic()
+    began = sum(os.times()[:4])
     with pytest.raises(MediaError, match=says):
         upload(tmp_path, text)
-    assert time.monotonic() - began < 30
+    assert sum(os.times()[:4]) - began < 30  # CPU seconds, those of child processes included
 
 
 def test_text_is_said_to_depend_on_the_fonts_of_the_machine(tmp_path: Path) -> None:
