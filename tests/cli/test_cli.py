@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import pytest
 
 from tessera.cli import main
 from tessera.cli.request_args import _value
+from tessera.testing import agent, node_id
 from tests.support.media import FIXTURES, MEDIA
 
 AGENTS = FIXTURES / "agents"
@@ -31,34 +31,11 @@ FACTS = json.dumps(
 )
 
 
-def uid(number: int) -> str:
-    """The id of the tile with this number."""
-    return f"{number:08x}-aaaa-4bbb-8ccc-{number:012x}"
-
-
-def agent(*tiles: str | tuple[str, dict[str, Any]], edges: list[tuple[int, int]]) -> dict[str, Any]:
-    """An agent of tiles, each the name of its type or that and its parameters."""
-    named = [(tile, {}) if isinstance(tile, str) else tile for tile in tiles]
-    return {
-        "agent_nodes": [
-            {"agent_node_id": uid(number), "node_type": {"node_type_name": name}, "params_used": params}
-            for number, (name, params) in enumerate(named)
-        ],
-        "connections": [
-            {"source_agent_node_id": uid(source), "target_agent_node_id": uid(target)}
-            for source, target in edges
-        ],
-    }
-
-
-def chain(*tiles: str | tuple[str, dict[str, Any]]) -> dict[str, Any]:
-    return agent(*tiles, edges=list(pairwise(range(len(tiles)))))
-
-
-MIRROR = json.dumps(chain("Video Input", ("Mirror", {"horizontal_flip": True})))
-CLIPS = json.dumps(
-    chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 1}), "Reframe", "Destination")
-)
+MIRROR = agent("input > mirror(horizontal_flip=true)").to_json()
+CLIPS = agent("input > clips(num_clips=2, target_duration=1) > reframe > destination").to_json()
+CLIPS_ID = node_id("clips")
+CAPTIONS = agent("input > captions").to_json()
+UNKNOWN = agent("input > nobody:Nobody", unknown_tiles="opaque").to_json()
 
 
 @dataclass(frozen=True)
@@ -121,7 +98,7 @@ def test_a_run_writes_files_and_tells_what_it_did(tessera: Tessera, tmp_path: Pa
         "from 1 s to 6 s",
     ):
         assert told in said.out
-    assert "Clips 00000001: done in " in said.err
+    assert f"Clips {CLIPS_ID[:8]}: done in " in said.err
     assert "\x1b" not in said.out + said.err
 
 
@@ -134,7 +111,7 @@ def test_a_runs_json_is_its_record_and_nothing_else(tessera: Tessera) -> None:
     assert record["inputs"][0]["metered_ms"] == 1000
     (output,) = record["outputs"]
     assert Path(output["path"]).stat().st_size > 1000
-    assert output["original_node_id"] == uid(1)
+    assert output["original_node_id"] == node_id("mirror")
     assert {"run_id", "agent_id", "started_at", "updated_at", "needs_credits", "triggered_by"} <= set(record)
 
 
@@ -178,7 +155,7 @@ def test_a_plan_is_written_and_run_later(tessera: Tessera, tmp_path: Path) -> No
 def test_a_plans_json_is_the_plans_own(tessera: Tessera) -> None:
     from tessera import plan
 
-    request = json.dumps({"video_ids": ["v"], "update_params": {uid(1): {"num_clips": 3}}})
+    request = json.dumps({"video_ids": ["v"], "update_params": {node_id("clips"): {"num_clips": 3}}})
     assert tessera("plan", CLIPS, request, "--json").out == plan(CLIPS, request).to_json()
 
 
@@ -242,7 +219,7 @@ def test_set_takes_json_else_text(tessera: Tessera) -> None:
             "--set",
             "Reframe.aspect_ratio=1:1",
             "--set",
-            f"{uid(1)[:8]}.num_clips=5",
+            f"{node_id('clips')[:8]}.num_clips=5",
             "--set",
             "clips.prompt=a=b.c",
         ),
@@ -251,23 +228,23 @@ def test_set_takes_json_else_text(tessera: Tessera) -> None:
         (one["agent_node_id"], one["parameter"]): one["new"] for one in said.json["changes"]["overridden"]
     }
     assert changes == {
-        (uid(2), "aspect_ratio"): "1:1",
-        (uid(1), "num_clips"): 5,
-        (uid(1), "prompt"): "a=b.c",
+        (node_id("reframe"), "aspect_ratio"): "1:1",
+        (node_id("clips"), "num_clips"): 5,
+        (node_id("clips"), "prompt"): "a=b.c",
     }
 
 
 def test_set_and_ignore_join_what_the_request_has(tessera: Tessera) -> None:
     request = {
         "video_ids": ["v"],
-        "update_params": {uid(1).upper(): {"num_clips": 4}},
-        "ignore_nodes": [uid(2).upper()],
+        "update_params": {node_id("clips").upper(): {"num_clips": 4}},
+        "ignore_nodes": [node_id("reframe").upper()],
     }
     said = tessera(
         *("plan", CLIPS, json.dumps(request), "--json"),
         *("--set", "Clips.prompt=best", "--ignore", "Reframe", "--ignore", "Destination"),
     )
-    assert said.json["changes"]["removed"] == [uid(2), uid(3)]
+    assert said.json["changes"]["removed"] == [node_id("reframe"), node_id("destination")]
     assert {one["parameter"]: one["new"] for one in said.json["changes"]["overridden"]} == {
         "num_clips": 4,
         "prompt": "best",
@@ -275,7 +252,7 @@ def test_set_and_ignore_join_what_the_request_has(tessera: Tessera) -> None:
 
 
 def test_digits_that_should_be_text_are_explained(tessera: Tessera) -> None:
-    template = json.dumps(chain("Video Input", "Captions"))
+    template = CAPTIONS
     said = tessera("validate", template, '{"video_ids": ["v"]}', "--set", "Captions.caption_font_weight=700")
     assert said.code == 2
     assert """'Captions.caption_font_weight="700"'""" in said.err
@@ -286,15 +263,15 @@ def test_digits_that_should_be_text_are_explained(tessera: Tessera) -> None:
 
 
 def test_inputs_go_to_the_node_that_is_named(tessera: Tessera) -> None:
-    template = json.dumps(agent("Video Input", "Video Input", "Mirror", edges=[(0, 2), (1, 2)]))
+    template = agent("{host:Video Input, guest:Video Input} > mirror").to_json()
     said = tessera(
         *("simulate", template, "--json", "--clip", "0.5:1"),
-        *("--input", f"{uid(0)[:8]}={TALK}", "--input", f"{uid(1)}={STREET}"),
+        *("--input", f"{node_id('host')[:8]}={TALK}", "--input", f"{node_id('guest')}={STREET}"),
     )
     assert said.code == 0
     assert [(one["agent_node_id"], one["name"]) for one in said.json["inputs"]] == [
-        (uid(0), "talk.mp4"),
-        (uid(1), "street.mp4"),
+        (node_id("host"), "talk.mp4"),
+        (node_id("guest"), "street.mp4"),
     ]
     assert {one["metered_ms"] for one in said.json["inputs"]} == {500}
     assert tessera("simulate", template, "--input", TALK).code == 2
@@ -323,9 +300,9 @@ BAD = [
     ("run", MIRROR, "[]"),
     ("run", MIRROR, '{"video_ids": ["nobody"]}'),
     ("run", MIRROR, '{"update_params": 3, "ignore_nodes": 4}', "--set", "Mirror.x=1", "--ignore", "Mirror"),
-    ("run", json.dumps(chain("Video Input", "Captions")), "--input", TALK),
+    ("run", CAPTIONS, "--input", TALK),
     ("simulate", MIRROR, '{"video_ids": ["v"]}', "--facts", '{"*": {"width": "x"}}'),
-    ("validate", json.dumps(chain("Video Input", "Nobody"))),
+    ("validate", UNKNOWN),
     ("plan", MIRROR, '{"video_id": ["v"]}'),
     ("graph", MIRROR, "--ignore", "Nobody"),
     ("graph", MIRROR, "--simulate"),
@@ -353,7 +330,7 @@ def test_what_is_wrong_ends_with_2_as_lines_and_as_an_object(tessera: Tessera, a
 
 
 def test_every_fault_has_a_line_with_its_place(tessera: Tessera) -> None:
-    request = json.dumps({"video_ids": ["v"], "video_urlz": [], "ignore_nodes": [uid(9)]})
+    request = json.dumps({"video_ids": ["v"], "video_urlz": [], "ignore_nodes": [node_id("nowhere")]})
     said = tessera("validate", MIRROR, request)
     assert said.err.splitlines()[0] == "error: 2 faults in the request"
     assert "  request /video_urlz: " in said.err
@@ -361,7 +338,7 @@ def test_every_fault_has_a_line_with_its_place(tessera: Tessera) -> None:
 
 
 def test_faults_of_agent_and_request_come_together(tessera: Tessera) -> None:
-    said = tessera("validate", json.dumps(chain("Video Input", "Nobody")), '{"video_urlz": []}', "--json")
+    said = tessera("validate", UNKNOWN, '{"video_urlz": []}', "--json")
     assert {one["document"] for one in said.json["errors"]} == {"template", "request"}
 
 
@@ -373,7 +350,7 @@ def test_a_run_that_fails_ends_with_1(tmp_path: Path) -> None:
     assert (running.returncode, err) == (1, "")
     record = json.loads(out)
     assert record["status"] == "failed"
-    assert record["errors"][0]["original_node_id"] == uid(1)
+    assert record["errors"][0]["original_node_id"] == node_id("mirror")
     assert list((tmp_path / "out").iterdir()) == []
     with process(*args, cwd=tmp_path, env=env) as running:
         out, err = running.communicate()
@@ -417,7 +394,7 @@ def test_validate_is_one_line(tessera: Tessera) -> None:
 
 
 def test_unknown_tiles_pass_where_they_may(tessera: Tessera) -> None:
-    template = json.dumps(chain("Video Input", "Nobody"))
+    template = UNKNOWN
     assert tessera("validate", template).code == 2
     said = tessera("validate", template, "--unknown-tiles", "opaque")
     assert said.code == 0
@@ -448,14 +425,21 @@ def test_graph_draws_the_rewrites(tessera: Tessera) -> None:
     drawn = tessera(
         "graph", CLIPS, '{"video_ids": ["v"]}', "--ignore", "Clips", "--format", "mermaid", "--json"
     ).json
-    assert drawn["edges"][1] == {"source": uid(0), "target": uid(2), "state": "rewired", "via": [uid(1)]}
+    assert drawn["edges"][1] == {
+        "source": node_id("input"),
+        "target": node_id("reframe"),
+        "state": "rewired",
+        "via": [node_id("clips")],
+    }
     assert 'n0 ==>|"skips Clips"| n2' in drawn["drawing"]
     assert "n0 -.-> n1" in drawn["drawing"]
     assert ":::removed" in drawn["drawing"]
 
 
 def test_a_long_chain_is_drawn_and_simulated(tessera: Tessera) -> None:
-    Path("long.json").write_text(json.dumps(chain("Video Input", *["Mirror"] * 2000)))
+    Path("long.json").write_text(
+        agent(" > ".join(["input", *(f"mirror_{number}" for number in range(2000))])).to_json()
+    )
     assert tessera("graph", "long.json").code == 0
     said = tessera("simulate", "long.json", '{"video_ids": ["v"]}', "--facts", FACTS)
     assert said.code == 0
@@ -489,7 +473,7 @@ def test_upload_answers_the_id_of_its_kind(tessera: Tessera, name: str, kind: st
 def test_an_uploaded_image_is_a_parameter(tessera: Tessera) -> None:
     image = tessera("upload", LOGO, "--json").json["image_id"]
     said = tessera(
-        *("run", json.dumps(chain("Video Input", "Watermark")), "--input", TALK, "--clip", ":0.2", "--json"),
+        *("run", agent("input > watermark").to_json(), "--input", TALK, "--clip", ":0.2", "--json"),
         *("--set", "Watermark.use_custom_logo=custom", "--set", f"Watermark.image_id={image}"),
     )
     assert said.code == 0
@@ -560,10 +544,9 @@ def test_a_reader_that_stops_is_no_error() -> None:
 @pytest.fixture
 def long_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A run with more to render than fits into a test, under way."""
-    tiles = agent("Video Input", *["Mirror"] * 40, edges=[(0, number) for number in range(1, 41)])
-    for number, node in enumerate(tiles["agent_nodes"][1:]):
-        node["params_used"] = {"horizontal_flip": bool(number % 2), "vertical_flip": True}
-    Path(tmp_path / "agent.json").write_text(json.dumps(tiles))
+    flips = ("horizontal_flip=false, vertical_flip=true", "horizontal_flip=true, vertical_flip=true")
+    mirrors = ", ".join(f"mirror_{number}({flips[number % 2]})" for number in range(40))
+    (tmp_path / "agent.json").write_text(agent(f"input > {{{mirrors}}}").to_json())
     running = process("run", "agent.json", "--input", TALK, cwd=tmp_path)
     assert running.stderr is not None
     for line in running.stderr:
