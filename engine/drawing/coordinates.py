@@ -1,8 +1,8 @@
-"""Coordinates for the cells of ordered layers: Brandes and Köpf's method.
+"""Coordinates for the cells of ordered layers, by the method of Brandes and Köpf.
 
-Four times, from each corner, cells are joined into straight blocks with their median neighbours and the
-blocks packed; a cell stands at the mean of the two middle ones of its four coordinates. Long connections
-come out straight, and chains of nodes too. Linear in cells and connections.
+Four passes, one from each corner, join cells with their median neighbours into straight blocks and pack
+the blocks. The coordinate of a cell is the mean of the two middle ones of its four. Long connections and
+chains of nodes become straight. The time is linear in cells and connections.
 """
 
 from __future__ import annotations
@@ -16,52 +16,52 @@ __all__ = ["place"]
 
 NODE_GAP = 26.0
 LINE_GAP = 12.0
-"""How far apart two nodes stand in a layer, and a dummy from whatever is beside it."""
+"""The distance between two nodes of a layer, and between a dummy and its neighbours."""
 
 _Pair = tuple[int, int]
 
 
 def place(cells: Layers) -> list[float]:
-    """The centre of each cell across its layer; the least edge of all is at 0."""
+    """Return the centre of each cell across its layer, with the topmost edge at 0."""
     conflicts = _conflicts(cells)
-    found = []
+    candidates = []
     for backwards in (False, True):
         for flipped in (False, True):
             layers = cells.layers[::-1] if backwards else cells.layers
             if flipped:
                 layers = [row[::-1] for row in layers]
-            near = cells.after if backwards else cells.before
-            root = _align(cells, layers, near, conflicts)
+            neighbours = cells.after if backwards else cells.before
+            root = _align(cells, layers, neighbours, conflicts)
             at = _compact(cells, layers, root)
-            found.append([-one for one in at] if flipped else at)
-    centres = _balanced(cells, found)
-    _part(cells, centres)
+            candidates.append([-y for y in at] if flipped else at)
+    centres = _balanced(cells, candidates)
+    _separate(cells, centres)
     top = min((centres[cell] - cells.size[cell][1] / 2 for cell in range(len(centres))), default=0.0)
-    return [one - top for one in centres]
+    return [y - top for y in centres]
 
 
 def _conflicts(cells: Layers) -> set[_Pair]:
-    """Connections that cross one between two dummies, which is to stay straight."""
-    found: set[_Pair] = set()
-    where = {cell: index for row in cells.layers for index, cell in enumerate(row)}
+    """Return the connections that cross one between two dummies, which must stay straight."""
+    conflicts: set[_Pair] = set()
+    position = {cell: index for row in cells.layers for index, cell in enumerate(row)}
     for row, following in pairwise(cells.layers):
         begun, first = 0, 0
         for index, cell in enumerate(following):
             inner = _inner(cells, cell)
             if inner is None and index < len(following) - 1:
                 continue
-            last = where[inner] if inner is not None else len(row)
-            for one in following[begun : index + 1]:
-                for other in cells.before[one]:
-                    both = cells.dummy[one] and cells.dummy[other]
-                    if not first <= where[other] <= last and not both:
-                        found.add((other, one))
+            last = position[inner] if inner is not None else len(row)
+            for target in following[begun : index + 1]:
+                for source in cells.before[target]:
+                    both = cells.dummy[target] and cells.dummy[source]
+                    if not first <= position[source] <= last and not both:
+                        conflicts.add((source, target))
             begun, first = index + 1, last
-    return found
+    return conflicts
 
 
 def _inner(cells: Layers, cell: int) -> int | None:
-    """The dummy before a dummy."""
+    """Return the dummy that precedes a dummy, or None if the cell or its predecessor is a node."""
     if cells.dummy[cell]:
         for other in cells.before[cell]:
             if cells.dummy[other]:
@@ -70,72 +70,76 @@ def _inner(cells: Layers, cell: int) -> int | None:
 
 
 def _align(
-    cells: Layers, layers: Sequence[Sequence[int]], near: list[list[int]], conflicts: set[_Pair]
+    cells: Layers, layers: Sequence[Sequence[int]], neighbours: list[list[int]], conflicts: set[_Pair]
 ) -> list[int]:
-    """The root of the block that each cell is joined to: a straight run through the layers."""
+    """Return the root of each cell's block; a block is a straight run through the layers."""
     root = list(range(len(cells.rank)))
     joined = [False] * len(root)
-    where = {cell: index for row in layers for index, cell in enumerate(row)}
+    position = {cell: index for row in layers for index, cell in enumerate(row)}
     for row in layers:
         last = -1
         for cell in row:
-            ranked = sorted(near[cell], key=where.__getitem__)
-            if not ranked:
+            sorted_neighbours = sorted(neighbours[cell], key=position.__getitem__)
+            if not sorted_neighbours:
                 continue
-            for at in {(len(ranked) - 1) // 2: None, len(ranked) // 2: None}:
-                other = ranked[at]
-                free = root[cell] == cell and not joined[other] and where[other] > last
+            for at in {(len(sorted_neighbours) - 1) // 2: None, len(sorted_neighbours) // 2: None}:
+                other = sorted_neighbours[at]
+                free = root[cell] == cell and not joined[other] and position[other] > last
                 if free and (other, cell) not in conflicts and (cell, other) not in conflicts:
-                    root[cell], joined[other], last = root[other], True, where[other]
+                    root[cell], joined[other], last = root[other], True, position[other]
     return root
 
 
 def _compact(cells: Layers, layers: Sequence[Sequence[int]], root: list[int]) -> list[float]:
-    """Pack the blocks: each as near as can be to the ones above it, then to the ones below."""
+    """Return the packed coordinate of each cell's block.
+
+    Each block moves as near as possible to the blocks above it, and then to the blocks below it.
+    """
     count = len(root)
     below: list[dict[int, float]] = [{} for _ in range(count)]
     above: list[dict[int, float]] = [{} for _ in range(count)]
     for row in layers:
-        for one, other in pairwise(row):
-            mine, theirs = root[one], root[other]
-            apart = max(below[mine].get(theirs, 0.0), _apart(cells, one, other))
-            below[mine][theirs] = above[theirs][mine] = apart
-    waiting = [len(one) for one in above]
-    order = [cell for cell in range(count) if root[cell] == cell and not waiting[cell]]
+        for upper, lower in pairwise(row):
+            first, second = root[upper], root[lower]
+            distance = max(below[first].get(second, 0.0), _distance(cells, upper, lower))
+            below[first][second] = above[second][first] = distance
+    missing = [len(blocks) for blocks in above]
+    order = [cell for cell in range(count) if root[cell] == cell and not missing[cell]]
     at = [0.0] * count
     for block in order:
-        for other, apart in below[block].items():
-            at[other] = max(at[other], at[block] + apart)
-            waiting[other] -= 1
-            if not waiting[other]:
+        for other, distance in below[block].items():
+            at[other] = max(at[other], at[block] + distance)
+            missing[other] -= 1
+            if not missing[other]:
                 order.append(other)
     for block in reversed(order):
         if below[block]:
-            at[block] = max(at[block], min(at[other] - apart for other, apart in below[block].items()))
+            at[block] = max(at[block], min(at[other] - distance for other, distance in below[block].items()))
     return [at[root[cell]] for cell in range(count)]
 
 
-def _apart(cells: Layers, one: int, other: int) -> float:
-    """How far apart the centres of two neighbours in a layer must be."""
-    gap = LINE_GAP if cells.dummy[one] or cells.dummy[other] else NODE_GAP
-    return (cells.size[one][1] + cells.size[other][1]) / 2 + gap
+def _distance(cells: Layers, upper: int, lower: int) -> float:
+    """Return the least distance between the centres of two adjacent cells of a layer."""
+    gap = LINE_GAP if cells.dummy[upper] or cells.dummy[lower] else NODE_GAP
+    return (cells.size[upper][1] + cells.size[lower][1]) / 2 + gap
 
 
-def _balanced(cells: Layers, found: list[list[float]]) -> list[float]:
-    """The mean of the two middle coordinates, once all four are moved onto the narrowest."""
+def _balanced(cells: Layers, candidates: list[list[float]]) -> list[float]:
+    """Return the mean of each cell's two middle coordinates, after aligning all four with the narrowest."""
     if not cells.rank:
         return []
-    narrow = min(found, key=lambda at: max(at) - min(at))
+    narrow = min(candidates, key=lambda at: max(at) - min(at))
     low, high = min(narrow), max(narrow)
     moved = []
-    for number, at in enumerate(found):
+    for number, at in enumerate(candidates):
+        # Every second candidate is flipped: its blocks are packed against the other side.
         shift = high - max(at) if number % 2 else low - min(at)
-        moved.append([one + shift for one in at])
+        moved.append([y + shift for y in at])
     return [sum(sorted(four)[1:3]) / 2 for four in zip(*moved, strict=True)]
 
 
-def _part(cells: Layers, centres: list[float]) -> None:
-    """Move apart what the mean has brought too near."""
+def _separate(cells: Layers, centres: list[float]) -> None:
+    """Move down each cell that taking the mean has put too near to the one above it."""
     for row in cells.layers:
-        for one, other in pairwise(row):
-            centres[other] = max(centres[other], centres[one] + _apart(cells, one, other))
+        for upper, lower in pairwise(row):
+            centres[lower] = max(centres[lower], centres[upper] + _distance(cells, upper, lower))

@@ -1,7 +1,8 @@
-"""Where the nodes and connections of a directed acyclic graph stand in a picture.
+"""The positions of the nodes and connections of a directed acyclic graph in a picture.
 
-From left to right in layers; a long picture is folded into bands, one below the other, as text is into lines.
-Parts that nothing connects stand beside or below each other. Pure, and the same for the same graph.
+Layers run from left to right. A long picture is folded into bands, one below the other, like text into
+lines. Parts that no connection joins are placed beside or below each other. The functions are pure and
+deterministic.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ __all__ = ["Layout", "Link", "Point", "Route", "RouteSegment", "lay_out"]
 Point = tuple[float, float]
 
 _GAPS = (58.0, 150.0)
-"""The least and the greatest distance of two layers of nodes: the steeper the lines between, the greater."""
+"""The least and the greatest distance between two layers of nodes; steeper lines need more."""
 
 _LABEL_GAP = 18.0
-"""The distance of a label from the nodes on both sides."""
+"""The distance between a label and the nodes on both sides."""
 
 _PART_GAP = 34.0
 _WIDEST_ROW = 1_400.0
-"""Parts stand beside each other up to this width."""
+"""The width up to which parts are placed beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSegment:
-    """A piece of a route: a straight `line`, a `curve` that begins and ends level, or `corners` to be
-    rounded.
+    """A segment of a route: a straight `line`, a `curve` that begins and ends horizontally, or `corners` to
+    round.
     """
 
     form: Literal["line", "curve", "corners"]
@@ -42,12 +43,12 @@ class RouteSegment:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of a connection, from the right of its source to the left of its target.
+    """The path of a connection, from the right of its source to the left of its target.
 
     Attributes
     ----------
     label
-        The centre of its label, where it has one.
+        The centre of the connection's label, if it has one.
     """
 
     pieces: tuple[RouteSegment, ...]
@@ -60,7 +61,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The centre of each node, the route of each link, and the size of the whole."""
+    """The centre of each node, the route of each link, and the size of the picture."""
 
     width: float
     height: float
@@ -74,33 +75,34 @@ def lay_out(sizes: Sequence[Size], links: Sequence[Link]) -> Layout:
     Parameters
     ----------
     links
-        Connections without a cycle, by the places of their ends in `sizes`.
+        The connections, without a cycle; their ends are indices into `sizes`.
     """
     centres: list[Point] = [(0.0, 0.0)] * len(sizes)
     routes: list[Route] = [Route(())] * len(links)
-    shelf = _Shelf()
+    packer = _RowPacker()
     for nodes, own in _parts(len(sizes), links):
         number = {node: index for index, node in enumerate(nodes)}
         part = _part(
             [sizes[node] for node in nodes],
             [Link(number[links[at].source], number[links[at].target], links[at].label) for at in own],
         )
-        left, top = shelf.put(part.width, part.height)
+        left, top = packer.place(part.width, part.height)
         for node, (x, y) in zip(nodes, part.centres, strict=True):
             centres[node] = (x + left, y + top)
         for at, route in zip(own, part.routes, strict=True):
             routes[at] = _moved(route, left, top)
-    return Layout(shelf.width, shelf.height, tuple(centres), tuple(routes))
+    return Layout(packer.width, packer.height, tuple(centres), tuple(routes))
 
 
-class _Shelf:
-    """Places for parts: beside the one before while the row is not full, else below."""
+class _RowPacker:
+    """Places parts in rows: beside the previous part while the row has room, otherwise below."""
 
     def __init__(self) -> None:
         self.width = self.height = 0.0
         self._left = self._top = 0.0
 
-    def put(self, width: float, height: float) -> Point:
+    def place(self, width: float, height: float) -> Point:
+        """Reserve room for a part and return its top left corner."""
         if self._left and self._left + width > _WIDEST_ROW:
             self._left, self._top = 0.0, self.height + _PART_GAP
         at = (self._left, self._top)
@@ -120,24 +122,25 @@ def _moved(route: Route, right: float, down: float) -> Route:
 
 
 def _parts(count: int, links: Sequence[Link]) -> Iterator[tuple[list[int], list[int]]]:
-    """The nodes and the links (by place) of each connected part, in the order of its first node."""
-    part = list(range(count))
+    """Yield the nodes and the links (by index) of each connected part, in the order of its first node."""
+    parent = list(range(count))
 
     def root(node: int) -> int:
-        while part[node] != node:
-            part[node] = part[part[node]]
-            node = part[node]
+        # Halving the path keeps the search near constant time.
+        while parent[node] != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
         return node
 
     for link in links:
-        one, other = sorted((root(link.source), root(link.target)))
-        part[other] = one
-    found: dict[int, tuple[list[int], list[int]]] = {}
+        lower, higher = sorted((root(link.source), root(link.target)))
+        parent[higher] = lower
+    parts: dict[int, tuple[list[int], list[int]]] = {}
     for node in range(count):
-        found.setdefault(root(node), ([], []))[0].append(node)
+        parts.setdefault(root(node), ([], []))[0].append(node)
     for at, link in enumerate(links):
-        found[root(link.source)][1].append(at)
-    yield from found.values()
+        parts[root(link.source)][1].append(at)
+    yield from parts.values()
 
 
 def _part(sizes: Sequence[Size], links: Sequence[Link]) -> Layout:
@@ -147,28 +150,28 @@ def _part(sizes: Sequence[Size], links: Sequence[Link]) -> Layout:
     columns = _columns(cells, across, labelled=any(link.label for link in links))
     bands = fold(cells, across, columns)
     centres = [bands.centre(cell) for cell in range(len(cells.rank))]
-    drawer = _Drawer(cells, bands, centres)
-    routes = [drawer.route(index) for index in range(len(links))]
+    router = _Router(cells, bands, centres)
+    routes = [router.route(index) for index in range(len(links))]
     return Layout(bands.width, bands.height, tuple(centres[: len(sizes)]), tuple(routes))
 
 
 def _columns(cells: Layers, across: Sequence[float], *, labelled: bool) -> list[tuple[float, float]]:
-    """The left and right edge of each layer."""
-    found: list[tuple[float, float]] = []
+    """Return the left and right edge of each layer."""
+    columns: list[tuple[float, float]] = []
     left = 0.0
     for row in cells.layers:
         width = max((cells.size[cell][0] for cell in row), default=0.0)
-        found.append((left, left + width))
+        columns.append((left, left + width))
         steep = max(
-            (abs(across[one] - across[cell]) for cell in row for one in cells.after[cell]), default=0.0
+            (abs(across[target] - across[cell]) for cell in row for target in cells.after[cell]), default=0.0
         )
         gap = min(_GAPS[0] + steep / 8, _GAPS[1])
         left += width + (max(_LABEL_GAP, gap / 2) if labelled else gap)
-    return found
+    return columns
 
 
-class _Drawer:
-    """Draws the links of one part."""
+class _Router:
+    """Routes the links of one part."""
 
     def __init__(self, cells: Layers, bands: Bands, centres: Sequence[Point]) -> None:
         self.cells, self.bands, self.centres = cells, bands, centres
@@ -176,25 +179,25 @@ class _Drawer:
     def route(self, index: int) -> Route:
         chain, label = self.cells.chains[index], self.cells.labels[index]
         pieces = []
-        for one, other in pairwise(chain):
-            pieces.append(self.step(one, other))
-            if other != chain[-1]:
-                pieces.append(self.through(other))
+        for source, target in pairwise(chain):
+            pieces.append(self.between(source, target))
+            if target != chain[-1]:
+                pieces.append(self.across(target))
         return Route(tuple(pieces), self.centres[label] if label is not None else None)
 
-    def through(self, cell: int) -> RouteSegment:
-        """The line through a layer that a connection passes."""
+    def across(self, cell: int) -> RouteSegment:
+        """Return the line across a layer that a connection crosses at this dummy."""
         y = self.centres[cell][1]
         left, right = self.bands.edges(self.cells.rank[cell])
         return RouteSegment("line", ((left, y), (right, y)))
 
-    def step(self, one: int, other: int) -> RouteSegment:
-        """From the right of one cell to the left of the next."""
-        begin = (self.right(one), self.centres[one][1])
-        end = (self.left(other), self.centres[other][1])
-        wrapped = self.bands.around(one, other)
-        if wrapped is not None:
-            right, level, left = wrapped
+    def between(self, source: int, target: int) -> RouteSegment:
+        """Return the segment from the right of one cell to the left of the next."""
+        begin = (self.right(source), self.centres[source][1])
+        end = (self.left(target), self.centres[target][1])
+        wrap = self.bands.wrap_between(source, target)
+        if wrap is not None:
+            right, level, left = wrap
             corners = ((right, begin[1]), (right, level), (left, level), (left, end[1]))
             return RouteSegment("corners", (begin, *corners, end))
         return RouteSegment("line" if begin[1] == end[1] else "curve", (begin, end))

@@ -1,4 +1,4 @@
-"""A drawing as SVG, laid out here: no other program is needed. Every text in it is escaped."""
+"""A drawing as SVG, laid out without any other program. Every text is escaped."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tessera.drawing.layout import Layout, Link, Point, Route, lay_out
-from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, EdgeState, labels, notes, skips
+from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, edge_labels, tile_notes, unique_names
 from tessera.drawing.svg_primitives import FONTS, cut_to, path_of, px, text_at, width_of, xml
 from tessera.text.wording import one_line, short_ids
 
 __all__ = ["svg_of"]
 
 _INK, _SOFT, _ACCENT, _BAD = "#1b2230", "#5a6373", "#9a3f00", "#b3261e"
-_NAME, _SMALL, _WORDS = 13.0, 10.5, 10.5
-"""Sizes of type: of a tile's name, of what stands below it, of what is written on a connection."""
+_NAME, _SMALL, _LABEL = 13.0, 10.5, 10.5
+"""Font sizes: of a tile's name, of the lines below it, of a connection's label."""
 
 _PAD = 11.0
 _TILE = (104.0, 216.0)
-"""The least and the greatest width of a tile."""
+"""The smallest and the largest width of a tile."""
 
 _MOST_NOTES = 4
 _LABEL_WIDTH = 150.0
-_EDGE = 24.0
+_MARGIN = 24.0
 """The margin of the picture."""
 
 _COLOURS: Mapping[str, tuple[str, str]] = {
@@ -35,16 +35,16 @@ _COLOURS: Mapping[str, tuple[str, str]] = {
     "export": ("#eceff4", "#434e5f"),
     "output": ("#eceff4", "#434e5f"),
 }
-"""Of each category: what a tile of it is filled and drawn with."""
+"""The fill and the line colour of a tile, by its category."""
 
-_LINES: Mapping[EdgeState, tuple[str, str]] = {
+_LINES: Mapping[str, tuple[str, str]] = {
     "gone": ("#a9b0bb", ' stroke-width="1.2" stroke-dasharray="5 4"'),
     "kept": ("#4b5566", ' stroke-width="1.5"'),
     "rewired": (_ACCENT, ' stroke-width="2.2"'),
 }
 _LEGEND: Mapping[str, str] = {
     "removed": "ignored in this run",
-    "skipped": "skipped: nothing that runs leads to it",
+    "skipped": "skipped: no running tile leads to it",
     "gone": "not in this run",
     "rewired": "rewired past ignored tiles",
 }
@@ -52,7 +52,7 @@ _LEGEND: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """A tile with what is written on it, and its size."""
+    """A tile with its texts and its size."""
 
     tile: DrawnTile
     name: str
@@ -62,25 +62,25 @@ class _Box:
 
 
 def svg_of(drawing: Drawing) -> str:
-    """The drawing as SVG: removed tiles struck through, rewired connections naming what they skip."""
+    """Return the drawing as SVG: removed tiles struck through, rewired connections labelled."""
     boxes = _boxes(drawing)
-    place = {box.tile.id: index for index, box in enumerate(boxes)}
-    called = {node: one_line(name) for node, name in labels(drawing.tiles).items()}
-    words = [_words(edge, called) for edge in drawing.edges]
+    index = {box.tile.id: number for number, box in enumerate(boxes)}
+    names = {node: one_line(name) for node, name in unique_names(drawing.tiles).items()}
+    labels = [_label_lines(edge, names) for edge in drawing.edges]
     links = [
-        Link(place[edge.source], place[edge.target], _size(lines) if lines else None)
-        for edge, lines in zip(drawing.edges, words, strict=True)
+        Link(index[edge.source], index[edge.target], _size(lines) if lines else None)
+        for edge, lines in zip(drawing.edges, labels, strict=True)
     ]
     layout = lay_out([(box.width, box.height) for box in boxes], links)
-    return "\n".join(_document(drawing, boxes, words, layout)) + "\n"
+    return "\n".join(_document(drawing, boxes, labels, layout)) + "\n"
 
 
 def _document(
-    drawing: Drawing, boxes: Sequence[_Box], words: Sequence[list[str]], layout: Layout
+    drawing: Drawing, boxes: Sequence[_Box], labels: Sequence[list[str]], layout: Layout
 ) -> Iterator[str]:
-    legend = list(_legend(drawing, layout.height + 2 * _EDGE))
-    width = max(layout.width + 2 * _EDGE, 280.0 if legend else 120.0)
-    height = layout.height + 2 * _EDGE + 20 * len(legend)
+    legend = list(_legend(drawing, layout.height + 2 * _MARGIN))
+    width = max(layout.width + 2 * _MARGIN, 280.0 if legend else 120.0)
+    height = layout.height + 2 * _MARGIN + 20 * len(legend)
     title = xml(one_line(drawing.name) or "agent")
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{px(width)}" height="{px(height)}" '
@@ -88,10 +88,11 @@ def _document(
     )
     yield f"<title>{title}</title>"
     yield f'<rect width="{px(width)}" height="{px(height)}" fill="#ffffff"/>'
-    yield f'<g transform="translate({px(_EDGE)} {px(_EDGE)})">'
-    drawn = list(zip(drawing.edges, words, layout.routes, strict=True))
+    yield f'<g transform="translate({px(_MARGIN)} {px(_MARGIN)})">'
+    drawn = list(zip(drawing.edges, labels, layout.routes, strict=True))
+    # The order of `_LINES` puts rewired connections on top of the others.
     for state in _LINES:
-        yield from (_edge(edge, route) for edge, _words, route in drawn if edge.state == state)
+        yield from (_edge(edge, route) for edge, _lines, route in drawn if edge.state == state)
     for edge, lines, route in drawn:
         yield from _label(edge, lines, route)
     for box, centre in zip(boxes, layout.centres, strict=True):
@@ -105,10 +106,10 @@ def _document(
 
 
 def _boxes(drawing: Drawing) -> list[_Box]:
-    short, called = short_ids(tile.id for tile in drawing.tiles), labels(drawing.tiles)
-    told = [(tile, one_line(called[tile.id]), _lines(tile, short[tile.id])) for tile in drawing.tiles]
-    wide = max((_needs(name, lines) for _tile, name, lines in told), default=0.0)
-    width = min(max(wide, _TILE[0]), _TILE[1])
+    short, names = short_ids(tile.id for tile in drawing.tiles), unique_names(drawing.tiles)
+    texts = [(tile, one_line(names[tile.id]), _tile_lines(tile, short[tile.id])) for tile in drawing.tiles]
+    widest = max((_text_width(name, lines) for _tile, name, lines in texts), default=0.0)
+    width = min(max(widest, _TILE[0]), _TILE[1])
     return [
         _Box(
             tile,
@@ -117,20 +118,21 @@ def _boxes(drawing: Drawing) -> list[_Box]:
             width,
             24 + 14 * len(lines) + 6,
         )
-        for tile, name, lines in told
+        for tile, name, lines in texts
     ]
 
 
-def _lines(tile: DrawnTile, short: str) -> list[str]:
-    """What stands below a tile's name: the beginning of its id, and its notes."""
-    told = [one_line(note) for note in notes(tile)]
-    more = len(told) - _MOST_NOTES
-    return [one_line(short), *told[:_MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
+def _tile_lines(tile: DrawnTile, short: str) -> list[str]:
+    """Return the lines below a tile's name: the beginning of its id, and its notes."""
+    notes = [one_line(note) for note in tile_notes(tile)]
+    more = len(notes) - _MOST_NOTES
+    return [one_line(short), *notes[:_MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]
 
 
-def _needs(name: str, lines: Sequence[str]) -> float:
-    wide = max(width_of(line, _SMALL) for line in lines)
-    return max(width_of(name, _NAME, bold=True), wide) + 2 * _PAD + 0.5
+def _text_width(name: str, lines: Sequence[str]) -> float:
+    """Return the width of a tile that holds a name and lines without cutting them."""
+    widest = max(width_of(line, _SMALL) for line in lines)
+    return max(width_of(name, _NAME, bold=True), widest) + 2 * _PAD + 0.5
 
 
 def _tile(box: _Box, centre: Point) -> Iterator[str]:
@@ -167,15 +169,13 @@ def _radius(category: str) -> int:
 # connections
 
 
-def _words(edge: DrawnEdge, called: Mapping[str, str]) -> list[str]:
-    """What is written on a connection, cut to fit."""
-    told = [skips(called[node] for node in edge.via)] if edge.via else []
-    told += [str(edge.flow)] if edge.flow else []
-    return [cut_to(line, _LABEL_WIDTH, _WORDS) for line in told]
+def _label_lines(edge: DrawnEdge, names: Mapping[str, str]) -> list[str]:
+    """Return the lines of a connection's label, cut to fit."""
+    return [cut_to(line, _LABEL_WIDTH, _LABEL) for line in edge_labels(edge, names)]
 
 
 def _size(lines: Sequence[str]) -> tuple[float, float]:
-    return max(width_of(line, _WORDS) for line in lines) + 8, 14.0 * len(lines)
+    return max(width_of(line, _LABEL) for line in lines) + 8, 14.0 * len(lines)
 
 
 def _edge(edge: DrawnEdge, route: Route) -> str:
@@ -198,7 +198,7 @@ def _label(edge: DrawnEdge, lines: Sequence[str], route: Route) -> Iterator[str]
     )
     for number, line in enumerate(lines):
         colour = _ACCENT if edge.via and not number else _INK
-        yield text_at(line, x, y - height / 2 + 10.8 + 14 * number, _WORDS, colour)
+        yield text_at(line, x, y - height / 2 + 10.8 + 14 * number, _LABEL, colour)
 
 
 def _middle(route: Route) -> Point:
@@ -207,17 +207,17 @@ def _middle(route: Route) -> Point:
 
 
 def _legend(drawing: Drawing, top: float) -> Iterator[str]:
-    """What the unusual lines and boxes of a drawing mean."""
+    """Yield a legend of the unusual lines and boxes of a drawing."""
     states = {tile.state for tile in drawing.tiles} | {edge.state for edge in drawing.edges}
     for number, state in enumerate(name for name in _LEGEND if name in states):
         y = top + 20 * number
         if state in ("removed", "skipped"):
             dashes = "5 4" if state == "removed" else "2 4"
             sample = (
-                f'<rect x="{px(_EDGE)}" y="{px(y - 9)}" width="26" height="12" rx="3" fill="#ffffff" '
+                f'<rect x="{px(_MARGIN)}" y="{px(y - 9)}" width="26" height="12" rx="3" fill="#ffffff" '
                 f'stroke="#8b93a1" stroke-width="1.3" stroke-dasharray="{dashes}"/>'
             )
         else:
             colour, style = _LINES["gone" if state == "gone" else "rewired"]
-            sample = f'<path d="M{px(_EDGE)} {px(y - 3)}h26" stroke="{colour}"{style}/>'
-        yield sample + text_at(_LEGEND[state], _EDGE + 36, y, _SMALL, _SOFT, "", anchor="start")
+            sample = f'<path d="M{px(_MARGIN)} {px(y - 3)}h26" stroke="{colour}"{style}/>'
+        yield sample + text_at(_LEGEND[state], _MARGIN + 36, y, _SMALL, _SOFT, "", anchor="start")

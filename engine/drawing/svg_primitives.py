@@ -1,4 +1,4 @@
-"""What SVG drawings are made of: texts as wide as they are likely to be, numbers, and the paths of routes."""
+"""The elements of SVG drawings: texts with estimated widths, numbers, and the paths of routes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ FONTS = "Helvetica, Arial, 'Liberation Sans', 'Noto Sans', 'DejaVu Sans', sans-s
 
 
 def path_of(route: Route) -> str:
-    """The `d` of a path along a route; it ends below the arrow head that stands at the end of that."""
+    """Return the `d` attribute of a path along a route; the path ends under the arrow's head."""
     x, y = route.pieces[0].points[0]
     steps = [f"M{px(x)} {px(y)}"]
     last = len(route.pieces) - 1
     for number, piece in enumerate(route.pieces):
-        steps.append(_step(piece, 6.0 if number == last else 0.0))
+        steps.append(_command(piece, 6.0 if number == last else 0.0))
     return "".join(steps)
 
 
-def _step(piece: RouteSegment, short: float) -> str:
-    """One piece of a path; the last ends `short` of its end, below the arrow's head."""
-    points = [*piece.points[:-1], (piece.points[-1][0] - short, piece.points[-1][1])]
+def _command(piece: RouteSegment, shortened: float) -> str:
+    """Return the path command of a segment; the last one is shortened to end under the arrow."""
+    points = [*piece.points[:-1], (piece.points[-1][0] - shortened, piece.points[-1][1])]
     if piece.form == "curve":
         (x, y), (to, down) = points
         middle = (x + to) / 2
@@ -35,15 +35,16 @@ def _step(piece: RouteSegment, short: float) -> str:
 
 
 def _rounded(points: Sequence[Point], radius: float = 7.0) -> Iterator[str]:
-    """Lines between points with round corners."""
+    """Yield lines between points with rounded corners."""
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        one, other = _towards(corner, before, radius), _towards(corner, after, radius)
-        yield f"L{px(one[0])} {px(one[1])}Q{px(corner[0])} {px(corner[1])} {px(other[0])} {px(other[1])}"
+        begin, end = _towards(corner, before, radius), _towards(corner, after, radius)
+        yield f"L{px(begin[0])} {px(begin[1])}Q{px(corner[0])} {px(corner[1])} {px(end[0])} {px(end[1])}"
     yield f"L{px(points[-1][0])} {px(points[-1][1])}"
 
 
 def _towards(start: Point, end: Point, most: float) -> Point:
-    """The point `most` away from `start` in the direction of `end`, at most half-way."""
+    """Return the point at the distance `most` from `start` towards `end`, at most half-way."""
+    # The taxicab length is exact here: the sides of corners are horizontal or vertical.
     length = abs(end[0] - start[0]) + abs(end[1] - start[1])
     share = min(most / length, 0.5) if length else 0.0
     return start[0] + (end[0] - start[0]) * share, start[1] + (end[1] - start[1]) * share
@@ -64,7 +65,8 @@ def xml(text: str) -> str:
 
 
 def px(value: float) -> str:
-    """A coordinate to a tenth of a pixel."""
+    """Return a coordinate rounded to a tenth of a pixel."""
+    # Adding 0.0 turns -0.0 into 0.0.
     return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
 
 
@@ -72,11 +74,12 @@ _NARROW, _SLIM, _BROAD = frozenset("ijl.,:;'|!I`"), frozenset('ftr()[]{}/\\- "')
 
 
 def width_of(text: str, size: float, *, bold: bool = False) -> float:
-    """About how wide a text is: the widths of common sans-serif types, rather too wide than too narrow."""
-    return sum(map(_em, text)) * size * (1.16 if bold else 1.02)
+    """Return an estimate of a text's width in common sans-serif fonts, rather too wide than too narrow."""
+    return sum(map(_character_width, text)) * size * (1.16 if bold else 1.02)
 
 
-def _em(character: str) -> float:
+def _character_width(character: str) -> float:
+    """Return an estimate of a character's width in ems."""
     if character in _NARROW:
         return 0.29
     if character in _SLIM:
@@ -91,12 +94,12 @@ def _em(character: str) -> float:
 
 
 def cut_to(text: str, width: float, size: float, *, bold: bool = False) -> str:
-    """A text, cut where it would be wider than `width`."""
+    """Return a text, cut with an ellipsis if it is wider than `width`."""
     if width_of(text, size, bold=bold) <= width:
         return text
-    left = width - width_of("…", size, bold=bold)
+    room = width - width_of("…", size, bold=bold)
     for end, character in enumerate(text):
-        left -= width_of(character, size, bold=bold)
-        if left < 0:
+        room -= width_of(character, size, bold=bold)
+        if room < 0:
             return text[:end].rstrip() + "…"
     return text

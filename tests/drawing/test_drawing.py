@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from tessera import load_agent, simulate
 from tessera.cli import main
+from tessera.drawing.ascii import ascii_of, chains
+from tessera.drawing.dot import dot_of
 from tessera.drawing.layers import crossings, layer
 from tessera.drawing.layout import Layout, Link, lay_out
-from tessera.drawing.markup import dot_of, mermaid_of
-from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, ascii_of, chains, draw
+from tessera.drawing.mermaid import mermaid_of
+from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, draw
 from tessera.drawing.svg import svg_of
 from tessera.explain.output import flows_of
 from tessera.graph.preview import preview
@@ -40,7 +42,7 @@ def drawn(template: Any, *, simulated: bool = False, **request: Any) -> Drawing:
 
 
 def hostile() -> Drawing:
-    """A drawing every text of which means harm."""
+    """Return a drawing in which every text is hostile."""
     flow = Flow((("video", 1),), (), HOSTILE)
     tiles = (
         DrawnTile(uid(0), HOSTILE, "edit", "removed", ((HOSTILE, HOSTILE, {HOSTILE: 1}),), flow),
@@ -118,7 +120,7 @@ _ATTRIBUTES = rf"\[(\w+=(?:{_STRING}|<.*>)(?:, \w+=(?:{_STRING}|<.*>))*)\]"
 
 
 def statements(text: str) -> list[str]:
-    """The statements of a DOT graph, each checked against the grammar of what we write."""
+    """Return the statements of a DOT graph after checking each against the grammar that we write."""
     first, *lines, last = text.splitlines()
     assert re.fullmatch(rf"digraph {_STRING} \{{", first), first
     assert last == "}"
@@ -226,7 +228,7 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 @st.composite
 def pictures(draw: st.DrawFn) -> tuple[list[tuple[float, float]], list[Link]]:
-    """Sizes of nodes, and links between them without a cycle, some of them labelled."""
+    """Generate sizes of nodes, and links between them without a cycle, some of them labelled."""
     count = draw(st.integers(1, 14))
     place = draw(st.permutations(range(count)))
     pairs = [(low, high) for high in range(count) for low in range(high)]

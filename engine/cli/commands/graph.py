@@ -55,8 +55,9 @@ def graph(
 
 
 def _drawing(drawn: Drawing, form: str) -> str:
-    from tessera.drawing.markup import dot_of, mermaid_of
-    from tessera.drawing.model import ascii_of
+    from tessera.drawing.ascii import ascii_of
+    from tessera.drawing.dot import dot_of
+    from tessera.drawing.mermaid import mermaid_of
     from tessera.drawing.svg import svg_of
 
     return {"ascii": ascii_of, "dot": dot_of, "mermaid": mermaid_of, "svg": svg_of}[form](drawn)
