@@ -1,4 +1,4 @@
-"""Expressions as a person reads them, and what the optimiser and the compiler make of them."""
+"""Media expressions as readable text, before and after the optimiser, with their ffmpeg commands."""
 
 from __future__ import annotations
 
@@ -29,50 +29,51 @@ from tessera.media.ffmpeg.process import Finished, ffmpeg_path
 from tessera.media.render.loudness import LoudnessMeter
 
 __all__ = [
-    "Explained",
     "Naming",
+    "RenderExplanation",
     "args_text",
-    "explain",
-    "explain_together",
+    "explain_render",
+    "ffmpeg_name",
+    "joint_command",
     "leaf_text",
-    "program",
     "text_of",
 ]
 
 Naming = Callable[[str], str]
-"""What an asset is called, by its id."""
+"""A function that returns the display name of an asset, given its id."""
 
 _LINE = 96
-"""Characters of a definition that stands on one line."""
+"""The largest number of characters of a definition on one line."""
 
 _INLINE = 2
-"""Operations of an expression that stands within another without a name."""
+"""The largest number of operations of an expression that is written inside another instead of named."""
 
 _PARTS = 6
-"""Parts of a join that are written out; of more, the first ones are."""
+"""The largest number of parts of a join that are written out; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """An output's expression before and after, and what it took to get there and what it will take to render.
+class RenderExplanation:
+    """An output's expression before and after optimisation, the rules that were applied, and its commands.
 
     Attributes
     ----------
     before, after
         The roots by name: `picture`, `sound`.
     fired
-        Each rule that was used, and how often.
+        The rules that were applied, each with its count.
     commands
         The ffmpeg commands of a run, in order.
     measures
-        Whether a command measures a loudness that the last one uses: until then that shows a gain of 0 dB.
+        True if a command measures a loudness that the last one needs. Before the measurement, the last
+        command shows a gain of 0 dB.
     ways
-        How the picture and the sound come into the file: `encoded`, `copied` packet by packet, or `cut`
-        (copied but for a few pictures at the edges).
+        The way in which the picture and the sound get into the file: `encoded`, `copied` packet by packet, or
+        `cut` (copied except for a few pictures at the edges).
     note
-        Why what might have been copied is encoded.
-    asked, gains
-        What the last command encodes, where that is not a measurement; and the gains that it has.
+        The reason why a picture or sound that could have been copied is encoded.
+    encode, gains
+        The encode of the last command, unless that command is a measurement, and its gains.
     """
 
     before: Mapping[str, Expr]
@@ -82,7 +83,7 @@ class Explained:
     measures: bool = False
     ways: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
-    asked: Encode | None = None
+    encode: Encode | None = None
     gains: Mapping[str, Gain] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class Explained:
                 {"name": rule.name, "law": rule.law, "exactness": rule.exactness, "count": number}
                 for rule, number in self.fired
             ],
-            "commands": [[program(), *command.args] for command in self.commands],
+            "commands": [[ffmpeg_name(), *command.args] for command in self.commands],
             "scripts": [dict(command.scripts) for command in self.commands],
             "measures": self.measures,
             "ways": dict(self.ways),
@@ -101,22 +102,22 @@ class Explained:
         }
 
 
-def program() -> str:
-    """The ffmpeg that renders; a simulation needs none, and calls it by its usual name."""
+def ffmpeg_name() -> str:
+    """Return the path of ffmpeg, or its usual name if it is not installed, since a simulation needs none."""
     try:
         return ffmpeg_path()
     except RenderError:
         return "ffmpeg"
 
 
-def explain(
+def explain_render(
     picture: Picture | None,
     sound: Sound | None,
     output: Path,
     resolve: Resolver,
     target: EncodeSettings | None = None,
-) -> Explained:
-    """What a render of a picture, a sound or both does, by the functions that render."""
+) -> RenderExplanation:
+    """Explain the render of a picture, a sound or both, with the same functions that a run renders with."""
     target = target or EncodeSettings()
     before: dict[str, Expr] = {}
     if picture is not None:
@@ -127,44 +128,45 @@ def explain(
     after = {name: optimise(root, fired=used) for name, root in before.items()}
     commands: list[Command] = []
 
-    def pretend(command: Command) -> Finished:
+    def record_command(command: Command) -> Finished:
         commands.append(command)
-        return Finished((), _LEVELS)
+        return Finished((), _FAKE_LEVELS)
 
-    seen, heard = _picture(after.get("picture")), _sound(after.get("sound"))
-    leveller = LoudnessMeter(pretend, resolve, Path())
-    if heard is not None:
-        heard = leveller.level(heard)
-    gains = dict.fromkeys(leveller.gains, Gain(0.0, True))
+    picture_node, sound_node = _picture(after.get("picture")), _sound(after.get("sound"))
+    meter = LoudnessMeter(record_command, resolve, Path())
+    if sound_node is not None:
+        sound_node = meter.level(sound_node)
+    # The measured gains are unknown without a run, so the command shows 0 dB.
+    gains = dict.fromkeys(meter.gains, Gain(0.0, True))
     ways: dict[str, str] = dict.fromkeys(before, "encoded")
     note = ""
-    if seen is not None:
-        plan = plan_copy(seen, heard, leveller.resolve, target)
+    if picture_node is not None:
+        plan = plan_copy(picture_node, sound_node, meter.resolve, target)
         note = plan.note
         if plan.picture is not None:
             ways["picture"] = "cut" if plan.picture.encoded else "copied"
-            seen = None
+            picture_node = None
         if plan.sound is not None:
             ways["sound"] = "copied"
-            heard = None
-    asked = Encode(seen, heard, output) if seen is not None or heard is not None else None
-    if asked is not None:
-        commands.append(compile_render(seen, heard, output, leveller.resolve, gains, target))
+            sound_node = None
+    encode = Encode(picture_node, sound_node, output) if picture_node or sound_node else None
+    if encode is not None:
+        commands.append(compile_render(picture_node, sound_node, output, meter.resolve, gains, target))
     fired = tuple((rule, used[rule.name]) for rule in RULES if used[rule.name])
-    return Explained(before, after, fired, tuple(commands), bool(gains), ways, note, asked, gains)
+    return RenderExplanation(before, after, fired, tuple(commands), bool(gains), ways, note, encode, gains)
 
 
-def explain_together(
-    parts: Sequence[Explained], resolve: Resolver, target: EncodeSettings | None = None
+def joint_command(
+    outputs: Sequence[RenderExplanation], resolve: Resolver, target: EncodeSettings | None = None
 ) -> Command:
-    """The command that makes several outputs in place of the last one of each."""
-    asked = [part.asked for part in parts if part.asked is not None]
-    gains = {digest: gain for part in parts for digest, gain in part.gains.items()}
-    return compile_together(asked, resolve, gains, target or EncodeSettings())
+    """Return the command that makes several outputs and replaces the last command of each."""
+    encodes = [output.encode for output in outputs if output.encode is not None]
+    gains = {digest: gain for output in outputs for digest, gain in output.gains.items()}
+    return compile_together(encodes, resolve, gains, target or EncodeSettings())
 
 
-_LEVELS = "  I: -30.0 LUFS\n  Peak: 0.0 dBFS\n"
-"""What stands for a measurement: loud enough to be raised, and in need of a limiter."""
+_FAKE_LEVELS = "  I: -30.0 LUFS\n  Peak: 0.0 dBFS\n"
+"""The output of a pretended measurement, with levels that need both a gain and a limiter."""
 
 
 def _picture(node: Expr | None) -> Picture | None:
@@ -181,7 +183,7 @@ def _sound(node: Expr | None) -> Sound | None:
 
 
 def text_of(roots: Mapping[str, Expr], naming: Naming) -> list[str]:
-    """Expressions as definitions, a line or a few each: what is used twice has a name and stands once.
+    """Return expressions as definitions of one or a few lines; a shared part is named and defined once.
 
     Examples
     --------
@@ -194,40 +196,44 @@ def text_of(roots: Mapping[str, Expr], naming: Naming) -> list[str]:
 
 
 class _Writer:
-    """Writes each node once, inputs before what uses them, and never recurses."""
+    """Writes each node once, inputs before the nodes that use them, and never recurses."""
 
     def __init__(self, roots: Mapping[str, Expr], naming: Naming) -> None:
         self.naming, self.lines = naming, list[str]()
-        self.letters = _letters()
+        self.new_names = _names()
         self.chains: dict[Expr, tuple[str, list[str]]] = {}
         nodes = list(walk(*roots.values()))
-        uses = Counter(one for node in nodes for one in node.inputs)
+        uses = Counter(source for node in nodes for source in node.inputs)
         names = {root: name for name, root in roots.items()}
         for node in nodes:
             self.chains[node] = self._chain(node)
             if node in names:
                 self._define(node, names[node])
             elif node.inputs and uses[node] > 1:
-                self._define(node, next(self.letters))
+                self._define(node, next(self.new_names))
 
     def _chain(self, node: Expr) -> tuple[str, list[str]]:
-        """What a node begins with, and the operations upon that. Its first input's list is used up."""
+        """Return the head of a node's chain and the operations on it.
+
+        The chain takes over its first input's list. An input with other users has no operations to share:
+        it is a leaf, or it has been named.
+        """
         if not node.inputs:
             return leaf_text(node, self.naming), []
         if node.op == "concat":
-            parts = [self._short(one) for one in node.inputs[:_PARTS]]
+            parts = [self._inline(part) for part in node.inputs[:_PARTS]]
             more = len(node.inputs) - len(parts)
             return f"join({', '.join(parts)}{f', and {more:,} more' if more else ''})", []
         head, steps = self.chains[node.inputs[0]]
         steps = steps or []
-        layer = f"{self._short(node.inputs[1])} " if node.op == "overlay" else ""
+        layer = f"{self._inline(node.inputs[1])} " if node.op == "overlay" else ""
         steps.append(f".{node.op}({layer}{args_text(node)})")
         return head, steps
 
-    def _short(self, node: Expr) -> str:
-        """A node within another: written out where it is short, else by a name."""
+    def _inline(self, node: Expr) -> str:
+        """Return the text of a node inside another: written out if it is short, otherwise its name."""
         if len(self.chains[node][1]) > _INLINE:
-            self._define(node, next(self.letters))
+            self._define(node, next(self.new_names))
         head, steps = self.chains[node]
         return "".join((head, *steps))
 
@@ -241,15 +247,15 @@ class _Writer:
         self.chains[node] = name, []
 
 
-def _letters() -> Iterator[str]:
-    """a, b, …, z, aa, ab, …"""
+def _names() -> Iterator[str]:
+    """Yield a, b, …, z, aa, ab, …"""
     for length in count(1):
         for letters in product(ascii_lowercase, repeat=length):
             yield "".join(letters)
 
 
 def leaf_text(node: Expr, naming: Naming) -> str:
-    """What an expression without inputs is, in a few words."""
+    """Describe an expression without inputs in a few words."""
     if node.op == "source":
         return naming(node.arg("asset"))
     if isinstance(node, Sound):
@@ -258,7 +264,7 @@ def leaf_text(node: Expr, naming: Naming) -> str:
 
 
 def args_text(node: Any) -> str:
-    """The arguments of an operation, in a few words."""
+    """Describe the arguments of an operation in a few words."""
     match node.op:
         case "keep":
             return _ranges_text(node.arg("ranges"))

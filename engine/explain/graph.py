@@ -1,7 +1,7 @@
-"""Why a run's graph is as it is: of a tile, a connection, a value. Pure functions of template and plan.
+"""Explanations of a run's graph: of a tile, a connection, a parameter's value.
 
-What the tiles of a run receive and make, and where its outputs come from, is told by
-`tessera.explain.output`.
+Pure functions of a template and a plan. `tessera.explain.output` explains what the tiles of a run receive and
+make, and where its outputs come from.
 """
 
 from __future__ import annotations
@@ -34,40 +34,40 @@ __all__ = ["explain_edge", "explain_parameter", "explain_tile"]
 
 
 def explain_tile(template: AgentTemplate, plan: Plan, node: str) -> TileStory:
-    """Why the tile with this id runs or does not.
+    """Explain why the tile with this id runs or does not run.
 
     Raises
     ------
     RequestError
-        The template has no such tile; the message names the nearest.
+        If the template has no such tile; the message names the nearest.
     """
-    return _GraphReader(template, plan).tile_story(node)
+    return _GraphExplainer(template, plan).tile_story(node)
 
 
 def explain_edge(template: AgentTemplate, plan: Plan, source: str, target: str) -> EdgeStory:
-    """Why the tile `source` feeds the tile `target`, or does not.
+    """Explain why the tile `source` feeds the tile `target`, or does not feed it.
 
     Raises
     ------
     RequestError
-        The template lacks one of them; the message names the nearest.
+        If the template lacks one of them; the message names the nearest.
     """
-    return _GraphReader(template, plan).edge_story(source, target)
+    return _GraphExplainer(template, plan).edge_story(source, target)
 
 
 def explain_parameter(template: AgentTemplate, plan: Plan, node: str, name: str) -> ParameterStory:
-    """Where the value of a tile's parameter came from.
+    """Explain the origin of a parameter's value.
 
     Raises
     ------
     RequestError
-        There is no such tile, or it has no such parameter; the message names the nearest.
+        If the template has no such tile, or the tile no such parameter; the message names the nearest.
     """
-    return _GraphReader(template, plan).parameter_story(node, name)
+    return _GraphExplainer(template, plan).parameter_story(node, name)
 
 
-class _GraphReader:
-    """Reads one plan beside its template."""
+class _GraphExplainer:
+    """Explains one plan by comparing it with its template."""
 
     def __init__(self, template: AgentTemplate, plan: Plan) -> None:
         self.template, self.plan, self.graph = template, plan, plan.graph
@@ -81,156 +81,159 @@ class _GraphReader:
         self.connections = {(edge.source, edge.target): edge for edge in template.connections}
 
     @cached_property
-    def place(self) -> Mapping[str, int]:
+    def position(self) -> Mapping[str, int]:
+        """The index of each tile in the template."""
         return {tile.id: index for index, tile in enumerate(self.template)}
 
     @cached_property
     def before(self) -> Mapping[str, list[str]]:
-        """What feeds each tile in the template."""
-        found: dict[str, list[str]] = {tile.id: [] for tile in self.template}
+        """The tiles that feed each tile in the template."""
+        feeding: dict[str, list[str]] = {tile.id: [] for tile in self.template}
         for source, target in self.connections:
-            found[target].append(source)
-        return found
+            feeding[target].append(source)
+        return feeding
 
     @cached_property
     def after(self) -> Mapping[str, list[str]]:
-        """What each tile feeds in the template."""
-        found: dict[str, list[str]] = {tile.id: [] for tile in self.template}
+        """The tiles that each tile feeds in the template."""
+        fed: dict[str, list[str]] = {tile.id: [] for tile in self.template}
         for source, target in self.connections:
-            found[source].append(target)
-        return found
+            fed[source].append(target)
+        return fed
 
-    def find(self, node: str) -> Tile:
+    def find_tile(self, node: str) -> Tile:
         tile = self.template.get(node)
         if tile is None:
             known = [tile.id for tile in self.template]
             near = suggestion(node, known) or f"; it has {listed(known)}"
-            raise RequestError([Fault("", "request", f"no tile {node} in this agent{near}")])
+            raise RequestError([Fault("", "request", f"this agent has no tile {node}{near}")])
         return tile
 
-    def ref(self, node: str) -> TileRef:
+    def tile_ref(self, node: str) -> TileRef:
         tile = self.template.by_id[node.lower()]
         return TileRef(tile.id, tile.name)
 
-    def said(self, node: str) -> str:
-        """A tile as a sentence names it."""
+    def label(self, node: str) -> str:
+        """Return a tile's name and short id, for a sentence."""
         tile = self.template.by_id[node.lower()]
         return f"{tile.name} {self.short[tile.id]}"
 
-    def several(self, nodes: Iterable[str]) -> str:
-        return listed([self.said(node) for node in nodes], limit=4)
+    def labels(self, nodes: Iterable[str]) -> str:
+        return listed([self.label(node) for node in nodes], limit=4)
 
     def link(self, node: str, via: Iterable[str]) -> Link:
-        return Link(self.ref(node), tuple(map(self.ref, via)))
+        return Link(self.tile_ref(node), tuple(map(self.tile_ref, via)))
 
-    def links(self, near: Mapping[str, Any]) -> tuple[Link, ...]:
-        ranked = sorted(near, key=self.place.__getitem__)
-        return tuple(self.link(node, near[node]["via"]) for node in ranked)
+    def links(self, neighbours: Mapping[str, Any]) -> tuple[Link, ...]:
+        ordered = sorted(neighbours, key=self.position.__getitem__)
+        return tuple(self.link(node, neighbours[node]["via"]) for node in ordered)
 
     # tiles
 
     def tile_story(self, node: str) -> TileStory:
-        tile = self.find(node)
+        tile = self.find_tile(node)
         runs = tile.id in self.graph
         causes: tuple[Cause, ...] = ()
-        starts, path = self.way_to(tile.id) if runs else ((), ())
+        starts, path = self.path_to(tile.id) if runs else ((), ())
         if runs:
             state: TileState = "runs"
-            reason = self.start_reason(tile) if len(path) == 1 else self.reached(starts, path)
+            reason = self.start_reason(tile) if len(path) == 1 else self.path_reason(starts, path)
         elif tile.id in self.removed:
             state, reason = "ignored", "the request leaves it out of this run"
-            causes = (self.ignoring(tile.id),)
+            causes = (self.ignore_cause(tile.id),)
         else:
             state, reason = "skipped", self.skip_reason(tile)
-            causes = tuple(self.missing_starts(tile))
+            causes = tuple(self.skip_causes(tile))
         return TileStory(
-            tile=self.ref(tile.id),
+            tile=self.tile_ref(tile.id),
             category=tile.type.category,
             loc=tile.loc,
             state=state,
             reason=reason,
             causes=causes,
-            reached_from=tuple(map(self.ref, starts)),
+            reached_from=tuple(map(self.tile_ref, starts)),
             path=path,
             fed_by=self.links(self.graph.pred[tile.id]) if runs else (),
             feeds=self.links(self.graph.succ[tile.id]) if runs else (),
-            instead=tuple(self.past(tile.id)),
-            inputs=tuple(self.given_to(tile.id)),
-            parameters=tuple(self.parameter(tile, name) for name in self.current(tile).values()),
-            notices=tuple(self.about(tile)),
+            instead=tuple(self.bypasses(tile.id)),
+            inputs=tuple(self.inputs_of(tile.id)),
+            parameters=tuple(self.parameter(tile, name) for name in self.effective(tile).values()),
+            notices=tuple(self.notices_of(tile)),
         )
 
-    def current(self, tile: Tile) -> Tile:
-        """The tile as it runs, overrides and all; as the template has it where it does not run."""
+    def effective(self, tile: Tile) -> Tile:
+        """Return the tile as the run uses it, with its overrides; if it does not run, as in the template."""
         return self.plan.tile(tile.id) if tile.id in self.graph else tile
 
-    def ignoring(self, node: str) -> Cause:
+    def ignore_cause(self, node: str) -> Cause:
         at = self.ignored_at.get(node.lower(), "")
-        return Cause(f"ignore_nodes names {self.said(node)}", at, "request")
+        return Cause(f"ignore_nodes names {self.label(node)}", at, "request")
 
-    def way_to(self, node: str) -> tuple[tuple[str, ...], tuple[Link, ...]]:
-        """The sources that lead to a tile that runs, and a shortest way from one of them."""
+    def path_to(self, node: str) -> tuple[tuple[str, ...], tuple[Link, ...]]:
+        """Return the sources that lead to a running tile, and a shortest path from one of them."""
         starts = set(sources(self.graph))
-        onward = _search(node, self.graph.pred.__getitem__)
-        found = sorted(starts & onward.keys(), key=self.place.__getitem__)
-        nearest = next((one for one in onward if one in starts), node)
-        path = [self.link(nearest, ())]
-        while nearest != node:
-            step = onward[nearest]
-            path.append(self.link(step, self.graph.edges[nearest, step]["via"]))
-            nearest = step
-        return tuple(found), tuple(path)
+        # The search runs upstream, so the recorded steps lead downstream, back to the tile.
+        steps = _search(node, self.graph.pred.__getitem__)
+        leading = sorted(starts & steps.keys(), key=self.position.__getitem__)
+        current = next((upstream for upstream in steps if upstream in starts), node)
+        path = [self.link(current, ())]
+        while current != node:
+            following = steps[current]
+            path.append(self.link(following, self.graph.edges[current, following]["via"]))
+            current = following
+        return tuple(leading), tuple(path)
 
     def start_reason(self, tile: Tile) -> str:
         if tile.type.is_input():
-            return "a run starts from it: it is a Video Input"
+            return "the run starts from it: it is a Video Input"
         if tile.type.is_trigger():
-            return "a run starts from it: it is a trigger, and no Video Input runs"
-        return "a run starts from it: it makes media of its own, and nothing that runs is connected into it"
+            return "the run starts from it: it is a trigger, and no Video Input runs"
+        return "the run starts from it: it generates its own media, and no running tile feeds it"
 
-    def reached(self, starts: Collection[str], path: tuple[Link, ...]) -> str:
+    def path_reason(self, starts: Collection[str], path: tuple[Link, ...]) -> str:
         more = f" (and from {count(len(starts) - 1, 'more source')})" if len(starts) > 1 else ""
         steps = count(len(path) - 1, "connection")
-        return f"reached from {self.said(path[0].tile.id)} by {steps}{more}"
+        return f"reached from {self.label(path[0].tile.id)} through {steps}{more}"
 
     def skip_reason(self, tile: Tile) -> str:
         if tile.type.is_trigger():
-            return "a trigger does not run beside a Video Input"
-        return "nothing that runs leads to it"
+            return "a trigger does not run if a Video Input runs"
+        return "no running tile leads to it"
 
-    def missing_starts(self, tile: Tile) -> Iterator[Cause]:
-        """Why none of the tiles that the way to a skipped tile begins with starts it."""
+    def skip_causes(self, tile: Tile) -> Iterator[Cause]:
+        """Yield the reason why each tile at the beginning of a path to a skipped tile does not start it."""
         if tile.type.is_trigger():
             running = [node for node in sources(self.graph) if self.plan.tile(node).type.is_input()]
             if running:
-                yield Cause(f"{self.several(running)} runs")
+                yield Cause(f"{self.labels(running)} runs")
             return
         upstream = _search(tile.id, self.before.__getitem__)
-        roots = sorted((node for node in upstream if not self.before[node]), key=self.place.__getitem__)
+        roots = sorted((node for node in upstream if not self.before[node]), key=self.position.__getitem__)
         for node in roots:
-            yield self.no_start(node, tile.id)
+            yield self.root_cause(node, tile.id)
 
-    def no_start(self, node: str, skipped: str) -> Cause:
+    def root_cause(self, node: str, skipped: str) -> Cause:
+        """Return the reason why a tile without predecessors does not start a skipped tile."""
         root = self.template.by_id[node.lower()]
+        label = self.label(node)
         if node in self.removed:
-            what = f"{self.said(node)} leads to it, and is ignored"
-            return Cause(what, self.ignored_at.get(node.lower(), ""), "request")
+            message = f"{label} leads to it but is ignored"
+            return Cause(message, self.ignored_at.get(node.lower(), ""), "request")
         if root.type.is_trigger():
-            what = f"{self.said(node)} leads to it, and does not run: a trigger does not beside a Video Input"
-            return Cause(what, root.loc, "template")
-        if node == skipped:
-            return Cause(
-                f"nothing is connected into it, and a {root.name} is no source", root.loc, "template"
-            )
-        what = f"its way begins with {self.said(node)}, which is no source and has nothing connected into it"
-        return Cause(what, root.loc, "template")
+            message = f"{label} leads to it but does not run: {self.skip_reason(root)}"
+        elif node == skipped:
+            message = f"no tile feeds it, and a {root.name} is not a source"
+        else:
+            message = f"a path to it begins at {label}, which is not a source and which no tile feeds"
+        return Cause(message, root.loc, "template")
 
-    def past(self, node: str) -> Iterator[tuple[TileRef, Link]]:
+    def bypasses(self, node: str) -> Iterator[tuple[TileRef, Link]]:
         for edge in self.plan.changes.rewired:
             if node in edge.via:
-                yield self.ref(edge.source), self.link(edge.target, edge.via)
+                yield self.tile_ref(edge.source), self.link(edge.target, edge.via)
 
-    def given_to(self, node: str) -> Iterator[Cause]:
+    def inputs_of(self, node: str) -> Iterator[Cause]:
+        # A preview binds a stand-in where the request gives no input.
         for binding in self.plan.inputs:
             for source in binding.sources if binding.node == node else ():
                 if source.key == STAND_IN:
@@ -240,7 +243,7 @@ class _GraphReader:
                 span = "" if whole else f", {span_of(source.start_ms, source.end_ms)}"
                 yield Cause(f"{source.form} {source.key}{span}", source.loc, "request")
 
-    def about(self, tile: Tile) -> Iterator[Notice]:
+    def notices_of(self, tile: Tile) -> Iterator[Notice]:
         key = self.override_at.get(tile.id.lower())
         for notice in self.plan.warnings:
             base = tile.loc if notice.document == "template" else pointer("update_params", key or tile.id)
@@ -250,31 +253,31 @@ class _GraphReader:
     # parameters
 
     def parameter_story(self, node: str, name: str) -> ParameterStory:
-        tile = self.find(node)
-        known = self.current(tile).values()
+        tile = self.find_tile(node)
+        known = self.effective(tile).values()
         if name not in known and name not in tile.type.Params.model_fields:
             names = [*known, *tile.type.Params.model_fields]
             near = suggestion(name, names) or (
                 f"; it has {listed(list(names))}" if names else "; it has none"
             )
-            what = f"{tile.name} {tile.id} has no parameter {name!r}{near}"
-            raise RequestError([Fault("", "request", what)])
+            message = f"{tile.name} {tile.id} has no parameter {name!r}{near}"
+            raise RequestError([Fault("", "request", message)])
         return self.parameter(tile, name)
 
     def parameter(self, tile: Tile, name: str) -> ParameterStory:
-        now = self.current(tile)
-        layers = []
+        effective = self.effective(tile)
+        layers = []  # in the order of precedence: the last one is in force
         if name in tile.type.defaults():
             layers.append(Layer("default", tile.type.defaults()[name]))
         if name in tile.explicit:
             at = f"{tile.loc}/params_used{pointer(name)}"
             layers.append(Layer("template", tile.explicit[name], at, "template"))
-        if name in now.overrides:
+        if name in effective.overrides:
             key = self.override_at.get(tile.id.lower(), tile.id)
             at = pointer("update_params", key, name)
-            layers.append(Layer("override", now.overrides[name], at, "request"))
+            layers.append(Layer("override", effective.overrides[name], at, "request"))
         return ParameterStory(
-            self.ref(tile.id),
+            self.tile_ref(tile.id),
             name,
             tuple(layers),
             tile.id in self.graph,
@@ -284,102 +287,99 @@ class _GraphReader:
     # connections
 
     def edge_story(self, source: str, target: str) -> EdgeStory:
-        one, other = self.find(source).id, self.find(target).id
-        if self.graph.has_edge(one, other):
-            via: tuple[str, ...] = self.graph.edges[one, other]["via"]
-            return self.rewired(one, other, via) if via else self.kept(one, other)
-        reason, *causes = self.absence(one, other)
+        source, target = self.find_tile(source).id, self.find_tile(target).id
+        if self.graph.has_edge(source, target):
+            via: tuple[str, ...] = self.graph.edges[source, target]["via"]
+            return self.rewired_edge(source, target, via) if via else self.template_edge(source, target)
+        reason, *causes = self.absence_causes(source, target)
         return EdgeStory(
-            self.ref(one),
-            self.ref(other),
+            self.tile_ref(source),
+            self.tile_ref(target),
             "absent",
             reason.message,
             tuple(causes),
-            feeds=self.links(self.graph.succ[one]) if one in self.graph else (),
-            fed_by=self.links(self.graph.pred[other]) if other in self.graph else (),
+            feeds=self.links(self.graph.succ[source]) if source in self.graph else (),
+            fed_by=self.links(self.graph.pred[target]) if target in self.graph else (),
         )
 
-    def kept(self, source: str, target: str) -> EdgeStory:
-        at = Cause("the template has this connection", self.connections[source, target].loc, "template")
-        return EdgeStory(self.ref(source), self.ref(target), "template", at.message, (at,))
+    def template_edge(self, source: str, target: str) -> EdgeStory:
+        cause = Cause("the template has this connection", self.connections[source, target].loc, "template")
+        return EdgeStory(self.tile_ref(source), self.tile_ref(target), "template", cause.message, (cause,))
 
-    def rewired(self, source: str, target: str, via: tuple[str, ...]) -> EdgeStory:
-        ends = (source, *via, target)
-        path = tuple(self.step(ends[at], ends[at + 1]) for at in range(len(ends) - 1))
-        reason = f"rewired past {self.several(via)}, which {'is' if len(via) == 1 else 'are'} ignored"
-        causes = tuple(self.ignoring(node) for node in via)
-        passed = tuple(map(self.ref, via))
-        return EdgeStory(self.ref(source), self.ref(target), "rewired", reason, causes, passed, path)
+    def rewired_edge(self, source: str, target: str, via: tuple[str, ...]) -> EdgeStory:
+        path = tuple(self.connection_cause(*pair) for pair in pairwise((source, *via, target)))
+        reason = f"rewired past {self.labels(via)}, which {'is' if len(via) == 1 else 'are'} ignored"
+        causes = tuple(self.ignore_cause(node) for node in via)
+        ends = self.tile_ref(source), self.tile_ref(target)
+        return EdgeStory(*ends, "rewired", reason, causes, tuple(map(self.tile_ref, via)), path)
 
-    def step(self, source: str, target: str) -> Cause:
+    def connection_cause(self, source: str, target: str) -> Cause:
         edge = self.connections[source, target]
-        return Cause(f"{self.said(source)} → {self.said(target)}", edge.loc, "template")
+        return Cause(f"{self.label(source)} → {self.label(target)}", edge.loc, "template")
 
-    def absence(self, source: str, target: str) -> Iterator[Cause]:
-        """Why there is no such connection: the reason itself first, then what it follows from."""
+    def absence_causes(self, source: str, target: str) -> Iterator[Cause]:
+        """Yield the reason why the run has no such connection, and then the causes of that reason."""
         if source == target:
             yield Cause("a tile is never connected to itself")
             return
         off = [node for node in (source, target) if node not in self.graph]
         if off:
-            yield from self.ends_off(source, target, off)
+            yield from self.inactive_end_causes(source, target, off)
             return
-        way = _path(source, target, self.graph.succ.__getitem__)
-        if way:
-            between = self.several(way[1:-1])
-            yield Cause(
-                f"the way from one to the other leads through {between}, which this run does not ignore"
-            )
-            for one, other in pairwise(way):
-                via: tuple[str, ...] = self.graph.edges[one, other]["via"]
-                past = f", past {self.several(via)}" if via else ""
-                connection = self.connections.get((one, other))
-                what = f"{self.said(one)} → {self.said(other)}{past}"
-                yield Cause(what, connection.loc if connection and not via else "", "template")
+        path = _path(source, target, self.graph.succ.__getitem__)
+        if path:
+            between = self.labels(path[1:-1])
+            yield Cause(f"the path between them leads through {between}, which this run does not ignore")
+            for start, end in pairwise(path):
+                via: tuple[str, ...] = self.graph.edges[start, end]["via"]
+                past = f", past {self.labels(via)}" if via else ""
+                connection = self.connections.get((start, end))
+                message = f"{self.label(start)} → {self.label(end)}{past}"
+                yield Cause(message, connection.loc if connection and not via else "", "template")
         elif _path(target, source, self.graph.succ.__getitem__):
-            yield Cause(f"it is the other way round: {self.said(target)} leads to {self.said(source)}")
+            yield Cause(f"it is the other way round: {self.label(target)} leads to {self.label(source)}")
         else:
-            yield Cause(f"no path leads from {self.said(source)} to {self.said(target)} in the template")
+            yield Cause(f"no path leads from {self.label(source)} to {self.label(target)} in the template")
 
-    def ends_off(self, source: str, target: str, off: list[str]) -> Iterator[Cause]:
-        told = [f"{self.said(node)} {'is ignored' if node in self.removed else 'is skipped'}" for node in off]
-        yield Cause(" and ".join(told))
+    def inactive_end_causes(self, source: str, target: str, off: list[str]) -> Iterator[Cause]:
+        """Yield the reason why a connection is absent if the tiles `off`, one or both ends, do not run."""
+        state = {node: "ignored" if node in self.removed else "skipped" for node in off}
+        yield Cause(" and ".join(f"{self.label(node)} is {state[node]}" for node in off))
         for node in off:
             if node in self.removed:
-                yield self.ignoring(node)
+                yield self.ignore_cause(node)
             else:
                 tile = self.template.by_id[node.lower()]
-                yield Cause(f"{self.said(node)}: {self.skip_reason(tile)}", tile.loc, "template")
+                yield Cause(f"{self.label(node)}: {self.skip_reason(tile)}", tile.loc, "template")
         edge = self.connections.get((source, target))
         if edge is not None:
             yield Cause("the template has this connection", edge.loc, "template")
         elif not _path(source, target, self.after.__getitem__):
-            yield Cause("nor does a path lead from one to the other in the template")
+            yield Cause("the template has no path from one to the other either")
         for rewired in self.plan.changes.rewired:
             if set(off) & self.removed & set(rewired.via) and {source, target} & {
                 rewired.source,
                 rewired.target,
             }:
-                past = self.several(rewired.via)
-                what = f"instead {self.said(rewired.source)} → {self.said(rewired.target)}, past {past}"
-                yield Cause(what)
+                pair = f"{self.label(rewired.source)} → {self.label(rewired.target)}"
+                yield Cause(f"instead {pair}, past {self.labels(rewired.via)}")
 
 
-def _search(start: str, near: Callable[[str], Iterable[str]]) -> dict[str, str]:
-    """Everything that `near` leads to from `start`, nearest first → the next step back towards `start`."""
+def _search(start: str, neighbours: Callable[[str], Iterable[str]]) -> dict[str, str]:
+    """Search breadth-first; return each reachable node, nearest first, with its next step back to `start`."""
     step = {start: start}
-    found = [start]
-    for node in found:
-        for other in near(node):
+    queue = [start]
+    for node in queue:
+        for other in neighbours(node):
             if other not in step:
                 step[other] = node
-                found.append(other)
+                queue.append(other)
     return step
 
 
-def _path(source: str, target: str, near: Callable[[str], Iterable[str]]) -> list[str]:
-    """A shortest path, both ends included; empty where there is none."""
-    steps = _search(source, near)
+def _path(source: str, target: str, neighbours: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return a shortest path including both ends, or an empty list if no path exists."""
+    steps = _search(source, neighbours)
     if target not in steps:
         return []
     path = [target]

@@ -1,4 +1,4 @@
-"""What each output of a run is made of, and what its render will do: simulated, optimised, compiled."""
+"""The expression and the render of each output of a run: simulated, optimised and compiled, not executed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tessera.explain.expressions import Explained, explain, explain_together
+from tessera.explain.expressions import RenderExplanation, explain_render, joint_command
 from tessera.inputs.assets.library import Library
 from tessera.media.algebra.expression import Expr, Picture, Sound, walk
 from tessera.media.algebra.item import Audio, Item, Video
@@ -22,19 +22,24 @@ from tessera.runner.entry import simulate
 
 __all__ = ["MediaPlan", "OutputMedia", "media_plan"]
 
-_ELSEWHERE = Path("/path/to")
-"""Where placeholders of media that is not here lie."""
+_PLACEHOLDERS = Path("/path/to")
+"""The folder of placeholders for media that the workspace lacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputMedia:
-    """An output: the item, and how it is rendered; None where no ffmpeg has a part in that (an image).
+    """An output's item and the explanation of its render.
 
-    `together` are the numbers, from 0, of the outputs that its last command makes with one decoder.
+    Attributes
+    ----------
+    explained
+        None for an image, which is rendered without ffmpeg.
+    together
+        The indices, from 0, of the outputs that the last command makes with one decoder.
     """
 
     item: Item
-    explained: Explained | None
+    explained: RenderExplanation | None
     together: tuple[int, ...] = ()
 
 
@@ -45,9 +50,9 @@ class MediaPlan:
     Attributes
     ----------
     names
-        What assets are called, by id.
+        The display names of assets, by id.
     missing
-        Ids of media that is not here: commands name it by a placeholder.
+        The ids of media that the workspace lacks; the commands contain a placeholder for each.
     """
 
     record: RunRecord
@@ -56,20 +61,20 @@ class MediaPlan:
     missing: tuple[str, ...]
 
     def name(self, asset: str) -> str:
-        """What an asset is called."""
+        """Return the display name of an asset."""
         return self.names.get(asset, asset)
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "outputs": [
                 {
-                    "original_node_id": one.item.node,
-                    "index": one.item.index,
-                    "why": one.item.why,
-                    "together": list(one.together),
-                    **(one.explained.to_dict() if one.explained else {"commands": []}),
+                    "original_node_id": output.item.node,
+                    "index": output.item.index,
+                    "why": output.item.why,
+                    "together": list(output.together),
+                    **(output.explained.to_dict() if output.explained else {"commands": []}),
                 }
-                for one in self.outputs
+                for output in self.outputs
             ],
             "assets": dict(self.names),
             "missing": list(self.missing),
@@ -77,48 +82,49 @@ class MediaPlan:
 
 
 def media_plan(agent: Any, request: Any = None, **options: Any) -> MediaPlan:
-    """Simulate a run, and say of each output what its render does.
+    """Simulate a run and explain the render of each output.
 
     Parameters
     ----------
     agent, request, options
-        As `simulate` takes them.
+        The arguments of `simulate`.
 
     Raises
     ------
     TesseraError
-        As `simulate` does.
+        If `simulate` raises it.
     """
     items: list[tuple[Item, Library]] = []
     record = simulate(
         agent, request, **options, on_output=lambda item, library: items.append((item, library))
     )
-    seen = _Assets()
-    outputs = [OutputMedia(item, _explained(item, library, seen)) for item, library in items]
+    assets = _Assets()
+    outputs = [OutputMedia(item, _explanation(item, library, assets)) for item, library in items]
     for numbers in groups_of([item.value for item, _library in items]):
-        _join(outputs, numbers, seen)
-    return MediaPlan(record, tuple(outputs), seen.names, tuple(seen.missing))
+        _share_command(outputs, numbers, assets)
+    return MediaPlan(record, tuple(outputs), assets.names, tuple(assets.missing))
 
 
-def _join(outputs: list[OutputMedia], numbers: Sequence[int], seen: _Assets) -> None:
-    """Let outputs have one last command."""
-    parts = [how for number in numbers if (how := outputs[number].explained) is not None]
-    command = explain_together(parts, seen.located.__getitem__)
-    for number, how in zip(numbers, parts, strict=True):
-        how = replace(how, commands=(*how.commands[:-1], command))
-        outputs[number] = OutputMedia(outputs[number].item, how, tuple(numbers))
+def _share_command(outputs: list[OutputMedia], numbers: Sequence[int], assets: _Assets) -> None:
+    """Replace the last commands of these outputs with one command that makes all of them."""
+    renders = [render for number in numbers if (render := outputs[number].explained) is not None]
+    command = joint_command(renders, assets.locations.__getitem__)
+    for number, render in zip(numbers, renders, strict=True):
+        shared = replace(render, commands=(*render.commands[:-1], command))
+        outputs[number] = OutputMedia(outputs[number].item, shared, tuple(numbers))
 
 
 class _Assets:
-    """The assets that were met: what they are called, which are not here, and where leaves lie."""
+    """The assets of the outputs: their names, the ids of missing ones, and the locations of the leaves."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
         self.missing: dict[str, None] = {}
-        self.located: dict[Expr, Located] = {}
+        self.locations: dict[Expr, Located] = {}
 
 
-def _explained(item: Item, library: Library, seen: _Assets) -> Explained | None:
+def _explanation(item: Item, library: Library, assets: _Assets) -> RenderExplanation | None:
+    """Explain the render of an item; return None for an image."""
     match item.value:
         case Video(picture, sound):
             pair: tuple[Picture | None, Sound | None] = picture, sound
@@ -127,29 +133,30 @@ def _explained(item: Item, library: Library, seen: _Assets) -> Explained | None:
         case _:
             return None
     leaves = {node: None for root in pair if root is not None for node in walk(root) if not node.inputs}
-    seen.located |= {leaf: _located(leaf, leaves, library, seen) for leaf in leaves if leaf.op != "silence"}
+    assets.locations |= {
+        leaf: _locate(leaf, leaves, library, assets) for leaf in leaves if leaf.op != "silence"
+    }
     output = Path(f"{item.node[:8]}-{item.index + 1}{suffix_of(item.value)}")
-    return explain(*pair, output, seen.located.__getitem__)
+    return explain_render(*pair, output, assets.locations.__getitem__)
 
 
-def _located(leaf: Expr, leaves: Iterable[Expr], library: Library, seen: _Assets) -> Located:
-    """Where a leaf lies: a file of the workspace, else a placeholder named by its id."""
+def _locate(leaf: Expr, leaves: Iterable[Expr], library: Library, assets: _Assets) -> Located:
+    """Return the location of a leaf: a file of the workspace, or a placeholder named after the asset's id."""
     if leaf.op == "drawn":
-        return Located(_ELSEWHERE / f"{leaf.arg('painter')}-{leaf.digest[:8]}.png", _image_info(leaf))
+        return Located(_PLACEHOLDERS / f"{leaf.arg('painter')}-{leaf.digest[:8]}.png", _image_info(leaf))
     key = leaf.arg("asset")
     asset = library.get(key)
     if asset is not None:
-        seen.names[key] = asset.name
-        # A render reads images from PNG files of its own making.
-        path = asset.path if leaf.medium != "image" else _ELSEWHERE / f"{asset.id}.png"
+        assets.names[key] = asset.name
+        # A render reads images from PNG files that it writes itself.
+        path = asset.path if leaf.medium != "image" else _PLACEHOLDERS / f"{asset.id}.png"
         return Located(path, asset.info)
-    seen.missing[key] = None
+    assets.missing[key] = None
     name = re.sub(r"[^A-Za-z0-9.]+", "-", key).strip("-.")
     if leaf.medium == "image":
-        return Located(_ELSEWHERE / f"{name}.png", _image_info(leaf))
-    return Located(
-        _ELSEWHERE / name, _info(one for one in leaves if one.op == "source" and one.arg("asset") == key)
-    )
+        return Located(_PLACEHOLDERS / f"{name}.png", _image_info(leaf))
+    same = [other for other in leaves if other.op == "source" and other.arg("asset") == key]
+    return Located(_PLACEHOLDERS / name, _media_info(same))
 
 
 def _image_info(leaf: Any) -> MediaInfo:
@@ -157,8 +164,8 @@ def _image_info(leaf: Any) -> MediaInfo:
     return MediaInfo(kind="image", container="png", picture=picture)
 
 
-def _info(leaves: Iterable[Expr]) -> MediaInfo:
-    """What a probe would say of media that is not here, as far as the leaves of an expression tell."""
+def _media_info(leaves: Iterable[Expr]) -> MediaInfo:
+    """Return the probe result of missing media as far as the leaves of an expression determine it."""
     picture: PictureInfo | None = None
     sound: SoundInfo | None = None
     for leaf in leaves:

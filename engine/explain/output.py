@@ -1,6 +1,6 @@
-"""What went through a run or a simulation: what a tile received and made, where an output came from.
+"""Explanations of the media in a run or a simulation: a tile's items, and the origin of an output.
 
-Pure functions of a record, as `RunRecord.to_dict()` gives it.
+Pure functions of a record in the form of `RunRecord.to_dict()`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = [
 ]
 
 ItemKey = tuple[str, int]
-"""A tile's id and the place of an item among what it made."""
+"""A tile's id and the index of an item among those that it made."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePiece:
-    """A range of a source, in ms from its first frame, and what the source is called."""
+    """A range of a source, in ms from its first frame, and the source's display name."""
 
     source: str
     name: str
@@ -44,16 +44,16 @@ class SourcePiece:
 
 @dataclass(frozen=True, slots=True)
 class ItemStory:
-    """An item: the tile that made it, why it is as it is, and what it shows.
+    """An item: the tile that made it, the reason for its content, and the ranges that it shows.
 
     Attributes
     ----------
     number
-        Its place among what the tile made, from 1.
+        The number of the item among those that the tile made, from 1.
     changes
-        How it differs from what it was made from: `24 s → 6 s`.
+        The differences from its parents: `24 s → 6 s`.
     parents
-        What it was made from: (tile id, number).
+        The items that it was made from: (tile id, number).
     pieces
         The ranges of sources that it shows, in order.
     """
@@ -75,7 +75,7 @@ class ItemStory:
 
 @dataclass(frozen=True, slots=True)
 class InputStory:
-    """An input that a run was given, and the range of it (ms; None: whole)."""
+    """An input of a run, and the range of it in ms that the run uses (None: all of it)."""
 
     tile: TileRef
     name: str
@@ -88,14 +88,14 @@ class InputStory:
 
 @dataclass(frozen=True, slots=True)
 class OutputStory:
-    """The way from an output back to seconds of its sources.
+    """The derivation of an output from ranges of its sources.
 
     Attributes
     ----------
     number, total
-        Which output of the run it is, from 1, and how many there are.
+        The number of the output in the run, from 1, and the number of all outputs.
     steps
-        The item that became the output, then what it was made from, and so on back to the inputs; each once.
+        The item that became the output, then its parents, and so on back to the inputs; each item once.
     """
 
     number: int
@@ -112,7 +112,7 @@ class OutputStory:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStory:
-    """What a tile asked, of which source or asset, and where the answer came from: `facts`, `assumed`, …"""
+    """A tile's question about a source or asset, and the origin of the answer: `facts`, `assumed`, …"""
 
     question: str
     about: str
@@ -121,14 +121,14 @@ class AnswerStory:
 
 @dataclass(frozen=True, slots=True)
 class TrafficStory:
-    """What a tile received and made.
+    """The items that a tile received and made.
 
     Attributes
     ----------
     answers
-        What it asked about the content of media.
+        The answers to its questions about the content of media.
     outputs
-        The outputs of the run that it delivered, by number from 1.
+        The numbers, from 1, of the run's outputs that the tile delivered.
     """
 
     tile: TileRef
@@ -145,7 +145,7 @@ class TrafficStory:
 
 
 def flows_of(record: Mapping[str, Any]) -> dict[str, Flow]:
-    """What each tile of a run made, by its id: this goes along every connection that leaves it."""
+    """Return the output of each tile of a run, by its id; every connection from the tile carries it."""
     kinds: dict[str, Counter[str]] = {}
     durations: dict[str, list[float]] = {}
     for item in record.get("items", ()):
@@ -153,94 +153,99 @@ def flows_of(record: Mapping[str, Any]) -> dict[str, Flow]:
         if item.get("duration_ms") is not None:
             durations.setdefault(item["agent_node_id"], []).append(item["duration_ms"])
     return {
-        node: Flow(tuple(kinds.get(node, {}).items()), tuple(durations.get(node, ())), one["status"])
-        for one in record["nodes"]
-        for node in (one["original_node_id"],)
+        node: Flow(tuple(kinds.get(node, {}).items()), tuple(durations.get(node, ())), entry["status"])
+        for entry in record["nodes"]
+        for node in (entry["original_node_id"],)
     }
 
 
 def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> TrafficStory:
-    """What the tile with this id received and made.
+    """Explain the items that the tile with this id received and made.
 
     Parameters
     ----------
     plan
-        The plan of that run.
+        The plan of the recorded run.
 
     Raises
     ------
     RequestError
-        The tile was not in the run.
+        If the tile was not in the run.
     """
-    reader = _RecordReader(record)
-    if node not in reader.nodes or node not in plan.graph:
+    index = _RecordIndex(record)
+    if node not in index.nodes or node not in plan.graph:
         raise RequestError([Fault("", "request", f"tile {node} is not in this run")])
-    before = sorted(plan.graph.pred[node], key=lambda one: plan.tile(one).index)
-    mine = reader.nodes[node]
+    predecessors = sorted(plan.graph.pred[node], key=lambda source: plan.tile(source).index)
+    entry = index.nodes[node]
     return TrafficStory(
-        tile=reader.ref(node),
+        tile=index.tile_ref(node),
         mode=record["mode"],
-        status=mine["status"],
-        message=mine["status_message"],
-        receives=tuple(story for one in before for story in reader.made_by(one)),
-        makes=tuple(reader.made_by(node)),
+        status=entry["status"],
+        message=entry["status_message"],
+        receives=tuple(item for source in predecessors for item in index.item_stories(source)),
+        makes=tuple(index.item_stories(node)),
         answers=tuple(
-            AnswerStory(one["question"], reader.names.get(one["about"].lower(), one["about"]), one["origin"])
-            for one in mine.get("answers", ())
+            AnswerStory(answer["question"], index.source_name(answer["about"]), answer["origin"])
+            for answer in entry.get("answers", ())
         ),
         outputs=tuple(
-            number for number, one in enumerate(record["outputs"], 1) if one.get("delivered_by") == node
+            number for number, output in enumerate(record["outputs"], 1) if output.get("delivered_by") == node
         ),
     )
 
 
 def explain_output(record: Mapping[str, Any], number: int) -> OutputStory:
-    """Where an output of a run came from, back to seconds of its sources.
+    """Explain how an output of a run derives from ranges of its sources.
 
     Parameters
     ----------
     number
-        Which of the record's outputs, from 1.
+        The number of the output in the record, from 1.
 
     Raises
     ------
     RequestError
-        The run has no such output; the message says what it has.
+        If the run has no such output; the message gives the number of outputs, or the reason why it has none.
     """
-    return _RecordReader(record).output_story(number)
+    return _RecordIndex(record).output_story(number)
 
 
-class _RecordReader:
-    """Reads one record."""
+class _RecordIndex:
+    """Indexes the tiles, items and inputs of a record."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.record = record
-        self.nodes = {one["original_node_id"]: one for one in record["nodes"]}
+        self.nodes = {entry["original_node_id"]: entry for entry in record["nodes"]}
         self.items: dict[ItemKey, Mapping[str, Any]] = {}
-        self.of: dict[str, list[ItemKey]] = {}
+        self.keys_of: dict[str, list[ItemKey]] = {}
         for item in record.get("items", ()):
             key = (item["agent_node_id"], item["index"])
             self.items[key] = item
-            self.of.setdefault(key[0], []).append(key)
+            self.keys_of.setdefault(key[0], []).append(key)
         self.names = {
-            str(one[member]).lower(): one["name"] or one["key"]
-            for one in record["inputs"]
+            str(source[member]).lower(): source["name"] or source["key"]
+            for source in record["inputs"]
             for member in ("key", "video_id")
-            if one.get(member)
+            if source.get(member)
         }
 
-    def ref(self, node: str) -> TileRef:
-        known = self.nodes.get(node)
-        return TileRef(node, known["node_type_name"] if known else node)
+    def source_name(self, source: str) -> str:
+        """Return the display name of a source, or its key if it is not an input of the run."""
+        return self.names.get(source.lower(), source)
 
-    def made_by(self, node: str) -> Iterator[ItemStory]:
-        return (self.story(key) for key in self.of.get(node, ()))
+    def tile_ref(self, node: str) -> TileRef:
+        entry = self.nodes.get(node)
+        return TileRef(node, entry["node_type_name"] if entry else node)
 
-    def story(self, key: ItemKey) -> ItemStory:
+    def item_stories(self, node: str) -> Iterator[ItemStory]:
+        """Yield the items that a tile made."""
+        return (self.item_story(key) for key in self.keys_of.get(node, ()))
+
+    def item_story(self, key: ItemKey) -> ItemStory:
         item = self.items[key]
-        parents = [(one["agent_node_id"], one["index"]) for one in item["parents"]]
+        parents = [(parent["agent_node_id"], parent["index"]) for parent in item["parents"]]
         return ItemStory(
-            tile=self.ref(key[0]),
+            tile=self.tile_ref(key[0]),
             number=key[1] + 1,
             kind=item["kind"],
             why=item["why"],
@@ -250,15 +255,15 @@ class _RecordReader:
             height=item.get("height"),
             fps=item.get("fps"),
             has_audio=item.get("has_audio"),
-            changes=tuple(_changes(item, [self.items[one] for one in parents if one in self.items])),
+            changes=tuple(_changes(item, [self.items[parent] for parent in parents if parent in self.items])),
             parents=tuple((node, index + 1) for node, index in parents),
             pieces=tuple(self.pieces(item["sources"])),
         )
 
-    def pieces(self, sources: Iterable[Mapping[str, Any]]) -> Iterator[SourcePiece]:
-        for one in sources:
-            name = self.names.get(one["source"].lower(), one["source"])
-            yield SourcePiece(one["source"], name, one["start_ms"], one["end_ms"])
+    def pieces(self, ranges: Iterable[Mapping[str, Any]]) -> Iterator[SourcePiece]:
+        for span in ranges:
+            name = self.source_name(span["source"])
+            yield SourcePiece(span["source"], name, span["start_ms"], span["end_ms"])
 
     def output_story(self, number: int) -> OutputStory:
         outputs = self.record["outputs"]
@@ -267,67 +272,68 @@ class _RecordReader:
         output = outputs[number - 1]
         key = (output["original_node_id"], output["index"])
         if key not in self.items:
-            what = "the record holds no items: `tessera show RUN --items --json` gives one that does"
-            raise RequestError([Fault("", "request", what)])
-        steps = self.back(key)
-        met = {node for node, _index in steps}
-        inputs = [one for one in self.record["inputs"] if one.get("agent_node_id") in met]
+            message = "this record holds no items; `tessera show RUN --items --json` prints one with items"
+            raise RequestError([Fault("", "request", message)])
+        steps = self.ancestry(key)
+        nodes = {node for node, _index in steps}
+        inputs = [source for source in self.record["inputs"] if source.get("agent_node_id") in nodes]
         return OutputStory(
             number=number,
             total=len(outputs),
             id=output["id"],
-            delivered_by=self.ref(output.get("delivered_by") or key[0]),
+            delivered_by=self.tile_ref(output.get("delivered_by") or key[0]),
             path=output.get("path"),
-            steps=tuple(self.story(one) for one in steps),
-            inputs=tuple(map(self.input, inputs)),
+            steps=tuple(map(self.item_story, steps)),
+            inputs=tuple(map(self.input_story, inputs)),
         )
 
     def no_output(self, number: int) -> str:
-        """Why a number is that of no output."""
-        there = len(self.record["outputs"])
-        if there:
-            return f"there is no output {number}: this run makes {there}, numbered from 1"
-        why = self.record["status_message"]
-        told = "; ".join(message for one in self.record["errors"] for message in one["messages"][:1])
-        return "this run makes no outputs" + (f": {why}" if why else "") + (f" ({told})" if told else "")
+        """Return the reason why the run has no output of this number."""
+        total = len(self.record["outputs"])
+        if total:
+            return f"there is no output {number}: this run makes {total}, numbered from 1"
+        status = self.record["status_message"]
+        errors = "; ".join(message for error in self.record["errors"] for message in error["messages"][:1])
+        details = (f": {status}" if status else "") + (f" ({errors})" if errors else "")
+        return f"this run makes no outputs{details}"
 
-    def back(self, start: ItemKey) -> list[ItemKey]:
-        """An item and everything that it was made from, nearest first."""
-        found = [start]
+    def ancestry(self, start: ItemKey) -> list[ItemKey]:
+        """Return an item, its parents, their parents and so on, nearest first."""
+        queue = [start]
         seen = {start}
-        for key in found:
+        for key in queue:
             for parent in self.items[key]["parents"]:
-                one = (parent["agent_node_id"], parent["index"])
-                if one in self.items and one not in seen:
-                    seen.add(one)
-                    found.append(one)
-        return found
+                parent_key = (parent["agent_node_id"], parent["index"])
+                if parent_key in self.items and parent_key not in seen:
+                    seen.add(parent_key)
+                    queue.append(parent_key)
+        return queue
 
-    def input(self, one: Mapping[str, Any]) -> InputStory:
-        clip = one.get("clip_ms")
+    def input_story(self, source: Mapping[str, Any]) -> InputStory:
+        clip = source.get("clip_ms")
         return InputStory(
-            tile=self.ref(one["agent_node_id"]),
-            name=one["name"] or one["key"],
-            form=one["form"],
-            key=one["key"],
-            origin=one["origin"],
-            duration_ms=one.get("duration_ms"),
+            tile=self.tile_ref(source["agent_node_id"]),
+            name=source["name"] or source["key"],
+            form=source["form"],
+            key=source["key"],
+            origin=source["origin"],
+            duration_ms=source.get("duration_ms"),
             clip_ms=(clip[0], clip[1]) if clip else None,
         )
 
 
 def _changes(item: Mapping[str, Any], parents: list[Mapping[str, Any]]) -> Iterator[str]:
-    """How an item differs from what it was made from."""
+    """Yield the differences between an item and its parents."""
     if not parents:
         return
-    lengths = [one["duration_ms"] for one in parents if one.get("duration_ms") is not None]
+    lengths = [parent["duration_ms"] for parent in parents if parent.get("duration_ms") is not None]
     length = item.get("duration_ms")
     if lengths and length is not None and sum(lengths) != length:
         several = f" of {count(len(lengths), 'item')}" if len(lengths) > 1 else ""
         yield f"{seconds_of(sum(lengths))}{several} → {seconds_of(length)}"
-    for say in (_size, _rate, _sound, _kind):
-        before = list(dict.fromkeys(said for one in parents if (said := say(one))))
-        after = say(item)
+    for describe in (_size, _rate, _sound, _kind):
+        before = list(dict.fromkeys(text for parent in parents if (text := describe(parent))))
+        after = describe(item)
         if after and before and before != [after]:
             yield f"{', '.join(before)} → {after}"
 

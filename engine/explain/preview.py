@@ -1,4 +1,4 @@
-"""Previews: what stands on the edges of a run, as small drafts, although the run did not render it."""
+"""Previews: a run's intermediate items, which the run itself does not render, as small drafts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tessera.record.node_lookup import node_of
 from tessera.record.record import NodeRecord, RunRecord
 from tessera.runner.workers.leaf_files import locator, painter
 from tessera.store.run_store import RunStore
-from tessera.text.wording import slug
+from tessera.text.wording import count, slug
 
 __all__ = ["Preview", "preview"]
 
@@ -29,7 +29,7 @@ _DRAFT = encode_settings_for("draft")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A draft of an item: `index` from 0, the file, and what was said of the item when it was made."""
+    """A draft of an item: its `index` from 0, its file, and the record's description of the item."""
 
     node: str
     name: str
@@ -50,79 +50,78 @@ class Preview:
 def preview(
     workspace: Path,
     run_id: str,
-    what: str,
+    selector: str,
     out: Path,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[Preview]:
-    """Render what a tile of a run made as small drafts, at most 640 pixels wide and high.
+    """Render the items of a tile of a run as small drafts, at most 640 pixels wide and high.
 
-    The run is left as it is.
+    The run does not change.
 
     Parameters
     ----------
-    what
-        `NODE`, all items of this tile (an id, a unique beginning of one, or a unique name), or `NODE:INDEX`,
-        one of them, counted from 1.
+    selector
+        `NODE` for all items of a tile (an id, a unique beginning of one, or a unique name), or `NODE:INDEX`
+        for one of them, counted from 1.
     out
         The folder for the files.
 
     Raises
     ------
     RequestError
-        There is no such tile or item, or the tile made none.
+        If there is no such tile or item, or the tile made no items.
     WorkspaceError
-        Media of the workspace, or the plan of the run, is gone; or `out` cannot be written.
+        If media of the workspace or the plan of the run is missing, or `out` cannot be written.
     RenderError
-        One cannot be rendered.
+        If an item cannot be rendered.
     """
     store = RunStore(workspace)
     record = store.folded(run_id)
-    node, items = _meant(what, record, store)
+    node, items = _selected(selector, record, store)
     text = store.document(run_id, "plan.json")
     if text is None:
-        raise NotFound(f"run {run_id} has no plan kept with it: nothing of it can be rendered")
-    decided = Plan.from_dict(text)
-    types = {tile.type.type_id: tile.type for _node, tile in decided.graph.nodes(data="node")}
+        raise NotFound(f"the workspace has no plan of run {run_id}, so its items cannot be rendered")
+    plan = Plan.from_dict(text)
+    types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
     renderer = Renderer(locator(Library(workspace)), painter(types), cancelled=cancelled, target=_DRAFT)
     name = slug(node.name, "item")
-    made = []
+    previews = []
     for item in items:
         value = _small(item.value)
         path = out / f"{name}-{node.id[:8]}-{item.index + 1}{suffix_of(value)}"
         renderer.render(value, path)
         about = {"why": item.why, "fidelity": item.fidelity, **describe(item.value)}
-        made.append(Preview(node.id, node.name, item.index, path, about))
-    return made
+        previews.append(Preview(node.id, node.name, item.index, path, about))
+    return previews
 
 
-def _meant(what: str, record: RunRecord, store: RunStore) -> tuple[NodeRecord, list[Item]]:
-    """The tile that is meant, and those of its items that are."""
-    name, colon, place = what.rpartition(":") if ":" in what else (what, "", "")
-    if colon and not re.fullmatch(r"[1-9][0-9]{0,8}", place):
-        raise _refused(f"{what}: give NODE or NODE:INDEX, counted from 1, as in Clips:2")
+def _selected(selector: str, record: RunRecord, store: RunStore) -> tuple[NodeRecord, list[Item]]:
+    """Return the selected tile and its selected items."""
+    name, colon, number = selector.rpartition(":") if ":" in selector else (selector, "", "")
+    if colon and not re.fullmatch(r"[1-9][0-9]{0,8}", number):
+        raise _request_error(f"{selector}: give NODE or NODE:INDEX, counted from 1, as in Clips:2")
     node = node_of(record, name)
     items = store.items(record.run_id).get(node.id, ())
     if not items:
-        raise _refused(f"{node.name} {node.id} made no items in this run: {_why(node)}")
-    if colon and int(place) > len(items):
-        raise _refused(
-            f"{node.name} {node.id} made {len(items)} item{'s' if len(items) > 1 else ''}, not {place}"
-        )
-    return node, [items[int(place) - 1]] if colon else [*items]
+        raise _request_error(f"{node.name} {node.id} made no items in this run: {_empty_reason(node)}")
+    if colon and int(number) > len(items):
+        raise _request_error(f"{node.name} {node.id} made {count(len(items), 'item')}, not {number}")
+    return node, [items[int(number) - 1]] if colon else [*items]
 
 
-def _why(node: NodeRecord) -> str:
+def _empty_reason(node: NodeRecord) -> str:
+    """Return the reason why a tile made no items."""
     if node.status == "completed":
-        return "it delivers what others made, or nothing reached it"
+        return "it delivers the items of other tiles, or received none"
     return f"it is {node.status.value.replace('_', ' ')}"
 
 
-def _refused(message: str) -> RequestError:
+def _request_error(message: str) -> RequestError:
     return RequestError([Fault("", "request", message)])
 
 
 def _small(value: Value) -> Value:
-    """A picture is made smaller here; for videos the target does that."""
+    """Return an image scaled down to 640 pixels; the draft encode settings already limit videos."""
     if not isinstance(value, Image) or max(value.width, value.height) <= 640:
         return value
     longest = max(value.width, value.height)

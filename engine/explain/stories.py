@@ -1,4 +1,4 @@
-"""What an explanation says, as data: of a tile, a connection, a parameter's value."""
+"""Explanations as data: of a tile, a connection, a parameter's value."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TileRef:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A reason in words, and where it stands: a JSON pointer into `document` (None: nowhere)."""
+    """A reason in words, and its location: a JSON pointer into `document`, or None if it has no location."""
 
     message: str
     loc: str = ""
@@ -46,7 +46,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A connection seen from one of its ends: the tile at the other, and the removed tiles it leads past."""
+    """A connection seen from one end: the tile at the other end, and the removed tiles that it skips."""
 
     tile: TileRef
     via: tuple[TileRef, ...] = ()
@@ -54,7 +54,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A value that was given to a parameter: by whom, and where."""
+    """A value of a parameter, with its origin and its location there."""
 
     origin: Origin
     value: Any
@@ -64,16 +64,16 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class ParameterStory:
-    """Where the value of a parameter came from.
+    """The origin of a parameter's value.
 
     Attributes
     ----------
     layers
-        Every value that was given to it, the one in force last.
+        Every value of the parameter, in the order of precedence; the last one is in force.
     runs
-        Whether the tile runs: else the value has no effect.
+        True if the tile runs. Otherwise the value has no effect.
     known
-        Whether the tile's type has such a parameter: else it was kept, and has no effect.
+        True if the tile's type has such a parameter. Otherwise the value is kept but has no effect.
     """
 
     tile: TileRef
@@ -99,18 +99,18 @@ TileState = Literal["runs", "ignored", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class TileStory:
-    """Why a tile is in a run's graph or not in it.
+    """The reason why a tile is in a run's graph or not in it.
 
     Attributes
     ----------
     reason, causes
-        What became of it in a sentence, and what that follows from.
+        The tile's state in a sentence, and the causes of that state.
     reached_from, path
-        The sources that lead to it, and the shortest way from one of them, itself at the end.
+        The sources that lead to the tile, and the shortest path from one of them, ending at the tile.
     instead
-        Of an ignored tile: the connections that lead past it now.
+        For an ignored tile: the connections that skip it.
     inputs
-        Of a Video Input: what it is given.
+        For a Video Input: the inputs bound to it.
     """
 
     tile: TileRef
@@ -137,14 +137,14 @@ EdgeState = Literal["template", "rewired", "absent"]
 
 @dataclass(frozen=True, slots=True)
 class EdgeStory:
-    """Why one tile feeds another in a run, or does not.
+    """The reason why one tile feeds another in a run, or does not feed it.
 
     Attributes
     ----------
     path
-        Of a rewired connection: every connection of the template that it stands for.
+        For a rewired connection: the connections of the template that it replaces.
     fed_by, feeds
-        Where there is no such connection: what feeds the target, and what the source feeds.
+        For an absent connection: the tiles that feed the target, and the tiles that the source feeds.
     """
 
     source: TileRef
@@ -162,16 +162,16 @@ class EdgeStory:
 
 
 def plain(value: Any) -> Any:
-    """Data of explanations as JSON values."""
+    """Return a value of an explanation as JSON data."""
     if hasattr(value, "to_dict"):
         return value.to_dict()
     if is_dataclass(value):
         return members(value)
     if isinstance(value, tuple | list):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     return value
 
 
 def members(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass as JSON values."""
+    """Return the fields of a dataclass as JSON data."""
     return {field.name: plain(getattr(value, field.name)) for field in fields(value)}

@@ -55,9 +55,9 @@ def places(causes: Iterable[Cause]) -> list[str]:
 def test_a_source_runs_because_runs_start_from_it() -> None:
     story = tile(DIAMOND, 0)
     assert (story.state, story.loc) == ("runs", "/agent_nodes/0")
-    assert "a run starts from it: it is a Video Input" in story.reason
+    assert "the run starts from it: it is a Video Input" in story.reason
     assert [link.tile.id for link in story.path] == [uid(0)]
-    assert "makes media of its own" in tile(agent("Image Generation"), 0).reason
+    assert "generates its own media" in tile(agent("Image Generation"), 0).reason
     assert "no Video Input runs" in tile(chain("YouTube Trigger", "Mirror"), 0).reason
 
 
@@ -66,7 +66,7 @@ def test_a_tile_is_reached_by_the_shortest_way_from_a_source() -> None:
     assert story.state == "runs"
     assert [link.tile.id for link in story.path] == [uid(0), uid(2), uid(4)]
     assert [[ref.name for ref in link.via] for link in story.path] == [[], ["Clips"], []]
-    assert "reached from Video Input 00000000 by 2 connections" in story.reason
+    assert "reached from Video Input 00000000 through 2 connections" in story.reason
     assert [link.tile.id for link in story.fed_by] == [uid(2), uid(3)]
     assert [link.tile.id for link in story.feeds] == [uid(5)]
 
@@ -96,28 +96,28 @@ def test_an_ignored_tile_says_by_which_entry_and_what_leads_past_it() -> None:
             agent("Video Input", "Mirror", "Video Input", "Captions", edges=[(0, 1), (2, 3)]),
             1,
             ignoring(0),
-            "Video Input 00000000 leads to it, and is ignored",
+            "Video Input 00000000 leads to it but is ignored",
             "/ignore_nodes/0",
         ),
         (
             agent("Video Input", "Captions", "Mirror", edges=[(0, 1)]),
             2,
             {},
-            "nothing is connected into it, and a Mirror is no source",
+            "no tile feeds it, and a Mirror is not a source",
             "/agent_nodes/2",
         ),
         (
             agent("Video Input", "Captions", "Mirror", "Reframe", edges=[(0, 1), (2, 3)]),
             3,
             {},
-            "its way begins with Mirror 00000002",
+            "a path to it begins at Mirror 00000002",
             "/agent_nodes/2",
         ),
         (
             agent("Video Input", "Captions", "YouTube Trigger", "Mirror", edges=[(0, 1), (2, 3)]),
             3,
             {},
-            "YouTube Trigger 00000002 leads to it, and does not run",
+            "YouTube Trigger 00000002 leads to it but does not run",
             "/agent_nodes/2",
         ),
     ],
@@ -126,7 +126,7 @@ def test_a_skipped_tile_says_why_nothing_leads_to_it(
     template: Any, node: int, request_body: dict[str, Any], words: str, place: str
 ) -> None:
     story = tile(template, node, **request_body)
-    assert (story.state, story.reason) == ("skipped", "nothing that runs leads to it")
+    assert (story.state, story.reason) == ("skipped", "no running tile leads to it")
     assert words in story.causes[0].message
     assert places(story.causes) == [place]
     assert [notice.code for notice in story.notices] == ["skipped_tile"]
@@ -134,7 +134,7 @@ def test_a_skipped_tile_says_why_nothing_leads_to_it(
 
 def test_a_trigger_is_skipped_beside_a_video_input() -> None:
     story = tile(agent("Video Input", "YouTube Trigger", "Mirror", edges=[(0, 2), (1, 2)]), 1)
-    assert (story.state, story.reason) == ("skipped", "a trigger does not run beside a Video Input")
+    assert (story.state, story.reason) == ("skipped", "a trigger does not run if a Video Input runs")
     assert story.causes[0].message == "Video Input 00000000 runs"
 
 
@@ -232,7 +232,7 @@ def test_an_absent_connection_tells_what_there_is_instead() -> None:
     assert [link.tile.id for link in story.fed_by] == [uid(1), uid(3)]
     skipped = edge(agent("Video Input", "Captions", "Mirror", edges=[(0, 1)]), 0, 2)
     assert skipped.reason == "Mirror 00000002 is skipped"
-    assert "nor does a path lead from one to the other" in skipped.causes[-1].message
+    assert "no path from one to the other" in skipped.causes[-1].message
 
 
 @settings(max_examples=60)
@@ -265,7 +265,7 @@ def test_stories_agree_with_the_plan(case: tuple[dict[str, Any], dict[str, Any]]
     ("ask", "words"),
     [
         (lambda t, p: explain_tile(t, p, uid(1)[:-1] + "2"), f"did you mean {uid(1)!r}"),
-        (lambda t, p: explain_edge(t, p, uid(0), "nobody"), "no tile nobody in this agent"),
+        (lambda t, p: explain_edge(t, p, uid(0), "nobody"), "this agent has no tile nobody"),
         (lambda t, p: explain_parameter(t, p, uid(1), "num_clip"), "did you mean 'num_clips'"),
         (lambda t, p: explain_parameter(t, p, uid(0), "x"), "has no parameter 'x'; it has none"),
     ],

@@ -141,7 +141,7 @@ def test_the_graph_draws_both_expressions(tmp_path: Path) -> None:
     assert done.stdout == ""
     root = ElementTree.parse(tmp_path / "media.svg").getroot()
     words = [element.text or "" for element in root.iter() if element.tag.endswith("text")]
-    assert any(word.startswith("as the tiles say it") for word in words)
+    assert any(word.startswith("as the tiles define it") for word in words)
     assert any(word.startswith("as it is rendered") for word in words)
     assert words.count("overlay") == 2
     assert words.count("picture") >= 2

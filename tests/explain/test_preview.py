@@ -82,7 +82,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
         "Mirorr": "did you mean 'Mirror'",
         "Mirror:3": "made 1 item, not 3",
         "Mirror:0": "counted from 1",
-        "Destination": "made no items in this run: it delivers what others made",
+        "Destination": "made no items in this run: it delivers the items of other tiles",
     }.items():
         assert main(["preview", "latest", what, "-o", str(tmp_path / "x"), "--workspace", str(tmp_path)]) == 2
         assert told in capsys.readouterr().err

@@ -126,10 +126,10 @@ def _output_lines(planned: MediaPlan, one: OutputMedia, number: int) -> Iterator
 
 
 def _command_lines(command: Command) -> Iterator[str]:
-    from tessera.explain.expressions import program
+    from tessera.explain.expressions import ffmpeg_name
 
     for name, text in command.scripts:
         yield f"cat > {shlex.quote(name)} <<'END'"
         yield text
         yield "END"
-    yield shlex.join((program(), *command.args))
+    yield shlex.join((ffmpeg_name(), *command.args))
