@@ -50,6 +50,7 @@ def _conflicts(cells: Layers) -> set[_Pair]:
             inner = _inner(cells, cell)
             if inner is None and index < len(following) - 1:
                 continue
+            # The nearest inner connections on both sides bound the sources that do not cross one.
             last = position[inner] if inner is not None else len(row)
             for target in following[begun : index + 1]:
                 for source in cells.before[target]:
@@ -82,9 +83,11 @@ def _align(
             sorted_neighbours = sorted(neighbours[cell], key=position.__getitem__)
             if not sorted_neighbours:
                 continue
+            # Both medians, which are the same cell if the number of neighbours is odd.
             for at in {(len(sorted_neighbours) - 1) // 2: None, len(sorted_neighbours) // 2: None}:
                 other = sorted_neighbours[at]
                 free = root[cell] == cell and not joined[other] and position[other] > last
+                # Joining only beyond `last` keeps the blocks of a layer from crossing.
                 if free and (other, cell) not in conflicts and (cell, other) not in conflicts:
                     root[cell], joined[other], last = root[other], True, position[other]
     return root

@@ -99,6 +99,7 @@ def _starts(cells: Layers, columns: Sequence[tuple[float, float]], width: float,
         ]
         if not candidates:
             break
+        # Few lines come first, then a layer with nodes, then a width near the target.
         starts.append(
             min(
                 candidates,

@@ -64,6 +64,7 @@ class _Panel:
 def media_svg(outputs: Sequence[tuple[str, RenderExplanation]], naming: Naming) -> str:
     """Return titled explanations as SVG, one below the other: each before and after optimisation."""
     rows = [(title, explained, *_panels(explained, naming)) for title, explained in outputs]
+    # The second panels of all outputs begin at the same x.
     left = max((before.width for *_rest, before, _after in rows), default=0.0)
     right = max((after.width for *_rest, after in rows), default=0.0)
     width = left + right + _GAP + 2 * _MARGIN
@@ -115,6 +116,7 @@ def _panel(title: str, roots: Mapping[str, Expr], naming: Naming) -> _Panel:
         for source in dict.fromkeys(_drawn_inputs(node))
         if source in index
     ]
+    # A box without an operation is the plain label of a root.
     for name, root in roots.items():
         links.append(Link(index[root], len(boxes)))
         boxes.append(_fitted_box("", name, "", _NAME))
@@ -126,6 +128,7 @@ def _panel(title: str, roots: Mapping[str, Expr], naming: Naming) -> _Panel:
 def _last_nodes(roots: Sequence[Expr]) -> list[Expr]:
     """Return the nodes nearest to the roots, each after its inputs."""
     drawn = dict.fromkeys(roots)
+    # Breadth-first from the roots, so that a large expression loses its beginning first.
     level = list(drawn)
     while level and len(drawn) < _NODES:
         level = [

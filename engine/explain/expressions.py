@@ -244,6 +244,7 @@ class _Writer:
             self.lines.append(line)
         else:
             self.lines += [f"{name} = {head}", *(f"    {step}" for step in steps)]
+        # Every later use of the node is written as its name.
         self.chains[node] = name, []
 
 

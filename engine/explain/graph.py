@@ -74,6 +74,7 @@ class _GraphExplainer:
         self.removed = frozenset(plan.changes.removed)
         self.short = short_ids(tile.id for tile in template)
         request = plan.request
+        # A request may write ids in upper case, so all look-ups of its ids use lower case.
         self.ignored_at = {
             node.lower(): pointer("ignore_nodes", at) for at, node in enumerate(request.ignore_nodes or ())
         }
@@ -208,6 +209,7 @@ class _GraphExplainer:
                 yield Cause(f"{self.labels(running)} runs")
             return
         upstream = _search(tile.id, self.before.__getitem__)
+        # Every path to the tile begins at a tile that no other tile feeds.
         roots = sorted((node for node in upstream if not self.before[node]), key=self.position.__getitem__)
         for node in roots:
             yield self.root_cause(node, tile.id)
@@ -274,6 +276,7 @@ class _GraphExplainer:
             layers.append(Layer("template", tile.explicit[name], at, "template"))
         if name in effective.overrides:
             key = self.override_at.get(tile.id.lower(), tile.id)
+            # The pointer repeats the key exactly as the request writes it.
             at = pointer("update_params", key, name)
             layers.append(Layer("override", effective.overrides[name], at, "request"))
         return ParameterStory(
@@ -333,6 +336,7 @@ class _GraphExplainer:
             for start, end in pairwise(path):
                 via: tuple[str, ...] = self.graph.edges[start, end]["via"]
                 past = f", past {self.labels(via)}" if via else ""
+                # A rewired connection has no location in the template.
                 connection = self.connections.get((start, end))
                 message = f"{self.label(start)} → {self.label(end)}{past}"
                 yield Cause(message, connection.loc if connection and not via else "", "template")
@@ -368,6 +372,7 @@ class _GraphExplainer:
 def _search(start: str, neighbours: Callable[[str], Iterable[str]]) -> dict[str, str]:
     """Search breadth-first; return each reachable node, nearest first, with its next step back to `start`."""
     step = {start: start}
+    # The loop also visits the nodes that it appends; recursion would fail on long chains.
     queue = [start]
     for node in queue:
         for other in neighbours(node):

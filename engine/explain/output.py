@@ -222,7 +222,8 @@ class _RecordIndex:
             key = (item["agent_node_id"], item["index"])
             self.items[key] = item
             self.keys_of.setdefault(key[0], []).append(key)
-        self.names = {
+        # Items name a source by its key or by its video id, in either case of letters.
+        self.names: dict[str, str] = {
             str(source[member]).lower(): source["name"] or source["key"]
             for source in record["inputs"]
             for member in ("key", "video_id")
@@ -299,6 +300,7 @@ class _RecordIndex:
 
     def ancestry(self, start: ItemKey) -> list[ItemKey]:
         """Return an item, its parents, their parents and so on, nearest first."""
+        # Several items may share a parent.
         queue = [start]
         seen = {start}
         for key in queue:

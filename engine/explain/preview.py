@@ -97,6 +97,7 @@ def preview(
 
 def _selected(selector: str, record: RunRecord, store: RunStore) -> tuple[NodeRecord, list[Item]]:
     """Return the selected tile and its selected items."""
+    # Only the last colon can separate an index, since names of tiles may contain colons.
     name, colon, number = selector.rpartition(":") if ":" in selector else (selector, "", "")
     if colon and not re.fullmatch(r"[1-9][0-9]{0,8}", number):
         raise _request_error(f"{selector}: give NODE or NODE:INDEX, counted from 1, as in Clips:2")

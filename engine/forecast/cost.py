@@ -1,12 +1,12 @@
-"""What work costs in seconds: a declared model, overridable, and fitted to the runs that have finished.
+"""The cost of work in seconds: a declared model that can be overridden and calibrated from finished runs.
 
 A piece of work (a tile, or the render of one output) takes
 
     fixed + item × items + received × weighted seconds in + made × weighted seconds out
 
-Items are those that reach it, or for a source those that it makes. A second of media weighs
-``(1 − scaled) + scaled × width × height / (1920 × 1080)``: ``scaled`` is the part of the work that grows with
-the picture. Sound alone has no picture.
+The items are those that the work receives or, for a source, those that it makes. The weight of a second of
+media is ``(1 − scaled) + scaled × width × height / (1920 × 1080)``, where ``scaled`` is the part of the work
+that grows with the picture's size. Sound alone has a picture of size 0.
 """
 
 from __future__ import annotations
@@ -33,56 +33,60 @@ __all__ = [
     "CostModel",
     "Load",
     "attempts",
-    "calibrated",
+    "calibrate",
     "load_of",
     "read_table",
 ]
 
 FULL_HD = 1920 * 1080
-CLOCK = 0.0005
-"""Records count milliseconds: work of 0.000 s took less than this many seconds."""
+CLOCK_RESOLUTION = 0.0005
+"""An upper bound in seconds of a time recorded as 0.000 s, since records round to milliseconds."""
 
 Seconds = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class Load(NamedTuple):
-    """Media that reaches a piece of work, or leaves it. Whole numbers, so that no order of adding matters."""
+    """The media that a piece of work receives or makes.
+
+    The numbers are integers, so that their sum does not depend on the order of addition.
+    """
 
     items: int = 0
     ms: int = 0
     pixel_ms: int = 0
 
     def plus(self, other: Load) -> Load:
-        """Both together."""
+        """Return the sum of two loads."""
         return Load(self.items + other.items, self.ms + other.ms, self.pixel_ms + other.pixel_ms)
 
 
 NO_LOAD = Load()
 
 
-def load_of(described: Mapping[str, Any]) -> Load:
-    """The load of an item or an output as a record describes it."""
-    ms = described.get("duration_ms") or 0
-    return Load(1, ms, ms * (described.get("width") or 0) * (described.get("height") or 0))
+def load_of(description: Mapping[str, Any]) -> Load:
+    """Return the load of an item or output, given its description in a record."""
+    ms = description.get("duration_ms") or 0
+    return Load(1, ms, ms * (description.get("width") or 0) * (description.get("height") or 0))
 
 
-_AGAIN = re.compile(r"attempt \d+ of \d+ failed: ")
+# The line that a worker logs for each failed attempt.
+_RETRY = re.compile(r"attempt \d+ of \d+ failed: ")
 
 
 def attempts(logs: Iterable[str]) -> int:
-    """How many times a tile was tried, by its log."""
-    return 1 + sum(1 for line in logs if _AGAIN.match(line))
+    """Return the number of attempts that a tile's log reports."""
+    return 1 + sum(1 for line in logs if _RETRY.match(line))
 
 
 class Cost(BaseModel):
-    """The numbers of the formula above, in seconds, and where they come from.
+    """The coefficients of the formula in the module docstring, in seconds, and their origin.
 
     Attributes
     ----------
     fixed, item
-        Seconds for being started, and for each item.
+        Seconds per start, and per item.
     received, made
-        Seconds for each weighted second of media that comes in, and that goes out.
+        Seconds per weighted second of media received, and made.
     scaled
         The part, 0–1, of `received` and `made` that grows with the picture's size.
     origin
@@ -99,7 +103,7 @@ class Cost(BaseModel):
     origin: str = "declared"
 
     def seconds(self, received: Load, made: Load) -> float:
-        """The seconds that work with this load takes.
+        """Return the seconds that work with this load takes.
 
         Examples
         --------
@@ -118,17 +122,17 @@ class Cost(BaseModel):
         return ((1 - self.scaled) * load.ms + self.scaled * load.pixel_ms / FULL_HD) / 1000
 
     def times(self, factor: float, origin: str) -> Self:
-        """This cost made `factor` times as great."""
+        """Return this cost multiplied by `factor`."""
         numbers = {name: getattr(self, name) * factor for name in ("fixed", "item", "received", "made")}
         return self.model_copy(update={**numbers, "scaled": self.scaled, "origin": origin})
 
-    def under(self, other: Cost) -> Cost:
-        """This cost, with what `other` states explicitly in place of its own."""
+    def with_overrides(self, other: Cost) -> Cost:
+        """Return this cost with the fields that `other` sets explicitly."""
         return self.model_copy(update={**other.model_dump(exclude_unset=True), "origin": other.origin})
 
 
-# The declared numbers. Those of tiles that only write expressions, of listening for speech and of renders
-# were measured on two cores; those of generators are what a hosted model takes, in round numbers.
+# The declared numbers. Those of tiles that only write expressions, of speech detection and of renders were
+# measured on two cores. Those of generators are round numbers for a hosted model.
 _BY_CATEGORY: Mapping[Category, Cost] = {
     "input": Cost(item=0.05),
     "trigger": Cost(item=0.05),
@@ -140,12 +144,12 @@ _BY_CATEGORY: Mapping[Category, Cost] = {
     "output": Cost(item=0.001),
 }
 _BY_NAME: Mapping[str, Cost] = {
-    # name                                      why it differs from its category
-    "Clips": Cost(received=0.015),  # listens for speech, 65 times as fast as it is spoken
+    # The comments give the reason for a difference from the category.
+    "Clips": Cost(received=0.015),  # detects speech, 65 times faster than real time
     "Rough Cut": Cost(received=0.015),
     "Silence Removal": Cost(received=0.015),
-    "Montage": Cost(received=0.05, scaled=1),  # looks for scenes
-    "Captions": Cost(received=0.1),  # takes down what is said
+    "Montage": Cost(received=0.05, scaled=1),  # detects scenes
+    "Captions": Cost(received=0.1),  # transcribes speech
     "Cinematic Captions": Cost(received=0.1),
     "Captions With Emojis": Cost(received=0.1),
     "Motion Graphics": Cost(item=10, received=0.5),
@@ -170,9 +174,9 @@ class CostModel:
     Attributes
     ----------
     tiles
-        By the name of a node type: what differs from its category's cost.
+        The fields that differ from the category's cost, by the name of the node type.
     categories
-        The cost of every other tile.
+        The cost of all other tiles.
     render
         The cost of rendering one output.
     """
@@ -186,39 +190,40 @@ class CostModel:
         return {name_key(name): cost for name, cost in self.tiles.items()}
 
     def of(self, name: str, category: Category) -> Cost:
-        """The cost of a tile of this type."""
-        usual, own = self.categories[category], self._by_key.get(name_key(name))
-        return usual if own is None else usual.under(own)
+        """Return the cost of a tile of this type."""
+        cost, own = self.categories[category], self._by_key.get(name_key(name))
+        return cost if own is None else cost.with_overrides(own)
 
     def override(self, document: Any) -> CostModel:
-        """This model with other numbers for some tiles, categories or renders.
+        """Return this model with other costs for some tiles, categories or renders.
 
         Parameters
         ----------
         document
             ``{"tiles": {NAME: COST}, "categories": {CATEGORY: COST}, "render": COST}``, as a dict, JSON text
-            or a path. All members, those of a `Cost` too, may be left out. What `to_dict` gives is read as
-            well.
+            or a path. All members are optional, also those of a `Cost`. The result of `to_dict` is valid too.
 
         Raises
         ------
         RequestError
-            Every fault of the document.
+            If the document is invalid; the error lists every fault.
         """
-        given = read_table(document, Costs, "costs")
-        known = {name_key(name): name for name in self.tiles}
+        overrides = read_table(document, Costs, "costs")
+        names = {name_key(name): name for name in self.tiles}
         tiles = dict(self.tiles)
-        for name, cost in given.tiles.items():
-            here = known.get(name_key(name), name)
-            tiles[here] = tiles[here].under(_given(cost)) if here in tiles else _given(cost)
+        for name, cost in overrides.tiles.items():
+            # The name may be written in other case than in the model.
+            own_name = names.get(name_key(name), name)
+            override = _with_origin(cost)
+            tiles[own_name] = tiles[own_name].with_overrides(override) if own_name in tiles else override
         categories = dict(self.categories)
-        for category, cost in given.categories.items():
-            categories[category] = categories[category].under(_given(cost))
-        render = self.render.under(_given(given.render)) if given.render else self.render
-        return CostModel(tiles, categories, render)
+        for category, cost in overrides.categories.items():
+            categories[category] = categories[category].with_overrides(_with_origin(cost))
+        render = overrides.render and self.render.with_overrides(_with_origin(overrides.render))
+        return CostModel(tiles, categories, render or self.render)
 
     def to_dict(self) -> dict[str, Any]:
-        """The model as JSON values; `override` reads them."""
+        """Return the model as JSON data that `override` can read."""
         return {
             "render": self.render.model_dump(),
             "categories": {name: cost.model_dump() for name, cost in self.categories.items()},
@@ -230,11 +235,11 @@ class CostModel:
 
 
 DECLARED = CostModel(_BY_NAME, _BY_CATEGORY, _RENDER)
-"""The model that nothing was changed in."""
+"""The declared model, without overrides or calibration."""
 
 
-def _given(cost: Cost) -> Cost:
-    """A cost of a document: `given`, unless the document says where it came from."""
+def _with_origin(cost: Cost) -> Cost:
+    """Return a document's cost with the origin `given`, unless the document states an origin."""
     return cost if "origin" in cost.model_fields_set else cost.model_copy(update={"origin": "given"})
 
 
@@ -251,24 +256,24 @@ class Costs(BaseModel):
 Table = TypeVar("Table", bound=BaseModel)
 
 
-def read_table(document: Any, model: type[Table], what: str) -> Table:
-    """A table of costs or prices from a dict, JSON text or a path.
+def read_table(document: Any, model: type[Table], label: str) -> Table:
+    """Read a table of costs or prices from a dict, JSON text or a path.
 
     Raises
     ------
     RequestError
-        Every fault of it, each beginning with `what`.
+        If the table is invalid; the error lists every fault, each beginning with `label`.
     """
     raw = read_json(document, "request")
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        found = [fault for _path, fault in faults_of(error, raw, "request", known=_known(model))]
-        raise RequestError([Fault(f.loc, f.document, f"{what}: {f.message}") for f in found]) from None
+        faults = [fault for _path, fault in faults_of(error, raw, "request", known=_allowed_names(model))]
+        raise RequestError([Fault(f.loc, f.document, f"{label}: {f.message}") for f in faults]) from None
 
 
-def _known(model: type[BaseModel]) -> Known:
-    """The names that are allowed in a table: of its members, of categories, and of a row's members."""
+def _allowed_names(model: type[BaseModel]) -> Known:
+    """Return a function from a path in a table to the names that are allowed there."""
     row = next(
         kind
         for field in model.model_fields.values()
@@ -276,49 +281,49 @@ def _known(model: type[BaseModel]) -> Known:
         if isinstance(kind, type) and issubclass(kind, BaseModel)
     )
 
-    def known(path: Path) -> Collection[str]:
+    def names_at(path: Path) -> Collection[str]:
         if len(path) == 1:
             return model.model_fields
         if len(path) == 2 and path[0] == "categories":
             return get_args(Category)
         return row.model_fields
 
-    return known
+    return names_at
 
 
 # calibration
 
 
-def calibrated(
+def calibrate(
     records: Iterable[RunRecord | Mapping[str, Any]],
     model: CostModel = DECLARED,
     *,
     catalogue: Catalogue | None = None,
 ) -> CostModel:
-    """The model fitted to runs that have finished.
+    """Return a model fitted to finished runs.
 
-    Each type of tile, and the rendering of outputs, has its cost multiplied by the median of measured ÷
-    modelled seconds. What no run tells of stays as it is.
+    The cost of each type of tile, and of rendering, is multiplied by the median of measured ÷ modelled
+    seconds. A cost that no run measures does not change.
 
     Parameters
     ----------
     records
-        Records of runs, or what `RunRecord.to_dict` gives. Simulations and unfinished runs are left out; so
-        are tiles that were stubbed, or tried again.
+        The records of runs, as `RunRecord` or in the form of `RunRecord.to_dict`. Simulations and unfinished
+        runs are skipped, and so are tiles that were stubbed or retried.
     model
-        What is fitted.
+        The model to fit.
     catalogue
-        Where the categories of tiles are looked up; by default all installed node types.
+        The node types with their categories; by default all installed ones.
     """
     if catalogue is None:
         from tessera.settings import default_catalogue
 
         catalogue = default_catalogue()
-    found = (_Run(record if isinstance(record, Mapping) else record.to_dict()) for record in records)
-    runs = [run for run in found if run.finished]
+    all_runs = (_RunLoads(record if isinstance(record, Mapping) else record.to_dict()) for record in records)
+    runs = [run for run in all_runs if run.finished]
     tiles: dict[str, _Ratios] = {}
     for index, run in enumerate(runs):
-        for node, received, made in run.workers():
+        for node, received, made in run.working_tiles():
             name = node["node_type_name"]
             ratios = tiles.setdefault(name, _Ratios(model.of(name, _category(node, catalogue))))
             ratios.add(index, node["seconds"], ratios.base.seconds(received, made))
@@ -326,7 +331,8 @@ def calibrated(
     model = replace(model, tiles={**model.tiles, **fitted})
     renders = _Ratios(model.render)
     for index, run in enumerate(runs):
-        for node, received, made, outputs in run.deliverers():
+        for node, received, made, outputs in run.delivering_tiles():
+            # A delivering tile is timed together with its renders, so its own modelled work is subtracted.
             work = model.of(node["node_type_name"], _category(node, catalogue)).seconds(received, made)
             modelled = sum(model.render.seconds(NO_LOAD, output) for output in outputs)
             renders.add(index, max(0.0, node["seconds"] - work), modelled, alone=run.renders == 1)
@@ -340,20 +346,21 @@ def _category(node: Mapping[str, Any], catalogue: Catalogue) -> Category:
 
 @dataclass(slots=True)
 class _Ratios:
-    """Measured ÷ modelled seconds of one kind of work: (which run, ratio, whether it worked alone)."""
+    """Ratios of measured ÷ modelled seconds of one kind of work: (run, ratio, True if it ran alone)."""
 
     base: Cost
-    found: list[tuple[int, float, bool]] = field(default_factory=list)
+    ratios: list[tuple[int, float, bool]] = field(default_factory=list)
 
     def add(self, run: int, measured: float, modelled: float, *, alone: bool = True) -> None:
         if modelled > 0:
-            self.found.append((run, max(measured, CLOCK) / modelled, alone))
+            self.ratios.append((run, max(measured, CLOCK_RESOLUTION) / modelled, alone))
 
     def cost(self) -> Cost | None:
-        """The fitted cost. What worked beside others counts only where nothing worked alone: it was timed
-        together with them.
+        """Return the fitted cost, or None without any ratio.
+
+        Work that did not run alone counts only if none did, since its measured time includes that of others.
         """
-        used = [one for one in self.found if one[2]] or self.found
+        used = [ratio for ratio in self.ratios if ratio[2]] or self.ratios
         if not used:
             return None
         runs = len({run for run, _ratio, _alone in used})
@@ -361,12 +368,12 @@ class _Ratios:
         return self.base.times(median(ratio for _run, ratio, _alone in used), origin)
 
 
-Worked = tuple[Mapping[str, Any], Load, Load]
-"""The record of a tile, and what came in and went out."""
+TileLoads = tuple[Mapping[str, Any], Load, Load]
+"""The record of a tile, and the loads that it received and made."""
 
 
-class _Run:
-    """What a record tells of the loads of tiles. What a tile received is what its items were made from."""
+class _RunLoads:
+    """The loads of a recorded run's tiles. A tile received the items that its own items were made from."""
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.record = record
@@ -388,28 +395,29 @@ class _Run:
 
     @property
     def renders(self) -> int:
-        """How many outputs it made: those of one run wait for each other, or share a decoder."""
+        """The number of outputs that the run made; they wait for each other, or share a decoder."""
         return sum(len(loads) for loads in self.delivered.values())
 
     @property
     def finished(self) -> bool:
         return self.record["mode"] == "run" and self.record["status"] not in ("running", "cancelled")
 
-    def _completed(self) -> Iterator[Worked]:
+    def _completed(self) -> Iterator[TileLoads]:
         stubbed = frozenset(self.record.get("stubs", ()))
         for node in self.record["nodes"]:
-            key, ended = node["original_node_id"], node["status"] == "completed"
-            if ended and node["seconds"] is not None and key not in stubbed and attempts(node["logs"]) == 1:
+            key, completed = node["original_node_id"], node["status"] == "completed"
+            timed = completed and node["seconds"] is not None
+            if timed and key not in stubbed and attempts(node["logs"]) == 1:
                 yield node, self.received.get(key, NO_LOAD), self.made.get(key, NO_LOAD)
 
-    def workers(self) -> Iterator[Worked]:
-        """The tiles whose seconds are their own work alone."""
+    def working_tiles(self) -> Iterator[TileLoads]:
+        """Yield the tiles whose measured seconds are their own work alone."""
         for node, received, made in self._completed():
             if node["original_node_id"] not in self.delivered and (received.items or made.items):
                 yield node, received, made
 
-    def deliverers(self) -> Iterator[tuple[Mapping[str, Any], Load, Load, Sequence[Load]]]:
-        """The tiles whose seconds are mostly the rendering of outputs, and those."""
+    def delivering_tiles(self) -> Iterator[tuple[Mapping[str, Any], Load, Load, Sequence[Load]]]:
+        """Yield the tiles whose measured seconds are mostly renders, with the loads of their outputs."""
         for node, received, made in self._completed():
             outputs = self.delivered.get(node["original_node_id"])
             if outputs:

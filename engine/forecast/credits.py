@@ -1,4 +1,4 @@
-"""What becomes of a run that lacks credits: the statuses of the contract, as a patch of its record."""
+"""The effect of too few credits on a run: the statuses of the contract, as a patch of the run's record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tessera.forecast.bill import CHARGED, EXACT, Bill, Line, Price, PriceTable, Ref, price
+from tessera.forecast.bill import CHARGED, EXACT, Bill, Line, Price, PriceTable, Ref, bill_of
 from tessera.graph.plan import Plan
 from tessera.record.events import OutputFailed
 from tessera.record.record import NodeRecord, Output, RunRecord
@@ -18,43 +18,46 @@ __all__ = [
     "Line",
     "Price",
     "PriceTable",
-    "needs_credits",
-    "patched",
-    "price",
-    "refused",
-    "stopped",
+    "apply_patch",
+    "bill_of",
+    "credit_patch",
+    "patched_document",
+    "refused_work",
 ]
 
 
-def needs_credits(plan: Plan, record: RunRecord, bill: Bill, balance: Decimal | int) -> dict[str, Any]:
-    """What becomes of a run that has only so many credits, as a patch of its record.
+def credit_patch(plan: Plan, record: RunRecord, bill: Bill, balance: Decimal | int) -> dict[str, Any]:
+    """Return the changes to a run's record if the run has only `balance` credits.
 
-    Tiles are paid in topological order, each before it begins; then its outputs, one by one. One that costs
-    more than what is left is refused: a tile fails, and what waits for it is blocked; an output fails, and
-    with it its tile, or a part of that where other outputs came out. Others go on with what is left.
+    Tiles pay in topological order, each before it starts; then its outputs pay one by one. A tile or output
+    that costs more than the remaining credits is refused. A refused tile fails and blocks the tiles that wait
+    for it. A refused output fails, and so does its tile, or its tile completes partially if another of its
+    outputs succeeds. All other tiles continue with the remaining credits.
 
     Returns
     -------
     dict
         ``needs_credits``; ``run``: the members of the run's record that change; ``nodes``: by tile, the
         members of its record that change; ``credits``: ``balance``, ``spent``, ``left`` (text), ``refused``
-        (tiles, or outputs of them: what each ``needs``, and what was ``left``), ``first`` (the tile that ran
-        out first, or null). `patched` and `stopped` apply it. Where the credits suffice, nothing changes.
+        (tiles or outputs, each with the credits that it ``needs`` and those that were ``left``), ``first``
+        (the first refused tile, or null). `apply_patch` and `patched_document` apply the patch. If the
+        credits suffice, the patch changes nothing.
 
     Examples
     --------
-    ``needs_credits(plan, record, price(plan, record), 3)["credits"]["first"]``
+    ``credit_patch(plan, record, bill_of(plan, record), 3)["credits"]["first"]``
     """
-    return _Paying(plan, record, bill, Decimal(balance)).patch()
+    return _Payment(plan, record, bill, Decimal(balance)).patch()
 
 
 _WORKED = CHARGED | {NodeStatus.FAILED}
+# The statuses that the message of the run counts as failed tiles.
 _SUMMED = frozenset({NodeStatus.FAILED, NodeStatus.PARTIAL_COMPLETE})
 _BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 
 
-class _Paying:
-    """Takes a run through its tiles once more, with a purse."""
+class _Payment:
+    """Replays the tiles of a run in order and pays for each from a balance."""
 
     def __init__(self, plan: Plan, record: RunRecord, bill: Bill, balance: Decimal) -> None:
         self.plan, self.record = plan, record
@@ -69,18 +72,19 @@ class _Paying:
         self.items: dict[str, list[Ref]] = {}
         for item in record.items:
             self.items.setdefault(item["agent_node_id"], []).append((item["agent_node_id"], item["index"]))
-        self.made = {(output.node, output.raw["index"]): output for output in record.outputs}
-        self.lost = {(failure.node, failure.index): failure.by for failure in record.failures}
-        self.status = {node: one.status for node, one in record.nodes.items()}
-        self.taken: set[Ref] = set()
-        self.outputs: dict[Ref, str] = {}
+        self.delivered = {(output.node, output.raw["index"]): output for output in record.outputs}
+        self.failed = {(failure.node, failure.index): failure.by for failure in record.failures}
+        self.status = {node: entry.status for node, entry in record.nodes.items()}
+        # Each output has one deliverer, although several tiles may receive its item.
+        self.claimed: set[Ref] = set()
+        self.paid: dict[Ref, str] = {}
         self.nodes: dict[str, dict[str, Any]] = {}
         self.refused: list[dict[str, Any]] = []
 
     def patch(self) -> dict[str, Any]:
         for node in self.plan.order:
             if self.status[node] in _WORKED:
-                self._take(node)
+                self._pay_tile(node)
         first = self.refused[0] if self.refused else None
         return {
             "needs_credits": first is not None,
@@ -97,29 +101,32 @@ class _Paying:
 
     # one tile
 
-    def _take(self, node: str) -> None:
-        if self._blocked(node):
+    def _pay_tile(self, node: str) -> None:
+        """Pay for a tile and its outputs, or change its status."""
+        if self._block(node):
             return
-        short = self._pay(node, None, self.work.get(node, Decimal(0)))
-        if short is not None:
-            self._change(node, NodeStatus.FAILED, short, (short,), undone=True)
+        refusal = self._pay(node, None, self.work.get(node, Decimal(0)))
+        if refusal is not None:
+            self._change(node, NodeStatus.FAILED, refusal, (refusal,), undone=True)
             return
-        mine = self._outputs_of(node)
+        refs = self._outputs_of(node)
         errors = []
-        for ref in mine:
-            short = self._pay(node, ref, self.renders.get(ref, Decimal(0))) if ref in self.made else None
-            if short is not None:
-                errors.append(f"output {ref[1] + 1} of {ref[0]}: {short}")
-            elif ref in self.made:
-                self.outputs[ref] = node
+        for ref in refs:
+            if ref not in self.delivered:
+                continue
+            refusal = self._pay(node, ref, self.renders.get(ref, Decimal(0)))
+            if refusal is not None:
+                errors.append(f"output {ref[1] + 1} of {ref[0]}: {refusal}")
+            else:
+                self.paid[ref] = node
         if errors:
-            whole = not any(ref in self.outputs for ref in mine)
-            before = self.record.nodes[node].errors
-            status = NodeStatus.FAILED if whole else NodeStatus.PARTIAL_COMPLETE
-            self._change(node, status, errors[0], (*before, *errors), needs_credits=True)
+            partial = any(ref in self.paid for ref in refs)
+            earlier = self.record.nodes[node].errors
+            status = NodeStatus.PARTIAL_COMPLETE if partial else NodeStatus.FAILED
+            self._change(node, status, errors[0], (*earlier, *errors), needs_credits=True)
 
-    def _blocked(self, node: str) -> bool:
-        """Block a tile that waits for one that no longer completes."""
+    def _block(self, node: str) -> bool:
+        """Block a tile that waits for a tile that no longer completes; return True if it is blocked."""
         broken = [before for before in self.plan.graph.pred[node] if self.status[before] in _BROKEN]
         if not broken:
             return False
@@ -129,7 +136,8 @@ class _Paying:
         return True
 
     def _pay(self, node: str, output: Ref | None, amount: Decimal) -> str | None:
-        """Pay, or say why it cannot be paid."""
+        """Pay an amount; return None, or the message of the refusal."""
+        # Free work is never refused, even if the balance is negative.
         if not amount or amount <= self.left:
             self.left = EXACT.subtract(self.left, amount)
             return None
@@ -141,19 +149,22 @@ class _Paying:
                 "left": str(self.left),
             }
         )
-        return f"needs_credits: {amount} credits are needed, and {self.left} of {self.balance} are left"
+        return f"needs_credits: {amount} credits are needed, but only {self.left} of {self.balance} are left"
 
     def _outputs_of(self, node: str) -> list[Ref]:
-        """What a tile delivers, now that some of those that delivered before it may not."""
-        failed = self.status[node] is NodeStatus.FAILED
+        """Claim and return the outputs that a tile delivers.
+
+        They can differ from the record's: another tile that delivered one of them there may now be blocked.
+        """
+        node_failed = self.status[node] is NodeStatus.FAILED
         if self.plan.tile(node).type.is_output():
-            wanted = [ref for before in self.plan.graph.pred[node] for ref in self.items.get(before, ())]
+            candidates = [ref for before in self.plan.graph.pred[node] for ref in self.items.get(before, ())]
         else:
-            wanted = [] if self.plan.graph.succ[node] else self.items.get(node, [])
-        there = [ref for ref in wanted if ref in self.lost or (ref in self.made and not failed)]
-        mine = [ref for ref in there if ref not in self.taken]
-        self.taken.update(mine)
-        return mine
+            candidates = [] if self.plan.graph.succ[node] else self.items.get(node, [])
+        free = [ref for ref in candidates if ref not in self.claimed]
+        refs = [ref for ref in free if ref in self.failed or (ref in self.delivered and not node_failed)]
+        self.claimed.update(refs)
+        return refs
 
     def _change(
         self,
@@ -165,6 +176,7 @@ class _Paying:
         undone: bool = False,
         needs_credits: bool = True,
     ) -> None:
+        """Change a tile's status; `undone` also removes its items, seconds and logs."""
         self.status[node] = status
         self.nodes[node] = {
             "status": status.value,
@@ -177,14 +189,14 @@ class _Paying:
     # the run
 
     def _run(self, first: Mapping[str, Any]) -> dict[str, Any]:
-        """The members of the run's record that change."""
+        """Return the members of the run's record that change."""
         node = first["agent_node_id"]
-        others = sum(1 for one in self.status.values() if one in _SUMMED) - 1
+        others = sum(1 for status in self.status.values() if status in _SUMMED) - 1
         more = f", and {others} more tile{'s' if others > 1 else ''} failed" if others > 0 else ""
         outputs = [
-            {**output.raw, "delivered_by": self.outputs[ref]}
-            for ref, output in self.made.items()
-            if ref in self.outputs
+            {**output.raw, "delivered_by": self.paid[ref]}
+            for ref, output in self.delivered.items()
+            if ref in self.paid
         ]
         return {
             "status": run_status(self.status.values(), len(outputs)).value,
@@ -195,42 +207,41 @@ class _Paying:
         }
 
 
-def stopped(record: RunRecord, patch: Mapping[str, Any]) -> RunRecord:
-    """The record of a run after a patch of `needs_credits`: what was refused or blocked made nothing."""
+def apply_patch(record: RunRecord, patch: Mapping[str, Any]) -> RunRecord:
+    """Return a run's record after a patch of `credit_patch`; refused and blocked tiles have no items."""
     if not patch["needs_credits"]:
         return record
-    run, changed = patch["run"], patch["nodes"]
-    undone = {node for node, members in changed.items() if members.get("items") == 0}
+    run, changes = patch["run"], patch["nodes"]
+    undone = {node for node, members in changes.items() if members.get("items") == 0}
+    failures = [failure for failure in record.failures if failure.by not in undone]
     return replace(
         record,
-        nodes={node: _changed(one, changed.get(node)) for node, one in record.nodes.items()},
+        nodes={node: _patched_node(entry, changes.get(node)) for node, entry in record.nodes.items()},
         made_items=[item for item in record.items if item["agent_node_id"] not in undone],
         outputs=[Output(raw) for raw in run["outputs"]],
-        failures=[*(one for one in record.failures if one.by not in undone), *_lost(record, patch)],
+        failures=[*failures, *_refused_outputs(record, patch)],
         status=RunStatus(run["status"]),
         message=run["status_message"],
         needs_credits=True,
     )
 
 
-def _lost(record: RunRecord, patch: Mapping[str, Any]) -> Iterator[OutputFailed]:
-    """The outputs that were refused."""
-    for one in patch["credits"]["refused"]:
-        if one["output"]:
-            node, index = one["output"]["agent_node_id"], one["output"]["index"]
-            message = f"needs_credits: {one['needs']} credits are needed"
-            yield OutputFailed(
-                at=record.updated_at, by=one["agent_node_id"], node=node, index=index, message=message
-            )
+def _refused_outputs(record: RunRecord, patch: Mapping[str, Any]) -> Iterator[OutputFailed]:
+    """Yield a failure for each refused output."""
+    for refusal in patch["credits"]["refused"]:
+        if refusal["output"]:
+            node, index = refusal["output"]["agent_node_id"], refusal["output"]["index"]
+            by, message = refusal["agent_node_id"], f"needs_credits: {refusal['needs']} credits are needed"
+            yield OutputFailed(at=record.updated_at, by=by, node=node, index=index, message=message)
 
 
-def refused(patch: Mapping[str, Any]) -> frozenset[str | Ref]:
-    """The tiles, and the outputs as (tile, index), that a patch of `needs_credits` refuses."""
-    outputs = ((one["agent_node_id"], one["output"]) for one in patch["credits"]["refused"])
-    return frozenset((made["agent_node_id"], made["index"]) if made else node for node, made in outputs)
+def refused_work(patch: Mapping[str, Any]) -> frozenset[str | Ref]:
+    """Return the tiles, and the outputs as (tile, index), that a patch of `credit_patch` refuses."""
+    refusals = ((refusal["agent_node_id"], refusal["output"]) for refusal in patch["credits"]["refused"])
+    return frozenset((made["agent_node_id"], made["index"]) if made else node for node, made in refusals)
 
 
-def _changed(node: NodeRecord, members: Mapping[str, Any] | None) -> NodeRecord:
+def _patched_node(node: NodeRecord, members: Mapping[str, Any] | None) -> NodeRecord:
     if members is None:
         return node
     undone: dict[str, Any] = {"made": 0, "seconds": None, "logs": ()} if "items" in members else {}
@@ -244,6 +255,6 @@ def _changed(node: NodeRecord, members: Mapping[str, Any] | None) -> NodeRecord:
     )
 
 
-def patched(record: RunRecord, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The run object of the contract after a patch of `needs_credits`, with its `needs_credits` members."""
-    return stopped(record, patch).to_dict()
+def patched_document(record: RunRecord, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the run object of the contract after a patch, including its `needs_credits` members."""
+    return apply_patch(record, patch).to_dict()

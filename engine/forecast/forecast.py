@@ -1,4 +1,4 @@
-"""A simulated run on a virtual clock: how long it takes, and what becomes of its credits."""
+"""The forecast of a simulated run: its duration on a virtual clock, and the use of its credits."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from tessera.errors import WorkspaceError
-from tessera.forecast.bill import Bill, PriceTable, price
-from tessera.forecast.cost import DECLARED, CostModel, calibrated
-from tessera.forecast.credits import needs_credits, refused, stopped
+from tessera.forecast.bill import Bill, PriceTable, bill_of
+from tessera.forecast.cost import DECLARED, CostModel, calibrate
+from tessera.forecast.credits import apply_patch, credit_patch, refused_work
 from tessera.forecast.schedule import Schedule, gantt, schedule
 from tessera.graph.plan import Plan
 from tessera.record.events import EPOCH
@@ -21,27 +21,27 @@ from tessera.store.run_store import RunStore
 __all__ = ["WORKERS", "Forecast", "cost_model", "forecast"]
 
 WORKERS = 2
-"""How many pieces of work a simulation does at a time where nothing else is said."""
+"""The default number of pieces of work that a simulation runs at the same time."""
 
 _LATEST = 50
-"""Costs are calibrated from this many runs of a workspace, the latest ones."""
+"""The number of a workspace's latest runs from which costs are calibrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a simulated run takes and costs.
+    """The time and the credits that a simulated run takes.
 
     Attributes
     ----------
     schedule
-        When each tile and each render begins and ends.
+        The start and end of each tile and each render.
     bill
-        What all of it costs, were there credits enough.
+        The price of the whole run, even if the balance does not cover it.
     model, table
-        The seconds and the prices that this stands on.
+        The costs in seconds and the prices in credits that the forecast uses.
     credits
-        Of a run with a balance: ``balance``, ``spent``, ``left``, ``refused`` and ``first``, as
-        `needs_credits` gives them; else None.
+        For a run with a balance: ``balance``, ``spent``, ``left``, ``refused`` and ``first``, as in
+        `credit_patch`; otherwise None.
     """
 
     plan: Plan
@@ -52,7 +52,7 @@ class Forecast:
     credits: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The forecast as JSON values; times in seconds, credits as text."""
+        """Return the forecast as JSON data, with times in seconds and credits as text."""
         return {
             "schedule": self.schedule.to_dict(),
             "gantt": gantt(self.schedule).splitlines(),
@@ -64,27 +64,28 @@ class Forecast:
 
 
 def cost_model(costs: Any = None, store: RunStore | None = None) -> CostModel:
-    """The declared costs, calibrated from a workspace's finished runs, and then what `costs` states.
+    """Return the declared costs, calibrated from a workspace's finished runs and then overridden by `costs`.
 
     Parameters
     ----------
     costs
-        A dict, JSON text or a path (see `CostModel.override`), or a whole `CostModel`.
+        A dict, JSON text or a path (see `CostModel.override`), or a complete `CostModel`, which is returned
+        unchanged.
 
     Raises
     ------
     RequestError
-        Every fault of `costs`.
+        If `costs` is invalid; the error lists every fault.
     """
     if isinstance(costs, CostModel):
         return costs
     records = list(_records(store)) if store is not None else []
-    model = calibrated(records, DECLARED) if records else DECLARED
+    model = calibrate(records, DECLARED) if records else DECLARED
     return model if costs is None else model.override(costs)
 
 
 def _records(store: RunStore) -> Iterator[Mapping[str, Any]]:
-    """The latest runs that can be read; one that cannot tells nothing of costs."""
+    """Yield the records of the latest runs; skip unreadable ones, which a forecast can do without."""
     for run_id in store.ids()[:_LATEST]:
         try:
             yield store.record(run_id)
@@ -102,61 +103,63 @@ def forecast(
     balance: Decimal | int | None = None,
     store: RunStore | None = None,
 ) -> RunRecord:
-    """Put the record of a simulation on a virtual clock, and take it through its credits.
+    """Add a forecast to the record of a simulation, and apply its balance of credits.
 
     Parameters
     ----------
     plan
-        What was simulated.
+        The simulated plan.
     workers, costs, prices, balance
         As in `tessera.simulate`.
     store
-        The runs that costs are calibrated from.
+        The runs from which costs are calibrated.
 
     Returns
     -------
     RunRecord
-        With `forecast`, the seconds of tiles and the times of outputs; with a balance that does not suffice,
-        with `needs_credits` and the statuses of the contract.
+        The record with `forecast`, the seconds of tiles and the times of outputs. If the balance does not
+        suffice, also with `needs_credits` and the statuses of the contract.
 
     Raises
     ------
     RequestError
-        Every fault of `costs` or `prices`.
+        If `costs` or `prices` is invalid; the error lists every fault.
     """
     model = cost_model(costs, store)
     table = prices if isinstance(prices, PriceTable) else PriceTable.read(prices)
-    bill = price(plan, record, table)
-    purse, without = None, frozenset[Any]()
+    bill = bill_of(plan, record, table)
+    account, excluded = None, frozenset[Any]()
+    # The balance comes before the schedule, since refused work takes no time.
     if balance is not None:
-        patch = needs_credits(plan, record, bill, balance)
-        record, without, purse = stopped(record, patch), refused(patch), patch["credits"]
-    timed = schedule(plan, record, workers=workers, model=model, without=without)
-    return replace(_timed(record, timed), forecast=Forecast(plan, timed, bill, model, table, purse))
+        patch = credit_patch(plan, record, bill, balance)
+        record, excluded, account = apply_patch(record, patch), refused_work(patch), patch["credits"]
+    timetable = schedule(plan, record, workers=workers, model=model, excluded=excluded)
+    details = Forecast(plan, timetable, bill, model, table, account)
+    return replace(_with_times(record, timetable), forecast=details)
 
 
-def _timed(record: RunRecord, timed: Schedule) -> RunRecord:
-    """The record with the virtual times of what was done."""
-    begun: dict[str, int] = {}
-    ended: dict[str, int] = {}
-    made: dict[tuple[str, int], int] = {}
-    for task in timed.tasks:
-        begun[task.node] = min(task.start, begun.get(task.node, task.start))
-        ended[task.node] = max(task.end, ended.get(task.node, 0))
+def _with_times(record: RunRecord, timetable: Schedule) -> RunRecord:
+    """Return the record with the virtual times of its tiles and outputs."""
+    starts: dict[str, int] = {}
+    ends: dict[str, int] = {}
+    finished: dict[tuple[str, int], int] = {}
+    for task in timetable.tasks:
+        starts[task.node] = min(task.start, starts.get(task.node, task.start))
+        ends[task.node] = max(task.end, ends.get(task.node, 0))
         if task.output is not None:
-            made[task.output] = task.end
+            finished[task.output] = task.end
     nodes = {
-        node: replace(one, seconds=(ended[node] - begun[node]) / 1e6) if node in begun else one
-        for node, one in record.nodes.items()
+        node: replace(entry, seconds=(ends[node] - starts[node]) / 1e6) if node in starts else entry
+        for node, entry in record.nodes.items()
     }
     outputs = [
-        Output({**output.raw, "completed_at": _instant(made.get((output.node, output.raw["index"]), 0))})
+        Output({**output.raw, "completed_at": _instant(finished.get((output.node, output.raw["index"]), 0))})
         for output in record.outputs
     ]
-    return replace(record, nodes=nodes, outputs=outputs, updated_at=_instant(timed.makespan))
+    return replace(record, nodes=nodes, outputs=outputs, updated_at=_instant(timetable.makespan))
 
 
 def _instant(micro: int) -> str:
-    """So many microseconds after the epoch."""
+    """Return the time that is `micro` microseconds after the epoch."""
     at = datetime.fromisoformat(EPOCH) + timedelta(microseconds=micro)
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")

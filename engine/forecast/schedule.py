@@ -1,8 +1,8 @@
-"""A run on a virtual clock: when each tile and each render would start and end on some number of workers.
+"""A run on a virtual clock: the start and end of each tile and each render on a number of workers.
 
-List scheduling, as the coordinator does it: whenever a worker is free, it takes the piece of work from which
-the longest path leads to the end. Times are whole microseconds, so that sums are exact and every schedule of
-the same run is the same.
+The algorithm is list scheduling, as in the coordinator: a free worker takes the ready piece of work with the
+highest priority, which is the longest path from it to the end. Times are integer microseconds, so that sums
+are exact and the schedule of a run is deterministic.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Literal
 
 from tessera.forecast.cost import DECLARED, NO_LOAD, Cost, CostModel, Load, attempts, load_of
-from tessera.forecast.priorities import After, longest_paths
+from tessera.forecast.priorities import Successors, longest_paths
 from tessera.graph.plan import Plan
 from tessera.record.record import RunRecord
 from tessera.record.status import NodeStatus
@@ -29,22 +29,22 @@ _WORKED = frozenset({NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE, NodeStat
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One piece of work, and when it is done: a tile's own, or the render of one output.
+    """One scheduled piece of work: a tile's own work, or the render of one output.
 
     Attributes
     ----------
     node
-        The tile whose work it is.
+        The tile to which the work belongs.
     output
-        The (tile, index) of the item that it renders; None for the tile's own work.
+        The (tile, index) of the rendered item; None for the tile's own work.
     label
-        A name for a person, unique in the schedule.
+        A display name, unique in the schedule.
     start, end
         Microseconds from the start of the run.
     critical
-        Whether it lies on the critical path.
+        True if the task is on the critical path.
     origin
-        Where the numbers of its cost come from.
+        The origin of the task's cost.
     """
 
     node: str
@@ -65,12 +65,12 @@ class Task:
         return self.end - self.start
 
     def to_dict(self) -> dict[str, Any]:
-        """The task as JSON values, times in seconds."""
-        made = self.output and {"agent_node_id": self.output[0], "index": self.output[1]}
+        """Return the task as JSON data, with times in seconds."""
+        output = self.output and {"agent_node_id": self.output[0], "index": self.output[1]}
         return {
             "agent_node_id": self.node,
             "kind": self.kind,
-            "output": made,
+            "output": output,
             "label": self.label,
             "start": self.start / MICRO,
             "end": self.end / MICRO,
@@ -83,16 +83,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When everything of a run is done. Times are in microseconds, but for those of `to_dict`: seconds.
+    """The schedule of a run. Times are in microseconds, except in `to_dict`, which uses seconds.
 
     Attributes
     ----------
     workers
-        How many pieces of work are done at a time.
+        The number of pieces of work that can run at the same time.
     tasks
-        In topological order; the renders of a tile's outputs follow it.
+        The tasks in topological order; the renders of a tile's outputs follow the tile.
     path
-        The critical path: places in `tasks`.
+        The critical path, as indices into `tasks`.
     """
 
     workers: int
@@ -101,22 +101,22 @@ class Schedule:
 
     @cached_property
     def makespan(self) -> int:
-        """When the last piece of work ends."""
+        """The end of the last task."""
         return max((task.end for task in self.tasks), default=0)
 
     @cached_property
     def work(self) -> int:
-        """All work together: how long one worker would take."""
+        """The total duration of all tasks, which is the makespan of a single worker."""
         return sum(task.duration for task in self.tasks)
 
     @property
     def critical_path(self) -> tuple[Task, ...]:
-        """The longest path of work that waits for each other: no number of workers is faster."""
+        """The longest path of tasks that wait for each other. No number of workers is faster than it."""
         return tuple(self.tasks[index] for index in self.path)
 
     @cached_property
     def busy(self) -> tuple[int, ...]:
-        """How long each worker works."""
+        """The busy time of each worker."""
         total = [0] * self.workers
         for task in self.tasks:
             total[task.worker] += task.duration
@@ -124,11 +124,11 @@ class Schedule:
 
     @property
     def utilisation(self) -> float:
-        """The part, 0–1, of the workers' time that they work."""
+        """The fraction, 0–1, of the workers' time in which they are busy."""
         return self.work / (self.makespan * self.workers) if self.makespan else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The schedule as JSON values, times in seconds."""
+        """Return the schedule as JSON data, with times in seconds."""
         path = self.critical_path
         return {
             "workers": self.workers,
@@ -155,34 +155,34 @@ def schedule(
     *,
     workers: int = 2,
     model: CostModel = DECLARED,
-    without: Collection[str | tuple[str, int]] = (),
+    excluded: Collection[str | tuple[str, int]] = (),
 ) -> Schedule:
-    """Put the work of a run on a virtual clock.
+    """Schedule the work of a run on a virtual clock.
 
-    A tile that failed takes what the model says for the media that reached it; a tile that was blocked,
-    cancelled or never started takes nothing. One that was tried again takes its time once more for each
-    attempt. A render that failed takes its whole time.
+    A failed tile takes the modelled time for the media that it received. A tile that was blocked, cancelled
+    or never started takes no time. A retried tile takes its time once per attempt. A failed render takes its
+    whole time.
 
     Parameters
     ----------
     record
-        The record of a simulation or a run of `plan`: what each tile made, and which outputs there are.
+        The record of a simulation or a run of `plan`, with the items and outputs of each tile.
     workers
-        How many pieces of work are done at a time.
+        The number of pieces of work that can run at the same time.
     model
-        What each takes.
-    without
-        Tiles, and outputs as (tile, index), that were refused before they began, such as those that credits
-        are lacking for: they take nothing.
+        The cost of each piece of work.
+    excluded
+        Tiles, and outputs as (tile, index), that were refused before they started, for example for lack of
+        credits. They take no time.
 
     Raises
     ------
     ValueError
-        There is no worker.
+        If `workers` is less than 1.
     """
-    work = _Work(plan, record, model, frozenset(without))
-    starts, where = list_schedule(work.durations, work.after, workers)
-    path = _critical_path(work.durations, work.after)
+    work = _WorkGraph(plan, record, model, frozenset(excluded))
+    starts, assigned = list_schedule(work.durations, work.successors, workers)
+    path = _critical_path(work.durations, work.successors)
     critical = frozenset(path)
     labels = _labels(plan, work.pieces)
     tasks = tuple(
@@ -190,7 +190,7 @@ def schedule(
             node, output, labels[index], start, start + work.durations[index], worker, index in critical, cost
         )
         for index, ((node, output, cost), start, worker) in enumerate(
-            zip(work.pieces, starts, where, strict=True)
+            zip(work.pieces, starts, assigned, strict=True)
         )
     )
     return Schedule(workers, tasks, path)
@@ -201,16 +201,16 @@ Piece = tuple[str, tuple[str, int] | None, str]
 
 
 @dataclass(slots=True)
-class _Work:
-    """The pieces of work of a run, how long each takes, and which wait for which."""
+class _WorkGraph:
+    """The pieces of work of a run with their durations and their successors, in topological order."""
 
     plan: Plan
     record: RunRecord
     model: CostModel
-    without: frozenset[str | tuple[str, int]]
+    excluded: frozenset[str | tuple[str, int]]
     pieces: list[Piece] = field(default_factory=list)
     durations: list[int] = field(default_factory=list)
-    after: list[list[int]] = field(default_factory=list)
+    successors: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         made: dict[str, Load] = {}
@@ -219,124 +219,130 @@ class _Work:
             made[node] = made.get(node, NO_LOAD).plus(load_of(item))
         renders = self._renders()
         costs: dict[tuple[str, str], Cost] = {}
-        place: dict[str, int] = {}
+        index: dict[str, int] = {}
         for node in self.plan.order:
-            if node in self.without or self.record.nodes[node].status not in _WORKED:
+            if node in self.excluded or self.record.nodes[node].status not in _WORKED:
                 continue
             kind = self.plan.tile(node).type
             key = (kind.name, kind.category)
             cost = costs.get(key) or costs.setdefault(key, self.model.of(kind.name, kind.category))
             received = NO_LOAD
-            place[node] = self._add((node, None, cost.origin), 0)
+            index[node] = self._add((node, None, cost.origin), 0)
             for before in self.plan.graph.pred[node]:
                 received = received.plus(made.get(before, NO_LOAD))
-                if before in place:
-                    self.after[place[before]].append(place[node])
+                if before in index:
+                    self.successors[index[before]].append(index[node])
             seconds = cost.seconds(received, made.get(node, NO_LOAD))
-            self.durations[place[node]] = _micro(seconds * attempts(self.record.nodes[node].logs))
+            self.durations[index[node]] = _micro(seconds * attempts(self.record.nodes[node].logs))
             for ref, load in renders.get(node, ()):
-                if ref in self.without:
+                if ref in self.excluded:
                     continue
                 seconds = self.model.render.seconds(NO_LOAD, load)
-                index = self._add((node, ref, self.model.render.origin), _micro(seconds))
-                self.after[place[node]].append(index)
+                render = self._add((node, ref, self.model.render.origin), _micro(seconds))
+                self.successors[index[node]].append(render)
 
     def _add(self, piece: Piece, duration: int) -> int:
+        """Add a piece of work and return its index."""
         self.pieces.append(piece)
         self.durations.append(duration)
-        self.after.append([])
+        self.successors.append([])
         return len(self.pieces) - 1
 
     def _renders(self) -> dict[str, list[tuple[tuple[str, int], Load]]]:
-        """What each tile delivers: the outputs that there are, and those that could not be rendered."""
-        found: dict[str, list[tuple[tuple[str, int], Load]]] = {}
+        """Return the renders of each tile: its outputs, and those that failed to render."""
+        renders: dict[str, list[tuple[tuple[str, int], Load]]] = {}
         for output in self.record.outputs:
             ref = (output.node, output.raw["index"])
-            found.setdefault(output.raw.get("delivered_by", output.node), []).append(
-                (ref, load_of(output.raw))
-            )
+            by = output.raw.get("delivered_by", output.node)
+            renders.setdefault(by, []).append((ref, load_of(output.raw)))
         if self.record.failures:
             items = {(item["agent_node_id"], item["index"]): item for item in self.record.items}
             for failure in self.record.failures:
                 ref = (failure.node, failure.index)
                 load = load_of(items[ref]) if ref in items else NO_LOAD
-                found.setdefault(failure.by, []).append((ref, load))
-        return found
+                renders.setdefault(failure.by, []).append((ref, load))
+        return renders
 
 
 def _micro(seconds: float) -> int:
     return round(seconds * MICRO)
 
 
-def list_schedule(durations: Sequence[int], after: After, workers: int) -> tuple[list[int], list[int]]:
-    """List scheduling: the start and the worker of each piece of work.
+StartsAndWorkers = tuple[list[int], list[int]]
+"""The start and the worker of each piece of work."""
 
-    Work is begun in the order of the longest path from it to the end, then by number. Nothing waits while a
-    worker is free, so that all ends by (work + (workers − 1) × longest path) ÷ workers: at most
-    2 − 1 ÷ workers times as late as in the best schedule that there is (Graham 1969).
+
+def list_schedule(durations: Sequence[int], successors: Successors, workers: int) -> StartsAndWorkers:
+    """Return the start and the worker of each piece of work by list scheduling.
+
+    Ready work starts by priority, which is the longest path from it to the end, and then by index. No ready
+    work waits while a worker is free. So the makespan is at most (work + (workers − 1) × longest path) ÷
+    workers, and at most 2 − 1 ÷ workers times that of the best schedule (Graham 1969).
 
     Raises
     ------
     ValueError
-        There is no worker.
+        If `workers` is less than 1.
     """
     if workers < 1:
-        raise ValueError(f"there must be a worker, not {workers}")
-    rank = longest_paths(durations, after)
-    waiting = _waiting(after)
-    ready = [(-rank[index], index) for index, count in enumerate(waiting) if not count]
+        raise ValueError(f"at least one worker is needed, not {workers}")
+    priority = longest_paths(durations, successors)
+    missing = _predecessor_counts(successors)
+    # The heap pops its smallest entry first, so priorities are negated.
+    ready = [(-priority[index], index) for index, count in enumerate(missing) if not count]
     heapify(ready)
     free = list(range(min(workers, len(durations))))
     running: list[tuple[int, int]] = []
-    starts, where = [0] * len(durations), [0] * len(durations)
+    starts, assigned = [0] * len(durations), [0] * len(durations)
     now = 0
     while ready or running:
         while ready and free:
             index = heappop(ready)[1]
-            starts[index], where[index] = now, heappop(free)
+            starts[index], assigned[index] = now, heappop(free)
             heappush(running, (now + durations[index], index))
         now = running[0][0]
+        # All work that ends at this time frees its worker before new work starts.
         while running and running[0][0] == now:
             index = heappop(running)[1]
-            heappush(free, where[index])
-            for later in after[index]:
-                waiting[later] -= 1
-                if not waiting[later]:
-                    heappush(ready, (-rank[later], later))
-    return starts, where
+            heappush(free, assigned[index])
+            for later in successors[index]:
+                missing[later] -= 1
+                if not missing[later]:
+                    heappush(ready, (-priority[later], later))
+    return starts, assigned
 
 
-def _waiting(after: After) -> list[int]:
-    """For how many others each piece of work waits."""
-    waiting = [0] * len(after)
-    for later in after:
+def _predecessor_counts(successors: Successors) -> list[int]:
+    """Return the number of predecessors of each piece of work."""
+    counts = [0] * len(successors)
+    for later in successors:
         for index in later:
-            waiting[index] += 1
-    return waiting
+            counts[index] += 1
+    return counts
 
 
-def _critical_path(durations: Sequence[int], after: After) -> tuple[int, ...]:
-    """One longest path; of several, the one through the first."""
-    longest = longest_paths(durations, after)
+def _critical_path(durations: Sequence[int], successors: Successors) -> tuple[int, ...]:
+    """Return a longest path; of several, one that starts at the first possible piece."""
+    longest = longest_paths(durations, successors)
     if not longest:
         return ()
     at: int | None = max(range(len(longest)), key=longest.__getitem__)
     path = []
     while at is not None:
         path.append(at)
-        at = max(after[at], key=longest.__getitem__, default=None)
+        at = max(successors[at], key=longest.__getitem__, default=None)
     return tuple(path)
 
 
-# for people
+# text
 
 
 def _labels(plan: Plan, pieces: Sequence[Piece]) -> list[str]:
-    """A name for each piece: the tile's type, and the beginning of its id where several are of that type."""
-    called = Counter(plan.tile(node).name for node in plan.order)
+    """Return a label for each piece: its tile's name, with the short id if several tiles share the name."""
+    name_counts = Counter(plan.tile(node).name for node in plan.order)
     short = short_ids(plan.order)
     names = {
-        node: name if called[name] == 1 else f"{name} {short[node]}"
+        node: name if name_counts[name] == 1 else f"{name} {short[node]}"
         for node, name in ((node, plan.tile(node).name) for node in plan.order)
     }
     return [
@@ -346,7 +352,7 @@ def _labels(plan: Plan, pieces: Sequence[Piece]) -> list[str]:
 
 
 def clock(micro: int) -> str:
-    """Microseconds as a person reads them.
+    """Return a time in microseconds as readable text.
 
     Examples
     --------
@@ -362,15 +368,15 @@ def clock(micro: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def gantt(made: Schedule, width: int = 100, *, rows: int = 40) -> str:
-    """The schedule as a drawing of at most `rows` tasks: one line each, in the order of their starts.
+def gantt(timetable: Schedule, width: int = 100, *, rows: int = 40) -> str:
+    """Return a Gantt chart of at most `rows` tasks, one per line, in the order of their starts.
 
-    Critical tasks have a `*` and a full bar. Where there are more tasks than rows, the longest are drawn,
-    critical ones first.
+    Critical tasks have a `*` and a solid bar. If there are more tasks than rows, the chart shows the critical
+    tasks first and then the longest others.
     """
     from rich.cells import cell_len, set_cell_size
 
-    drawn = _drawn(made.tasks, rows)
+    drawn = _selected(timetable.tasks, rows)
     if not drawn:
         return "nothing to do\n"
     names = ["".join(c if c.isprintable() else "�" for c in task.label) for task in drawn]
@@ -378,27 +384,27 @@ def gantt(made: Schedule, width: int = 100, *, rows: int = 40) -> str:
     tails = [f"{clock(task.duration):>9}  w{task.worker + 1}" for task in drawn]
     bars = max(10, width - room - max(map(len, tails)) - 4)
     lines = [
-        f"{mark} {set_cell_size(name, room)} {_bar(task, made.makespan, bars)} {tail}"
+        f"{mark} {set_cell_size(name, room)} {_bar(task, timetable.makespan, bars)} {tail}"
         for task, name, tail in zip(drawn, names, tails, strict=True)
         for mark in "* "[not task.critical]
     ]
-    end = clock(made.makespan)
+    end = clock(timetable.makespan)
     lines.append(f"{' ' * (room + 3)}0 s{end:>{bars - 3}}")
-    if len(drawn) < len(made.tasks):
-        lines.append(f"  … and {len(made.tasks) - len(drawn):,} more")
+    if len(drawn) < len(timetable.tasks):
+        lines.append(f"  … and {len(timetable.tasks) - len(drawn):,} more")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _drawn(tasks: Sequence[Task], rows: int) -> list[Task]:
-    places = range(len(tasks))
+def _selected(tasks: Sequence[Task], rows: int) -> list[Task]:
+    """Return the tasks of the chart, in the order of their starts."""
+    selected: Sequence[int] = range(len(tasks))
     if len(tasks) > rows:
-        urgent = sorted(places, key=lambda at: (not tasks[at].critical, -tasks[at].duration, at))
-        places = urgent[:rows]  # type: ignore[assignment]
-    return [tasks[at] for at in sorted(places, key=lambda at: (tasks[at].start, at))]
+        selected = sorted(selected, key=lambda at: (not tasks[at].critical, -tasks[at].duration, at))[:rows]
+    return [tasks[at] for at in sorted(selected, key=lambda at: (tasks[at].start, at))]
 
 
 def _bar(task: Task, makespan: int, cells: int) -> str:
-    """The task as a bar on a line of `cells`; a thin one where it is shorter than a cell."""
+    """Return the task's bar on a line of `cells`; the bar is thin if the task is shorter than a cell."""
     if not makespan:
         return "▏".ljust(cells)
     first = min(cells - 1, task.start * cells // makespan)

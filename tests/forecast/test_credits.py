@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from tessera import Plan, RequestError, RunRecord, simulate
 from tessera.cli import main
-from tessera.forecast.credits import Bill, PriceTable, needs_credits, patched, price, refused, stopped
+from tessera.forecast.credits import (
+    Bill,
+    PriceTable,
+    apply_patch,
+    bill_of,
+    credit_patch,
+    patched_document,
+    refused_work,
+)
 from tessera.forecast.schedule import schedule
 from tessera.record.events import OutputFailed
 from tessera.record.status import NodeStatus, RunStatus, counts
@@ -41,14 +49,14 @@ Paid = tuple[Plan, RunRecord, Bill]
 def paid(template: Any, request: Any = None, prices: Any = PRICES, **options: Any) -> Paid:
     p = planned(template, request or {"video_ids": ["v"]})
     record = simulate(p, facts=FACTS, workspace="/nowhere", **options)
-    return p, record, price(p, record, PriceTable.read(prices))
+    return p, record, bill_of(p, record, PriceTable.read(prices))
 
 
 def left_with(balance: str, template: Any = FORK) -> tuple[dict[str, Any], dict[str, Any]]:
     """The patch and the patched record of a run with so many credits."""
     p, record, bill = paid(template)
-    patch = needs_credits(p, record, bill, Decimal(balance))
-    return patch, patched(record, patch)
+    patch = credit_patch(p, record, bill, Decimal(balance))
+    return patch, patched_document(record, patch)
 
 
 def statuses(run: dict[str, Any]) -> list[str]:
@@ -87,7 +95,7 @@ def test_generators_are_charged_for_what_they_make() -> None:
     p = planned(template, {})
     record = simulate(p, workspace="/nowhere")
     table = {"tiles": {"Video Generation": {"made_second": 2}, "Image Generation": {"made_image": "1.5"}}}
-    meters = {line.meter: line for line in price(p, record, PriceTable.read(table)).lines}
+    meters = {line.meter: line for line in bill_of(p, record, PriceTable.read(table)).lines}
     assert meters["made_second"].amount == Decimal(2 * meters["made_second"].quantity) / 1000
     assert (meters["made_image"].quantity, meters["made_image"].amount) == (1, Decimal("1.50"))
 
@@ -109,7 +117,7 @@ def test_amounts_are_rounded_half_up_once_and_added_up_exactly(ms: int, unit: De
     p, record, _bill = ONE_CLIP
     for output in record.outputs:
         output.raw["duration_ms"] = ms
-    bill = price(p, record, table)
+    bill = bill_of(p, record, table)
     assert isinstance(bill.total, Decimal)
     assert Fraction(bill.total) == sum((Fraction(line.amount) for line in bill.lines), Fraction(0))
     for line in bill.lines:
@@ -164,7 +172,7 @@ def test_a_tile_that_cannot_be_paid_fails_and_blocks_what_waits_for_it() -> None
     patch, run = left_with("2.99")
     assert statuses(run) == ["completed", "failed", "blocked", "blocked", "blocked"]
     assert run["nodes"][1]["status_message"] == (
-        "needs_credits: 3.00 credits are needed, and 2.99 of 2.99 are left"
+        "needs_credits: 3.00 credits are needed, but only 2.99 of 2.99 are left"
     )
     assert run["nodes"][4]["status_message"] == f"waits for Captions {uid(3)}, which was blocked"
     assert [node["needs_credits"] for node in run["nodes"]] == [False, True, False, False, False]
@@ -190,7 +198,7 @@ def test_outputs_are_paid_one_by_one() -> None:
     assert statuses(run) == ["completed"] * 4 + ["partial_complete"]
     assert (run["status"], len(run["outputs"])) == ("partial_complete", 3)
     assert run["nodes"][4]["errors"] == [
-        f"output 2 of {uid(3)}: needs_credits: 1.00 credits are needed, and 0.25 of 8.25 are left"
+        f"output 2 of {uid(3)}: needs_credits: 1.00 credits are needed, but only 0.25 of 8.25 are left"
     ]
     _patch, run = left_with("7")
     assert statuses(run)[4] == "failed"
@@ -221,7 +229,7 @@ def test_another_destination_delivers_what_the_blocked_one_cannot() -> None:
         edges=[(0, 1), (0, 2), (1, 3), (2, 3), (1, 4)],
     )
     p, record, bill = paid(template, prices={"output_minute": 0, "tiles": {"Captions": {"input_minute": 9}}})
-    run = patched(record, needs_credits(p, record, bill, 5))
+    run = patched_document(record, credit_patch(p, record, bill, 5))
     assert statuses(run) == ["completed", "completed", "failed", "blocked", "completed"]
     assert [(output["original_node_id"], output["delivered_by"]) for output in run["outputs"]] == [
         (uid(1), uid(4))
@@ -235,20 +243,20 @@ def test_outputs_that_failed_already_stay_failed() -> None:
     record.failures.append(OutputFailed(at="", by=by, node=lost.node, index=index, message="no"))
     node = record.nodes[by]
     node.status, node.message, node.errors = NodeStatus.PARTIAL_COMPLETE, "no", ["no"]
-    bill = price(p, record, PriceTable.read(PRICES))
-    assert needs_credits(p, record, bill, 8)["nodes"] == {}
-    run = patched(record, needs_credits(p, record, bill, 7))
+    bill = bill_of(p, record, PriceTable.read(PRICES))
+    assert credit_patch(p, record, bill, 8)["nodes"] == {}
+    run = patched_document(record, credit_patch(p, record, bill, 7))
     assert run["nodes"][4]["status"] == "failed"
     assert [len(run["nodes"][4]["errors"]), run["nodes"][4]["errors"][0]] == [2, "no"]
 
 
 def test_what_is_refused_takes_no_time() -> None:
     p, record, bill = paid(FORK)
-    patch = needs_credits(p, record, bill, Decimal("6.5"))
-    made = schedule(p, stopped(record, patch), without=refused(patch))
+    patch = credit_patch(p, record, bill, Decimal("6.5"))
+    made = schedule(p, apply_patch(record, patch), excluded=refused_work(patch))
     assert {task.node for task in made.tasks} == {uid(0), uid(1), uid(2)}
-    patch = needs_credits(p, record, bill, Decimal("8.25"))
-    made = schedule(p, stopped(record, patch), without=refused(patch))
+    patch = credit_patch(p, record, bill, Decimal("8.25"))
+    made = schedule(p, apply_patch(record, patch), excluded=refused_work(patch))
     assert [task.output for task in made.tasks if task.node == uid(4)] == [None, (uid(3), 0)]
 
 
@@ -279,7 +287,7 @@ def test_a_tile_without_credits_is_a_tile_that_fails(case: Case, data: st.DataOb
     p, record, whole = paid(*case, None)
     broke = data.draw(st.sampled_from(p.order))
     bill = Bill(tuple(line for line in whole.lines if line.node == broke and line.output is None))
-    after = stopped(record, needs_credits(p, record, bill, 0))
+    after = apply_patch(record, credit_patch(p, record, bill, 0))
     stubs = {broke: {"fault": "error"}} if bill.lines else {}
     assert signature(after) == signature(simulate(p, facts=FACTS, workspace="/nowhere", stubs=stubs))
 
@@ -288,14 +296,14 @@ def test_a_tile_without_credits_is_a_tile_that_fails(case: Case, data: st.DataOb
 def test_the_purse_is_never_overdrawn_and_statuses_fit(case: Case, balance: Decimal) -> None:
     p, record, bill = paid(*case, {"output_minute": 1})
     before = record.to_json()
-    patch = needs_credits(p, record, bill, balance)
-    run, after, purse = patched(record, patch), stopped(record, patch), patch["credits"]
+    patch = credit_patch(p, record, bill, balance)
+    run, after, purse = patched_document(record, patch), apply_patch(record, patch), patch["credits"]
     assert record.to_json() == before
     assert Decimal(purse["spent"]) + Decimal(purse["left"]) == balance
     assert Decimal(purse["left"]) >= 0
     assert patch["needs_credits"] == (bill.total > balance)
     assert run["node_status_counts"] == counts(node.status for node in after.nodes.values())
-    assert price(p, after, PriceTable.read({"output_minute": 1})).total == Decimal(purse["spent"])
+    assert bill_of(p, after, PriceTable.read({"output_minute": 1})).total == Decimal(purse["spent"])
     broken = {node for node, one in after.nodes.items() if one.status in ("failed", "blocked")}
     for node in p.order:
         waits = any(one in broken for one in p.graph.pred[node])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tessera import Plan, RequestError, RunRecord, simulate
 from tessera.cli import main
-from tessera.forecast.cost import DECLARED, Cost, Load, attempts, calibrated, load_of
+from tessera.forecast.cost import DECLARED, Cost, Load, attempts, calibrate, load_of
 from tessera.forecast.priorities import longest_paths
 from tessera.forecast.schedule import Schedule, gantt, list_schedule, schedule
 from tessera.record.events import NodeLog, OutputFailed
@@ -111,7 +111,7 @@ def test_the_longest_path_comes_first() -> None:
 
 
 def test_there_must_be_a_worker() -> None:
-    with pytest.raises(ValueError, match="must be a worker, not 0"):
+    with pytest.raises(ValueError, match="at least one worker is needed, not 0"):
         list_schedule([1], [[]], 0)
 
 
@@ -188,7 +188,7 @@ def test_a_failed_tile_takes_its_time_and_a_blocked_one_none() -> None:
     nodes = {task.node for task in made.tasks}
     assert nodes == {uid(0), uid(1), uid(2), uid(3)}
     assert {task.node for task in made.tasks if task.output} == {uid(2)}
-    assert schedule(p, record, without={uid(3)}).work < made.work
+    assert schedule(p, record, excluded={uid(3)}).work < made.work
 
 
 def test_each_attempt_takes_its_time() -> None:
@@ -303,7 +303,7 @@ def took(template: Any, factor: float, render: float = 1) -> dict[str, Any]:
 
 
 def test_costs_are_fitted_by_the_median_and_say_where_they_come_from() -> None:
-    fitted = calibrated([took(LINE, 3), took(LINE, 3), took(LINE, 400)])
+    fitted = calibrate([took(LINE, 3), took(LINE, 3), took(LINE, 400)])
     clips, declared = fitted.of("Clips", "edit"), DECLARED.of("Clips", "edit")
     assert clips.received == pytest.approx(3 * declared.received)
     assert clips.origin == "calibrated from 3 runs"
@@ -312,15 +312,15 @@ def test_costs_are_fitted_by_the_median_and_say_where_they_come_from() -> None:
 
 
 def test_renders_are_fitted_to_those_that_were_alone_where_there_are_some() -> None:
-    assert calibrated([took(LINE, 1, 4)]).render.made == pytest.approx(4 * DECLARED.render.made, rel=0.01)
-    fitted = calibrated([took(LINE, 1, 4), took(ONE, 1, 2)])
+    assert calibrate([took(LINE, 1, 4)]).render.made == pytest.approx(4 * DECLARED.render.made, rel=0.01)
+    fitted = calibrate([took(LINE, 1, 4), took(ONE, 1, 2)])
     assert fitted.render.made == pytest.approx(2 * DECLARED.render.made, rel=0.01)
     assert fitted.render.origin == "calibrated from 1 run"
 
 
 def test_a_calibrated_model_foretells_the_run_that_it_was_fitted_to() -> None:
     record = took(ONE, 2, 5)
-    made = timed(ONE, 1, model=calibrated([record]))
+    made = timed(ONE, 1, model=calibrate([record]))
     assert made.work / 1e6 == pytest.approx(sum(node["seconds"] for node in record["nodes"]), rel=0.01)
 
 
@@ -332,9 +332,9 @@ def test_only_finished_runs_and_tiles_that_worked_themselves_count() -> None:
     again["nodes"][1]["logs"] = ["attempt 1 of 3 failed: busy"]
     failed["nodes"][1]["status"] = "failed"
     running["status"] = "running"
-    fitted = calibrated([simulation, stubbed, again, failed, running])
+    fitted = calibrate([simulation, stubbed, again, failed, running])
     assert fitted.of("Clips", "edit").origin == "declared"
-    assert calibrated([]).to_dict() == DECLARED.to_dict()
+    assert calibrate([]).to_dict() == DECLARED.to_dict()
 
 
 def test_a_record_that_is_an_object_counts_as_its_json() -> None:
@@ -342,12 +342,12 @@ def test_a_record_that_is_an_object_counts_as_its_json() -> None:
     record.start = replace(record.start, mode="run")
     for node in record.nodes.values():
         node.seconds = 30.0
-    assert calibrated([record]).to_dict() == calibrated([record.to_dict()]).to_dict()
-    assert calibrated([record]).of("Captions", "style").origin == "calibrated from 1 run"
+    assert calibrate([record]).to_dict() == calibrate([record.to_dict()]).to_dict()
+    assert calibrate([record]).of("Captions", "style").origin == "calibrated from 1 run"
 
 
 def test_what_is_given_comes_before_what_was_fitted_and_models_are_read_back() -> None:
-    fitted = calibrated([took(LINE, 3)])
+    fitted = calibrate([took(LINE, 3)])
     mine = fitted.override({"tiles": {"CLIPS": {"item": 7}}, "categories": {"sound": {"fixed": 1}}})
     clips = mine.of("Clips", "edit")
     assert (clips.item, clips.received, clips.origin) == (7, fitted.of("Clips", "edit").received, "given")
