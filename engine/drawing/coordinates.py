@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from tessera.drawing.layers import Layers
 
-__all__ = ["place"]
+__all__ = ["assign_coordinates"]
 
 NODE_GAP = 26.0
 LINE_GAP = 12.0
@@ -21,7 +21,7 @@ LINE_GAP = 12.0
 _Pair = tuple[int, int]
 
 
-def place(cells: Layers) -> list[float]:
+def assign_coordinates(cells: Layers) -> list[float]:
     """Return the centre of each cell across its layer, with the topmost edge at 0."""
     conflicts = _conflicts(cells)
     candidates = []

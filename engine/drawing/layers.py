@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-__all__ = ["Layers", "Link", "crossings", "layer"]
+__all__ = ["Layers", "Link", "assign_layers", "crossings"]
 
 Size = tuple[float, float]
 
@@ -79,7 +79,7 @@ class Layers:
         self.before[target].append(source)
 
 
-def layer(sizes: Sequence[Size], links: Sequence[Link]) -> Layers:
+def assign_layers(sizes: Sequence[Size], links: Sequence[Link]) -> Layers:
     """Assign nodes to layers and order each layer; every link leads to a later layer.
 
     Parameters

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from tessera.drawing.coordinates import place
-from tessera.drawing.layers import Layers, Link, Size, layer
+from tessera.drawing.coordinates import assign_coordinates
+from tessera.drawing.layers import Layers, Link, Size, assign_layers
 from tessera.drawing.wrap import Bands, fold
 
 __all__ = ["Layout", "Link", "Point", "Route", "RouteSegment", "lay_out"]
@@ -86,7 +86,7 @@ def lay_out(sizes: Sequence[Size], links: Sequence[Link]) -> Layout:
             [sizes[node] for node in nodes],
             [Link(number[links[at].source], number[links[at].target], links[at].label) for at in own],
         )
-        left, top = packer.place(part.width, part.height)
+        left, top = packer.reserve(part.width, part.height)
         for node, (x, y) in zip(nodes, part.centres, strict=True):
             centres[node] = (x + left, y + top)
         for at, route in zip(own, part.routes, strict=True):
@@ -101,7 +101,7 @@ class _RowPacker:
         self.width = self.height = 0.0
         self._left = self._top = 0.0
 
-    def place(self, width: float, height: float) -> Point:
+    def reserve(self, width: float, height: float) -> Point:
         """Reserve room for a part and return its top left corner."""
         if self._left and self._left + width > _WIDEST_ROW:
             self._left, self._top = 0.0, self.height + _PART_GAP
@@ -145,8 +145,8 @@ def _parts(count: int, links: Sequence[Link]) -> Iterator[tuple[list[int], list[
 
 def _part(sizes: Sequence[Size], links: Sequence[Link]) -> Layout:
     """Lay out one connected part."""
-    cells = layer(sizes, links)
-    across = place(cells)
+    cells = assign_layers(sizes, links)
+    across = assign_coordinates(cells)
     columns = _columns(cells, across, labelled=any(link.label for link in links))
     bands = fold(cells, across, columns)
     centres = [bands.centre(cell) for cell in range(len(cells.rank))]

@@ -103,6 +103,7 @@ class _GraphExplainer:
         return fed
 
     def find_tile(self, node: str) -> Tile:
+        """Return the tile with this id; raise a `RequestError` that names the nearest if there is none."""
         tile = self.template.get(node)
         if tile is None:
             known = [tile.id for tile in self.template]
@@ -132,6 +133,7 @@ class _GraphExplainer:
     # tiles
 
     def tile_story(self, node: str) -> TileStory:
+        """Explain a tile: its state with the causes, its connections, inputs, parameters and warnings."""
         tile = self.find_tile(node)
         runs = tile.id in self.graph
         causes: tuple[Cause, ...] = ()
@@ -230,11 +232,13 @@ class _GraphExplainer:
         return Cause(message, root.loc, "template")
 
     def bypasses(self, node: str) -> Iterator[tuple[TileRef, Link]]:
+        """Yield the rewired connections that skip an ignored tile."""
         for edge in self.plan.changes.rewired:
             if node in edge.via:
                 yield self.tile_ref(edge.source), self.link(edge.target, edge.via)
 
     def inputs_of(self, node: str) -> Iterator[Cause]:
+        """Yield the inputs that are bound to a Video Input, with their ranges."""
         # A preview binds a stand-in where the request gives no input.
         for binding in self.plan.inputs:
             for source in binding.sources if binding.node == node else ():
@@ -246,6 +250,7 @@ class _GraphExplainer:
                 yield Cause(f"{source.form} {source.key}{span}", source.loc, "request")
 
     def notices_of(self, tile: Tile) -> Iterator[Notice]:
+        """Yield the plan's warnings about a tile or its overrides."""
         key = self.override_at.get(tile.id.lower())
         for notice in self.plan.warnings:
             base = tile.loc if notice.document == "template" else pointer("update_params", key or tile.id)

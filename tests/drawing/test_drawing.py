@@ -18,7 +18,7 @@ from tessera import load_agent, simulate
 from tessera.cli import main
 from tessera.drawing.ascii import ascii_of, chains
 from tessera.drawing.dot import dot_of
-from tessera.drawing.layers import crossings, layer
+from tessera.drawing.layers import assign_layers, crossings
 from tessera.drawing.layout import Layout, Link, lay_out
 from tessera.drawing.mermaid import mermaid_of
 from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, draw
@@ -271,7 +271,7 @@ def test_nothing_overlaps_and_routes_join_their_ends(picture: tuple[list[Any], l
 @settings(max_examples=100)
 @given(pictures())
 def test_crossings_are_counted_and_few(picture: tuple[list[Any], list[Link]]) -> None:
-    cells = layer(*picture)
+    cells = assign_layers(*picture)
     place = {cell: index for row in cells.layers for index, cell in enumerate(row)}
     expected = 0
     for row in cells.layers:
@@ -287,9 +287,9 @@ def test_crossings_are_counted_and_few(picture: tuple[list[Any], list[Link]]) ->
 
 def test_a_tree_and_a_diamond_have_no_crossings() -> None:
     tree = [((node - 1) // 3, node) for node in range(1, 120)]
-    assert crossings(layer([(10.0, 10.0)] * 120, [Link(*pair) for pair in tree])) == 0
+    assert crossings(assign_layers([(10.0, 10.0)] * 120, [Link(*pair) for pair in tree])) == 0
     swapped = [(0, 4), (1, 3), (2, 5), (4, 6), (3, 7), (5, 8)]
-    assert crossings(layer([(10.0, 10.0)] * 9, [Link(*pair) for pair in swapped])) == 0
+    assert crossings(assign_layers([(10.0, 10.0)] * 9, [Link(*pair) for pair in swapped])) == 0
 
 
 def test_a_chain_is_one_straight_line() -> None:
