@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tessera.errors import Fault, RequestError, WorkspaceError
-from tessera.text.wording import has_half
+from tessera.text.wording import has_lone_surrogate
 
 __all__ = [
     "alone_in",
@@ -41,7 +41,7 @@ def named(place: str | Path) -> Path:
     RequestError
         It is not.
     """
-    if has_half(str(place)):
+    if has_lone_surrogate(str(place)):
         raise RequestError([Fault("", "request", f"the name {str(place)!r} is not UTF-8")])
     return Path(place)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.errors import Document, Fault, pointer
 from tessera.node import ID_PATTERN
-from tessera.text.nearest import listed, suggestion
-from tessera.text.wording import has_half
+from tessera.text.nearest import comma_list, suggestion
+from tessera.text.wording import has_lone_surrogate
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -55,7 +55,7 @@ def not_json(value: Any) -> tuple[Path, str] | None:
             for name in one:
                 if not isinstance(name, str):
                     return path, f"must be JSON, but has a name that is not a string: {_cut(ascii(name))}"
-                if has_half(name):
+                if has_lone_surrogate(name):
                     return path, f"must be JSON, but has a name with half a character: {_cut(ascii(name))}"
             stack += [((*path, name), child) for name, child in reversed(one.items())]
         elif isinstance(one, list):
@@ -64,7 +64,7 @@ def not_json(value: Any) -> tuple[Path, str] | None:
             if not isfinite(one):
                 return path, "must be a finite number, as all are in JSON"
         elif isinstance(one, str):
-            if has_half(one):
+            if has_lone_surrogate(one):
                 return path, f"must be JSON text, but has half a character: {_cut(ascii(one))}"
         elif isinstance(one, int):
             if one.bit_length() > _MOST_BITS:
@@ -143,7 +143,7 @@ def _wanted(error: Mapping[str, Any]) -> str | None:
 
 
 def _allowed(known: Collection[str]) -> str:
-    return f"; allowed: {listed(sorted(known), 12)}" if known else ""
+    return f"; allowed: {comma_list(sorted(known), 12)}" if known else ""
 
 
 def _message(errors: Sequence[Mapping[str, Any]], name: str, known: Collection[str], value: Any) -> str:

@@ -1,4 +1,15 @@
-"""The tiles that come with Tessera, one file per tile or close family."""
+"""The tiles that come with Tessera.
+
+There is one module per tile or family of tiles. Modules that several tiles share, in the order in which to
+read them:
+
+- `_fields`: parameter types and checks.
+- `_per_video`: iteration over incoming videos.
+- `_placeholder_media`: stand-ins for media that a tile cannot make offline.
+- `_windows`: the choice of the best windows of a timeline.
+
+Read `video_input`, `mirror` and `watermark` first: they are short and complete examples of tiles.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameter types and checks that several tiles share."""
+"""Parameter types and checks for several tiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 def require_with_custom(params: BaseModel, choice: str, *needed: str) -> None:
-    """Raise `ValueError` where `choice` is "custom" and one of the parameters `needed` is None."""
+    """Raise `ValueError` if the parameter `choice` is "custom" and one of the `needed` parameters is None."""
     missing = [name for name in needed if getattr(params, name) is None]
     if missing and getattr(params, choice) == "custom":
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Choosing windows of a timeline: some of equal length that do not overlap and together hold most speech."""
+"""The choice of windows of equal length that do not overlap and together contain the most speech."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from tessera.media.algebra.time import Range, to_ms
 __all__ = ["Window", "best_windows"]
 
 _LEAD_IN_MS = 150
-_MOST_CANDIDATES = 4_000
+_MAX_CANDIDATES = 4_000
+"""The approximate limit for each kind of candidate, so that the search time stays bounded."""
+
 _EDGE_PENALTY_MS = 250
-"""Speech that a window loses for each of its edges that falls into speech."""
+"""The speech time that a window loses for each edge that cuts into speech."""
 
 _LEVEL_BONUS = Fraction(1, 400)
-"""Of a window's length: what it gains for each dB above the mean level."""
+"""The share of its length that a window gains for each dB above the mean level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A window from `start` (s) on: the share of it that is speech, and its score."""
+    """A window: its start in seconds, the share of speech in it, and its score."""
 
     start: Fraction
     share: Fraction
@@ -38,61 +40,61 @@ def best_windows(
     speech: Sequence[Range],
     levels: Sequence[float] | None = None,
 ) -> list[Window]:
-    """The `count` windows of `length` with the greatest sum of scores, in order of time.
+    """Return the `count` windows of `length` seconds with the greatest sum of scores, in order of time.
 
-    A window's score is its time of speech, less a penalty for each edge that cuts into speech, and a little
-    more or less for its level. Among equal sums, earlier windows win. Windows start on whole milliseconds,
-    unless so many of a length that is none fit only edge to edge.
+    The score of a window is its speech time, minus a penalty for each edge that cuts into speech, plus or
+    minus a small amount for its level. Among equal sums, earlier windows win. Windows start on whole
+    milliseconds, unless the length is not a whole number of them and the windows fit only edge to edge.
 
     Parameters
     ----------
     count
-        At most duration // length; exactly so many come out.
+        The number of windows, at most duration // length; exactly this number is returned.
     speech
-        Ordered ranges, in seconds.
+        Ordered ranges of speech in seconds.
     levels
-        dBFS for each step of `LEVEL_HOP_MS`, or None.
+        Levels in dBFS, one per `LEVEL_HOP_MS`, or None.
 
     Raises
     ------
     ValueError
-        So many windows do not fit.
+        If the windows do not fit into the duration.
     """
     if length <= 0 or count < 1 or count * length > duration:
-        raise ValueError(f"{count} windows of {length} s do not fit into {duration} s")
-    # From here on, times are whole ticks, `grain` of them a millisecond.
+        raise ValueError(f"{count} × {length} s does not fit into {duration} s")
+    # From here on, times are whole ticks, `grain` per millisecond, so that all arithmetic is on integers.
     grain = (length * 1000).denominator
     size, end = int(length * 1000 * grain), int(duration * 1000 * grain)
     runs = [(to_ms(begin) * grain, to_ms(finish) * grain) for begin, finish in speech]
-    talk, loud = _Speech(runs), _Levels(levels or (), LEVEL_HOP_MS * grain)
+    speech_sums, level_sums = _SpeechSums(runs), _LevelSums(levels or (), LEVEL_HOP_MS * grain)
     starts = _candidates(end, size, count, runs, grain)
-    spoken = [talk.within(start, start + size) for start in starts]
+    spoken = [speech_sums.within(start, start + size) for start in starts]
     scores = [
-        held
-        - _EDGE_PENALTY_MS * grain * (talk.cut_at(start) + talk.cut_at(start + size))
-        + int(_LEVEL_BONUS * size * loud.above_mean(start, start + size))
-        for start, held in zip(starts, spoken, strict=True)
+        speech_time
+        - _EDGE_PENALTY_MS * grain * (speech_sums.cuts_at(start) + speech_sums.cuts_at(start + size))
+        + int(_LEVEL_BONUS * size * level_sums.above_mean(start, start + size))
+        for start, speech_time in zip(starts, spoken, strict=True)
     ]
     return [
-        Window(Fraction(starts[at], 1000 * grain), Fraction(spoken[at], size), scores[at])
-        for at in _choose(starts, scores, size, count)
+        Window(Fraction(starts[index], 1000 * grain), Fraction(spoken[index], size), scores[index])
+        for index in _choose(starts, scores, size, count)
     ]
 
 
 def _candidates(end: int, size: int, count: int, runs: Sequence[tuple[int, int]], grain: int) -> list[int]:
-    """Where a window may start, in ticks.
+    """Return the candidate starts of a window, in ticks.
 
-    At multiples of its length, so that the number can be had; around runs of speech; and at whole seconds.
-    The latter two are thinned where there are very many.
+    Multiples of the length guarantee that `count` windows fit. Starts around runs of speech and at whole
+    seconds give good windows; very many of them are thinned out.
     """
     last = end - size
     stride = -(-size // grain) * grain
     if (count - 1) * stride > last:
         stride = size
     second = 1000 * grain
-    step = second * max(1, -(-end // (second * _MOST_CANDIDATES)))
+    step = second * max(1, -(-end // (second * _MAX_CANDIDATES)))
     starts = {last - last % grain, *range(0, last + 1, stride), *range(0, last + 1, step)}
-    every = max(1, -(-2 * len(runs) // _MOST_CANDIDATES))
+    every = max(1, -(-2 * len(runs) // _MAX_CANDIDATES))
     lead = _LEAD_IN_MS * grain
     for begin, finish in runs[::every]:
         after = finish - size + lead
@@ -101,9 +103,9 @@ def _candidates(end: int, size: int, count: int, runs: Sequence[tuple[int, int]]
 
 
 def _choose(starts: Sequence[int], scores: Sequence[int], size: int, count: int) -> list[int]:
-    """Weighted interval scheduling with a fixed number of intervals: indices of the best, in order."""
+    """Return the indices of the best `count` intervals: weighted interval scheduling with a fixed number."""
     before = [bisect_right(starts, start - size) for start in starts]
-    # sums[n] is the best sum of the intervals taken so far among the first n; None where there is no room.
+    # sums[n] is the best sum of the intervals chosen so far among the first n, or None if they do not fit.
     sums: list[int | None] = [0] * (len(starts) + 1)
     rows: list[list[bool]] = []
     for _ in range(count):
@@ -120,17 +122,18 @@ def _choose(starts: Sequence[int], scores: Sequence[int], size: int, count: int)
         rows.append(taken)
         sums = row
     chosen: list[int] = []
-    at = len(starts)
+    # Walk back through the rows: the last interval taken in each row is part of the best choice.
+    index = len(starts)
     for taken in reversed(rows):
-        while not taken[at]:
-            at -= 1
-        chosen.append(at - 1)
-        at = before[at - 1]
+        while not taken[index]:
+            index -= 1
+        chosen.append(index - 1)
+        index = before[index - 1]
     return chosen[::-1]
 
 
-class _Speech:
-    """The time of speech within any range, by prefix sums."""
+class _SpeechSums:
+    """Prefix sums that give the speech time within any range."""
 
     def __init__(self, runs: Sequence[tuple[int, int]]) -> None:
         self._runs = runs
@@ -147,23 +150,26 @@ class _Speech:
     def within(self, start: int, end: int) -> int:
         return self._until(end) - self._until(start)
 
-    def cut_at(self, time: int) -> bool:
-        """Whether an edge here cuts into speech."""
+    def cuts_at(self, time: int) -> bool:
+        """Return True if an edge at this time cuts into speech."""
         index = bisect_right(self._begins, time)
         return bool(index) and self._begins[index - 1] < time < self._runs[index - 1][1]
 
 
-class _Levels:
-    """How far the mean level of a range is above that of the whole, in dB: exact, as levels are tenths."""
+class _LevelSums:
+    """Prefix sums that give the mean level of a range above the overall mean, in dB.
+
+    The sums are exact integers, because levels are multiples of 0.1 dB.
+    """
 
     def __init__(self, levels: Sequence[float], hop: int) -> None:
         self._hop = hop
         self._sums = list(accumulate((round(level * 10) for level in levels), initial=0))
 
     def above_mean(self, start: int, end: int) -> Fraction:
-        whole = len(self._sums) - 1
-        low, high = min(start // self._hop, whole), min(-(-end // self._hop), whole)
+        steps = len(self._sums) - 1
+        low, high = min(start // self._hop, steps), min(-(-end // self._hop), steps)
         if low == high:
             return Fraction(0)
         inside = Fraction(self._sums[high] - self._sums[low], high - low)
-        return (inside - Fraction(self._sums[-1], whole)) / 10
+        return (inside - Fraction(self._sums[-1], steps)) / 10

@@ -1,4 +1,4 @@
-"""Audio Enhance: cleaner, evenly loud sound."""
+"""Audio Enhance: less noise and an even loudness."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import Made, NodeType
-from tessera.nodes._each import each_video
+from tessera.nodes._per_video import each_video
 
 __all__ = ["AudioEnhance"]
 
 LOUDNESS_LUFS = Fraction(-16)
 PEAK_DBTP = Fraction(-3, 2)
-"""What streaming services ask of stereo speech (AES TD1008: −16 LUFS; true peaks at most −1 dBTP after
-coding).
+"""The targets of streaming services for stereo speech (AES TD1008: −16 LUFS; true peaks of at most −1 dBTP
+after coding).
 """
 
 
@@ -24,7 +24,7 @@ class AudioEnhance(NodeType):
     type_id = "425274c9-7735-4cf2-b7cb-46c6a7f0066a"
     name = "Audio Enhance"
     category = "sound"
-    summary = "Takes noise out of the sound and evens its loudness."
+    summary = "Removes noise from the sound and evens out its loudness."
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
         for item, video in each_video(inputs):

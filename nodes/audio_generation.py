@@ -13,7 +13,7 @@ from tessera.media.algebra.expression import Sound
 from tessera.media.algebra.item import Audio, Item
 from tessera.media.algebra.time import ms
 from tessera.node import REFS, Kind, Made
-from tessera.nodes._described import spoken_seconds
+from tessera.nodes._placeholder_media import spoken_seconds
 
 __all__ = ["AudioGeneration"]
 
@@ -22,7 +22,7 @@ class AudioGeneration(node.NodeType):
     type_id = "14687f30-5fd0-468f-8239-2784d83df95b"
     name = "Audio Generation"
     category = "generate"
-    summary = "Generates a voiceover or music from text and whatever is connected into it."
+    summary = "Generates a voiceover or music from text and its connected inputs."
     accepts = REFS
     optional_input = True
     produces = Kind.AUDIO
@@ -30,11 +30,11 @@ class AudioGeneration(node.NodeType):
     class Params(node.Params):
         mode: Literal["voiceover", "music"] = Field("voiceover", description="Speech or music")
         model: str = Field("auto", description="Audio model; auto lets the provider choose")
-        script: str = Field("", description="What to say in voiceover mode")
-        voice_id: str | None = Field(None, description="Voice of the provider; null lets it choose")
-        use_upstream_voice_reference: bool = Field(False, description="Speak in the voice heard upstream")
-        selected_context: Any = Field(None, description="What upstream media the text refers to, any JSON")
-        music_prompt: str = Field("", description="What the music should sound like in music mode")
+        script: str = Field("", description="Text to speak in voiceover mode")
+        voice_id: str | None = Field(None, description="Voice of the provider; null lets the provider choose")
+        use_upstream_voice_reference: bool = Field(False, description="Use the voice of the upstream media")
+        selected_context: Any = Field(None, description="Upstream media that the text refers to; any JSON")
+        music_prompt: str = Field("", description="Description of the music in music mode")
         music_length_ms: int = Field(30_000, gt=0, description="Length of the music in milliseconds")
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:

@@ -1,4 +1,4 @@
-"""AI Augment: met in exports, not described by the hosted product."""
+"""AI Augment: a tile that occurs in exported agents but not in the documentation of the hosted product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AI Avatar: a person who speaks a script."""
+"""AI Avatar: a generated person who speaks a script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tessera import node
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import NOTHING, Made, NodeId
-from tessera.nodes._described import blank_video, spoken_seconds
+from tessera.nodes._placeholder_media import blank_video, spoken_seconds
 
 __all__ = ["Avatar"]
 
@@ -23,10 +23,10 @@ class Avatar(node.NodeType):
     accepts = NOTHING
 
     class Params(node.Params):
-        avatar_profile_id: NodeId | None = Field(None, description="Avatar profile that speaks")
+        avatar_profile_id: NodeId | None = Field(None, description="Avatar profile to use")
         video_model: str = Field("seedance-2-fast", description="Video model")
-        single_take: bool = Field(False, description="One shot without cuts")
-        script: str = Field("", description="What the avatar says")
+        single_take: bool = Field(False, description="Make one shot without cuts")
+        script: str = Field("", description="Text that the avatar speaks")
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         video = blank_video(1280, 720, spoken_seconds(params.script), has_sound=True)

@@ -1,4 +1,4 @@
-"""Intro and Outro: a short video before or after."""
+"""Intro and Outro: a short video before or after each video."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Intro(node.NodeType):
     summary = "Puts a short video before each video."
 
     class Params(node.Params):
-        use_custom_intro: MosaicOrCustom = Field("mosaic", description="The stock intro or one's own")
+        use_custom_intro: MosaicOrCustom = Field("mosaic", description="Stock intro or an uploaded one")
         custom_intro_video_id: NodeId | None = Field(
             None, description="Uploaded video to use; needed when use_custom_intro is custom"
         )
@@ -38,7 +38,7 @@ class Outro(node.NodeType):
     summary = "Puts a short video after each video."
 
     class Params(node.Params):
-        use_custom_outro: MosaicOrCustom = Field("mosaic", description="The stock outro or one's own")
+        use_custom_outro: MosaicOrCustom = Field("mosaic", description="Stock outro or an uploaded one")
         custom_outro_video_id: NodeId | None = Field(
             None, description="Uploaded video to use; needed when use_custom_outro is custom"
         )

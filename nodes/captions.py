@@ -1,4 +1,4 @@
-"""Captions of what is said, in several styles."""
+"""Captions of the speech, in several styles."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Captions(node.NodeType):
 
     class Params(node.Params):
         caption_style: Literal["colored", "scaling", "karaoke"] = Field(
-            "colored", description="How the spoken word is set off"
+            "colored", description="Way to highlight the spoken word"
         )
         base_color: HexColor = Field("#F8FAFC", description="Colour of the words")
         highlight_color: HexColor = Field("#A78BCA", description="Colour of the spoken word")
@@ -48,26 +48,26 @@ class Captions(node.NodeType):
         shadow_opacity: Percent = Field(60.0, description="Opacity of the shadow in percent")
         caption_font: str = Field("Montserrat", description="Font family")
         caption_font_weight: FontWeight = Field(
-            "700", description="Font weight, a string: 400 normal, 700 bold"
+            "700", description="Font weight, a string: 400 is normal, 700 bold"
         )
         caption_font_size: Finite = Field(
             48.0, gt=0, description="Letter size in px of a frame whose shorter side is 1080 px"
         )
         caption_font_size_px: Finite | None = Field(
-            None, gt=0, description="Letter size in px of the frame itself; null goes by caption_font_size"
+            None, gt=0, description="Letter size in px of the frame itself; null uses caption_font_size"
         )
         caption_vertical_position: Percent = Field(
-            90.0, description="Height of the captions in percent from the top: 90 low, 50 centre"
+            90.0, description="Position of the captions in percent from the top: 90 is low, 50 centred"
         )
-        caption_min_words: int = Field(1, ge=1, description="Least words shown at once")
-        caption_max_words: int = Field(4, ge=1, description="Most words shown at once")
+        caption_min_words: int = Field(1, ge=1, description="Minimum number of words shown at once")
+        caption_max_words: int = Field(4, ge=1, description="Maximum number of words shown at once")
 
 
 class CinematicCaptions(node.NodeType):
     type_id = "dfa94b02-6a18-4922-9613-636bd202d69d"
     name = "Cinematic Captions"
     category = "style"
-    summary = "Sets the speech as film-like titles in two fonts."
+    summary = "Shows the speech as film-like titles in two fonts."
 
     class Params(node.Params):
         font1: str = Field("Montserrat", description="Font family of the text")
@@ -79,13 +79,13 @@ class CinematicCaptions(node.NodeType):
         text_bg_color: HexColor = Field("#000000", description="Colour of the box")
         text_bg_opacity: Percent = Field(60.0, description="Opacity of the box in percent")
         animation_style: Literal["fade", "pop", "slide", "typewriter", "cinematic", "highlight"] = Field(
-            "fade", description="How the words come in"
+            "fade", description="Animation with which words appear"
         )
         stroke_enabled: bool = Field(False, description="Outline the letters")
         stroke_color: HexColor = Field("#000000", description="Colour of the outline")
         stroke_width: Finite = Field(2.0, ge=0, description="Width of the outline in px")
         caption_position: Position = Field(
-            "auto", description="Where in the frame; auto keeps clear of what matters in the picture"
+            "auto", description="Position in the frame; auto avoids the main subject"
         )
 
 
@@ -93,7 +93,7 @@ class CaptionsWithEmojis(node.NodeType):
     name = "Captions With Emojis"
     type_id = ours_id(name)
     category = "style"
-    summary = "Burns in captions with an emoji beside the words that suggest one."
+    summary = "Burns in captions with emojis beside words that suggest one."
     source = "ours"
 
     class Params(Captions.Params):

@@ -1,4 +1,4 @@
-"""Color Correction: a look, by preset, reference image or LUT."""
+"""Color Correction: a look from a preset, a reference image or a LUT."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class ColorCorrection(node.NodeType):
     type_id = "8254e1f8-dfea-42f9-90d8-aa91ec859bec"
     name = "Color Correction"
     category = "style"
-    summary = "Grades the colours by a preset, a reference image or a LUT."
+    summary = "Grades the colours with a preset, a reference image or a LUT."
 
     class Params(node.Params):
         preset: Literal["Golden Hour", "Filmic", "Vibrant", "Cool Tones", "Neutral Clean"] = ours(
-            "Neutral Clean", description="Look to apply where neither an image nor a LUT is given"
+            "Neutral Clean", description="Look to apply if neither an image nor a LUT is given"
         )
         reference_image_id: NodeId | None = ours(
-            None, description="Uploaded image whose colours to match; goes before the preset"
+            None, description="Uploaded image whose colours to match; overrides the preset"
         )
         lut_id: NodeId | None = ours(
-            None, description="Uploaded .cube LUT to apply; goes before image and preset"
+            None, description="Uploaded .cube LUT to apply; overrides image and preset"
         )

@@ -1,4 +1,4 @@
-"""Destination: where the finished videos of a run come out."""
+"""Destination: the output of the finished videos of a run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Destination(node.NodeType):
     name = "Destination"
     type_id = ours_id(name)
     category = "output"
-    summary = "Hands the finished videos over."
+    summary = "Delivers the finished videos."
     source = "ours"
     produces = None
 
     class Params(node.Params):
         mode: Literal["review", "publish", "export"] = ours(
-            "review", description="What becomes of the videos"
+            "review", description="Use of the finished videos"
         )
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
-        """Nothing is made here: what reaches an output tile is what the run delivers."""
+        """Make no items: the run delivers the items that reach an output tile."""
         return ()

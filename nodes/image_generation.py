@@ -30,7 +30,7 @@ _SIZES = {
 
 
 def paint_card(width: int, height: int, *, prompt: str, output_format: str) -> PillowImage:
-    """A card that says that it stands in for a generated image, and what was asked for."""
+    """Draw a card that is labelled as a placeholder for a generated image and shows the prompt."""
     from hashlib import blake2b
     from textwrap import wrap
 
@@ -66,14 +66,14 @@ class ImageGeneration(node.NodeType):
     type_id = "18b998a0-2ea7-4676-a5d3-3ae6c8ac0b72"
     name = "Image Generation"
     category = "generate"
-    summary = "Generates an image from a prompt and whatever is connected into it."
+    summary = "Generates an image from a prompt and its connected inputs."
     accepts = REFS
     optional_input = True
     produces = Kind.IMAGE
     painters: ClassVar[Mapping[str, Callable[..., Any]]] = {"card": paint_card}
 
     class Params(node.Params):
-        prompt: str = Field("", description="What the image should show")
+        prompt: str = Field("", description="Content of the image")
         model: str = Field("auto", description="Image model; auto lets the provider choose")
         image_size: Literal[
             "square_hd",
@@ -93,7 +93,7 @@ class ImageGeneration(node.NodeType):
         )
         quality: Literal["low", "medium", "high"] = Field("high", description="Effort spent on the image")
         output_format: Literal["jpeg", "png", "webp"] = Field("png", description="File format")
-        selected_context: Any = Field(None, description="What upstream media the prompt refers to, any JSON")
+        selected_context: Any = Field(None, description="Upstream media that the prompt refers to; any JSON")
 
         @model_validator(mode="after")
         def _custom_needs_sides(self) -> Self:

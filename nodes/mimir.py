@@ -1,4 +1,4 @@
-"""Mimir Export: renders handed to a Mimir workspace."""
+"""Mimir Export: upload of renders to a Mimir workspace."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class MimirExport(node.NodeType):
     produces = None
 
     class Params(node.Params):
-        mimir_folder_id: str | None = Field(None, description="Mimir folder to upload into")
+        mimir_folder_id: str | None = Field(None, description="Mimir folder to upload to")
         file_name: str = Field(
             "", description="Name of the file; blank gives render.mp4, render-1.mp4 and so on"
         )
         link_to_mimir_asset: bool = Field(False, description="Link the render to a Mimir item")
         mimir_parent_item_id: str | None = Field(
-            None, description="Mimir item to link to; null is the item the video came from"
+            None, description="Mimir item to link to; null uses the item that the video came from"
         )

@@ -1,4 +1,4 @@
-"""Mirror: the picture flipped."""
+"""Mirror: a flipped picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tessera import node
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import Made, ours
-from tessera.nodes._each import each_video
+from tessera.nodes._per_video import each_video
 
 __all__ = ["Mirror"]
 

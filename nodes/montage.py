@@ -8,7 +8,7 @@ from tessera import node
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import Made, NodeId, ours, ours_id
-from tessera.nodes._described import joined
+from tessera.nodes._placeholder_media import join_videos
 
 __all__ = ["Montage"]
 
@@ -22,7 +22,7 @@ class Montage(node.NodeType):
     combines = True
 
     class Params(node.Params):
-        prompt: str = ours("", description="Which moments to use and in what mood")
+        prompt: str = ours("", description="Moments to use, and their mood")
         audio_id: NodeId | None = ours(
             None, description="Uploaded music to cut to; null keeps the videos' own sound"
         )
@@ -31,4 +31,4 @@ class Montage(node.NodeType):
         )
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
-        yield from joined(inputs)
+        yield from join_videos(inputs)

@@ -1,4 +1,4 @@
-"""Motion Graphics: animated illustrations of what is said."""
+"""Motion Graphics: animated illustrations of the speech."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class MotionGraphics(node.NodeType):
     type_id = "19144346-8714-4a02-b19c-32c18bd1ad13"
     name = "Motion Graphics"
     category = "style"
-    summary = "Lays animated graphics over the video that illustrate what is said."
+    summary = "Lays animated graphics that illustrate the speech over the video."
 
     class Params(node.Params):
-        prompt: str = Field("", description="What the graphics should show and look like")
+        prompt: str = Field("", description="Content and look of the graphics")
         model_tier: ModelTier = Field("fast", description="Quick or thorough model")
         style_video_url: str = Field("", description="URL of a video whose style to follow; empty for none")
         frequency_per_minute: Literal["auto"] | Annotated[Finite, Field(gt=0)] = Field(
@@ -27,8 +27,8 @@ class MotionGraphics(node.NodeType):
         )
         reference_links: str = Field("", description="URLs to draw on, separated by commas")
         only_generate_full_screen_graphics: bool = Field(
-            False, description="No graphics over part of the picture"
+            False, description="Make no graphics that cover only part of the picture"
         )
         avoid_prompt: str = Field(
-            "", deprecated="say in prompt what to avoid", description="What the graphics should not show"
+            "", deprecated="say in prompt what to avoid", description="Content to avoid in the graphics"
         )

@@ -1,4 +1,4 @@
-"""Premiere Export: the newspaper tiles, which hand over an editable project."""
+"""Premiere Export: an editable project; two newspapers have it under their own names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from tessera.context import Context
 from tessera.media.algebra.item import Item, Project
 from tessera.node import Kind, Made, NodeType, ours_id
-from tessera.nodes._each import each_video
+from tessera.nodes._per_video import each_video
+from tessera.text.wording import count
 
 __all__ = ["PremiereExport"]
 
@@ -17,7 +18,7 @@ class PremiereExport(NodeType):
     name = "Premiere Export"
     type_id = ours_id(name)
     category = "export"
-    summary = "Makes one Premiere project of all incoming videos, its clips linked to their sources."
+    summary = "Makes one Premiere project of all incoming videos, with clips linked to their sources."
     aliases = ("News UK", "Sun")
     source = "ours"
     produces = Kind.PROJECT
@@ -25,4 +26,5 @@ class PremiereExport(NodeType):
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
         sequences = tuple(video for _item, video in each_video(inputs))
-        yield Made(Project(sequences), tuple(inputs), f"a project of {len(sequences)} sequences", "described")
+        why = f"a project of {count(len(sequences), 'sequence')}"
+        yield Made(Project(sequences), tuple(inputs), why, "described")

@@ -1,4 +1,4 @@
-"""Reframe: another aspect ratio, with the subject kept in view."""
+"""Reframe: another aspect ratio for the picture."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tessera.context import Context
 from tessera.media.algebra.expression import Picture, even
 from tessera.media.algebra.item import Item
 from tessera.node import Made, ours
-from tessera.nodes._each import each_video
+from tessera.nodes._per_video import each_video
 
 __all__ = ["Reframe", "reframe", "target_size"]
 
 _PAD_SOFTNESS = 54
-"""The shorter side over the radius of the padding's blur: 20 pixels at 1080p, and as soft at any size."""
+"""The ratio of the shorter side to the blur radius of the padding, such as 20 pixels at 1080p."""
 
 
 def target_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
-    """The size of another aspect ratio whose shorter side is the picture's own, even on both sides."""
+    """Return the size in another aspect ratio, with the same shorter side; both sides are even."""
     short = max(even(min(width, height)), 2)
     if aspect >= 1:
         return max(even(round(short * aspect)), 2), short
@@ -28,13 +28,13 @@ def target_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
 
 
 def reframe(picture: Picture, aspect: Fraction) -> tuple[Picture, str]:
-    """The picture in another aspect ratio, and how it was got.
+    """Return the picture in another aspect ratio, and a description of the method.
 
-    A narrower frame shows the centre of the picture; a wider one shows the whole of it over a blurred copy.
+    A narrower frame shows the centre of the picture; a wider one shows the whole picture over a blurred copy.
     """
     width, height = target_size(picture.width, picture.height, aspect)
     if Fraction(width, height) == Fraction(picture.width, picture.height):
-        return picture.scale(width, height), "has the aspect ratio already"
+        return picture.scale(width, height), "already has the aspect ratio"
     if Fraction(width, height) < Fraction(picture.width, picture.height):
         return _fill(picture, width, height), "cropped to the centre"
     inner = max(even(round(Fraction(height * picture.width, picture.height))), 2)
@@ -44,9 +44,10 @@ def reframe(picture: Picture, aspect: Fraction) -> tuple[Picture, str]:
 
 
 def _fill(picture: Picture, width: int, height: int) -> Picture:
-    """The greatest centred part of the aspect ratio width:height, scaled to that size."""
+    """Crop to the largest centred part with the aspect ratio width:height, and scale it to that size."""
     part_width = min(picture.width, max(even(picture.height * width // height), 2))
     part_height = min(picture.height, max(even(picture.width * height // width), 2))
+    # Even offsets keep the 4:2:0 chroma aligned with the luma.
     x, y = even((picture.width - part_width) // 2), even((picture.height - part_height) // 2)
     return picture.crop(x, y, part_width, part_height).scale(width, height)
 
@@ -64,5 +65,5 @@ class Reframe(node.NodeType):
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         across, down = params.aspect_ratio.split(":")
         for item, video in each_video(inputs):
-            picture, how = reframe(video.picture, Fraction(int(across), int(down)))
-            yield Made(video.with_picture(picture), (item,), f"{params.aspect_ratio}: {how}")
+            picture, method = reframe(video.picture, Fraction(int(across), int(down)))
+            yield Made(video.with_picture(picture), (item,), f"{params.aspect_ratio}: {method}")

@@ -1,4 +1,4 @@
-"""Rough Cut: an edit of the footage after a prompt."""
+"""Rough Cut: an edit of the footage that follows a prompt."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tessera import node
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import Made
-from tessera.nodes._described import joined
 from tessera.nodes._fields import ModelTier
+from tessera.nodes._placeholder_media import join_videos
 
 __all__ = ["RoughCut"]
 
@@ -23,12 +23,14 @@ class RoughCut(node.NodeType):
     summary = "Cuts the footage into one edit that follows the prompt."
 
     class Params(node.Params):
-        # Empty by default though the hosted tile requires it: the contract allows it empty, with a warning.
-        prompt: str = Field("", description="What to keep and in what order")
+        # The hosted tile requires a prompt, but the contract allows an empty one with a warning.
+        prompt: str = Field("", description="Content to keep, and its order")
         model_tier: ModelTier = Field("fast", description="Quick or thorough model")
         combine_input_renders: bool = Field(
-            False, description="Cut all incoming videos into one edit rather than each into its own"
+            False, description="Cut all incoming videos into one edit instead of one edit per video"
         )
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
-        yield from joined(inputs) if params.combine_input_renders else super().described(ctx, inputs, params)
+        yield from (
+            join_videos(inputs) if params.combine_input_renders else super().described(ctx, inputs, params)
+        )

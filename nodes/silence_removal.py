@@ -1,4 +1,4 @@
-"""Silence Removal: pauses cut out of speech."""
+"""Silence Removal: speech without pauses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class SilenceRemoval(node.NodeType):
     type_id = "a22d0b93-2bbf-479d-8efd-d446163982e8"
     name = "Silence Removal"
     category = "edit"
-    summary = "Cuts out pauses and, if asked, filler words."
+    summary = "Cuts out pauses and, on request, filler words."
 
     class Params(node.Params):
-        remove_filler_words: bool = ours(False, description="Cut filler words such as um and uh too")
+        remove_filler_words: bool = ours(False, description="Also cut filler words such as um and uh")
         threshold_db: float = ours(
             -35.0, ge=-100, le=0, description="Level in dBFS below which sound counts as silence"
         )

@@ -1,4 +1,4 @@
-"""Triggers: sources that an event outside fills with videos."""
+"""Triggers: sources whose videos come from an external event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import NOTHING, Made, NodeType, ours_id
-from tessera.nodes.video_input import requested
+from tessera.nodes.video_input import requested_videos
 
 __all__ = ["GoogleDriveTrigger", "S3Trigger", "ScheduleTrigger", "YouTubeTrigger"]
 
@@ -19,7 +19,7 @@ class _Trigger(NodeType):
     accepts = NOTHING
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
-        return requested(ctx)
+        return requested_videos(ctx)
 
 
 class YouTubeTrigger(_Trigger):

@@ -12,7 +12,7 @@ from tessera import node
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import REFS, Made
-from tessera.nodes._described import blank_video, size_of
+from tessera.nodes._placeholder_media import blank_video, size_of
 
 __all__ = ["VideoGeneration"]
 
@@ -27,20 +27,20 @@ class VideoGeneration(node.NodeType):
     type_id = "a2eb3ec2-da7a-4f97-94d2-a9a537548522"
     name = "Video Generation"
     category = "generate"
-    summary = "Generates a video from a prompt and whatever is connected into it."
+    summary = "Generates a video from a prompt and its connected inputs."
     accepts = REFS
     optional_input = True
 
     class Params(node.Params):
-        prompt: str = Field("", description="What the video should show")
+        prompt: str = Field("", description="Content of the video")
         model: str = Field("auto", description="Video model; auto lets the provider choose")
         resolution: str = Field("720p", description="Lines of the picture, such as 720p")
         duration: Annotated[str, AfterValidator(_positive)] = Field(
             "8", pattern=r"^[0-9]+(?:\.[0-9]+)?$", description="Length in seconds, a string such as 8 or 7.5"
         )
         aspect_ratio: str = Field("16:9", description="Width to height, such as 16:9")
-        generate_audio: bool = Field(True, description="Generate sound too")
-        selected_context: Any = Field(None, description="What upstream media the prompt refers to, any JSON")
+        generate_audio: bool = Field(True, description="Also generate sound")
+        selected_context: Any = Field(None, description="Upstream media that the prompt refers to; any JSON")
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         width, height = size_of(params.resolution, params.aspect_ratio)

@@ -1,4 +1,4 @@
-"""Video Input: where the videos of a run request enter the graph."""
+"""Video Input: the entry of the run request's videos into the graph."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tessera.media.algebra.item import Item
 from tessera.media.algebra.time import seconds_text
 from tessera.node import NOTHING, Made, NodeType
 
-__all__ = ["VideoInput", "requested"]
+__all__ = ["VideoInput", "requested_videos"]
 
 
-def requested(ctx: Context) -> Iterable[Made]:
-    """The sources that the request gave to this tile, each cut to its range."""
+def requested_videos(ctx: Context) -> Iterable[Made]:
+    """Yield the sources that the run request assigns to this tile, each cut to its clip range."""
     for source in ctx.sources():
         if source.clip is None:
             yield Made(source.video, (), f"{source.name}, whole")
@@ -32,4 +32,4 @@ class VideoInput(NodeType):
     accepts = NOTHING
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
-        return requested(ctx)
+        return requested_videos(ctx)

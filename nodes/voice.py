@@ -1,4 +1,4 @@
-"""Voice: the speech in another language."""
+"""Voice: dubbing into another language."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ class Voice(node.NodeType):
     summary = "Dubs the speech into another language in the speakers' voices."
 
     class Params(node.Params):
-        target_language: str = Field("", description="Language to dub into; empty leaves the speech as it is")
-        preserve_background_audio: bool = ours(
-            True, description="Keep music and noises beneath the new speech"
-        )
+        target_language: str = Field("", description="Language to dub into; empty keeps the speech")
+        preserve_background_audio: bool = ours(True, description="Keep music and noise under the new speech")
         lip_sync: bool = ours(False, description="Move the lips to the new speech")
         safewords: list[str] = ours([], description="Words that are not translated")
         translation_dictionary: dict[str, str] = ours(
-            {}, description="Words to translate one's own way: spoken word to translation"
+            {}, description="Custom translations: spoken word to translation"
         )

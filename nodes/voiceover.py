@@ -17,9 +17,9 @@ class Voiceover(node.NodeType):
     summary = "Speaks a commentary over the video."
 
     class Params(node.Params):
-        voice_id: str | None = ours(None, description="Voice of the provider; null lets it choose")
+        voice_id: str | None = ours(None, description="Voice of the provider; null lets the provider choose")
         script_mode: Literal["auto", "custom"] = ours(
-            "auto", description="Write the script or take one's own"
+            "auto", description="Generate the script or use a given one"
         )
-        script: str = ours("", description="What to say when script_mode is custom")
-        align_to_moments: bool = ours(True, description="Place each sentence at the moment it is about")
+        script: str = ours("", description="Script to speak when script_mode is custom")
+        align_to_moments: bool = ours(True, description="Place each sentence at the moment that it describes")

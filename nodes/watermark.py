@@ -13,8 +13,8 @@ from tessera.context import Context
 from tessera.errors import TileError
 from tessera.media.algebra.item import Image, Item
 from tessera.node import Made, NodeId
-from tessera.nodes._each import each_video
 from tessera.nodes._fields import MosaicOrCustom, require_with_custom
+from tessera.nodes._per_video import each_video
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = ["Watermark"]
 
 _TAG = "watermark"
-_LEAST_SIDE = 8
-"""Pixels; a smaller logo would only be a smear of colour."""
+_MIN_SIDE = 8
+"""The minimum side of a logo in pixels; a smaller one would not be recognisable."""
 
 
 def paint_mark(width: int, height: int) -> PillowImage:
-    """The stock mark: a mosaic of four tiles and the product's name, white with a soft shadow."""
+    """Draw the stock mark: a mosaic of four tiles and the product name, white with a soft shadow."""
     from PIL import Image as Pillow
     from PIL import ImageDraw, ImageFilter, ImageFont
 
@@ -55,11 +55,11 @@ class Watermark(node.NodeType):
     type_id = "6808af58-2d9a-4e3b-aacb-2d9c143b7729"
     name = "Watermark"
     category = "style"
-    summary = "Lays a logo over a corner of the picture; replaces an earlier watermark."
+    summary = "Lays a logo over a corner of the picture and replaces an earlier watermark."
     painters: ClassVar[Mapping[str, Callable[..., Any]]] = {"mark": paint_mark}
 
     class Params(node.Params):
-        use_custom_logo: MosaicOrCustom = Field("mosaic", description="The stock logo or one's own")
+        use_custom_logo: MosaicOrCustom = Field("mosaic", description="Stock logo or an uploaded one")
         image_id: NodeId | None = Field(
             None, description="Uploaded image to use; needed when use_custom_logo is custom"
         )
@@ -79,12 +79,13 @@ class Watermark(node.NodeType):
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         custom = params.use_custom_logo == "custom"
         logo = ctx.image(params.image_id or "") if custom else None
-        if logo is not None and min(logo.width, logo.height) < _LEAST_SIDE:
+        if logo is not None and min(logo.width, logo.height) < _MIN_SIDE:
             raise TileError(
                 f"the logo {ctx.asset_name(params.image_id or '')} is {logo.width}×{logo.height} pixels;"
-                f" each side must have at least {_LEAST_SIDE}"
+                f" each side must have at least {_MIN_SIDE}"
             )
         for item, video in each_video(inputs):
+            # A second watermark tile replaces the mark of the first instead of adding to it.
             clean = video.picture.without(_TAG)
             width = max(round(clean.width * Fraction(str(params.logo_size)) / 100), 1)
             shape = Fraction(logo.height, logo.width) if logo else _MARK_SHAPE
@@ -101,9 +102,9 @@ class Watermark(node.NodeType):
             y = params.logo_margin_y if vertical == "top" else low
             opacity = Fraction(str(params.logo_opacity)) / 100
             marked = clean.overlay(mark, x, y, opacity=opacity, tag=_TAG)
-            what = "custom logo" if custom else "stock mark"
-            again = ", in place of an earlier one" if clean is not video.picture else ""
-            why = f"{what} {width}×{height} at the {vertical} {horizontal}{again}"
+            logo_name = "custom logo" if custom else "stock mark"
+            replaced = ", in place of an earlier one" if clean is not video.picture else ""
+            why = f"{logo_name} {width}×{height} at the {vertical} {horizontal}{replaced}"
             yield Made(video.with_picture(marked), (item,), why)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A synthetic model of speech, for simulations that are told to assume one."""
+"""A synthetic model of speech, for simulations without real sound."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _LEAD_IN, _TALK, _PAUSE = Fraction(1, 2), Fraction(4), Fraction(1)
 
 
 def assumed_speech(until_ms: int) -> list[Range]:
-    """Speech as talks have it on average: from 0.5 s on, 4 s of speech and 1 s of pause in turn.
+    """Return ranges of speech like an average talk: from 0.5 s on, 4 s of speech and 1 s of pause in turn.
 
     Parameters
     ----------
     until_ms
-        Where to stop, in ms.
+        The end of the timeline, in ms.
     """
-    end, at, found = Fraction(until_ms, 1000), _LEAD_IN, []
-    while at < end:
-        found.append((at, min(at + _TALK, end)))
-        at += _TALK + _PAUSE
-    return found
+    end, start, ranges = Fraction(until_ms, 1000), _LEAD_IN, []
+    while start < end:
+        ranges.append((start, min(start + _TALK, end)))
+        start += _TALK + _PAUSE
+    return ranges

@@ -1,4 +1,4 @@
-"""Facts of sources carried through cuts: what is known of a source is known of every timeline cut from it."""
+"""The projection of facts through cuts: facts about a source hold for every timeline cut from it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from tessera.media.algebra.time import Range
 
 __all__ = ["project_levels", "project_speech"]
 
-_SILENT_DBFS = -100.0
+_SILENCE_DBFS = -100.0
 
 
 def project_speech(
     kept: Sequence[SourceRange], speech_of: Callable[[str], Sequence[Range]]
 ) -> tuple[Range, ...]:
-    """Speech on a timeline that shows `kept` source ranges one after another; ranges that meet become one.
+    """Return the ranges of speech on a timeline that plays the source ranges `kept` in order.
+
+    Ranges that touch are merged.
 
     Parameters
     ----------
     speech_of
-        The ranges of speech in a source, ordered and apart; asked once per source.
+        A function that returns the ordered, disjoint ranges of speech in a source. It is called once per
+        source.
     """
     known: dict[str, tuple[Sequence[Range], list[Fraction]]] = {}
     found: list[Range] = []
-    at = Fraction(0)
+    position = Fraction(0)
     for source, start, end in kept:
         if source != NO_SOURCE:
             if source not in known:
@@ -38,26 +41,27 @@ def project_speech(
             while index < len(ranges) and begins[index] < end:
                 low, high = max(ranges[index][0], start), min(ranges[index][1], end)
                 if low < high:
-                    piece = (at + low - start, at + high - start)
+                    piece = (position + low - start, position + high - start)
                     if found and found[-1][1] == piece[0]:
                         piece = (found.pop()[0], piece[1])
                     found.append(piece)
                 index += 1
-        at += end - start
+        position += end - start
     return tuple(found)
 
 
 def project_levels(
     kept: Sequence[SourceRange], levels_of: Callable[[str], Sequence[float] | None], hop_ms: int
 ) -> tuple[float, ...] | None:
-    """Levels (dBFS, one each `hop_ms`) on such a timeline: of each step, the source's level at its middle.
+    """Return the levels (dBFS, one per `hop_ms`) on a timeline that plays the source ranges `kept` in order.
 
-    The last step ends with the timeline, and so may be short. None where a source's levels are not known.
+    The level of a step is the source's level at the middle of the step. The last step ends with the timeline,
+    so it may be short. Return None if the levels of a source are unknown.
 
     Parameters
     ----------
     levels_of
-        The levels of a source, a value each `hop_ms`; asked once per source.
+        A function that returns the levels of a source, one per `hop_ms`. It is called once per source.
     """
     known: dict[str, Sequence[float]] = {}
     for source, _start, _end in kept:
@@ -66,28 +70,28 @@ def project_levels(
             if levels is None:
                 return None
             known[source] = levels
-    # From here on, times are in steps.
+    # From here on, times are measured in steps of hop_ms.
     scale = Fraction(1000, hop_ms)
     half = Fraction(1, 2)
     total = sum((end - start for _source, start, end in kept), Fraction(0)) * scale
-    whole = floor(total)
+    full_steps = floor(total)
     found: list[float] = []
-    at = Fraction(0)
+    position = Fraction(0)
     for source, start, end in kept:
-        upto = at + (end - start) * scale
-        # The whole steps whose middles lie in this piece: all are as far from the source's own steps.
-        first, last = ceil(at - half), min(ceil(upto - half), whole)
-        shift = floor(start * scale - at + half)
+        piece_end = position + (end - start) * scale
+        # The full steps with their middle in this piece all have the same offset to the source's steps.
+        first, last = ceil(position - half), min(ceil(piece_end - half), full_steps)
+        shift = floor(start * scale - position + half)
         found.extend(_slice(known[source], first + shift, last + shift))
-        middle = (whole + total) / 2
-        if whole < total and at <= middle < upto:
-            inside = floor(start * scale + middle - at)
+        middle = (full_steps + total) / 2
+        if full_steps < total and position <= middle < piece_end:
+            inside = floor(start * scale + middle - position)
             found.extend(_slice(known[source], inside, inside + 1))
-        at = upto
+        position = piece_end
     return tuple(found)
 
 
 def _slice(levels: Sequence[float], first: int, last: int) -> list[float]:
-    """The levels of the steps [first, last), silence after the end."""
+    """Return the levels of the steps [first, last), with silence after the end of the source."""
     part = list(levels[first : max(last, first)])
-    return part + [_SILENT_DBFS] * (last - first - len(part))
+    return part + [_SILENCE_DBFS] * (last - first - len(part))

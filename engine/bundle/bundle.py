@@ -26,7 +26,7 @@ from tessera.inputs.facts import read_facts
 from tessera.media.ffmpeg.process import ffmpeg_version
 from tessera.store.row_check import check_kept_plan
 from tessera.store.run_store import RunStore
-from tessera.text.masking import masked
+from tessera.text.masking import mask_urls
 
 __all__ = ["Bundle", "read_bundle", "write_bundle"]
 
@@ -64,7 +64,7 @@ def write_bundle(
         raise NotFound(f"run {run_id} has no plan kept with it: it cannot be bundled")
     check_kept_plan(members["plan.json"], run_id)
     with decoding(f"the events of run {run_id}"):
-        lines = [json.dumps(masked(json.loads(line))) for line in store.event_lines(run_id)]
+        lines = [json.dumps(mask_urls(json.loads(line))) for line in store.event_lines(run_id)]
     members["versions.json"] = {
         "tessera": version("tessera-runtime"),
         "python": platform.python_version(),
@@ -80,7 +80,7 @@ def write_bundle(
     try:
         with whole_file(out) as partial, _archive(partial) as archive:
             for name, value in sorted(members.items()):
-                archive.writestr(name, json.dumps(masked(value), ensure_ascii=False, indent=1) + "\n")
+                archive.writestr(name, json.dumps(mask_urls(value), ensure_ascii=False, indent=1) + "\n")
             archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
             if recording:
                 archive.writestr("recording.json", recording)

@@ -143,7 +143,7 @@ class Replay:
             if one not in found.assets:
                 raise _wrong(f"the recording in {self.path} is damaged: it lacks asset {one}")
         for one, original in found.assets.items():
-            if original.heard is not None and not original.heard.is_sound():
+            if original.heard is not None and not original.heard.is_valid():
                 raise _wrong(f"the recording in {self.path} is damaged: what was heard in {one} cannot be")
         return found
 

@@ -19,18 +19,18 @@ from tessera.errors import (
     TesseraError,
     WorkspaceError,
 )
-from tessera.text.wording import clean
+from tessera.text.wording import printable
 
 __all__ = [
     "FAILED",
     "INTERRUPTED",
     "OK",
     "REFUSED",
-    "clean",
     "failed",
     "flush",
     "log",
     "prepare_streams",
+    "printable",
     "put",
     "put_json",
     "refuse",
@@ -59,7 +59,7 @@ def put_json(value: Any) -> None:
 
 def log(text: str) -> None:
     """Write a line to stderr."""
-    _write(sys.stderr, clean(text) + "\n")
+    _write(sys.stderr, printable(text) + "\n")
 
 
 def warn(message: str) -> None:

@@ -214,6 +214,7 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
                 "--while does not hold to begin with: the command must exit 0 on AGENT and REQUEST"
             ) from None
     from tessera.files import write_atomically
+    from tessera.text.wording import count
 
     for name, value in (("agent.json", small), ("request.json", asked)):
         write_atomically(out / name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
@@ -222,7 +223,8 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
     if as_json:
         put_json(told)
     else:
-        put(f"{nodes} tiles, {told['connections']} connections left: {out}/agent.json, {out}/request.json")
+        left = f"{count(nodes, 'tile')}, {count(len(small['connections']), 'connection')} left"
+        put(f"{left}: {out}/agent.json, {out}/request.json")
     return OK
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from tessera.drawing.model import Drawing, DrawnEdge, edge_labels, tile_notes, unique_names
-from tessera.text.wording import clean, short_ids
+from tessera.text.wording import printable, short_ids
 
 __all__ = ["ascii_of", "chains"]
 
@@ -35,7 +35,7 @@ def _tile_lines(drawing: Drawing, names: Mapping[str, str]) -> Iterator[str]:
     id_width = max(map(len, short.values()), default=0)
     for tile in drawing.tiles:
         output = [f"makes {tile.flow}"] if tile.flow and tile.flow.items else []
-        notes = ", ".join(clean(note) for note in [*tile_notes(tile), *output])
+        notes = ", ".join(printable(note) for note in [*tile_notes(tile), *output])
         yield f"  {names[tile.id]:{name_width}}  {short[tile.id]:{id_width}}  {notes}".rstrip()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tessera.text.wording import clean, count, seconds_of, shown
+from tessera.text.wording import count, printable, seconds_of, short_json
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
@@ -199,7 +199,7 @@ def draw(
 
 def unique_names(tiles: Sequence[DrawnTile]) -> dict[str, str]:
     """Return each tile's name by its id; tiles that share a name are numbered."""
-    names = {tile.id: clean(" ".join(tile.name.split())) for tile in tiles}
+    names = {tile.id: printable(" ".join(tile.name.split())) for tile in tiles}
     total, seen = Counter(names.values()), Counter[str]()
     for node, name in names.items():
         seen[name] += 1
@@ -213,7 +213,7 @@ def tile_notes(tile: DrawnTile) -> list[str]:
     states: list[str] = [] if tile.state == "runs" else [tile.state]
     if tile.flow and tile.flow.status not in _NOT_NOTED:
         states.append(tile.flow.status.replace("_", " "))
-    return [*states, *(f"{name}: {shown(old)} → {shown(new)}" for name, old, new in tile.overrides)]
+    return [*states, *(f"{name}: {short_json(old)} → {short_json(new)}" for name, old, new in tile.overrides)]
 
 
 def skip_label(names: Iterable[str]) -> str:

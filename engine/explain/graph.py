@@ -27,7 +27,7 @@ from tessera.graph.plan import Plan
 from tessera.graph.preview import STAND_IN
 from tessera.graph.rewrite import sources
 from tessera.notice import Notice
-from tessera.text.nearest import listed, suggestion
+from tessera.text.nearest import comma_list, suggestion
 from tessera.text.wording import count, short_ids, span_of
 
 __all__ = ["explain_edge", "explain_parameter", "explain_tile"]
@@ -107,7 +107,7 @@ class _GraphExplainer:
         tile = self.template.get(node)
         if tile is None:
             known = [tile.id for tile in self.template]
-            near = suggestion(node, known) or f"; it has {listed(known)}"
+            near = suggestion(node, known) or f"; it has {comma_list(known)}"
             raise RequestError([Fault("", "request", f"this agent has no tile {node}{near}")])
         return tile
 
@@ -121,7 +121,7 @@ class _GraphExplainer:
         return f"{tile.name} {self.short[tile.id]}"
 
     def labels(self, nodes: Iterable[str]) -> str:
-        return listed([self.label(node) for node in nodes], limit=4)
+        return comma_list([self.label(node) for node in nodes], limit=4)
 
     def link(self, node: str, via: Iterable[str]) -> Link:
         return Link(self.tile_ref(node), tuple(map(self.tile_ref, via)))
@@ -265,7 +265,7 @@ class _GraphExplainer:
         if name not in known and name not in tile.type.Params.model_fields:
             names = [*known, *tile.type.Params.model_fields]
             near = suggestion(name, names) or (
-                f"; it has {listed(list(names))}" if names else "; it has none"
+                f"; it has {comma_list(list(names))}" if names else "; it has none"
             )
             message = f"{tile.name} {tile.id} has no parameter {name!r}{near}"
             raise RequestError([Fault("", "request", message)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tessera.errors import Fault, pointer
 from tessera.graph.model import Tile
 from tessera.request import Outline, RunRequest, SourceRef
-from tessera.text.nearest import listed, suggestion
+from tessera.text.nearest import comma_list, suggestion
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -67,10 +67,12 @@ def input_faults(outline: Outline, runnable: nx.DiGraph, template: Mapping[str, 
     if outline.entries:
         yield from _entry_faults(outline, nodes, template)
     elif not outline.fields:
-        what = f"the agent needs inputs for its Video Input{'s' if len(nodes) > 1 else ''} {listed(nodes)}"
+        what = (
+            f"the agent needs inputs for its Video Input{'s' if len(nodes) > 1 else ''} {comma_list(nodes)}"
+        )
         yield Fault("", "request", what)
     elif len(nodes) > 1:
-        several = f"the agent has {len(nodes)} Video Inputs that run ({listed(nodes)})"
+        several = f"the agent has {len(nodes)} Video Inputs that run ({comma_list(nodes)})"
         for name in outline.fields:
             yield Fault(pointer(name), "request", f"{several}: use 'video_inputs', one entry for each")
 
@@ -95,13 +97,13 @@ def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Til
             yield Fault(pointer("video_inputs", index), "request", what)
     missing = [node for key, node in wanted.items() if key not in first_at]
     if missing and readable:
-        what = f"no entry for Video Input {listed(missing)}: each that runs needs one"
+        what = f"no entry for Video Input {comma_list(missing)}: each that runs needs one"
         yield Fault("/video_inputs", "request", what)
 
 
 def _why_not(node: str, template: Mapping[str, Tile], wanted: Sequence[str], index: int) -> str:
     """Why the node of an entry cannot take inputs."""
-    allowed = f"allowed: {listed(wanted)}"
+    allowed = f"allowed: {comma_list(wanted)}"
     tile = template.get(node.lower())
     if tile is None:
         near = suggestion(node, wanted, least=ALIKE) if index < SUGGESTIONS else ""

@@ -23,7 +23,7 @@ from tessera.record.events import (
     RunStarted,
 )
 from tessera.record.shell_commands import Pasted, paste
-from tessera.text.wording import count, file_names, part_in_words, seconds_of
+from tessera.text.wording import count, file_names, partial_run_text, seconds_of
 
 __all__ = ["Entry", "log_of"]
 
@@ -228,5 +228,5 @@ def _began(event: RunStarted) -> str:
     for one in event.inputs:
         told += f", {one['name']} ({seconds_of(one['duration_ms'])})"
     if event.part is not None:
-        told += f"; {part_in_words(event.part)}"
+        told += f"; {partial_run_text(event.part)}"
     return told + "".join(f"; --fail {one}" for one in event.faults)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tessera.media.probe.file_formats import HALF, OWN
+from tessera.media.probe.file_formats import OUTPUT_STEM, SINGLE_STREAM_SUFFIX
 from tessera.node import ID_PATTERN
 
 __all__ = ["Pasted", "paste"]
@@ -142,7 +142,7 @@ class _Line:
 
     def _called(self, path: Path) -> str:
         """The name of an output: that of its render, where the file's own name tells which that is."""
-        half = HALF if path.stem.endswith(HALF) else ""
+        half = SINGLE_STREAM_SUFFIX if path.stem.endswith(SINGLE_STREAM_SUFFIX) else ""
         render = ID_PATTERN.search(path.name)
         if render is not None and render[0] in self.renders:
             return self.renders[render[0]] + half
@@ -154,7 +154,7 @@ class _Line:
 
 
 def _is_own(name: str) -> bool:
-    return name.startswith((f"{OWN}.", f"{OWN}{HALF}."))
+    return name.startswith((f"{OUTPUT_STEM}.", f"{OUTPUT_STEM}{SINGLE_STREAM_SUFFIX}."))
 
 
 _ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})

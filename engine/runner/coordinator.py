@@ -38,7 +38,7 @@ from tessera.runner.cache.tile_cache import Hit, TileCache
 from tessera.runner.in_flight import InFlight, InFlightJob, PendingRenders, ResumePoint, node_of
 from tessera.runner.ready_queue import ReadyQueue
 from tessera.runner.workers.worker import Delivered, Job, Key, Message, RenderJob, TileJob, Workers
-from tessera.text.wording import whole
+from tessera.text.wording import replace_lone_surrogates
 
 __all__ = ["Coordinator"]
 
@@ -350,7 +350,7 @@ class Coordinator:
         self._change(job.key, NodeStatus.RUNNING)
 
     def _on_log(self, job: Job, message: str) -> None:
-        node, message = node_of(job), whole(message)
+        node, message = node_of(job), replace_lone_surrogates(message)
         if self.cache is not None:
             self.cache.note_log(node, message)
         self.emit(NodeLog(at=self.now(), node=node, message=message))
@@ -386,7 +386,7 @@ class Coordinator:
     def _on_failed(self, job: TileJob, message: str) -> None:
         if job.key not in self.started:  # its worker was lost before it said anything
             self._on_started(job)
-        message = whole(message)
+        message = replace_lone_surrogates(message)
         self._end(job.key, NodeStatus.FAILED, message, (message,))
 
     def _on_question(self, job: TileJob, error: QuestionError) -> None:
@@ -424,7 +424,7 @@ class Coordinator:
         self._output_ended(job)
 
     def _on_output_failed(self, job: RenderJob, message: str) -> None:
-        node, item, message = node_of(job), job.item, whole(message)
+        node, item, message = node_of(job), job.item, replace_lone_surrogates(message)
         begun = self.started.get(job.key)
         self.emit(
             OutputFailed(

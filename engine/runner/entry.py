@@ -45,7 +45,7 @@ from tessera.runner.workers.worker import (
 )
 from tessera.settings import default_catalogue, settings
 from tessera.store.run_store import RunStore
-from tessera.text.masking import masked
+from tessera.text.masking import mask_urls
 
 if TYPE_CHECKING:
     from tessera.inputs.fetch.rules import FetchRules
@@ -446,7 +446,7 @@ def _started(
         inputs=tuple(input_record(one) for one in resolved.inputs),
         warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
         changes=decided.changes.to_dict(),
-        request=masked(decided.request.to_dict()),
+        request=mask_urls(decided.request.to_dict()),
         triggered_by=triggered_by(resolved, at),
         stubs=tuple(stubbed),
         faults=tuple(drill.text for drill in faults),

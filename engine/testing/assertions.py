@@ -225,9 +225,9 @@ class PlanAssertion(PlanOutcome):
             raise self._fail(f"{tile_name} does not run{self._where(tile_name)}")
         known = self.plan.tile(node).parameters()
         if parameter not in known:
-            from tessera.text.nearest import listed, suggestion
+            from tessera.text.nearest import comma_list, suggestion
 
-            hint = suggestion(parameter, known) or f"; its parameters: {listed(known)}"
+            hint = suggestion(parameter, known) or f"; its parameters: {comma_list(known)}"
             raise self._fail(f"{tile_name} has no parameter {parameter!r}{hint}")
         found = known[parameter]
         if value is not _ANY and not _equal(found["value"], value):

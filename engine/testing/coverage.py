@@ -11,6 +11,7 @@ from tessera.agent import AgentTemplate
 from tessera.graph.plan import Plan
 from tessera.testing.notation.names import Names
 from tessera.testing.notation.writer import to_notation
+from tessera.text.wording import count
 
 __all__ = ["AgentCoverage", "GraphCoverage", "Part"]
 
@@ -171,11 +172,9 @@ class GraphCoverage:
             if index:
                 lines += _lacking(agents[index - 1])
         if len(agents) > _SHOWN_AGENTS:
-            lines.append(f"and {len(agents) - _SHOWN_AGENTS} agents more")
+            lines.append(f"and {count(len(agents) - _SHOWN_AGENTS, 'more agent')}")
         plans = sum(one.plans for one in agents)
-        said = (
-            f"{plans} plan{'s' if plans != 1 else ''} of {len(agents)} agent{'s' if len(agents) != 1 else ''}"
-        )
+        said = f"{count(plans, 'plan')} of {count(len(agents), 'agent')}"
         lines.append(f"{said}: {self.percent:.1f} % exercised")
         return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from tessera.graph.plan import Plan
 from tessera.graph.rewrite import reachable
 from tessera.record.record import RunRecord
 from tessera.runner.entry import simulate
+from tessera.text.wording import count
 
 __all__ = ["WAYS", "Violation", "assert_faults_contained", "fault_sweep"]
 
@@ -76,7 +77,7 @@ def _broken(plan: Plan, node: str, way: str, calm: RunRecord, record: RunRecord)
         if told.status != wanted:
             yield f"{told.name} {other} is {told.status.value}, not {wanted}"
         if other not in hit and told.made != calm.node(other).made:
-            yield f"{told.name} {other} made {told.made} items, not {calm.node(other).made}"
+            yield f"{told.name} {other} made {count(told.made, 'item')}, not {calm.node(other).made}"
     wanted = "partial_complete" if record.outputs else "failed"
     if record.status != wanted:
         yield f"the run is {record.status.value}, not {wanted}"

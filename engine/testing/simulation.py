@@ -14,6 +14,7 @@ from tessera.graph.plan import Plan
 from tessera.record.record import RunRecord
 from tessera.testing.notation.names import Names
 from tessera.testing.request_builder import with_dummy_facts
+from tessera.text.wording import count
 
 __all__ = ["SimulationOutcome"]
 
@@ -88,7 +89,7 @@ class SimulationOutcome:
         if len(expected) == 1 and isinstance(expected[0], int):
             wanted: list[Mapping[str, Any]] = []
             fine = len(actual) == expected[0]
-            head = f"expected {expected[0]} outputs, there are {len(actual)}:"
+            head = f"expected {count(expected[0], 'output')}, there are {len(actual)}:"
         else:
             wanted = [one if isinstance(one, Mapping) else {"tile": str(one)} for one in expected]
             found = [self._output(one.raw) for one in actual]

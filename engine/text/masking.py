@@ -1,4 +1,4 @@
-"""URLs without what they may carry in secret: signatures and tokens in queries, user names, passwords."""
+"""URLs without the secrets that they may carry: signatures and tokens in queries, user names, passwords."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["masked", "masked_url"]
+__all__ = ["mask_urls", "masked_url"]
 
 
-def masked(value: Any) -> Any:
-    """JSON in which every URL is masked.
+def mask_urls(value: Any) -> Any:
+    """Return a JSON value with every URL in it masked.
 
     Examples
     --------
-    >>> masked({"url": "https://me:pw@host.example/a.mp4?v=7", "size": 3})
+    >>> mask_urls({"url": "https://me:pw@host.example/a.mp4?v=7", "size": 3})
     {'url': 'https://host.example/a.mp4?v=7', 'size': 3}
     """
     if isinstance(value, Mapping):
-        return {masked(key): masked(one) for key, one in value.items()}
+        return {mask_urls(key): mask_urls(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(one) for one in value]
+        return [mask_urls(element) for element in value]
     return masked_url(value) if isinstance(value, str) else value
 
 
 def masked_url(text: str) -> str:
-    """A URL with a digest in place of its query, so that two queries stay two; any other text as it is.
+    """Return a URL with a digest in place of its query, or any other text unchanged.
 
-    The id of a video (`v=…`) stays; user names, passwords and fragments go. Masking twice is masking once.
+    The digest keeps two different queries distinct. The id of a video (`v=…`) stays; user names, passwords
+    and fragments are removed. Masking is idempotent.
     """
     if not text.lower().startswith(("http://", "https://")):
         return text
@@ -43,5 +44,5 @@ def masked_url(text: str) -> str:
 def _masked_query(query: str) -> str:
     if not query or query.startswith("masked="):
         return query
-    video = next((one for one in query.split("&") if one.startswith("v=")), None)
+    video = next((pair for pair in query.split("&") if pair.startswith("v=")), None)
     return video or f"masked={hashlib.sha256(query.encode('utf-8', 'replace')).hexdigest()[:8]}"

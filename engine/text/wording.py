@@ -1,4 +1,4 @@
-"""Names, ids and values as a person reads them: on one line, without what a terminal would obey."""
+"""Numbers, names, ids and values as short readable text, without control characters."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from typing import Any
 
 __all__ = [
     "bytes_of",
-    "clean",
     "count",
     "file_names",
-    "has_half",
+    "has_lone_surrogate",
     "json_object",
     "one_line",
-    "part_in_words",
+    "partial_run_text",
+    "printable",
+    "replace_lone_surrogates",
     "seconds_of",
     "short_ids",
-    "shown",
+    "short_json",
     "slug",
     "span_of",
-    "whole",
 ]
 
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-"""Control characters but tab and newline, and those that turn the direction of writing."""
+"""Control characters except tab and newline, and the characters that change the writing direction."""
 _UNWRITABLE = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-"""What no XML document may hold; half characters, which UTF-8 cannot, among it."""
-_HALF = re.compile("[\ud800-\udfff]")
-_SHORTEST = 8
+"""Characters that XML 1.0 forbids, lone surrogates (not encodable in UTF-8) among them."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MIN_ID_LENGTH = 8
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
-    """A JSON object from its text.
+    """Parse a JSON object.
 
     Raises
     ------
     ValueError
-        It is none.
+        If the text is not JSON, is nested too deeply, or holds another type than an object.
     """
     try:
         found = json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError(f"{shown(found)} is no object")
+        raise ValueError(f"{short_json(found)} is not an object")
     return found
 
 
-def clean(text: str) -> str:
-    """Text for a terminal: without the control characters that a file's name or a message may hold."""
+def printable(text: str) -> str:
+    """Replace control characters, so that a file name or message cannot send commands to a terminal."""
     return re.sub(_CONTROL, "�", text)
 
 
-def has_half(text: str) -> bool:
-    """Whether a text holds a surrogate that is no part of a pair, which no encoding can say."""
+def has_lone_surrogate(text: str) -> bool:
+    """Return True if a text holds a surrogate without its pair, which no encoding can represent."""
     if text.isascii():
         return False
     try:
@@ -66,64 +66,64 @@ def has_half(text: str) -> bool:
     return False
 
 
-def whole(text: str) -> str:
-    """Text without half characters, which UTF-8 cannot hold; a file's name may bring them.
+def replace_lone_surrogates(text: str) -> str:
+    """Replace lone surrogates, which UTF-8 cannot represent; file names that are not UTF-8 contain them.
 
-    >>> whole("a\\udcff")
+    >>> replace_lone_surrogates("a\\udcff")
     'a�'
     """
-    return _HALF.sub("�", text)
+    return _SURROGATE.sub("�", text)
 
 
 def one_line(text: str) -> str:
-    """Text on one line, of characters that every document can hold.
+    """Return a text on one line, with only the characters that every document can hold.
 
     >>> one_line("a \\n b\\0")
     'a b�'
     """
-    return re.sub(_UNWRITABLE, "�", clean(" ".join(text.split())))
+    return re.sub(_UNWRITABLE, "�", printable(" ".join(text.split())))
 
 
-def shown(value: Any, limit: int = 40) -> str:
-    """A parameter's value on one line, cut at `limit` characters."""
+def short_json(value: Any, limit: int = 40) -> str:
+    """Return a value as JSON on one line, cut at `limit` characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def slug(name: str, otherwise: str) -> str:
-    """A name as a part of a file's; `otherwise` where nothing of it can stand there.
+def slug(name: str, fallback: str) -> str:
+    """Return a name in the form used in file names, or `fallback` if no character of it is allowed there.
 
     >>> slug("Audio Enhance (2)", "output"), slug("字幕", "output")
     ('audio-enhance-2', 'output')
     """
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or otherwise
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or fallback
 
 
 def file_names(tiles: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """How the names of files of tiles begin, by id, each another: given are their ids and names, in order."""
+    """Return a distinct file name prefix for each tile, by its id. `tiles` are (id, name) pairs in order."""
     found: dict[str, str] = {}
     taken: set[str] = set()
-    for node, name in tiles:
-        short = slug(name, "output")
+    for node, tile_name in tiles:
+        short = slug(tile_name, "output")
         names = (short, f"{short}-{node[:8]}", f"{short}-{node}")
-        found[node] = next(one for one in names if one not in taken)
+        found[node] = next(name for name in names if name not in taken)
         taken.add(found[node])
     return found
 
 
-def count(number: int, what: str) -> str:
-    """A number of things.
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular or the plural.
 
     >>> count(1, "tile"), count(1200, "tile")
     ('1 tile', '1,200 tiles')
     """
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def part_in_words(part: Mapping[str, Any]) -> str:
-    """Which part of an agent ran.
+def partial_run_text(part: Mapping[str, Any]) -> str:
+    """Describe the part of an agent that a partial run executes.
 
-    >>> part_in_words({"part": "from", "agent_node_id": "a", "of": "r"})
+    >>> partial_run_text({"part": "from", "agent_node_id": "a", "of": "r"})
     'only from a on, the rest as in run r'
     """
     node, of = part["agent_node_id"], f", the rest as in run {part['of']}" if part["of"] else ""
@@ -132,7 +132,7 @@ def part_in_words(part: Mapping[str, Any]) -> str:
 
 
 def seconds_of(milliseconds: float) -> str:
-    """Milliseconds as seconds.
+    """Return milliseconds as text in seconds.
 
     >>> seconds_of(4004)
     '4.004 s'
@@ -141,7 +141,7 @@ def seconds_of(milliseconds: float) -> str:
 
 
 def bytes_of(size: float) -> str:
-    """A number of bytes.
+    """Return a number of bytes as text, in decimal units.
 
     >>> bytes_of(999), bytes_of(12_345_678)
     ('999 bytes', '12.3 MB')
@@ -153,7 +153,7 @@ def bytes_of(size: float) -> str:
 
 
 def span_of(start_ms: float | None, end_ms: float | None) -> str:
-    """A range in seconds, either end of which may be open.
+    """Return a range as text in seconds; None means an open end.
 
     >>> span_of(1500, None)
     '1.5 s to the end'
@@ -162,23 +162,24 @@ def span_of(start_ms: float | None, end_ms: float | None) -> str:
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """The shortest beginning of each id, of eight characters at least, that no other id shares.
+    """Return the shortest prefix of each id that is unique, at least eight characters long.
 
     >>> short_ids(["11111111-aaaa", "11111111-abbb", "22222222-cccc"])
     {'11111111-aaaa': '11111111-aa', '11111111-abbb': '11111111-ab', '22222222-cccc': '22222222'}
     """
     known = list(dict.fromkeys(ids))
     ranked = sorted(known, key=str.lower)
-    need = dict.fromkeys(known, _SHORTEST)
+    # In sorted order, the id that shares the longest prefix is a neighbour.
+    need = dict.fromkeys(known, _MIN_ID_LENGTH)
     for before, after in pairwise(ranked):
-        common = _common(before.lower(), after.lower()) + 1
+        common = _common_prefix(before.lower(), after.lower()) + 1
         need[before], need[after] = max(need[before], common), max(need[after], common)
     return {node: node[: need[node]] for node in known}
 
 
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike."""
-    for index, (mine, theirs) in enumerate(zip(one, other, strict=False)):
-        if mine != theirs:
+def _common_prefix(first: str, second: str) -> int:
+    """Return the length of the common prefix of two texts."""
+    for index, (left, right) in enumerate(zip(first, second, strict=False)):
+        if left != right:
             return index
-    return min(len(one), len(other))
+    return min(len(first), len(second))

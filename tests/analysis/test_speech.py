@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tessera.analysis.speech import ANALYSER, SoundFacts, _tidy, analyse_sound
+from tessera.analysis.speech import ANALYSER, SoundFacts, analyse_sound
+from tessera.analysis.voice_activity import speech_ranges
 from tessera.errors import Cancelled, MediaError
 from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.info import MediaInfo
@@ -94,8 +95,8 @@ def test_a_video_without_sound_has_no_speech() -> None:
 
 
 def test_runs_are_joined_dropped_padded_and_clipped() -> None:
-    assert _tidy([(32, 320), (600, 900)], 10_000) == ((0, 1_000),)
-    assert _tidy([(0, 240), (1_000, 1_250), (1_550, 1_900)], 1_950) == ((900, 1_350), (1_450, 1_950))
+    assert speech_ranges([(32, 320), (600, 900)], 10_000) == ((0, 1_000),)
+    assert speech_ranges([(0, 240), (1_000, 1_250), (1_550, 1_900)], 1_950) == ((900, 1_350), (1_450, 1_950))
 
 
 def test_facts_survive_json_and_come_out_the_same_again() -> None:

@@ -14,7 +14,7 @@ from tessera.bundle.bundle import read_bundle, write_bundle
 from tessera.bundle.simulation import replay
 from tessera.media.probe.probe import probe
 from tessera.store.run_store import RunStore
-from tessera.text.masking import masked
+from tessera.text.masking import mask_urls
 from tests.support.media import FIXTURES, MEDIA
 
 
@@ -69,7 +69,7 @@ def test_what_is_no_bundle_is_refused_by_name(content: bytes, tmp_path: Path) ->
 
 
 def test_queries_and_user_names_of_urls_are_masked_and_the_video_s_id_stays() -> None:
-    told = masked(
+    told = mask_urls(
         {
             "https://u:p@a.example/x.mp4?X-Signature=abc": ["https://www.youtube.com/watch?v=abc&t=9s#k"],
             "plain": "text?token=1",

@@ -18,7 +18,7 @@ from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchRules
 from tessera.inputs.fetch.sniff import head_of
-from tessera.text.masking import masked, masked_url
+from tessera.text.masking import mask_urls, masked_url
 from tests.support.media import MEDIA
 from tests.support.servers import TALK, Served, serving
 
@@ -196,6 +196,6 @@ def test_a_url_asks_for_the_same_file_whoever_signs_it() -> None:
 def test_masking_hides_every_query_and_is_idempotent(path: str, query: str) -> None:
     url = f"https://user:secret@host.example/{path}?token={query}"
     once = masked_url(url)
-    assert masked(masked({url: [url]})) == masked({url: [url]}) == {once: [once]}
+    assert mask_urls(mask_urls({url: [url]})) == mask_urls({url: [url]}) == {once: [once]}
     assert "secret" not in once
     assert "token=" not in once or "token=" in path

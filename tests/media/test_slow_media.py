@@ -50,7 +50,7 @@ def test_a_wave_of_endless_notes_is_refused_before_they_are_read(name: bytes, tm
     path = wave(
         tmp_path / "notes.wav", after=struct.pack("<4sI4s", name, LARGE - 20_000, b"INFO"), size=LARGE
     )
-    assert f"bytes of notes ({name.decode().strip()}); at most 64,000,000 are read" in refused(path, 1)
+    assert f"bytes of metadata ({name.decode().strip()}); at most 64,000,000 are read" in refused(path, 1)
 
 
 def test_a_wave_that_says_it_has_more_than_is_there_is_refused_at_once(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_wave_that_says_it_has_more_than_is_there_is_refused_at_once(tmp_path:
 
 def test_a_wave_of_one_sample_a_second_is_refused_at_once(tmp_path: Path) -> None:
     path = wave(tmp_path / "slow.wav", rate=1, data=1_000_000)
-    assert "has sound of 1 Hz; at least 1,000 Hz is needed" in refused(path, 1)
+    assert "has sound at 1 Hz; at least 1,000 Hz is needed" in refused(path, 1)
 
 
 def test_a_file_of_endless_boxes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_file_of_endless_boxes_is_given_up(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_file_of_endless_packets_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing, "_MOST_PACKETS", 100)
+    monkeypatch.setattr(probing, "_MAX_PACKETS", 100)
     assert "holds more than 100 packets" in refused(MEDIA / "talk.mp4", 3)
 
 

@@ -150,7 +150,7 @@ def test_silence_gives_the_first_windows() -> None:
 
 
 def test_more_windows_than_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="does not fit"):
         best_windows(Fraction(10), Fraction(4), 3, ())
 
 

@@ -231,7 +231,7 @@ def test_items_durations_and_outputs_come_from_a_simulation() -> None:
     p.outputs(4).outputs("mirror", "mirror", "reframe", {"tile": "reframe", "seconds": 10, "height": 640})
     fails(lambda: p.items(clips=3), "clips: expected 3, made 2 (rank")
     fails(lambda: p.durations(clips=10), "clips: expected 10 s, made 10 s, 10 s")
-    fails(lambda: p.outputs(1), "expected 1 outputs, there are 4", "1. tile mirror, kind video, seconds 10.0")
+    fails(lambda: p.outputs(1), "expected 1 output, there are 4", "1. tile mirror, kind video, seconds 10.0")
     fails(lambda: p.outputs({"tile": "reframe", "width": 1}), "tile: expected 'reframe', is 'mirror'")
 
 

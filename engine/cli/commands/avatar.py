@@ -60,7 +60,7 @@ def create(
 @avatar.command("list")
 def list_all(workspace: Workspace = None, as_json: Json = False) -> int:
     """List the profiles of a workspace."""
-    from tessera.cli.output import OK, clean, put, put_json
+    from tessera.cli.output import OK, printable, put, put_json
     from tessera.cli.request_args import home_of, library_of
     from tessera.inputs.assets.avatars import profiles
 
@@ -73,7 +73,7 @@ def list_all(workspace: Workspace = None, as_json: Json = False) -> int:
     if not found:
         put(f"no avatar profiles in {home}")
     for one in found:
-        put(clean(f"{one.id}  {one.status:10}  {one.name}"))
+        put(printable(f"{one.id}  {one.status:10}  {one.name}"))
     return OK
 
 
@@ -107,11 +107,11 @@ def _source(kind: str, place: str, library: Library) -> tuple[str, str]:
 
 
 def _print(profile: Profile, library: Library) -> None:
-    from tessera.cli.output import clean, put
+    from tessera.cli.output import printable, put
 
     facts = profile.to_dict(library)
     put(f"avatar_profile_id {profile.id}")
-    put(clean(f"{profile.name}: {profile.status}"))
+    put(printable(f"{profile.name}: {profile.status}"))
     for detail in (profile.status_message, facts["video_preview_url"]):
         if detail is not None:
-            put(clean(detail))
+            put(printable(detail))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import record_of
 from tessera.cli.options import Unknown
-from tessera.cli.output import FAILED, OK, clean, put_json, refuse
+from tessera.cli.output import FAILED, OK, printable, put_json, refuse
 from tessera.cli.request_args import document
 from tessera.errors import NotFound, WorkspaceError
 
@@ -74,17 +74,17 @@ def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
         for one in found.differences:
             mark, colour = _MARKS[one.change]
             yield Text.assemble(
-                (f"{mark} {one.section:9} ", colour), clean(names.subject(one)), *_values(one, names)
+                (f"{mark} {one.section:9} ", colour), printable(names.subject(one)), *_values(one, names)
             )
     else:
         yield Text("no differences")
     for note in found.notes:
-        yield Text(f"note: {clean(note)}")
+        yield Text(f"note: {printable(note)}")
 
 
 def _called(argument: str) -> str:
     """A document as a heading names it."""
-    text = clean(" ".join(argument.split()))
+    text = printable(" ".join(argument.split()))
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
@@ -129,33 +129,33 @@ def _values(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
         if one.change != "removed":
             yield f" {_value(one, one.new, one.new_origin)}", "green"
     if one.note:
-        yield f"  ({clean(one.note)})", ""
+        yield f"  ({printable(one.note)})", ""
 
 
 def _past(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
     """What a rewired connection leads past."""
     for value, colour in ((one.old, "red"), (one.new, "green")):
         if value or (one.change == "changed" and value is not None):
-            yield f"  past {clean(', '.join(map(names, value)) or 'nothing')}", colour
+            yield f"  past {printable(', '.join(map(names, value)) or 'nothing')}", colour
             if one.change == "changed" and colour == "red":
                 yield " →", ""
 
 
 def _value(one: Difference, value: Any, origin: str | None) -> str:
-    from tessera.text.wording import shown
+    from tessera.text.wording import short_json
 
     if one.section in ("input", "output") and isinstance(value, dict):
         told = ", ".join(_fact(name, each) for name, each in value.items())
     elif one.section == "output" and one.name is not None:
         told = _fact(one.name, value)
     else:
-        told = shown(value, 100)
-    return clean(told + (f" ({origin})" if origin else ""))
+        told = short_json(value, 100)
+    return printable(told + (f" ({origin})" if origin else ""))
 
 
 def _fact(name: str, value: Any) -> str:
     """A fact of an input or an output in a few words."""
-    from tessera.text.wording import count, seconds_of, shown, span_of
+    from tessera.text.wording import count, seconds_of, short_json, span_of
 
     if name.endswith("_ms") and isinstance(value, int | float):
         return (
@@ -166,4 +166,4 @@ def _fact(name: str, value: Any) -> str:
         return ", ".join(spans) + (f" and {count(len(value) - 3, 'range')} more" if len(value) > 3 else "")
     if name in ("kind", "media_type") or value is None:
         return str(value)
-    return f"{name} {value if isinstance(value, str) else shown(value)}"
+    return f"{name} {value if isinstance(value, str) else short_json(value)}"

@@ -133,12 +133,12 @@ def _tables(record: RunRecord, found: Forecast) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from tessera.cli.display.tables import lines_of, section
-    from tessera.cli.output import clean
+    from tessera.cli.output import printable
     from tessera.forecast.schedule import gantt
 
     name = f"{record.start.agent['name']}: " if record.start.agent["name"] else ""
     status = record.status.value.replace("_", " ")
-    yield Text.assemble(clean(name), ("ESTIMATE", "bold"), f", nothing is rendered: {status}")
+    yield Text.assemble(printable(name), ("ESTIMATE", "bold"), f", nothing is rendered: {status}")
     yield Text("")
     yield Text(gantt(found.schedule, _width()))
     yield Text(_times(found.schedule))
@@ -163,6 +163,7 @@ def _times(timed: Schedule) -> str:
 
 def _path(timed: Schedule) -> Iterator[str]:
     from tessera.forecast.schedule import MICRO, clock
+    from tessera.text.wording import count
 
     path = timed.critical_path
     longest = {id(task) for task in sorted(path, key=lambda task: -task.duration)[:12]}
@@ -170,7 +171,7 @@ def _path(timed: Schedule) -> Iterator[str]:
     for task in shown:
         yield f"{clock(task.duration):>9}  {task.label}  {task.node}"
     if len(shown) < len(path):
-        yield f"           and {len(path) - len(shown):,} shorter steps"
+        yield f"           and {count(len(path) - len(shown), 'shorter step')}"
     total = sum(task.duration for task in path)
     yield f"{clock(total):>9}  in all: no number of workers is faster" if total >= MICRO / 1000 else "no time"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tessera.cli.commands.graph import write_text
 from tessera.cli.options import RequestOptions
-from tessera.cli.output import FAILED, OK, clean, put, put_json, warn
+from tessera.cli.output import FAILED, OK, printable, put, put_json, warn
 from tessera.cli.request_args import document, explained, home_of, prepare
 from tessera.cli.simulate_args import SimulateOptions
 from tessera.text.wording import count
@@ -39,7 +39,7 @@ def explain_media(
     if as_json:
         put_json(planned.to_dict())
     elif told:
-        put("\n".join(clean(line) for line in _lines(planned)))
+        put("\n".join(printable(line) for line in _lines(planned)))
     if planned.record.status.value == "completed":
         return OK
     warn(f"the simulated run ended as {planned.record.status.value}; tessera simulate says why")

@@ -37,7 +37,7 @@ def logs(
     What of a command is gone, so that it differs from what ran or cannot run again, stands beside it.
     """
     from tessera.cli.commands.runs import found_run
-    from tessera.cli.output import OK, clean, put, put_json
+    from tessera.cli.output import OK, printable, put, put_json
     from tessera.database.statements import decoding
     from tessera.record.logs import log_of
     from tessera.record.node_lookup import node_of
@@ -51,7 +51,7 @@ def logs(
     if as_json:
         put_json({"run_id": run_id, "entries": [entry.to_dict() for entry in entries]})
     else:
-        put(clean("\n".join(_lines(list(entries), list(record.nodes)))))
+        put(printable("\n".join(_lines(list(entries), list(record.nodes)))))
     return OK
 
 
@@ -71,13 +71,14 @@ def trace(
     from tessera.cli.output import OK, put, put_json
     from tessera.files import write_atomically
     from tessera.record.trace import trace_of
+    from tessera.text.wording import count
 
     store, run_id = found_run(wanted, workspace)
     made = trace_of(store.events(run_id))
     write_atomically(out, json.dumps(made, ensure_ascii=False) + "\n")
     spans = sum(one["ph"] == "X" for one in made["traceEvents"])
     told = {"run_id": run_id, "trace": str(out), "spans": spans}
-    put_json(told) if as_json else put(f"{out}: {spans} spans; ui.perfetto.dev opens it")
+    put_json(told) if as_json else put(f"{out}: {count(spans, 'span')}; ui.perfetto.dev opens it")
     return OK
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.output import OK, put_json, refuse
-from tessera.text.wording import shown
+from tessera.text.wording import short_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -115,7 +115,7 @@ def _parameters(schema: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         branches = [_resolved(branch, defs) for branch in (one.get("anyOf") or [one])]
         types = dict.fromkeys(_type(branch) for branch in branches)
         allowed = dict.fromkeys(text for branch in branches if (text := _allowed(branch)))
-        default = "(required)" if name in required else shown(one.get("default"))
+        default = "(required)" if name in required else short_json(one.get("default"))
         named = "ours" if one.get("source") == "ours" else "documented"
         yield name, " | ".join(types), default, "; ".join(allowed), named, one.get("description", "")
 

@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tessera.cli.display.tables import frame_rate, lines_of, section, table
-from tessera.cli.output import clean
-from tessera.text.wording import seconds_of, short_ids, shown, span_of
+from tessera.cli.output import printable
+from tessera.text.wording import seconds_of, short_ids, short_json, span_of
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
@@ -60,7 +60,7 @@ class _Names:
 
 
 def _headline(subject: str, state: str, reason: str) -> Iterator[Text]:
-    yield Text.assemble((clean(subject), "bold"), " ", (state, _COLOURS.get(state, "")))
+    yield Text.assemble((printable(subject), "bold"), " ", (state, _COLOURS.get(state, "")))
     yield lines_of([reason])
 
 
@@ -105,11 +105,11 @@ def _parameters(parameters: Iterable[ParameterStory]) -> Iterator[RenderableType
     for story in parameters:
         if story.origin == "default":
             continue
-        old = shown(story.layers[-2].value) + " → " if len(story.layers) > 1 else ""
+        old = short_json(story.layers[-2].value) + " → " if len(story.layers) > 1 else ""
         last = story.layers[-1]
         note = "" if story.known else "unknown, without effect"
         rows.append(
-            (story.parameter, old + shown(last.value), last.origin, f"{last.document} {last.loc}", note)
+            (story.parameter, old + short_json(last.value), last.origin, f"{last.document} {last.loc}", note)
         )
     if rows:
         columns = ("parameter", "value", "from", "at", "")
@@ -164,13 +164,13 @@ def parameter(story: ParameterStory, template: AgentTemplate) -> Iterator[Render
     """Where the value of a parameter came from."""
     names = _Names(template)
     subject = f"{names(story.tile)} {story.parameter}"
-    value = f" = {shown(story.value, 400)}" if story.layers else " is not set, and has no default"
-    yield Text.assemble((clean(subject), "bold"), clean(value))
+    value = f" = {short_json(story.value, 400)}" if story.layers else " is not set, and has no default"
+    yield Text.assemble((printable(subject), "bold"), printable(value))
     rows = [
         (
             "" if at == len(story.layers) - 1 else "was",
             layer.origin,
-            shown(layer.value, 100),
+            short_json(layer.value, 100),
             f"{layer.document} {layer.loc}" if layer.document else f"of every {story.tile.name}",
         )
         for at, layer in enumerate(story.layers)

@@ -9,7 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tessera.cli.output import clean, log
+from tessera.cli.output import log, printable
 from tessera.text.wording import short_ids
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Live(Lines):
         return self
 
     def say(self, text: str) -> None:
-        self.bars.console.print(clean(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self.bars.console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def stop(self) -> None:
         self.bars.stop()
@@ -167,7 +167,7 @@ class Live(Lines):
             case events.RunStarted():
                 self.bars.update(self.whole, description="run", total=len(event.nodes))
             case events.NodeChanged(node=node, status="running"):
-                name, few = clean(self.narrator.names[node]), len(self.tasks) < _MOST_BARS
+                name, few = printable(self.narrator.names[node]), len(self.tasks) < _MOST_BARS
                 self.tasks[node] = self.bars.add_task(name, total=1.0, visible=few)
             case events.Progress(node=node, fraction=fraction) if node in self.tasks:
                 self.bars.update(self.tasks[node], completed=fraction)
@@ -183,7 +183,7 @@ class Live(Lines):
         from tessera.text.wording import bytes_of
 
         left = f", {event.remaining_s:.0f} s left" if event.remaining_s else ""
-        told = f"{clean(event.name)}: {bytes_of(event.received)}, {bytes_of(event.bytes_per_s)}/s{left}"
+        told = f"{printable(event.name)}: {bytes_of(event.received)}, {bytes_of(event.bytes_per_s)}/s{left}"
         if event.url not in self.downloads:
             self.downloads[event.url] = self.bars.add_task(told, total=event.total)
         self.bars.update(

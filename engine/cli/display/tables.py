@@ -15,9 +15,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tessera.cli.output import clean, put
+from tessera.cli.output import printable, put
 from tessera.text.wording import count as plural
-from tessera.text.wording import part_in_words, seconds_of, short_ids, shown, span_of
+from tessera.text.wording import partial_run_text, seconds_of, short_ids, short_json, span_of
 
 if TYPE_CHECKING:
     from tessera.graph.plan import Plan
@@ -55,7 +55,7 @@ def show(parts: Iterable[RenderableType]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """A plain table; columns that are empty in every row are left out."""
-    lines = [[cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
+    lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
     used = [index for index in range(len(columns)) if any(line[index].plain for line in lines)]
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for index in used:
@@ -73,7 +73,7 @@ def section(title: str, part: RenderableType) -> Iterator[RenderableType]:
 
 def lines_of(lines: Iterable[str]) -> Text:
     """Lines of text, each indented."""
-    return Text("\n".join(f"  {clean(line)}" for line in lines))
+    return Text("\n".join(f"  {printable(line)}" for line in lines))
 
 
 def notices(warnings: Iterable[Mapping[str, str]]) -> Iterator[RenderableType]:
@@ -129,10 +129,10 @@ def _headline(record: Mapping[str, Any], simulated: bool) -> Text:
     status = Text(record["status"].replace("_", " "), style=_COLOURS.get(record["status"], ""))
     told = "".join(f"; --fail {one}" for one in record.get("faults", ()))
     if record.get("part"):
-        told = f"; {part_in_words(record['part'])}{told}"
+        told = f"; {partial_run_text(record['part'])}{told}"
     if simulated:
-        return Text.assemble(clean(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, told)
-    return Text.assemble(clean(name), "run ", record["run_id"], " ", status, told)
+        return Text.assemble(printable(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, told)
+    return Text.assemble(printable(name), "run ", record["run_id"], " ", status, told)
 
 
 def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool) -> Table:
@@ -287,7 +287,7 @@ def plan_tables(plan: Plan, called: Mapping[str, str]) -> Iterator[RenderableTyp
     short = short_ids(called)
     names = {node: f"{name} {short[node]}" for node, name in called.items()}
     counts = f"{plural(len(plan.order), 'tile')}, {plural(plan.graph.number_of_edges(), 'connection')}"
-    yield Text(clean(f"{plan.agent_name or 'agent'}: {counts}"), style="bold")
+    yield Text(printable(f"{plan.agent_name or 'agent'}: {counts}"), style="bold")
     yield Text("")
     yield table(("", "tile", "id", "parameters that are not defaults"), _plan_tiles(plan, short))
     place = {node: index for index, node in enumerate(plan.order)}
@@ -311,7 +311,7 @@ def _plan_tiles(plan: Plan, short: Mapping[str, str]) -> Iterator[tuple[str, str
     for number, node in enumerate(plan.order, start=1):
         tile = plan.tile(node)
         told = [
-            f"{name} = {shown(one['value'])} ({one['origin']})"
+            f"{name} = {short_json(one['value'])} ({one['origin']})"
             for name, one in tile.parameters().items()
             if one["origin"] != "default"
         ]
@@ -335,6 +335,7 @@ def _changes(plan: Plan, names: Mapping[str, str]) -> Iterator[str]:
     for edge in plan.changes.rewired:
         yield f"rewired: {names[edge.source]} ─▶ {names[edge.target]} via {_listed(edge.via, names)}"
     for change in plan.changes.overridden:
-        yield f"set: {names[change.node]} {change.parameter}: {shown(change.old)} → {shown(change.new)}"
+        values = f"{short_json(change.old)} → {short_json(change.new)}"
+        yield f"set: {names[change.node]} {change.parameter}: {values}"
     if plan.changes.skipped:
         yield f"skipped: {_listed(plan.changes.skipped, names)}"

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from tessera.errors import MediaError
+from tessera.text.wording import count
 
 __all__ = ["check_cube", "is_cube"]
 
@@ -47,7 +48,9 @@ def check_cube(path: Path) -> tuple[int, int]:
             raise MediaError(f"{path.name}: line {number} is not three numbers: {' '.join(words)[:60]!r}")
         rows += 1
     if rows != size**dimensions:
-        raise MediaError(f"{path.name} holds {rows:,} colours; a table of its size has {size**dimensions:,}")
+        raise MediaError(
+            f"{path.name} holds {count(rows, 'colour')}; a table of its size has {size**dimensions:,}"
+        )
     return dimensions, size
 
 

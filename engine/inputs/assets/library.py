@@ -20,7 +20,7 @@ from tessera.inputs.assets.asset import FACTS, Asset, asset_id, digest_of_file, 
 from tessera.inputs.assets.shared_store import shared_store
 from tessera.media.probe.info import MediaInfo
 from tessera.node import is_id
-from tessera.text.wording import json_object, whole
+from tessera.text.wording import json_object, replace_lone_surrogates
 
 __all__ = ["Library", "workspace_of"]
 
@@ -399,7 +399,9 @@ def _digest(path: Path) -> str:
 
 def _asset(media: Path, digest: str, origin: Path) -> Asset:
     """Probe a file and check it against the limits of its kind; messages name `origin`."""
-    return _limited(media, digest, whole(origin.name), _probed(media, str(origin)), str(origin))
+    return _limited(
+        media, digest, replace_lone_surrogates(origin.name), _probed(media, str(origin)), str(origin)
+    )
 
 
 def _probed(media: Path, shown: str) -> MediaInfo:

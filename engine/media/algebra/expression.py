@@ -1,8 +1,9 @@
-"""Media expressions: immutable values that say how a picture, a sound or an image is made, exactly.
+"""Media expressions: immutable values that describe exactly how to make a picture, a sound or an image.
 
-An expression is a node of a DAG: an operation, its arguments, and the expressions that it works on. Equal
-expressions are one object (interned by digest), so a digest is a cache key and `is` is equality. Size, rate,
-duration and kept source ranges are known when a node is built. Nothing here recurses over depth.
+An expression is a node of a DAG: an operation, its arguments, and its input expressions. Equal expressions
+are one object (interned by digest), so a digest is a cache key and `is` is equality. Size, rate, duration and
+kept source ranges are computed when a node is built. No function here recurses over depth, because a chain
+may be thousands of nodes long.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from tessera.media.algebra.ranges import NO_SOURCE, SourceRange, checked_ranges, cut_sources
 from tessera.media.algebra.time import Range
+from tessera.text.wording import count
 
 __all__ = [
     "NO_SOURCE",
@@ -39,22 +41,22 @@ _NO_TAGS: frozenset[str] = frozenset()
 
 
 def even(number: int) -> int:
-    """The greatest even number that is not greater."""
+    """Round a number down to an even one."""
     return number - number % 2
 
 
-def _digest(*what: Any) -> str:
-    return blake2b(repr(what).encode(), digest_size=16).hexdigest()
+def _digest(*parts: Any) -> str:
+    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _encode_fraction(value: Any) -> Any:
     if isinstance(value, Fraction):
         return str(value)
     raise TypeError(f"{value!r} cannot be part of an expression")
 
 
 class Expr:
-    """A node of an expression. Make them with the constructors of the subclasses, never directly."""
+    """A node of an expression. Create nodes with the constructors and methods of the subclasses only."""
 
     __slots__ = ("__weakref__", "args", "digest", "inputs", "kept", "op", "tags")
 
@@ -68,13 +70,17 @@ class Expr:
 
     @classmethod
     def _make(cls, op: str, inputs: tuple[Expr, ...], facts: Mapping[str, Any], **args: Any) -> Self:
-        """The one object with this operation, inputs and arguments; `facts` are its derived attributes."""
+        """Return the interned node with this operation, inputs and arguments.
+
+        `facts` are the attributes that follow from them: they are set on the node but not part of its digest.
+        """
         pairs = tuple(args.items())
-        digest = _digest(cls.medium, op, pairs, [one.digest for one in inputs])
+        digest = _digest(cls.medium, op, pairs, [node.digest for node in inputs])
         known = _interned.get(digest)
         if known is not None:
             return known  # type: ignore[return-value]
         node = object.__new__(cls)
+        # Bypasses the __setattr__ below, which makes nodes immutable.
         fill = object.__setattr__
         fill(node, "op", op)
         fill(node, "args", pairs)
@@ -86,6 +92,7 @@ class Expr:
         for name, value in facts.items():
             fill(node, name, value)
         with _lock:
+            # Another thread may have built an equal node meanwhile: the first one wins, so that `is` holds.
             return _interned.setdefault(digest, node)  # type: ignore[return-value]
 
     def __setattr__(self, name: str, _value: Any) -> None:
@@ -104,12 +111,12 @@ class Expr:
         return self
 
     def arg(self, name: str) -> Any:
-        """An argument of the operation.
+        """Return an argument of the operation.
 
         Raises
         ------
         KeyError
-            The operation has no such argument.
+            If the operation has no such argument.
         """
         for key, value in self.args:
             if key == name:
@@ -122,9 +129,9 @@ class Expr:
 
 
 class _Timed(Expr):
-    """What has a duration: pictures and sounds.
+    """An expression with a duration: a picture or a sound.
 
-    `clock` is a digest of the times of its frames: equal ones have their frames at the same times.
+    `clock` is a digest of the frame times: expressions with equal clocks have frames at the same times.
     """
 
     __slots__ = ("clock", "duration")
@@ -132,22 +139,21 @@ class _Timed(Expr):
     clock: str
 
     def _stream(self) -> dict[str, Any]:
-        """The facts that a cut leaves as they are."""
+        """Return the attributes that a cut does not change."""
         raise NotImplementedError
 
     def keep(self, ranges: Iterable[Range]) -> Self:
-        """The frames (samples) whose time t satisfies start ≤ t < end of each range, ranges one after
-        another.
+        """Keep the frames (samples) with start ≤ t < end for each range, and play the ranges in order.
 
         Parameters
         ----------
         ranges
-            In seconds on this expression's timeline, each within [0, duration].
+            Ranges in seconds on this expression's timeline, each within [0, duration].
 
         Raises
         ------
         ValueError
-            A range is empty or reaches outside, or there is none.
+            If there is no range, or a range is empty or extends outside.
         """
         checked = checked_ranges(ranges, self.duration)
         if checked == ((Fraction(0), self.duration),):
@@ -165,11 +171,18 @@ class _Timed(Expr):
         )
 
     def then(self, *others: Self) -> Self:
-        """This and then the others, one after another; sizes (rates and channels of sound) must be equal."""
+        """Join this expression and the others in order.
+
+        Raises
+        ------
+        ValueError
+            If the sizes of pictures, or the rates or channel counts of sounds, differ.
+        """
         parts = (self, *others)
         if len(parts) == 1:
             return self
         stream = self._stream()
+        # The rate of a picture is nominal, so parts of different rates can be joined; samples need one rate.
         for part in others:
             if any(
                 part._stream()[name] != stream[name]
@@ -177,7 +190,7 @@ class _Timed(Expr):
                 if name != "rate" or self.medium == "sound"
             ):
                 raise ValueError(
-                    "only parts of one size (sounds of one rate and channel count) can be joined"
+                    "only parts of equal size (sounds of equal rate and channel count) can be joined"
                 )
         facts = {
             **stream,
@@ -190,7 +203,7 @@ class _Timed(Expr):
 
 
 class Picture(_Timed):
-    """Moving pictures: `width` × `height` square pixels, `rate` frames/s (nominal), `duration` s."""
+    """A moving picture: `width` × `height` square pixels, `rate` frames/s (nominal), `duration` s."""
 
     __slots__ = ("height", "rate", "width")
     medium = "picture"
@@ -206,7 +219,7 @@ class Picture(_Timed):
 
     @classmethod
     def source(cls, asset: str, *, width: int, height: int, rate: Fraction, duration: Fraction) -> Picture:
-        """The picture of an asset, in its size as it is to be seen; t = 0 is its first frame."""
+        """Return the picture of an asset at its display size; t = 0 is its first frame."""
         if min(width, height) < 1 or rate <= 0 or duration <= 0:
             raise ValueError(f"not a picture: {width}×{height}, {rate} frames/s, {duration} s")
         facts = {
@@ -222,33 +235,33 @@ class Picture(_Timed):
         )
 
     def crop(self, x: int, y: int, width: int, height: int) -> Picture:
-        """The part of `width` × `height` pixels (even) whose top left corner is (x, y)."""
+        """Crop to `width` × `height` pixels (even numbers) with the top left corner at (x, y)."""
         if not (x >= 0 and y >= 0 and x + width <= self.width and y + height <= self.height):
             raise ValueError(
-                f"crop {width}×{height} at ({x}, {y}) reaches outside {self.width}×{self.height}"
+                f"crop {width}×{height} at ({x}, {y}) extends outside {self.width}×{self.height}"
             )
-        _checked_size(width, height)
+        _check_size(width, height)
         if (width, height) == (self.width, self.height):
             return self
         facts = {**self._same(), "width": width, "height": height}
         return self._make("crop", (self,), facts, x=x, y=y, width=width, height=height)
 
     def scale(self, width: int, height: int) -> Picture:
-        """Resampled to `width` × `height` pixels (even)."""
-        _checked_size(width, height)
+        """Resample to `width` × `height` pixels (even numbers)."""
+        _check_size(width, height)
         if (width, height) == (self.width, self.height):
             return self
         facts = {**self._same(), "width": width, "height": height}
         return self._make("scale", (self,), facts, width=width, height=height)
 
     def flip(self, *, horizontal: bool = False, vertical: bool = False) -> Picture:
-        """Mirrored left to right, top to bottom, or both."""
+        """Mirror left to right, top to bottom, or both."""
         if not (horizontal or vertical):
             return self
         return self._make("flip", (self,), self._same(), horizontal=horizontal, vertical=vertical)
 
     def blur(self, radius: int) -> Picture:
-        """Blurred with a box of 2·radius + 1 pixels, twice."""
+        """Blur twice with a box of 2·radius + 1 pixels."""
         if radius < 1:
             return self
         return self._make("blur", (self,), self._same(), radius=radius)
@@ -256,37 +269,40 @@ class Picture(_Timed):
     def overlay(
         self, layer: Picture | Image, x: int, y: int, *, opacity: Fraction = Fraction(1), tag: str = ""
     ) -> Picture:
-        """With `layer` over it, its top left corner at (x, y); `opacity` 0–1 scales the layer's alpha.
+        """Lay `layer` over this picture with its top left corner at (x, y).
 
-        `tag` names the layer, so that `without(tag)` can take it away again.
+        `opacity` (0–1) scales the layer's alpha. `tag` names the layer, so that `without(tag)` can remove it.
         """
         facts = {**self._same(), "tags": self.tags | {tag} if tag else self.tags}
         return self._make("overlay", (self, layer), facts, x=x, y=y, opacity=opacity, tag=tag)
 
     def without(self, tag: str) -> Picture:
-        """The same expression without the overlays of this tag. Costs what lies above the lowest of them."""
+        """Remove the overlays with this tag.
+
+        The time depends only on the nodes above the lowest of these overlays.
+        """
         if tag not in self.tags:
             return self
         rebuilt: dict[Expr, Expr] = {}
-        for node in walk(self, prune=lambda one: tag not in one.tags):
+        for node in walk(self, prune=lambda below: tag not in below.tags):
             if tag not in node.tags:
                 rebuilt[node] = node
             elif node.op == "overlay" and node.arg("tag") == tag:
                 rebuilt[node] = rebuilt[node.inputs[0]]
             else:
-                rebuilt[node] = rebuild(node, tuple(rebuilt[one] for one in node.inputs))
+                rebuilt[node] = rebuild(node, tuple(rebuilt[below] for below in node.inputs))
         result = rebuilt[self]
         assert isinstance(result, Picture)
         return result
 
 
-def _checked_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int) -> None:
     if min(width, height) < 2 or width % 2 or height % 2:
         raise ValueError(f"sizes must be even and at least 2: {width}×{height}")
 
 
 class Sound(_Timed):
-    """Sound: `rate` samples/s, `channels`, `duration` s."""
+    """A sound: `rate` samples/s, `channels`, `duration` s."""
 
     __slots__ = ("channels", "rate")
     medium = "sound"
@@ -298,11 +314,12 @@ class Sound(_Timed):
 
     @classmethod
     def source(cls, asset: str, *, rate: int, channels: int, duration: Fraction) -> Sound:
-        """The sound of an asset on the timeline of its picture: from its first frame on, silence where there
-        is none.
+        """Return the sound of an asset on the timeline of its picture.
+
+        t = 0 is the first frame of the picture; gaps in the sound are silence.
         """
         if rate <= 0 or channels <= 0 or duration <= 0:
-            raise ValueError(f"not a sound: {rate} samples/s, {channels} channels, {duration} s")
+            raise ValueError(f"not a sound: {rate} samples/s, {count(channels, 'channel')}, {duration} s")
         facts = {
             "rate": rate,
             "channels": channels,
@@ -314,7 +331,7 @@ class Sound(_Timed):
 
     @classmethod
     def silence(cls, duration: Fraction, *, rate: int = 48_000, channels: int = 2) -> Sound:
-        """Silence; in `kept` it stands as a range of `NO_SOURCE`, so that what follows keeps its place."""
+        """Return silence. `kept` lists it as a range of `NO_SOURCE`, to keep the position of later ranges."""
         kept = (SourceRange((NO_SOURCE, Fraction(0), duration)),)
         clock = _digest("silence", duration)
         facts = {"rate": rate, "channels": channels, "duration": duration, "kept": kept, "clock": clock}
@@ -324,11 +341,11 @@ class Sound(_Timed):
         return {**self._stream(), "duration": self.duration, "clock": self.clock}
 
     def denoise(self) -> Sound:
-        """With steady background noise reduced."""
+        """Reduce steady background noise."""
         return self._make("denoise", (self,), self._same())
 
     def loudness(self, lufs: Fraction, peak: Fraction) -> Sound:
-        """Brought to an integrated loudness (LUFS, ITU-R BS.1770) with true peaks of at most `peak` dBTP."""
+        """Normalise to an integrated loudness (LUFS, ITU-R BS.1770), with true peaks up to `peak` dBTP."""
         return self._make("loudness", (self,), self._same(), lufs=lufs, peak=peak)
 
 
@@ -342,16 +359,14 @@ class Image(Expr):
 
     @classmethod
     def source(cls, asset: str, *, width: int, height: int) -> Image:
-        """An image asset."""
+        """Return an image asset."""
         return cls._make(
             "source", (), {"width": width, "height": height}, asset=asset, width=width, height=height
         )
 
     @classmethod
     def drawn(cls, type_id: str, painter: str, *, width: int, height: int, **args: Any) -> Image:
-        """A picture that a tile's own code draws: `NodeType.painters[painter]` of the type, called with
-        `args`.
-        """
+        """Return an image that a tile type draws: `painters[painter]` of the type, called with `args`."""
         facts = {"width": width, "height": height}
         return cls._make(
             "drawn",
@@ -365,15 +380,19 @@ class Image(Expr):
         )
 
     def scale(self, width: int, height: int) -> Image:
-        """Resampled to `width` × `height` pixels."""
+        """Resample to `width` × `height` pixels."""
         if (width, height) == (self.width, self.height):
             return self
         return self._make("scale", (self,), {"width": width, "height": height}, width=width, height=height)
 
 
 def walk(*roots: Expr, prune: Any = None) -> Iterator[Expr]:
-    """Every node of the expressions once, inputs before what uses them. `prune(node)`: do not go below it."""
+    """Yield every node of the expressions once, inputs first.
+
+    If `prune(node)` is true, do not descend into the inputs of that node.
+    """
     seen: set[Expr] = set()
+    # A node is on the stack twice: first to push its inputs, then to be yielded after them.
     stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(roots)]
     while stack:
         node, entered = stack.pop()
@@ -385,11 +404,11 @@ def walk(*roots: Expr, prune: Any = None) -> Iterator[Expr]:
         seen.add(node)
         stack.append((node, True))
         if prune is None or not prune(node):
-            stack.extend((one, False) for one in reversed(node.inputs) if one not in seen)
+            stack.extend((below, False) for below in reversed(node.inputs) if below not in seen)
 
 
 def rebuild(node: Expr, inputs: tuple[Expr, ...]) -> Expr:
-    """The same operation with the same arguments on other inputs; `node` itself where they are the same."""
+    """Return the same operation and arguments on other inputs, or `node` itself if they are equal."""
     if inputs == node.inputs:
         return node
     args = dict(node.args)
@@ -409,24 +428,23 @@ _MEDIA: Mapping[str, type[Expr]] = {"picture": Picture, "sound": Sound, "image":
 
 
 def dump(*roots: Expr) -> list[dict[str, Any]]:
-    """Expressions as a flat list of JSON values, inputs before what uses them; the roots come last, by
-    number.
-    """
+    """Return expressions as a flat list of JSON values: the nodes, inputs first, then the root indices."""
     place: dict[Expr, int] = {}
     out: list[dict[str, Any]] = []
     for node in walk(*roots):
         place[node] = len(out)
-        out.append({**dump_node(node), "in": [place[one] for one in node.inputs]})
+        out.append({**dump_node(node), "in": [place[below] for below in node.inputs]})
     out.append({"roots": [place[root] for root in roots]})
     return out
 
 
 def dump_node(node: Expr) -> dict[str, Any]:
-    """One node as JSON values, without what it works on."""
-    args = json.loads(json.dumps(dict(node.args), default=_plain))
+    """Return one node as JSON values, without its inputs."""
+    args = json.loads(json.dumps(dict(node.args), default=_encode_fraction))
     return {"medium": node.medium, "op": node.op, "args": args}
 
 
+# JSON has no fractions, so these arguments are text in a dump. So is the rate of a picture, not of a sound.
 _FRACTIONS = frozenset({"duration", "opacity", "lufs", "peak"})
 
 
@@ -442,19 +460,19 @@ def _read_args(medium: str, args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load(flat: Sequence[Mapping[str, Any]]) -> Any:
-    """Read `dump` back: one expression, or a tuple of them where several were dumped."""
+    """Read the output of `dump`: return one expression, or a tuple if several were dumped."""
     nodes: list[Expr] = []
-    for one in flat[:-1]:
-        cls = _MEDIA[one["medium"]]
-        args = _read_args(one["medium"], one["args"])
-        inputs = tuple(nodes[index] for index in one["in"])
+    for entry in flat[:-1]:
+        cls = _MEDIA[entry["medium"]]
+        args = _read_args(entry["medium"], entry["args"])
+        inputs = tuple(nodes[index] for index in entry["in"])
         if inputs:
-            nodes.append(_apply(one["op"], inputs, args))
-        elif one["op"] == "drawn":
+            nodes.append(_apply(entry["op"], inputs, args))
+        elif entry["op"] == "drawn":
             values = dict(args.pop("values"))
             nodes.append(Image.drawn(**args, **values))
         else:
-            nodes.append(getattr(cls, one["op"])(**args))
+            nodes.append(getattr(cls, entry["op"])(**args))
     roots = tuple(nodes[index] for index in flat[-1]["roots"])
     return roots[0] if len(roots) == 1 else roots
 

@@ -1,4 +1,4 @@
-"""What edges carry: values of a kind, and the items that wrap them with their lineage."""
+"""The values that edges carry, and the items that wrap them with their lineage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Audio", "Image", "Item", "Project", "Value", "Video", "describe", "k
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A picture and, on the same timeline, its sound (None: no audio stream at all)."""
+    """A picture and its sound on the same timeline; None means that there is no audio stream."""
 
     picture: Picture
     sound: Sound | None = None
@@ -26,7 +26,7 @@ class Video:
         return self.picture.duration
 
     def keep(self, ranges: Iterable[Range]) -> Video:
-        """Picture and sound cut alike."""
+        """Cut the picture and the sound at the same ranges."""
         ranges = tuple(ranges)
         return Video(self.picture.keep(ranges), self.sound.keep(ranges) if self.sound else None)
 
@@ -39,7 +39,7 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Sound alone."""
+    """Sound without a picture."""
 
     sound: Sound
 
@@ -50,7 +50,7 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """An editable project whose sequences show these videos."""
+    """An editable project with one sequence per video."""
 
     sequences: tuple[Video, ...]
 
@@ -59,7 +59,7 @@ Value = Video | Audio | Image | Project
 
 
 def kind_of(value: Value) -> Kind:
-    """The kind of a value."""
+    """Return the kind of a value."""
     match value:
         case Video():
             return Kind.VIDEO
@@ -72,7 +72,7 @@ def kind_of(value: Value) -> Kind:
 
 
 def digest_of(value: Value) -> str:
-    """A digest that equal values share."""
+    """Return a digest that is the same for equal values."""
     match value:
         case Video(picture, sound):
             return picture.digest + (sound.digest if sound else "")
@@ -85,7 +85,7 @@ def digest_of(value: Value) -> str:
 
 
 def exprs_of(value: Value) -> tuple[Expr, ...]:
-    """The expressions that a value is made of."""
+    """Return the expressions of a value."""
     match value:
         case Video(picture, sound):
             return (picture, sound) if sound else (picture,)
@@ -94,11 +94,11 @@ def exprs_of(value: Value) -> tuple[Expr, ...]:
         case Image():
             return (value,)
         case Project(sequences):
-            return tuple(one for video in sequences for one in exprs_of(video))
+            return tuple(expr for video in sequences for expr in exprs_of(video))
 
 
 def kept_of(value: Value) -> tuple[SourceRange, ...]:
-    """The ranges of sources that a value shows."""
+    """Return the source ranges that a value shows."""
     match value:
         case Video(picture, _):
             return picture.kept
@@ -111,11 +111,11 @@ def kept_of(value: Value) -> tuple[SourceRange, ...]:
 
 
 def describe(value: Value) -> dict[str, Any]:
-    """What a record says of a value: kind, duration, size, frame rate, presence of audio."""
-    described: dict[str, Any] = {"kind": kind_of(value).value}
+    """Return the facts of a value for a record: kind, duration, size, frame rate, presence of audio."""
+    facts: dict[str, Any] = {"kind": kind_of(value).value}
     match value:
         case Video(picture, sound):
-            described |= {
+            facts |= {
                 "duration_ms": to_ms(picture.duration),
                 "width": picture.width,
                 "height": picture.height,
@@ -123,28 +123,28 @@ def describe(value: Value) -> dict[str, Any]:
                 "has_audio": sound is not None,
             }
         case Audio(sound):
-            described |= {"duration_ms": to_ms(sound.duration), "has_audio": True}
+            facts |= {"duration_ms": to_ms(sound.duration), "has_audio": True}
         case Image():
-            described |= {"width": value.width, "height": value.height}
+            facts |= {"width": value.width, "height": value.height}
         case Project(sequences):
-            described |= {"sequences": len(sequences)}
-    return described
+            facts |= {"sequences": len(sequences)}
+    return facts
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that stands on an edge: a value, the tile that made it, and why.
+    """A value on an edge, with its lineage.
 
     Attributes
     ----------
     node, index
-        The tile that made it, and its place among what that tile made: together its id.
+        The tile that made the item, and its position among that tile's items. Together they identify it.
     parents
-        The (node, index) of the items that it was made from.
+        The (node, index) of each item that it was made from.
     why
-        In a few words, why it is as it is.
+        The reason for its content, in a few words.
     fidelity
-        `"real"`, `"described"` (made from kinds and parameters alone) or `"placeholder"`.
+        `"real"`, `"described"` (derived from kinds and parameters only) or `"placeholder"`.
     """
 
     node: str

@@ -1,4 +1,4 @@
-"""The optimiser: rewrites an expression into an equal one that costs less to render."""
+"""The optimiser: rewrite an expression into an equal one that costs less to render."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ RULES: tuple[Rule, ...] = (*CUTS, *FRAMES)
 
 
 def optimise(root: Expr, rules: Sequence[Rule] = RULES, fired: Counter[str] | None = None) -> Expr:
-    """An equal expression to which no rule applies. Shared parts are rewritten once; nothing recurses.
+    """Return an equal expression to which no rule applies.
+
+    Shared parts are rewritten once. The traversal is iterative, so depth is not limited by the stack.
 
     Parameters
     ----------
     fired
-        Counts how often each rule was used, by its name.
+        A counter that receives the number of applications of each rule, by its name.
     """
-    counted = fired if fired is not None else Counter()
-    # Cuts come first: only when they are where they stay is it known what is shared within a frame.
+    counter = fired if fired is not None else Counter()
+    # Cut rules run first: the sharing that frame rules depend on is known only when cuts have moved.
     cuts, frames = [rule for rule in rules if rule not in FRAMES], [rule for rule in rules if rule in FRAMES]
     while True:
-        cut = _Rewriter(root, cuts, counted).rewritten()
-        root = _Rewriter(cut, frames, counted).rewritten()
+        cut = _Rewriter(root, cuts, counter).rewrite()
+        root = _Rewriter(cut, frames, counter).rewrite()
         if root is cut:
             return root
 
 
 class _Rewriter:
-    """Takes the rules to every node of an expression, from the root down and again on the way up.
+    """Apply rules to every node of an expression, from the root down and again on the way up.
 
-    Downwards a chain of cuts is merged on its way to the source, in one step a node; upwards what became of
-    the inputs may let a rule apply that did not before.
+    On the way down, a chain of cuts is merged towards the source, in one step per node. On the way up,
+    rewritten inputs may allow a rule that did not apply before.
     """
 
     def __init__(self, root: Expr, rules: Iterable[Rule], fired: Counter[str]) -> None:
@@ -44,10 +46,10 @@ class _Rewriter:
         for rule in rules:
             for op in rule.ops:
                 self.by_op.setdefault(op, []).append(rule)
-        self.uses = Counter(one for node in walk(root) for one in node.inputs)
+        self.uses = Counter(below for node in walk(root) for below in node.inputs)
         self.done: dict[Expr, Expr] = {}
 
-    def rewritten(self) -> Expr:
+    def rewrite(self) -> Expr:
         done, becomes = self.done, dict[Expr, Expr]()
         entered: set[Expr] = set()
         stack = [self.root]
@@ -59,15 +61,15 @@ class _Rewriter:
                 self._settle(node, done[becomes[node]])
             elif node not in entered:
                 entered.add(node)
-                better = self._better(node)
+                better = self._apply_rules(node)
                 if better is not None:
                     becomes[node] = better
                     stack.append(better)
                 else:
-                    stack.extend(one for one in reversed(node.inputs) if one not in done)
+                    stack.extend(below for below in reversed(node.inputs) if below not in done)
             else:
-                rebuilt = rebuild(node, tuple(done[one] for one in node.inputs))
-                better = self._better(rebuilt) if rebuilt is not node else None
+                rebuilt = rebuild(node, tuple(done[below] for below in node.inputs))
+                better = self._apply_rules(rebuilt) if rebuilt is not node else None
                 if better is None:
                     self._settle(rebuilt, rebuilt)
                     self._settle(node, rebuilt)
@@ -76,7 +78,7 @@ class _Rewriter:
                     stack.append(better)
         return done[self.root]
 
-    def _better(self, node: Expr) -> Expr | None:
+    def _apply_rules(self, node: Expr) -> Expr | None:
         for rule in self.by_op.get(node.op, ()):
             if rule.unshared and self.uses[node.inputs[0]] > 1:
                 continue
@@ -88,4 +90,5 @@ class _Rewriter:
 
     def _settle(self, node: Expr, final: Expr) -> None:
         self.done[node] = final
+        # The replacement is shared at least as much as the node, which matters to rules on unshared inputs.
         self.uses[final] = max(self.uses[final], self.uses[node])

@@ -1,4 +1,4 @@
-"""Ranges of timelines: checked, composed, and cut out of the sources that a timeline shows."""
+"""Ranges of timelines: check them, compose them, and map them to the sources that a timeline shows."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = [
     "cut_sources",
     "join_touching",
     "offsets_of",
-    "pieces_of",
+    "split_ranges",
 ]
 
 NO_SOURCE = ""
+"""The asset id of source ranges that show no asset, such as generated silence."""
 
 
 class SourceRange(tuple[str, Fraction, Fraction]):
-    """(asset id, start, end): a range of a source that an expression shows, in seconds."""
+    """The range of a source that an expression shows: (asset id, start, end), in seconds."""
 
     __slots__ = ()
 
@@ -43,18 +44,18 @@ class SourceRange(tuple[str, Fraction, Fraction]):
 
 
 def checked_ranges(ranges: Iterable[Range], duration: Fraction) -> tuple[Range, ...]:
-    """Ranges as exact numbers, each within [0, duration].
+    """Return ranges as exact numbers, each within [0, duration].
 
     Raises
     ------
     ValueError
-        A range is empty or reaches outside, or there is none.
+        If there is no range, or a range is empty or extends outside.
     """
     kept = []
     for start, end in ranges:
         start, end = Fraction(start), Fraction(end)
         if not 0 <= start < end <= duration:
-            raise ValueError(f"range [{start}, {end}) does not lie within [0, {duration})")
+            raise ValueError(f"range [{start}, {end}) is not within [0, {duration})")
         kept.append((start, end))
     if not kept:
         raise ValueError("at least one range must be kept")
@@ -62,11 +63,11 @@ def checked_ranges(ranges: Iterable[Range], duration: Fraction) -> tuple[Range, 
 
 
 def cut_sources(kept: Sequence[SourceRange], ranges: Sequence[Range]) -> tuple[SourceRange, ...]:
-    """The source ranges that `ranges` of a timeline made of the source ranges `kept` show."""
-    starts, at = [], Fraction(0)
+    """Return the source ranges that `ranges` keep of a timeline made of the source ranges `kept`."""
+    starts, position = [], Fraction(0)
     for _source, begin, finish in kept:
-        starts.append(at)
-        at += finish - begin
+        starts.append(position)
+        position += finish - begin
     found: list[SourceRange] = []
     for start, end in ranges:
         index = max(bisect_right(starts, start) - 1, 0)
@@ -81,14 +82,14 @@ def cut_sources(kept: Sequence[SourceRange], ranges: Sequence[Range]) -> tuple[S
 
 
 def offsets_of(durations: Iterable[Fraction]) -> list[Fraction]:
-    """Where each of a sequence of parts begins, and where the last one ends."""
+    """Return the start of each part in a sequence, and the end of the last part."""
     return list(accumulate(durations, initial=Fraction(0)))
 
 
-def pieces_of(
+def split_ranges(
     offsets: Sequence[Fraction], ranges: Sequence[Range]
 ) -> Iterator[tuple[int, Fraction, Fraction]]:
-    """What `ranges` keep of a sequence of parts: (part, start, end), in seconds from the part's beginning."""
+    """Split ranges at part boundaries: yield (part index, start, end), in seconds from the part's start."""
     for low, high in ranges:
         index = bisect_right(offsets, low) - 1
         while index < len(offsets) - 1 and offsets[index] < high:
@@ -101,7 +102,7 @@ def pieces_of(
 
 
 def join_touching(ranges: Iterable[Range]) -> list[Range]:
-    """The ranges, with those that begin where the one before ends joined to it."""
+    """Merge each range that starts at the end of the range before it."""
     found: list[Range] = []
     for start, end in ranges:
         if found and found[-1][1] == start:
@@ -111,8 +112,12 @@ def join_touching(ranges: Iterable[Range]) -> list[Range]:
 
 
 def compose(inner: Sequence[Range], outer: Sequence[Range]) -> list[Range]:
-    """The ranges of the innermost timeline that `outer`, a cut of the timeline that `inner` makes, keeps."""
+    """Return the ranges that two nested cuts keep, on the timeline below both.
+
+    `inner` cuts that timeline; `outer` cuts the timeline that results from `inner`.
+    """
     offsets = offsets_of(end - start for start, end in inner)
     return join_touching(
-        (inner[index][0] + first, inner[index][0] + last) for index, first, last in pieces_of(offsets, outer)
+        (inner[index][0] + first, inner[index][0] + last)
+        for index, first, last in split_ranges(offsets, outer)
     )

@@ -11,24 +11,24 @@ Range = tuple[Fraction, Fraction]
 
 
 def ms(milliseconds: int) -> Fraction:
-    """Whole milliseconds as exact seconds."""
+    """Return whole milliseconds as exact seconds."""
     return Fraction(milliseconds, 1000)
 
 
 def to_ms(seconds: Fraction) -> int:
-    """Seconds as the nearest whole number of milliseconds (halves up)."""
+    """Return seconds as the nearest whole number of milliseconds (halves round up)."""
     return (2000 * seconds.numerator + seconds.denominator) // (2 * seconds.denominator)
 
 
 def parse_rate(text: str | int | float | Fraction) -> Fraction:
-    """A rate such as `"30000/1001"`, `"25"`, `25` or `23.976` as an exact fraction of 1/s.
+    """Parse a rate such as `"30000/1001"`, `"25"`, `25` or `23.976` into an exact fraction of 1/s.
 
-    A decimal within 0.02 % of an NTSC rate (n·1000/1001) means that rate.
+    A decimal within 0.02 % of an NTSC rate (n·1000/1001) is read as that rate.
 
     Raises
     ------
     ValueError
-        Not a positive number below 1,000,000.
+        If the value is not a positive number below 1,000,000.
     """
     try:
         rate = Fraction(str(text)) if isinstance(text, float) else Fraction(text)
@@ -44,10 +44,10 @@ def parse_rate(text: str | int | float | Fraction) -> Fraction:
 
 
 def rate_text(rate: Fraction) -> str:
-    """`30000/1001`, or `25` for a whole rate."""
+    """Return a rate as text: `30000/1001`, or `25` for a whole rate."""
     return str(rate)
 
 
 def seconds_text(seconds: Fraction) -> str:
-    """Seconds for a person: up to three decimals, no trailing zeros."""
+    """Return seconds as text, with up to three decimals and no trailing zeros."""
     return f"{float(seconds):.3f}".rstrip("0").rstrip(".")

@@ -1,7 +1,7 @@
-"""Timelines: what cuts and joins, however nested, make of the expressions below them.
+"""Timelines: the pieces that nested cuts and joins show of the expressions below them.
 
-Lowering sees the cuts of an expression through these pieces alone, so that it makes no difference to a
-frame or a sample whether cuts were merged before.
+Lowering reads cuts only through these pieces, so frames and samples are the same whether or not the optimiser
+merged the cuts before.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from typing import NamedTuple
 from tessera.media.algebra.expression import Expr, walk
 from tessera.media.algebra.time import Range
 
-__all__ = ["Piece", "Run", "is_timeline", "kept_ranges", "pieces_of", "runs_of"]
+__all__ = ["CutPass", "Piece", "cut_passes", "is_timeline", "kept_ranges", "pieces_of"]
 
 
 class Piece(NamedTuple):
-    """The range [start, end) of an expression, in seconds of its own timeline."""
+    """A range [start, end) of an expression, in seconds on its own timeline."""
 
     leaf: Expr
     start: Fraction
     end: Fraction
 
 
-class Run(NamedTuple):
-    """Ranges of one expression in ascending order, that a single pass over it can cut; `at` is where they
-    begin on the timeline that they are part of, in seconds.
+class CutPass(NamedTuple):
+    """Ascending ranges of one expression, which a single decoding pass can cut.
+
+    `at` is their start on the joined timeline, in seconds.
     """
 
     leaf: Expr
@@ -37,13 +38,14 @@ class Run(NamedTuple):
 
 
 def is_timeline(node: Expr) -> bool:
-    """Whether a node cuts or joins what lies below it."""
+    """Return True if a node is a cut or a join."""
     return node.op in ("keep", "concat")
 
 
 def kept_ranges(node: Expr) -> tuple[Expr, tuple[Range, ...]] | None:
-    """The source that a node shows, and the ranges of it that it keeps, ascending (none: it shows all); None
-    for any other node.
+    """Return the source that a node shows, and the ascending ranges that it keeps (empty: all of it).
+
+    Return None for any node other than a source or an ascending cut of a source.
     """
     if node.op == "source":
         return node, ()
@@ -56,20 +58,20 @@ def kept_ranges(node: Expr) -> tuple[Expr, tuple[Range, ...]] | None:
 
 
 def pieces_of(root: Expr) -> list[Piece]:
-    """The pieces that a cut or join shows, one after another; touching ones joined to one."""
+    """Return the pieces that a cut or join shows, in order, with touching pieces merged."""
     made: dict[Expr, list[Piece]] = {}
-    for node in walk(root, prune=lambda one: not is_timeline(one)):
+    for node in walk(root, prune=lambda below: not is_timeline(below)):
         if not is_timeline(node):
             made[node] = [Piece(node, Fraction(0), node.duration)]  # type: ignore[attr-defined]
         elif node.op == "concat":
-            made[node] = _joined(piece for one in node.inputs for piece in made[one])
+            made[node] = _merge_touching(piece for part in node.inputs for piece in made[part])
         else:
-            made[node] = _joined(_kept(made[node.inputs[0]], node.arg("ranges")))
+            made[node] = _merge_touching(_cut(made[node.inputs[0]], node.arg("ranges")))
     return made[root]
 
 
-def _kept(pieces: Sequence[Piece], ranges: Sequence[Range]) -> Iterable[Piece]:
-    """What `ranges` of the timeline that the pieces make keep of them."""
+def _cut(pieces: Sequence[Piece], ranges: Sequence[Range]) -> Iterable[Piece]:
+    """Yield the parts of the pieces that `ranges` of their joined timeline keep."""
     offsets = list(accumulate((end - start for _leaf, start, end in pieces), initial=Fraction(0)))
     for low, high in ranges:
         index = bisect_right(offsets, low) - 1
@@ -80,7 +82,7 @@ def _kept(pieces: Sequence[Piece], ranges: Sequence[Range]) -> Iterable[Piece]:
             index += 1
 
 
-def _joined(pieces: Iterable[Piece]) -> list[Piece]:
+def _merge_touching(pieces: Iterable[Piece]) -> list[Piece]:
     found: list[Piece] = []
     for piece in pieces:
         if found and found[-1].leaf is piece.leaf and found[-1].end == piece.start:
@@ -89,9 +91,9 @@ def _joined(pieces: Iterable[Piece]) -> list[Piece]:
     return found
 
 
-def runs_of(pieces: Sequence[Piece], reach: Fraction | None = None) -> list[Run]:
-    """The pieces as runs. With `reach`, no more than so many seconds are skipped within a run."""
-    runs: list[Run] = []
+def cut_passes(pieces: Sequence[Piece], reach: Fraction | None = None) -> list[CutPass]:
+    """Group the pieces into passes. With `reach`, no pass skips more than that many seconds at once."""
+    passes: list[CutPass] = []
     ranges: list[Range] = []
     at = Fraction(0)
     before: Piece | None = None
@@ -99,10 +101,10 @@ def runs_of(pieces: Sequence[Piece], reach: Fraction | None = None) -> list[Run]
         ascends = before is not None and before.leaf is piece.leaf and before.end <= piece.start
         near = reach is None or before is None or piece.start - before.end <= reach
         if before is not None and not (ascends and near):
-            runs.append(Run(before.leaf, tuple(ranges), at))
+            passes.append(CutPass(before.leaf, tuple(ranges), at))
             at += sum((end - start for start, end in ranges), Fraction(0))
             ranges = []
         ranges.append((piece.start, piece.end))
         before = piece
     assert before is not None
-    return [*runs, Run(before.leaf, tuple(ranges), at)]
+    return [*passes, CutPass(before.leaf, tuple(ranges), at)]

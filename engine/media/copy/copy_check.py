@@ -17,6 +17,7 @@ from tessera.media.copy.edge_encoder import Sample, is_other, sample_of
 from tessera.media.copy.packets import Unsafe, alone, beginning_at
 from tessera.media.copy.picture_copy import CopiedPicture
 from tessera.media.probe.probe import open_media
+from tessera.text.wording import count
 
 __all__ = ["check_copy"]
 
@@ -79,7 +80,7 @@ def _count(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) 
                 shown.append(time)
     shown.sort()
     if shown != list(picture.times):
-        raise Unsafe(f"a check found {len(shown)} pictures for {len(picture.times)}, or other times")
+        raise Unsafe(f"a check found {count(len(shown), 'picture')} for {len(picture.times)}, or other times")
 
 
 def _watched(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:

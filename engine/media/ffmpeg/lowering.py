@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.media.algebra.expression import Expr, Image, Picture, Sound
-from tessera.media.algebra.timeline import Run, is_timeline, pieces_of, runs_of
+from tessera.media.algebra.timeline import CutPass, cut_passes, is_timeline, pieces_of
 from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
 from tessera.media.ffmpeg.sound_lowering import FedSound, Measured, SoundLowering, SoundPlan, plan_sound
 from tessera.media.probe.info import MediaInfo
@@ -76,7 +76,7 @@ class Lowering(SoundLowering):
         """
         self.resolve, self.measured, self.roots, self.common = resolve, measured, roots, common
         self.sound_plans: dict[Expr, SoundPlan] = {}
-        self.picture_runs: dict[Expr, list[Run]] = {}
+        self.picture_runs: dict[Expr, list[CutPass]] = {}
         self.below: dict[Expr, tuple[Expr, ...]] = {}
         self.sources: dict[Expr, Located] = {}
         self.nodes = self._ordered(roots)
@@ -116,7 +116,7 @@ class Lowering(SoundLowering):
             self.sound_plans[node] = plan_sound(node, SKIPPED)
             runs = list(self.sound_plans[node].runs)
         else:
-            runs = self.picture_runs[node] = runs_of(pieces_of(node), SKIPPED)
+            runs = self.picture_runs[node] = cut_passes(pieces_of(node), SKIPPED)
         for run in runs:
             if run.leaf.op == "source":
                 self._locate(run.leaf)
@@ -202,9 +202,9 @@ class Lowering(SoundLowering):
         return self.inputs[*same, repeat], info, zero
 
     def _picture_source(self, node: Picture, _inputs: list[Any]) -> Any:
-        return self._cut_source(Run(node, ((Fraction(0), node.duration),), Fraction(0)))
+        return self._cut_source(CutPass(node, ((Fraction(0), node.duration),), Fraction(0)))
 
-    def _cut_source(self, run: Run) -> Any:
+    def _cut_source(self, run: CutPass) -> Any:
         node = run.leaf
         assert isinstance(node, Picture)
         opened, info, zero = self.open(node, run.ranges[0][0])
@@ -241,7 +241,7 @@ class Lowering(SoundLowering):
             return parts[0]
         return ffmpeg.filter(parts, "interleave", n=len(parts)).filter("settb", f"1/{self.ticks}")
 
-    def _cut_picture(self, stream: Any, zero: Fraction, run: Run) -> Any:
+    def _cut_picture(self, stream: Any, zero: Fraction, run: CutPass) -> Any:
         """The frames of a run's ranges, in their final times; `zero`: t = 0 on the stream's clock."""
         ticks, at = self.ticks, run.at
         pieces = []

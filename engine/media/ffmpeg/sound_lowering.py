@@ -22,7 +22,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any
 
 from tessera.media.algebra.expression import Expr, Sound
-from tessera.media.algebra.timeline import Piece, Run, pieces_of, runs_of
+from tessera.media.algebra.timeline import CutPass, Piece, cut_passes, pieces_of
 from tessera.media.ffmpeg.command import Take
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class SoundPlan:
     `takes` are the pieces in samples, `reel` being the number of the run.
     """
 
-    runs: tuple[Run, ...]
+    runs: tuple[CutPass, ...]
     takes: tuple[Take, ...]
     reels: tuple[tuple[Sound, bool], ...] = ()
 
@@ -76,7 +76,7 @@ class SoundPlan:
 def plan_sound(node: Sound, reach: Fraction) -> SoundPlan:
     """How to make a timeline. Within a run, at most `reach` seconds are skipped."""
     pieces = pieces_of(node)
-    runs = runs_of(pieces, reach)
+    runs = cut_passes(pieces, reach)
     filtered = [run.leaf for run in runs if run.leaf.op != "source"]
     if len(pieces) <= _MOST_FILTERED and len(filtered) == len(set(filtered)):
         numbers = [number for number, run in enumerate(runs) for _range in run.ranges]

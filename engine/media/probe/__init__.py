@@ -1,0 +1,11 @@
+"""Facts about media files, read from their bytes alone.
+
+Modules, in the order in which to read them:
+
+- `info`: the result of a probe.
+- `probe`: the probe itself, and containers opened safely.
+- `riff`: a check of WAV files before ffmpeg opens them.
+- `svg`: SVG drawings, checked and rasterised in a subprocess.
+- `image_pixels`: the pixels of any image file.
+- `file_formats`: the file format of each kind of value, and the names of render files.
+"""

@@ -1,4 +1,4 @@
-"""The file format of each kind of value, and what the files of a render are called."""
+"""The file format of each kind of value, and the names of render files."""
 
 from __future__ import annotations
 
@@ -7,22 +7,29 @@ from pathlib import Path
 from tessera.media.algebra.expression import Image
 from tessera.media.algebra.item import Audio, Project, Value, Video
 
-__all__ = ["HALF", "OWN", "half_of", "image_format", "media_type", "suffix_of"]
+__all__ = [
+    "OUTPUT_STEM",
+    "SINGLE_STREAM_SUFFIX",
+    "image_format",
+    "media_type",
+    "single_stream_path",
+    "suffix_of",
+]
 
-OWN = "output"
-"""What a render's own file is called in the commands that are kept of it, without its suffix."""
+OUTPUT_STEM = "output"
+"""The name of a render's output, without its suffix, in the recorded commands."""
 
-HALF = "-half"
-"""How the names of files end that hold a picture or a sound alone: the other is copied."""
+SINGLE_STREAM_SUFFIX = "-half"
+"""The end of the name of a file that holds only the picture or only the sound; the other is copied."""
 
 
-def half_of(output: Path) -> Path:
-    """The file beside an output that holds its picture, or its sound, alone."""
-    return output.with_name(f"{output.stem}{HALF}.mp4")
+def single_stream_path(output: Path) -> Path:
+    """Return the path, beside an output, of the file that holds only its picture or only its sound."""
+    return output.with_name(f"{output.stem}{SINGLE_STREAM_SUFFIX}.mp4")
 
 
 def suffix_of(value: Value) -> str:
-    """The file name extension of a value's own format, with the dot."""
+    """Return the file name extension of a value's format, with the dot."""
     match value:
         case Video():
             return ".mp4"
@@ -35,7 +42,7 @@ def suffix_of(value: Value) -> str:
 
 
 def media_type(value: Value) -> str:
-    """The media type of a value's own format."""
+    """Return the media type of a value's format."""
     return {
         ".mp4": "video/mp4",
         ".m4a": "audio/mp4",
@@ -47,7 +54,7 @@ def media_type(value: Value) -> str:
 
 
 def image_format(image: Image) -> str:
-    """`png`, `jpeg` or `webp`: what the tile that drew it asked for, else png."""
+    """Return `png`, `jpeg` or `webp`: the format requested by the tile that draws the image, or png."""
     if image.op != "drawn":
         return "png"
     return str(dict(image.arg("values")).get("output_format", "png"))

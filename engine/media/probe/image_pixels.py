@@ -1,4 +1,4 @@
-"""The pixels of an image file, whatever its form."""
+"""The pixels of an image file of any supported format."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 __all__ = ["IMAGE_FORMATS", "pixels_of"]
 
 IMAGE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
-"""Pillow's names of the formats that images may have, besides SVG."""
+"""Pillow's names of the supported image formats besides SVG."""
 
 
 def pixels_of(path: Path) -> PillowImage:
-    """An image as RGBA pixels; of an animation, the first.
+    """Read an image as RGBA pixels; of an animation, the first frame.
 
     Raises
     ------
     MediaError
-        It is a drawing that cannot be drawn.
+        If the file is an SVG drawing that cannot be rendered.
     OSError
-        It is no image.
+        If the file is not an image.
     """
     if is_svg(path):
         return rasterise(path).pixels

@@ -1,4 +1,4 @@
-"""What is known of a media file: the answer of a probe, kept with the asset."""
+"""The facts about a media file: the result of a probe, stored with the asset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 __all__ = ["Exact", "MediaInfo", "PictureInfo", "SoundInfo"]
 
 Exact = Annotated[Fraction, BeforeValidator(lambda value: Fraction(value)), PlainSerializer(str)]
-"""An exact number; in JSON a string such as `"30000/1001"`."""
+"""An exact number; in JSON, a string such as `"30000/1001"`."""
 
 
 class _Info(BaseModel):
@@ -23,32 +23,31 @@ class PictureInfo(_Info):
     Attributes
     ----------
     index
-        Its index in the container.
+        The index in the container.
     codec
-        ffmpeg's name of its codec.
+        ffmpeg's name of the codec.
     width, height
-        The size in square pixels as it is to be seen: after rotation and pixel aspect ratio.
+        The display size in square pixels, after rotation and pixel aspect ratio.
     coded_width, coded_height, sar, rotation
-        As stored; rotation in degrees counter-clockwise, one of 0, 90, 180, 270 in the display matrix's
-        sense.
+        As stored; the rotation is 0, 90, 180 or 270 degrees counter-clockwise, as in the display matrix.
     rate
-        Frames per second: the nominal rate of a constant one, the mean of a variable one.
+        Frames per second: the nominal rate if constant, the mean rate if variable.
     variable
-        Whether the gaps between frames differ by more than the time base's rounding.
+        True if the gaps between frames differ by more than the rounding of the time base.
     frames
-        The number of frames that are shown.
+        The number of frames that are presented.
     time_base
-        Of the stream; presentation times are whole multiples of it.
+        The time base of the stream; presentation times are whole multiples of it.
     start
-        Presentation time of the first frame, in ticks of `time_base`.
+        The presentation time of the first frame, in ticks of `time_base`.
     duration
-        Seconds from the first frame's presentation to the end of the last.
+        Seconds from the presentation of the first frame to the end of the last.
     key_gap
-        The longest that a decoder which begins anywhere waits for a keyframe, in seconds; None if unknown.
+        The longest wait for a keyframe when decoding starts at any point, in seconds; None if unknown.
     clean_keys
-        Whether all frames from any keyframe on can be decoded whole.
+        True if every frame after any keyframe can be decoded from that keyframe on.
     key_lead
-        The longest that a keyframe is coded before it is to be shown, in seconds; None if unknown.
+        The longest time by which a keyframe is coded before its presentation, in seconds; None if unknown.
     pixel_format, depth
         As stored; bits per component.
     color_range, color_primaries, color_transfer, color_matrix
@@ -83,8 +82,8 @@ class PictureInfo(_Info):
 class SoundInfo(_Info):
     """The audio stream that is used: index, codec, samples per second, channels.
 
-    `start` is the presentation time of its first sample in seconds on the container's clock, `duration` its
-    length.
+    `start` is the presentation time of the first sample, in seconds on the container's clock; `duration` is
+    the length in seconds.
     """
 
     index: int
@@ -97,7 +96,7 @@ class SoundInfo(_Info):
 
 
 class MediaInfo(_Info):
-    """A media file. `kind` is what it can be used as; a video may lack sound."""
+    """A media file. `kind` is its use in an agent; a video may have no sound."""
 
     kind: Literal["video", "audio", "image", "lut"]
     container: str
@@ -107,7 +106,7 @@ class MediaInfo(_Info):
 
     @property
     def duration(self) -> Fraction:
-        """Seconds: of the picture, or of the sound where there is none; 0 for an image and a colour table."""
+        """The duration in seconds: of the picture, else of the sound; 0 for an image and a colour table."""
         if self.kind in ("image", "lut"):
             return Fraction(0)
         if self.picture is not None:
@@ -115,7 +114,7 @@ class MediaInfo(_Info):
         return self.sound.duration if self.sound else Fraction(0)
 
     def summary(self) -> dict[str, Any]:
-        """Duration, size, rate and sound for a person or a record."""
+        """Return duration, size, rate and presence of sound, for people and records."""
         picture = self.picture
         return {
             "kind": self.kind,

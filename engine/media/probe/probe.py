@@ -1,6 +1,4 @@
-"""Probing with PyAV: what a file is, told from its bytes alone, without reaching any other file or the
-network.
-"""
+"""The probe: read the facts of a media file with PyAV, without access to other files or the network."""
 
 from __future__ import annotations
 
@@ -22,6 +20,7 @@ from tessera.media.probe.image_pixels import IMAGE_FORMATS
 from tessera.media.probe.info import MediaInfo, PictureInfo, SoundInfo
 from tessera.media.probe.riff import check_chunks
 from tessera.media.probe.svg import is_svg, rasterise
+from tessera.text.wording import count
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,19 +28,27 @@ if TYPE_CHECKING:
 __all__ = ["DEMUXERS", "PROTOCOLS", "open_media", "probe"]
 
 DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,mpegts,mpeg,flv"
-"""The demuxers that users' files may meet. Those that name other files (playlists, concat scripts) are not
-here.
-"""
+"""The demuxers allowed for users' files: none that opens other files (playlists, concat scripts)."""
 
 PROTOCOLS = "file,pipe"
+"""The ffmpeg protocols allowed for users' files: none that reaches the network."""
+
 _MAX_PIXELS = 100_000_000
-_MOST_UNDECODED = 300
+"""The largest still image that is read, in pixels."""
+
+_MAX_UNDECODED_PACKETS = 300
+"""The number of packets without a frame after which the search for the first frame stops."""
+
 _OPEN_S = 10.0
-"""The longest that a file may take to open; what is honest, and large, takes a second or less."""
-_MOST_PACKETS = 10_000_000
-"""Five hours of 240 frames a second, and sound, have fewer."""
-_LEAST_SOUND_RATE = 1000
+"""The longest time to open a file. Even large valid files take a second or less."""
+
+_MAX_PACKETS = 10_000_000
+"""Five hours of 240 frames a second with sound have fewer."""
+
+_MIN_SOUND_RATE = 1000
 _IDR = 5
+"""The NAL unit type of an IDR slice (H.264, table 7-1)."""
+
 _MILLISECOND = Fraction(1, 1000)
 _USUAL_RATES = tuple(
     Fraction(rate)
@@ -52,96 +59,96 @@ _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0")
 
 @contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """A container opened for reading, by the allowed demuxers and protocols only, in bounded time.
+    """Open a container for reading, with the allowed demuxers and protocols only, in bounded time.
 
     Raises
     ------
     MediaError
-        The file is not media, or is broken, or takes too long to open.
+        If the file is not media, is broken, or takes too long to open.
     """
     import av
 
     logging.getLogger("libav").setLevel(logging.CRITICAL)
     options = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
-    place, began = f"file:{path.absolute()}", time.monotonic()
+    url, started = f"file:{path.absolute()}", time.monotonic()
     try:
         check_chunks(path)
-        container = av.open(place, options=options, timeout=(_OPEN_S, None), **_lenient(av.__version__))
+        container = av.open(url, options=options, timeout=(_OPEN_S, None), **_tag_options(av.__version__))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        _check_time(path, began)
-        raise MediaError(f"{path.name} is not a media file that can be read: {_why(path, error)}") from None
+        _check_time(path, started)
+        reason = _failure_reason(path, error)
+        raise MediaError(f"{path.name} is not a readable media file: {reason}") from None
     try:
-        _check_time(
-            path, began
-        )  # some demuxers take what they were kept from reading for the end of the file
+        # Some demuxers treat a read that timed out as the end of the file and open without an error.
+        _check_time(path, started)
         yield container
     except (av.error.FFmpegError, EOFError) as error:
-        raise MediaError(f"{path.name} is broken: {_reason(error)}") from None
+        raise MediaError(f"{path.name} is broken: {_error_text(error)}") from None
     finally:
         container.close()
 
 
-def _lenient(version: str) -> dict[str, Any]:
-    """How PyAV is told to open media whose tags are not UTF-8; from 19 on it does so by itself."""
+def _tag_options(version: str) -> dict[str, Any]:
+    """Return the options with which PyAV opens media whose tags are not UTF-8; version 19 needs none."""
     return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
-def _check_time(path: Path, began: float) -> None:
-    if time.monotonic() - began >= _OPEN_S:
+def _check_time(path: Path, started: float) -> None:
+    if time.monotonic() - started >= _OPEN_S:
         raise MediaError(
-            f"{path.name} takes more than {_OPEN_S:g} s to open: it is damaged, or made to be slow"
+            f"{path.name} takes more than {_OPEN_S:g} s to open: it is damaged or crafted to be slow"
         )
 
 
-def _reason(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _why(path: Path, error: Exception) -> str:
-    """The reason in a user's words, from the first bytes of the file."""
+def _failure_reason(path: Path, error: Exception) -> str:
+    """Return the reason why a file cannot be opened, in plain words, from its first bytes."""
     try:
         with path.open("rb") as file:
             head = file.read(512)
     except OSError as problem:
-        return _reason(problem)
+        return _error_text(problem)
     if not head:
         return "it is empty (0 bytes)"
     if head.lstrip()[:10].startswith(_PLAYLISTS):
-        return "it is a playlist or a description of other files, not media"
+        return "it is a playlist or a list of other files, not media"
     if head[4:8] == b"ftyp" or b"moov" in head:
         return "its index (moov) is missing; the file is truncated or was not closed"
     if b"\0" not in head:
         return "it is text"
-    return _reason(error)
+    return _error_text(error)
 
 
 def probe(path: Path) -> MediaInfo:
-    """What a file is, from its content.
+    """Read the facts of a media file from its content.
 
-    Every packet is read once (nothing is decoded but the first frames), so that the frame count, the
-    variable rate and the exact end are known.
+    Every packet is read once, to determine the frame count, the variable rate and the exact end. Only the
+    first frames are decoded.
 
     Raises
     ------
     MediaError
-        The file is missing, empty, truncated, or neither video, audio nor image.
+        If the file is missing, empty, truncated, or neither video, audio nor image.
     """
     if not path.is_file():
-        raise MediaError(f"{path} is not there" if not path.exists() else f"{path} is not a file")
+        raise MediaError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     image = _image(path)
     if image is not None:
         return image
     with open_media(path) as container:
         video, audio = _choose(container)
         if video is None and audio is None:
-            raise MediaError(f"{path.name} has neither a picture nor sound")
-        if audio is not None and 0 < audio.codec_context.sample_rate < _LEAST_SOUND_RATE:
-            least = f"at least {_LEAST_SOUND_RATE:,} Hz is needed"
-            raise MediaError(f"{path.name} has sound of {audio.codec_context.sample_rate} Hz; {least}")
+            raise MediaError(f"{path.name} has neither a picture nor a sound stream")
+        if audio is not None and 0 < audio.codec_context.sample_rate < _MIN_SOUND_RATE:
+            least = f"at least {_MIN_SOUND_RATE:,} Hz is needed"
+            raise MediaError(f"{path.name} has sound at {audio.codec_context.sample_rate} Hz; {least}")
         scans = _scan(path, container, [stream for stream in (video, audio) if stream is not None])
         for stream in (video, audio):
             if stream is not None:
-                _whole(path, stream, scans[stream.index], container.format.name)
+                _check_complete(path, stream, scans[stream.index], container.format.name)
         frame = _first_frame(path, video.index) if video is not None else None
         picture = _picture(path, video, scans[video.index], frame) if video is not None else None
         sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
@@ -155,7 +162,7 @@ def probe(path: Path) -> MediaInfo:
 
 
 def _image(path: Path) -> MediaInfo | None:
-    """The file as a still image, or None where it is none."""
+    """Return the facts of a still image, or None if the file is not an image."""
     if is_svg(path):
         drawing = rasterise(path)
         notes = ("has text, drawn in this machine's fonts",) if drawing.has_text else ()
@@ -197,24 +204,27 @@ def _still(codec: str, width: int, height: int, pixel_format: str, notes: tuple[
 
 
 def _choose(container: InputContainer) -> tuple[Any, Any]:
-    """The video stream (not an attached picture) and the audio stream to use: the default ones, else the
-    first.
+    """Return the video stream (never an attached picture) and the audio stream to use.
+
+    The default stream of each type is preferred; without one, the first is used.
     """
     from av.stream import Disposition
 
     def best(streams: Any) -> Any:
         usable = [
-            one for one in streams if not one.disposition & Disposition.attached_pic and one.codec_context
+            stream
+            for stream in streams
+            if not stream.disposition & Disposition.attached_pic and stream.codec_context
         ]
-        default = [one for one in usable if one.disposition & Disposition.default]
+        default = [stream for stream in usable if stream.disposition & Disposition.default]
         return (default or usable or [None])[0]
 
     return best(container.streams.video), best(container.streams.audio)
 
 
 @dataclass(slots=True)
-class _Scan:
-    """What the packets of one stream say. Times in ticks of the stream."""
+class _PacketScan:
+    """The facts collected from the packets of one stream. Times are in ticks of its time base."""
 
     times: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
@@ -225,22 +235,22 @@ class _Scan:
     corrupt: bool = False
 
     def note_lead(self, packet: Any) -> None:
-        """How long before it is shown a keyframe is coded."""
+        """Update the longest time by which a keyframe is coded before its presentation."""
         if packet.pts is None or packet.dts is None:
             self.lead = None
         elif self.lead is not None:
             self.lead = max(self.lead, packet.pts - packet.dts)
 
 
-def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int, _Scan]:
+def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int, _PacketScan]:
     import av
 
-    scans = {stream.index: _Scan() for stream in streams}
+    scans = {stream.index: _PacketScan() for stream in streams}
     pictures = {stream.index for stream in streams if stream.type == "video"}
     try:
         for number, packet in enumerate(container.demux(streams)):
-            if number >= _MOST_PACKETS:
-                raise MediaError(f"{path.name} holds more than {_MOST_PACKETS:,} packets")
+            if number >= _MAX_PACKETS:
+                raise MediaError(f"{path.name} holds more than {_MAX_PACKETS:,} packets")
             if packet.size == 0:
                 continue
             scan = scans[packet.stream.index]
@@ -249,6 +259,7 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or packet.is_discard:
                 continue
+            # Of sound, only the first time is needed.
             if packet.stream.index in pictures or not scan.times:
                 scan.times.append(time)
                 if packet.is_keyframe:
@@ -268,58 +279,60 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
 
 
 def _is_clean(packet: Any) -> bool:
-    """Whether a keyframe is one that all is whole from: in H.264 an IDR picture; elsewhere its flag is
-    trusted.
+    """Return True if all later frames can be decoded from a keyframe on.
 
-    x264 flags pictures of open groups, and those from which a gradual refresh starts, as keyframes too.
+    In H.264, only IDR pictures qualify: x264 also flags the first pictures of open GOPs and of gradual
+    refreshes as keyframes. For other codecs, the flag is trusted.
     """
     context = packet.stream.codec_context
     if context.name != "h264":
         return True
     data, extra = bytes(packet), context.extradata or b""
+    # With an avcC record, NAL units have a length prefix; otherwise they have Annex B start codes.
     length = (extra[4] & 3) + 1 if extra[:1] == b"\1" and len(extra) > 4 else 0
-    at = 0
-    while length and at + length < len(data):
-        if data[at + length] & 31 == _IDR:
+    offset = 0
+    while length and offset + length < len(data):
+        if data[offset + length] & 31 == _IDR:
             return True
-        at += length + int.from_bytes(data[at : at + length], "big")
-    return not length and any(part and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
+        offset += length + int.from_bytes(data[offset : offset + length], "big")
+    return not length and any(unit and unit[0] & 31 == _IDR for unit in data.split(b"\0\0\1")[1:])
 
 
-def _whole(path: Path, stream: Any, scan: _Scan, container: str) -> None:
-    """Refuse a stream that ends before its index says.
+def _check_complete(path: Path, stream: Any, scan: _PacketScan, container: str) -> None:
+    """Raise `MediaError` if a stream ends before its index says.
 
-    The index of an AVI counts places in time; those that hold no picture of their own give no packet.
+    The index of an AVI file counts time slots; slots without a new picture have no packet.
     """
     if not scan.times:
-        raise MediaError(f"{path.name} holds no {stream.type} data that can be read")
-    # Of PCM the index counts samples, not packets.
-    counted = 0 if stream.codec_context.name.startswith("pcm_") else stream.frames
+        raise MediaError(f"{path.name} has no readable {stream.type} data")
+    # For PCM, the index counts samples, not packets.
+    expected = 0 if stream.codec_context.name.startswith("pcm_") else stream.frames
     reached = max(scan.packets, scan.end or 0) if container == "avi" else scan.packets
     short = stream.duration is not None and (scan.end or 0) - scan.times[0] < stream.duration - 1
-    if scan.corrupt or reached < counted or (not counted and stream.frames and short):
-        of = f"{scan.packets} of {counted}" if counted else "not all"
-        raise MediaError(f"{path.name} is truncated or damaged: {of} {stream.type} packets can be read")
+    if scan.corrupt or reached < expected or (not expected and stream.frames and short):
+        found = f"{scan.packets} of {expected}" if expected else "not all"
+        raise MediaError(f"{path.name} is truncated or damaged: {found} {stream.type} packets can be read")
 
 
 def _first_frame(path: Path, index: int) -> Any:
-    """The first frame of a stream, in a container opened anew: a seek to the start may miss it."""
+    """Decode the first frame of a stream. The container is opened again: a seek to the start may miss it."""
     with open_media(path) as container:
         stream = container.streams[index]
-        for count, packet in enumerate(container.demux(stream)):
+        for number, packet in enumerate(container.demux(stream)):
             for frame in packet.decode():
                 return frame
-            if count > _MOST_UNDECODED:
+            if number > _MAX_UNDECODED_PACKETS:
                 break
         raise MediaError(f"{path.name}: no frame of its {stream.type} can be decoded")
 
 
-def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
+def _picture(path: Path, stream: Any, scan: _PacketScan, frame: Any) -> PictureInfo:
     context = stream.codec_context
     base = Fraction(stream.time_base)
     rate, variable = _rate(stream, scan.times, base)
     last = scan.times[-1]
     end = max(scan.end or last, last + 1)
+    # Without a duration, the last packet counts as one frame at the nominal rate.
     if scan.end is None or scan.end <= last:
         end = last + max(int(1 / (rate * base)), 1)
     sar = Fraction(stream.sample_aspect_ratio or frame_sar(frame) or 1) or Fraction(1)
@@ -358,39 +371,39 @@ def _picture(path: Path, stream: Any, scan: _Scan, frame: Any) -> PictureInfo:
 
 
 def frame_sar(frame: Any) -> Fraction | None:
-    """The pixel aspect ratio that a decoded frame carries, where PyAV tells it."""
+    """Return the pixel aspect ratio of a decoded frame, or None if this PyAV does not provide it."""
     return getattr(frame, "sample_aspect_ratio", None)
 
 
 def _rate(stream: Any, times: list[int], base: Fraction) -> tuple[Fraction, bool]:
-    """The frame rate, and whether it is variable.
+    """Return the frame rate, and True if it is variable.
 
-    Constant means that no gap differs from the commonest by more than the rounding of the time base (one tick
-    either side).
+    A rate is constant if no two gaps between frames differ by more than the rounding of the time base allows
+    (one tick on either side).
     """
     if len(times) < 2:
         return parse_rate(Fraction(stream.average_rate or stream.guessed_rate or 25)), False
     gaps = [after - before for before, after in pairwise(times)]
     span = (times[-1] - times[0]) * base
     mean = len(gaps) / span if span else Fraction(25)
-    # Containers round times to their time base, some to whole milliseconds.
+    # Containers round times to their time base, and some to whole milliseconds.
     rounding = max(2 * base, _MILLISECOND)
     variable = (max(gaps) - min(gaps)) * base > rounding + base
-    given = [
+    declared = [
         Fraction(known) for known in (stream.average_rate, stream.guessed_rate, stream.base_rate) if known
     ]
     if variable:
-        near = [known for known in given if abs(known / mean - 1) < Fraction(1, 500)]
-        return parse_rate((near or [_tidy(mean)])[0].limit_denominator(1_000_000)), True
-    off = max(Fraction(1, 1000), 2 * rounding / span if span else Fraction(0))
-    near = [known for known in (*given, *_USUAL_RATES) if abs(known / mean - 1) < off]
-    best = min(near, key=lambda known: abs(known / mean - 1), default=_tidy(mean))
+        near = [known for known in declared if abs(known / mean - 1) < Fraction(1, 500)]
+        return parse_rate((near or [_simplest_rate(mean)])[0].limit_denominator(1_000_000)), True
+    tolerance = max(Fraction(1, 1000), 2 * rounding / span if span else Fraction(0))
+    near = [known for known in (*declared, *_USUAL_RATES) if abs(known / mean - 1) < tolerance]
+    best = min(near, key=lambda known: abs(known / mean - 1), default=_simplest_rate(mean))
     usual = next((known for known in _USUAL_RATES if known in near), best)
-    return parse_rate((usual if usual in given else best).limit_denominator(1_000_000)), False
+    return parse_rate((usual if usual in declared else best).limit_denominator(1_000_000)), False
 
 
-def _tidy(rate: Fraction) -> Fraction:
-    """The simplest rate within 0.1 %."""
+def _simplest_rate(rate: Fraction) -> Fraction:
+    """Return the simplest rate within 0.1 %."""
     for denominator in (1, 2, 1001):
         near = Fraction(round(rate * denominator), denominator)
         if near and abs(near / rate - 1) < Fraction(1, 1000):
@@ -398,7 +411,7 @@ def _tidy(rate: Fraction) -> Fraction:
     return rate.limit_denominator(1001)
 
 
-def _sound(path: Path, stream: Any, scan: _Scan) -> SoundInfo:
+def _sound(path: Path, stream: Any, scan: _PacketScan) -> SoundInfo:
     context = stream.codec_context
     base = Fraction(stream.time_base)
     if not context.sample_rate or not context.layout.nb_channels:
@@ -417,12 +430,12 @@ def _sound(path: Path, stream: Any, scan: _Scan) -> SoundInfo:
 
 
 def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureInfo | None) -> Iterator[str]:
-    """What a user may want to know of what was chosen or left out."""
+    """Yield notes for the user about the streams that are used and ignored."""
     if len(container.streams.audio) > 1:
         yield f"has {len(container.streams.audio)} audio streams; number {audio.index} is used"
     others = [stream for stream in container.streams.video if video is None or stream.index != video.index]
     if others:
-        yield f"has {len(others)} more picture stream(s) (cover art or another angle), not used"
+        yield f"has {count(len(others), 'more picture stream')} (cover art or another angle), not used"
     if picture is not None and picture.variable:
         yield f"has a variable frame rate, {float(picture.rate):.3f} frames/s on average"
     if picture is not None and picture.color_transfer in HDR:
@@ -430,6 +443,7 @@ def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureIn
 
 
 _RANGES = {1: "tv", 2: "pc"}
+# The keys of the next three tables are the code points of ITU-T H.273, which ffmpeg uses as they are.
 _PRIMARIES = {
     1: "bt709",
     4: "bt470m",

@@ -1,4 +1,4 @@
-"""The chunks of a WAV file, looked at before ffmpeg walks them all, however many and large they are."""
+"""A check of the chunks of a WAV file before ffmpeg reads them, because ffmpeg has no limit on them."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from pathlib import Path
 
 from tessera.errors import MediaError
 
-__all__ = ["MOST_CHUNKS", "check_chunks"]
+__all__ = ["MAX_CHUNKS", "check_chunks"]
 
-MOST_CHUNKS = 10_000
-"""What programs write has a dozen; a file of empty ones holds millions, and takes ffmpeg seconds to open."""
+MAX_CHUNKS = 10_000
+"""The maximum number of chunks. Normal files have a dozen; ffmpeg takes seconds to open one with millions."""
 
-MOST_NOTES = 64_000_000
-"""Bytes of a chunk of notes, which ffmpeg takes into memory whole: a cover picture has a few million."""
+MAX_METADATA_BYTES = 64_000_000
+"""The maximum size of a metadata chunk in bytes: ffmpeg reads it into memory. A cover has a few million."""
 
-_NOTES = (b"LIST", b"bext", b"id3 ", b"ID3 ", b"fmt ", b"cue ", b"iXML")
+_METADATA_CHUNKS = (b"LIST", b"bext", b"id3 ", b"ID3 ", b"fmt ", b"cue ", b"iXML")
 _WAVE = (b"RIFF", b"RIFX", b"RF64", b"BW64")
-_HEAD = 8
+_HEADER_BYTES = 8
 
 
 def check_chunks(path: Path) -> None:
-    """Refuse a WAV file of more than `MOST_CHUNKS` chunks, or with one of notes of more than `MOST_NOTES`
-    bytes; any other file passes.
+    """Check the number of chunks and the size of metadata chunks of a WAV file; accept any other file.
 
     Raises
     ------
     MediaError
-        It has more.
+        If a WAV file has more than `MAX_CHUNKS` chunks, or a metadata chunk of more than
+        `MAX_METADATA_BYTES` bytes.
     """
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] not in _WAVE or head[8:] != b"WAVE":
             return
         order = "big" if head[:4] == b"RIFX" else "little"
-        for _chunk in range(MOST_CHUNKS):
-            head = file.read(_HEAD)
-            if len(head) < _HEAD:
+        for _chunk in range(MAX_CHUNKS):
+            head = file.read(_HEADER_BYTES)
+            if len(head) < _HEADER_BYTES:
                 return
             size = int.from_bytes(head[4:], order)  # type: ignore[arg-type]
-            if size > MOST_NOTES and head[:4] in _NOTES:
+            if size > MAX_METADATA_BYTES and head[:4] in _METADATA_CHUNKS:
                 name = head[:4].decode("ascii").strip()
-                raise MediaError(
-                    f"{path.name} has {size:,} bytes of notes ({name}); at most {MOST_NOTES:,} are read"
-                )
+                limit = f"at most {MAX_METADATA_BYTES:,} are read"
+                raise MediaError(f"{path.name} has {size:,} bytes of metadata ({name}); {limit}")
+            # Chunks are padded to an even length.
             file.seek(size + size % 2, 1)
-    raise MediaError(f"{path.name} is damaged: it is made of more than {MOST_CHUNKS:,} chunks")
+    raise MediaError(f"{path.name} is damaged: it has more than {MAX_CHUNKS:,} chunks")

@@ -1,7 +1,7 @@
-"""SVG drawings, made pixels: by resvg, in a process of their own with bounded time and memory.
+"""SVG drawings, rasterised by resvg in a subprocess with bounded time and memory.
 
-A drawing reaches nothing: what goes to resvg is not the file but what was read of it and found harmless,
-without document types, entities and references to other files or addresses.
+A drawing cannot access files or addresses: resvg receives not the file but a checked copy of its document,
+without document types, entities and external references.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["DRAWN_PIXELS", "SvgImage", "is_svg", "rasterise"]
 
 DRAWN_PIXELS = 2048
-"""The longer side of the pixels that are made of a drawing: what is scaled down from there stays sharp."""
+"""The longer side of a rasterised drawing, in pixels: large enough to stay sharp when scaled down."""
 
-_MOST_BYTES = 10_000_000
-_MOST_BYTES_WITH_ENTITIES = 1_000_000
-_MOST_ELEMENTS = 200_000
-_MOST_DEPTH = 200
-_LONGEST_S = 20
-_MEMORY = 2 << 30
+_MAX_BYTES = 10_000_000
+_MAX_BYTES_WITH_ENTITIES = 1_000_000
+_MAX_ELEMENTS = 200_000
+_MAX_DEPTH = 200
+_MAX_SECONDS = 20
+"""The limit for rendering, both in CPU time and in elapsed time."""
+_MAX_MEMORY = 2 << 30
+"""The limit for the subprocess in bytes, where the system supports it."""
 _EMBEDDED = re.compile(r"\s*data:image/(png|jpe?g|gif|webp)[;,]", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
 _LENGTH = re.compile(rf"\s*({_NUMBER.pattern})\s*(px|pt|pc|mm|cm|in|em|ex)?\s*$")
@@ -50,15 +52,15 @@ except (ImportError, ValueError, OSError):
     pass
 import resvg_py
 try:
-    made = resvg_py.svg_to_bytes(svg_string=sys.stdin.buffer.read().decode(), dpi=96, **{size!r})
+    png = resvg_py.svg_to_bytes(svg_string=sys.stdin.buffer.read().decode(), dpi=96, **{size!r})
 except ValueError as error:
     sys.exit(str(error))
-sys.stdout.buffer.write(bytes(made))
+sys.stdout.buffer.write(bytes(png))
 """
 
 
 def is_svg(path: Path) -> bool:
-    """Whether a file looks like SVG, by its first bytes."""
+    """Return True if the first bytes of a file look like SVG."""
     with path.open("rb") as file:
         head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
     return head.startswith(b"<svg") or (head.startswith((b"<?xml", b"<!")) and b"<svg" in head)
@@ -66,37 +68,37 @@ def is_svg(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SvgImage:
-    """What was drawn. `has_text`: in the fonts of this machine."""
+    """A rasterised drawing. `has_text` is true if it contains text, which uses the fonts of this machine."""
 
     pixels: PillowImage
     has_text: bool
 
 
 def rasterise(path: Path) -> SvgImage:
-    """A drawing as RGBA pixels, `DRAWN_PIXELS` along its longer side.
+    """Rasterise a drawing to RGBA pixels, `DRAWN_PIXELS` along its longer side.
 
     Raises
     ------
     MediaError
-        It is no SVG, says no size, refers to something outside itself, or takes too much to draw.
+        If the file is not SVG, has no size, refers to external files, or exceeds the limits.
     """
     root = _read(path)
     _check_references(path, root)
     width, height = _size(path, root)
-    made = _drawn_elsewhere(path, root, {"width" if width >= height else "height": DRAWN_PIXELS})
+    png = _render_in_subprocess(path, root, {"width" if width >= height else "height": DRAWN_PIXELS})
     from PIL import Image
 
-    pixels = Image.open(io.BytesIO(made), formats=["PNG"]).convert("RGBA")
+    pixels = Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGBA")
     return SvgImage(pixels, next(root.iter(f"{_SVG}text"), None) is not None)
 
 
 def _read(path: Path) -> Element:
-    """The document, its entities resolved; they may not come from elsewhere, nor may there be too much."""
+    """Parse the document and resolve its internal entities, within the limits of size, elements and depth."""
     from xml.parsers import expat
 
     size = path.stat().st_size
-    if size > _MOST_BYTES:
-        raise MediaError(f"{path.name} is a drawing of more than {_MOST_BYTES:,} bytes")
+    if size > _MAX_BYTES:
+        raise MediaError(f"{path.name} is a drawing with more than {_MAX_BYTES:,} bytes")
     reader = _SvgReader(path, size)
     try:
         with path.open("rb") as file:
@@ -110,7 +112,7 @@ def _read(path: Path) -> Element:
 
 
 class _SvgReader:
-    """Builds the tree of a document while there is not too much of it."""
+    """A parser that builds the tree of a document and stops at the first exceeded limit."""
 
     def __init__(self, path: Path, size: int) -> None:
         from xml.etree.ElementTree import TreeBuilder
@@ -129,37 +131,37 @@ class _SvgReader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.elements += 1
         self.depth += 1
-        if self.elements > _MOST_ELEMENTS or self.depth > _MOST_DEPTH:
-            most = f"{_MOST_ELEMENTS:,} elements, or {_MOST_DEPTH} within each other"
-            raise MediaError(f"{self.path.name} is a drawing of more than {most}")
-        self.builder.start(_full(name), {_full(one): value for one, value in attributes.items()})
+        if self.elements > _MAX_ELEMENTS or self.depth > _MAX_DEPTH:
+            most = f"{_MAX_ELEMENTS:,} elements, or more than {_MAX_DEPTH} nested ones"
+            raise MediaError(f"{self.path.name} is a drawing with more than {most}")
+        self.builder.start(_qualified(name), {_qualified(key): value for key, value in attributes.items()})
 
     def _end(self, name: str) -> None:
         self.depth -= 1
-        self.builder.end(_full(name))
+        self.builder.end(_qualified(name))
 
     def _entity(self, name: str, _parameter: bool, value: str | None, *_where: str | None) -> None:
-        """Internal ones alone; expat makes of them up to a hundred times of what there is."""
+        """Accept only internal entities of small files: expat lets them expand up to a hundred times."""
         if value is None:
-            raise MediaError(f"{self.path.name} is a drawing that takes its entity {name} from elsewhere")
-        if self.size > _MOST_BYTES_WITH_ENTITIES:
-            most = f"{_MOST_BYTES_WITH_ENTITIES:,} bytes"
-            raise MediaError(f"{self.path.name} is a drawing of more than {most} that declares entities")
+            raise MediaError(f"{self.path.name} is a drawing with the external entity {name}")
+        if self.size > _MAX_BYTES_WITH_ENTITIES:
+            most = f"{_MAX_BYTES_WITH_ENTITIES:,} bytes"
+            raise MediaError(f"{self.path.name} is a drawing with entities and more than {most}")
 
 
-def _full(name: str) -> str:
+def _qualified(name: str) -> str:
     return f"{{{name}" if "}" in name else name
 
 
 def _check_references(path: Path, root: Element) -> None:
-    """Refuse what refers to another file or address: it would be read, or be missing."""
+    """Reject references to other files and addresses: they would be read, or be missing from the drawing."""
     for element, name, value in _references(root):
         if value.lstrip().startswith("#") or not value.strip() or _EMBEDDED.match(value):
             continue
-        what = value.strip() if len(value) < 80 else f"{value.strip()[:77]}…"
+        reference = value.strip() if len(value) < 80 else f"{value.strip()[:77]}…"
         raise MediaError(
-            f"{path.name} is a drawing that refers to {what!r} ({element} {name}): only what it holds itself"
-            " is drawn; embed pictures as PNG, JPEG, GIF or WebP"
+            f"{path.name} is a drawing that refers to {reference!r} ({element} {name}): external files"
+            " are not loaded; embed pictures as PNG, JPEG, GIF or WebP"
         )
 
 
@@ -168,16 +170,17 @@ def _references(root: Element) -> Iterator[tuple[str, str, str]]:
         tag = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
         for name, value in element.attrib.items():
             short = name.rpartition("}")[2]
-            if short in ("href", "src") and tag != "a":  # a link is drawn without being followed
+            # A link is drawn but never followed.
+            if short in ("href", "src") and tag != "a":
                 yield tag, short, value
 
 
 def _size(path: Path, root: Element) -> tuple[float, float]:
-    """Width to height, as the root says: in CSS pixels, or in those of its view box."""
+    """Return width and height from the root element: in CSS pixels, or in units of its view box."""
     width, height = (_pixels(root.get(side, "")) for side in ("width", "height"))
     if width and height:
         return width, height
-    box = [float(one) for one in _NUMBER.findall(root.get("viewBox", ""))]
+    box = [float(number) for number in _NUMBER.findall(root.get("viewBox", ""))]
     if len(box) == 4 and min(box[2:]) > 0:
         return box[2], box[3]
     raise MediaError(f"{path.name} is a drawing without a size: it needs a viewBox, or a width and a height")
@@ -188,25 +191,26 @@ def _pixels(length: str) -> float | None:
     return float(found[1]) * _UNITS.get(found[2] or "px", 1) if found else None
 
 
-def _drawn_elsewhere(path: Path, root: Element, size: dict[str, int]) -> bytes:
+def _render_in_subprocess(path: Path, root: Element, size: dict[str, int]) -> bytes:
     from xml.etree import ElementTree
 
-    script = _CHILD.format(memory=_MEMORY, seconds=_LONGEST_S, size=size)
+    script = _CHILD.format(memory=_MAX_MEMORY, seconds=_MAX_SECONDS, size=size)
     try:
         with tempfile.TemporaryDirectory() as empty:
-            made = subprocess.run(
+            child = subprocess.run(
                 (sys.executable, "-P", "-c", script),
                 input=ElementTree.tostring(root),
                 capture_output=True,
                 cwd=empty,
-                timeout=_LONGEST_S,
+                timeout=_MAX_SECONDS,
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        raise MediaError(f"{path.name} is a drawing that takes more than {_LONGEST_S} s to draw") from None
-    if made.returncode < 0 or b"memory allocation" in made.stderr:
-        raise MediaError(f"{path.name} is a drawing that takes more than {_LONGEST_S} s or 2 GB to draw")
-    if made.returncode or not made.stdout.startswith(b"\x89PNG"):
-        said = made.stderr.decode(errors="replace").strip().splitlines() or ["nothing came"]
-        raise MediaError(f"{path.name} is a drawing that cannot be drawn: {said[-1]}")
-    return made.stdout
+        limit = f"{_MAX_SECONDS} s"
+        raise MediaError(f"{path.name} is a drawing that takes more than {limit} to render") from None
+    if child.returncode < 0 or b"memory allocation" in child.stderr:
+        raise MediaError(f"{path.name} is a drawing that takes more than {_MAX_SECONDS} s or 2 GB to render")
+    if child.returncode or not child.stdout.startswith(b"\x89PNG"):
+        lines = child.stderr.decode(errors="replace").strip().splitlines() or ["no output"]
+        raise MediaError(f"{path.name} is a drawing that cannot be rendered: {lines[-1]}")
+    return child.stdout

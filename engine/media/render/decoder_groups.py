@@ -14,7 +14,7 @@ from fractions import Fraction
 from tessera.media.algebra.expression import NO_SOURCE, Expr, Picture, walk
 from tessera.media.algebra.item import Value, Video, digest_of
 from tessera.media.algebra.optimiser import optimise
-from tessera.media.algebra.timeline import is_timeline, kept_ranges, pieces_of, runs_of
+from tessera.media.algebra.timeline import cut_passes, is_timeline, kept_ranges, pieces_of
 from tessera.media.ffmpeg.lowering import SKIPPED
 
 __all__ = ["groups_of", "start_of"]
@@ -110,7 +110,7 @@ def _reads(picture: Picture) -> Iterator[_Read]:
                 continue
             entered.add(node)
             if is_timeline(node):
-                for run in runs_of(pieces_of(node), SKIPPED):
+                for run in cut_passes(pieces_of(node), SKIPPED):
                     if run.leaf.op == "source":
                         yield _Read(run.leaf, run.ranges[0][0], run.ranges[-1][1])
                     else:

@@ -9,7 +9,7 @@ from typing import Any
 from tessera.media.algebra.expression import Picture, Sound
 from tessera.media.copy.stream_copy import CopyPlan, CopyReport, Halves, Way, plan_copy, write_copy
 from tessera.media.ffmpeg.compiler import Encode, EncodeSettings
-from tessera.media.probe.file_formats import half_of
+from tessera.media.probe.file_formats import single_stream_path
 from tessera.media.render.loudness import LoudnessMeter
 
 __all__ = ["OutputFile"]
@@ -37,7 +37,7 @@ class OutputFile:
         target: EncodeSettings,
     ) -> None:
         self.picture, self.sound, self.leveller, self.partial = picture, sound, leveller, partial
-        self.half = half_of(partial)
+        self.half = single_stream_path(partial)
         self.commands = list(leveller.commands)
         self.made: CopyReport | None = None
         self.note = ""

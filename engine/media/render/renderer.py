@@ -29,7 +29,7 @@ from tessera.media.ffmpeg.compiler import (
 )
 from tessera.media.ffmpeg.feed import run_command
 from tessera.media.ffmpeg.process import NO_FRAME, UNWATCHED, Finished, Watch
-from tessera.media.probe.file_formats import half_of, image_format
+from tessera.media.probe.file_formats import image_format, single_stream_path
 from tessera.media.probe.image_pixels import pixels_of
 from tessera.media.render.loudness import LoudnessMeter
 from tessera.media.render.output_file import OutputFile
@@ -137,7 +137,7 @@ class Renderer:
                 self._finish(making, levelled.resolve, folder)
             names: dict[str, str] = {}
             for making, (*_, output) in zip(makings, asked, strict=True):
-                names |= {str(making.partial): str(output), str(making.half): str(half_of(output))}
+                names |= {str(making.partial): str(output), str(making.half): str(single_stream_path(output))}
         return [
             Rendered(
                 output,

@@ -20,7 +20,7 @@ from tessera.database.statements import decoding
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item, digest_of
 from tessera.node import derived_id
-from tessera.text.wording import shown
+from tessera.text.wording import short_json
 
 __all__ = ["KEPT_VERSION", "CacheKey", "cache_key_of", "read_cache_key", "rerun_reason"]
 
@@ -129,7 +129,7 @@ def rerun_reason(before: CacheKey, now: CacheKey, names: Mapping[str, str]) -> s
     for name in sorted({*before.params, *now.params}):
         was, new = before.params.get(name), now.params.get(name)
         if was != new:
-            changes.append(f"parameter {name} {shown(was)} → {shown(new)}")
+            changes.append(f"parameter {name} {short_json(was)} → {short_json(new)}")
     changes += _changed_inputs(before.inputs, now.inputs, names)
     if before.engine != now.engine:
         changes.append("a newer engine")

@@ -16,7 +16,7 @@ from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
 from tessera.media.algebra.item import Item, Video, describe, digest_of
 from tessera.media.ffmpeg.encode_settings import encode_settings_for
-from tessera.media.probe.file_formats import OWN, half_of, media_type, suffix_of
+from tessera.media.probe.file_formats import OUTPUT_STEM, media_type, single_stream_path, suffix_of
 from tessera.media.probe.info import MediaInfo
 from tessera.node import derived_id
 from tessera.record.item_record import sources_of
@@ -223,8 +223,8 @@ class RunDelivery:
     def _stored(self, item: Item, made: Rendered, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
         """What was rendered, as an asset, and what is to be said of it."""
         asset = self.library.take(made.path, f"{self._name(item)}{made.path.suffix}")
-        own = Path(f"{OWN}{made.path.suffix}")
-        names = {str(made.path): str(own), str(half_of(made.path)): str(half_of(own))}
+        own = Path(f"{OUTPUT_STEM}{made.path.suffix}")
+        names = {str(made.path): str(own), str(single_stream_path(made.path)): str(single_stream_path(own))}
         return asset, {
             "commands": [[names.get(arg, arg) for arg in command] for command in made.commands],
             "measured": made.measured,

@@ -10,7 +10,7 @@ from tessera.media.algebra.item import Item, kind_of
 from tessera.node import Made
 from tessera.runner.answers.stubs import Attempt, StubbedTile
 from tessera.runner.answers.tile_context import TileContext
-from tessera.text.wording import whole
+from tessera.text.wording import replace_lone_surrogates
 
 __all__ = ["run_tile"]
 
@@ -61,7 +61,7 @@ def run_tile(
 def _why(made: Made) -> str:
     if not isinstance(made.why, str):
         raise TileError(f"why an item was made is told in words, not by {type(made.why).__name__}")
-    return whole(made.why)
+    return replace_lone_surrogates(made.why)
 
 
 _FIDELITIES = ("real", "placeholder", "described", "stubbed")

@@ -159,9 +159,9 @@ class Names:
         if alike:
             several = ", ".join(self.of[node] for node in alike)
             raise NotationError(f"several tiles are a {wanted}: {several}; say which")
-        from tessera.text.nearest import listed, suggestion
+        from tessera.text.nearest import comma_list, suggestion
 
-        hint = suggestion(wanted, self._ids) or f"; its tiles: {listed(self._ids)}"
+        hint = suggestion(wanted, self._ids) or f"; its tiles: {comma_list(self._ids)}"
         raise NotationError(f"the agent has no tile {wanted!r}{hint}")
 
     @cached_property

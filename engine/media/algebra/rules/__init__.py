@@ -1,4 +1,11 @@
-"""The rules of the optimiser, by what they are about: time or the frame."""
+"""The rewriting rules of the optimiser.
+
+Modules, in the order in which to read them:
+
+- `rule`: the type of a rule, and the decorators that create one.
+- `cuts`: rules about time, which move cuts to the sources.
+- `frames`: rules about the frame, which remove pixels and operations.
+"""
 
 from tessera.media.algebra.rules.cuts import CUTS
 from tessera.media.algebra.rules.frames import FRAMES

@@ -1,6 +1,6 @@
-"""Rules of time: cuts go down to the sources, so that what is not kept is never decoded.
+"""Rules about time: they move cuts to the sources, so that discarded parts are never decoded.
 
-They end: each moves a cut nearer to the leaves, or leaves fewer cuts or joins.
+The rewriting terminates: each rule moves a cut nearer to the leaves, or reduces the number of cuts or joins.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from tessera.media.algebra.expression import Expr, Picture, rebuild
-from tessera.media.algebra.ranges import compose, join_touching, offsets_of, pieces_of
+from tessera.media.algebra.ranges import compose, join_touching, offsets_of, split_ranges
 from tessera.media.algebra.rules.rule import Rule, exact
 from tessera.media.algebra.time import Range
 
@@ -21,7 +21,7 @@ _EFFECTS = frozenset({"crop", "scale", "flip", "blur"})
 
 
 def _is_effect(node: Any) -> bool:
-    """Whether every frame depends on one frame of the first input alone, at the same time."""
+    """Return True if each frame depends only on the frame of the first input at the same time."""
     return node.op in _EFFECTS or (node.op == "overlay" and node.inputs[1].medium == "image")
 
 
@@ -31,7 +31,7 @@ def merge_cuts(node: Any) -> Expr | None:
     inner = node.inputs[0]
     if inner.op != "keep":
         return None
-    return _kept(inner.inputs[0], compose(inner.arg("ranges"), node.arg("ranges")))
+    return _keep(inner.inputs[0], compose(inner.arg("ranges"), node.arg("ranges")))
 
 
 @exact("keep")
@@ -39,7 +39,7 @@ def join_touching_ranges(node: Any) -> Expr | None:
     """keep(x, [a, b) and [b, c)) = keep(x, [a, c))"""
     ranges = node.arg("ranges")
     joined = join_touching(ranges)
-    return _kept(node.inputs[0], joined) if len(joined) < len(ranges) else None
+    return _keep(node.inputs[0], joined) if len(joined) < len(ranges) else None
 
 
 @exact("keep")
@@ -51,7 +51,7 @@ def cut_before_effects(node: Any) -> Expr | None:
         below = below.inputs[0]
     if not effects:
         return None
-    made = _kept(below, node.arg("ranges"))
+    made = _keep(below, node.arg("ranges"))
     for effect in reversed(effects):
         made = rebuild(effect, (made, *effect.inputs[1:]))
     return made
@@ -67,22 +67,22 @@ def cut_both_pictures(node: Any) -> Expr | None:
     if base.clock != layer.clock:
         return None
     ranges = node.arg("ranges")
-    return rebuild(inner, (_kept(base, ranges), _kept(layer, ranges)))
+    return rebuild(inner, (_keep(base, ranges), _keep(layer, ranges)))
 
 
 @exact("keep")
 def cut_parts(node: Any) -> Expr | None:
-    """keep(x then y, a) = keep(x, what of a lies in x) then keep(y, what of a lies in y)"""
+    """keep(x then y, a) = keep(x, the part of a in x) then keep(y, the part of a in y)"""
     inner = node.inputs[0]
     if inner.op != "concat":
         return None
     offsets = offsets_of(part.duration for part in inner.inputs)
-    pieces = groupby(pieces_of(offsets, node.arg("ranges")), key=lambda piece: piece[0])
+    pieces = groupby(split_ranges(offsets, node.arg("ranges")), key=lambda piece: piece[0])
     kept = [
-        _kept(inner.inputs[index], [(first, last) for _index, first, last in group])
+        _keep(inner.inputs[index], [(first, last) for _index, first, last in group])
         for index, group in pieces
     ]
-    return _joined(kept)
+    return _join(kept)
 
 
 @exact("concat")
@@ -97,16 +97,17 @@ def flatten_joins(node: Any) -> Expr | None:
             stack.extend(reversed(part.inputs))
         else:
             parts.append(part)
-    return _joined(parts)
+    return _join(parts)
 
 
 @exact("concat")
 def join_cuts(node: Any) -> Expr | None:
-    """keep(x, a) then keep(x, b) = keep(x, a and b), where b begins no earlier than a ends"""
+    """keep(x, a) then keep(x, b) = keep(x, a and b), where b starts no earlier than a ends"""
     runs: list[tuple[Any, list[Range]]] = []
+    # A run can grow only while its ranges ascend: a single pass cannot go back.
     open_ended = False
     for part in node.inputs:
-        below, ranges = (part.inputs[0], part.arg("ranges")) if part.op == "keep" else (part, _whole(part))
+        below, ranges = _split_cut(part)
         ascending = all(before[1] <= after[0] for before, after in pairwise(ranges))
         if open_ended and ascending and runs[-1][0] is below and runs[-1][1][-1][1] <= ranges[0][0]:
             runs[-1][1].extend(ranges)
@@ -115,41 +116,44 @@ def join_cuts(node: Any) -> Expr | None:
         open_ended = ascending
     if len(runs) == len(node.inputs):
         return None
-    return _joined([_kept(below, join_touching(ranges)) for below, ranges in runs])
+    return _join([_keep(below, join_touching(ranges)) for below, ranges in runs])
 
 
-def _whole(part: Any) -> tuple[Range, ...]:
-    return ((Fraction(0), part.duration),)
+def _split_cut(part: Any) -> tuple[Any, tuple[Range, ...]]:
+    """Return the input and the ranges of a cut; for any other node, the node and its whole duration."""
+    if part.op == "keep":
+        return part.inputs[0], part.arg("ranges")
+    return part, ((Fraction(0), part.duration),)
 
 
 @exact("concat")
 def join_before_effects(node: Any) -> Expr | None:
-    """f(x) then f(y) = f(x then y) for effects f without memory and x and y of one size"""
+    """f(x) then f(y) = f(x then y) for effects f without memory and x and y of equal size"""
     parts: list[Any] = []
     for key, group in groupby(node.inputs, key=_effect_key):
-        alike = list(group)
-        if key is None or len(alike) == 1:
-            parts.extend(alike)
+        equal = list(group)
+        if key is None or len(equal) == 1:
+            parts.extend(equal)
         else:
-            below = _joined([part.inputs[0] for part in alike])
-            parts.append(rebuild(alike[0], (below, *alike[0].inputs[1:])))
-    return _joined(parts) if len(parts) < len(node.inputs) else None
+            below = _join([part.inputs[0] for part in equal])
+            parts.append(rebuild(equal[0], (below, *equal[0].inputs[1:])))
+    return _join(parts) if len(parts) < len(node.inputs) else None
 
 
 def _effect_key(part: Any) -> Any:
-    """What parts must share so that one effect can be made of theirs; None for what is no effect."""
+    """Return the key that parts must share for one effect to replace theirs, or None for any other node."""
     if not _is_effect(part):
         return None
     below = part.inputs[0]
     return part.op, part.args, part.inputs[1:], below.width, below.height
 
 
-def _kept(node: Any, ranges: Sequence[Range]) -> Expr:
+def _keep(node: Any, ranges: Sequence[Range]) -> Expr:
     kept: Expr = node.keep(ranges)
     return kept
 
 
-def _joined(parts: Sequence[Any]) -> Expr:
+def _join(parts: Sequence[Any]) -> Expr:
     joined: Expr = parts[0].then(*parts[1:])
     return joined
 

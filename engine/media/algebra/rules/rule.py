@@ -1,4 +1,4 @@
-"""What a rule of the optimiser is."""
+"""The type of the optimiser's rules."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ Exactness = Literal["exact", "approximate"]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rewriting of an expression into an equal one.
+    """A rewrite of an expression into an equal one.
 
     Attributes
     ----------
     name
-        For a person.
+        The name that is shown to users.
     law
-        What equals what, in one line.
+        The equation that the rule applies, in one line.
     exactness
-        `exact`: every frame and sample stays as it is. `approximate`: within what the law says.
+        `exact`: frames and samples stay the same. `approximate`: they differ within the bound of the law.
     ops
-        The operations that the outermost node of an expression that it rewrites may have.
+        The operations of the nodes that the rule can rewrite.
     apply
-        The equal expression, or None where the rule does not apply to a node.
+        The function that returns the equal expression of a node, or None if the rule does not apply.
     unshared
-        Whether it is to be used only where the node below is used nowhere else, since it makes that anew.
+        True if the rule applies only when no other node uses the input. The rule replaces that input, so a
+        shared one would be computed twice.
     """
 
     name: str
@@ -46,12 +47,12 @@ class Rule:
 
 
 def exact(*ops: str, unshared: bool = False) -> Callable[[Apply], Rule]:
-    """Makes an exact rule of a function; its docstring is its law."""
+    """Return a decorator that makes an exact rule of a function. The docstring is the law."""
     return lambda apply: _rule(apply, "exact", ops, unshared)
 
 
 def approximate(*ops: str, unshared: bool = False) -> Callable[[Apply], Rule]:
-    """Makes an approximate rule of a function; its docstring is its law."""
+    """Return a decorator that makes an approximate rule of a function. The docstring is the law."""
     return lambda apply: _rule(apply, "approximate", ops, unshared)
 
 

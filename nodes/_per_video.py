@@ -1,4 +1,4 @@
-"""What the tiles that work on each incoming video share."""
+"""Iteration over incoming videos, for tiles that process each one separately."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ __all__ = ["each_video"]
 
 
 def each_video(inputs: Iterable[Item]) -> Iterator[tuple[Item, Video]]:
-    """Every incoming item with its value; the engine delivers none of another kind to a tile that takes
-    videos.
+    """Yield each incoming item with its video.
+
+    The engine delivers only videos to a tile that accepts only videos.
     """
     for item in inputs:
         assert isinstance(item.value, Video)

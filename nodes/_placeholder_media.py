@@ -1,4 +1,4 @@
-"""What tiles that cannot run yet are taken to make: media of stated size and length."""
+"""Placeholder media of a stated size and length, for the simulation of tiles that cannot run offline."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ from fractions import Fraction
 from tessera.media.algebra.expression import Picture, Sound, even
 from tessera.media.algebra.item import Item, Video
 from tessera.node import Made
-from tessera.nodes._each import each_video
+from tessera.nodes._per_video import each_video
+from tessera.text.wording import count
 
-__all__ = ["blank_video", "joined", "size_of", "spoken_seconds"]
+__all__ = ["blank_video", "join_videos", "size_of", "spoken_seconds"]
 
 _WORDS_PER_SECOND = Fraction(150, 60)
 _RATE = Fraction(30)
 
 
 def spoken_seconds(script: str) -> Fraction:
-    """How long a script takes at 150 words a minute, at least 1 s."""
+    """Return the seconds that a script takes at 150 words a minute, at least 1 s."""
     return max(Fraction(len(script.split())) / _WORDS_PER_SECOND, Fraction(1))
 
 
 def size_of(resolution: str, aspect_ratio: str) -> tuple[int, int]:
-    """Width and height of, say, `720p` at `9:16`: the shorter side has the lines; 720p and 16:9 where
-    unreadable.
+    """Return width and height of, for example, `720p` at `9:16`.
+
+    The number of lines is the shorter side. Values that cannot be parsed are read as 720p and 16:9.
     """
     digits = resolution.lower().removesuffix("p")
     lines = int(digits) if digits.isdecimal() and 16 <= int(digits) <= 8192 else 720
     across, _, down = aspect_ratio.partition(":")
-    usable = across.isdecimal() and down.isdecimal() and 0 < int(across) < 1000 and 0 < int(down) < 1000
-    aspect = Fraction(int(across), int(down)) if usable else Fraction(16, 9)
+    valid = across.isdecimal() and down.isdecimal() and 0 < int(across) < 1000 and 0 < int(down) < 1000
+    aspect = Fraction(int(across), int(down)) if valid else Fraction(16, 9)
     long = max(even(round(lines * max(aspect, 1 / aspect))), 2)
     return (long, even(lines)) if aspect >= 1 else (even(lines), long)
 
 
 def blank_video(width: int, height: int, seconds: Fraction, *, has_sound: bool) -> Video:
-    """A video that nobody has made, of this size and length, at 30 frames/s."""
+    """Return a placeholder video of this size and length at 30 frames/s, whose asset does not exist."""
     key = f"described:{width}x{height}:{seconds}"
     picture = Picture.source(key, width=width, height=height, rate=_RATE, duration=seconds)
     return Video(picture, Sound.silence(seconds) if has_sound else None)
 
 
-def joined(inputs: Sequence[Item]) -> Iterator[Made]:
-    """All incoming videos one after another, in the size of the first, with sound where any has it."""
+def join_videos(inputs: Sequence[Item]) -> Iterator[Made]:
+    """Yield all incoming videos joined in order: in the size of the first, with sound if any has sound."""
     videos = [video for _item, video in each_video(inputs)]
     if not videos:
         return
@@ -51,6 +53,7 @@ def joined(inputs: Sequence[Item]) -> Iterator[Made]:
     with_sound = [video.sound for video in videos if video.sound is not None]
     sound: Sound | None = None
     if with_sound:
+        # Parts must have equal rates and channels: sound in another format than the first is left silent.
         rate, channels = with_sound[0].rate, with_sound[0].channels
         parts = [
             video.sound
@@ -59,4 +62,5 @@ def joined(inputs: Sequence[Item]) -> Iterator[Made]:
             for video in videos
         ]
         sound = parts[0].then(*parts[1:])
-    yield Made(Video(picture, sound), tuple(inputs), f"{len(videos)} videos one after another", "described")
+    why = f"{count(len(videos), 'video')} one after another"
+    yield Made(Video(picture, sound), tuple(inputs), why, "described")
