@@ -18,6 +18,8 @@ from tessera.text.wording import has_lone_surrogate
 __all__ = [
     "alone_in",
     "check_target",
+    "finished_entries",
+    "folder_size",
     "kept_by_content",
     "named",
     "part_prefix",
@@ -202,3 +204,18 @@ def check_target(file: Path) -> None:
         raise WorkspaceError(f"cannot write {file}: {error.strerror or error}") from None
     if file.is_dir():
         raise WorkspaceError(f"cannot write {file}: it is a folder")
+
+
+def finished_entries(folder: Path) -> list[Path]:
+    """Return the sorted entries of a folder without the unfinished files of writing processes."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return sorted(entry for entry in entries if not entry.name.startswith(".part-"))
+
+
+def folder_size(folder: Path) -> int:
+    """Return the size of all files below a folder in bytes."""
+    total = 0
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        with suppress(OSError):
+            total += path.lstat().st_size if path.is_file() else 0
+    return total

@@ -1,4 +1,7 @@
-"""The file that a bundle is: a ZIP of JSON documents, and of media as it is. Nothing in it is trusted."""
+"""The file format of a bundle: a ZIP of JSON documents and uncompressed media.
+
+A bundle may come from anyone, so each name, size and type is checked before it is used.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +22,21 @@ from tessera.inputs.assets.library import LIMITS
 __all__ = ["FORMAT", "Archive"]
 
 FORMAT = 1
-"""The version of the format; an archive that does not say is of the first."""
+"""The version of the format. An archive without a version has the first."""
 _NAME = re.compile(r"[a-z]+\.jsonl?|media/\w[\w.-]*", re.ASCII)
-_MOST_DOCUMENTS = 200_000_000
-"""The bytes of all documents that are read, unpacked: a hostile archive must not fill the memory."""
-_MOST_MEDIA = max(size for size, _seconds in LIMITS.values())
+_MAX_DOCUMENT_BYTES = 200_000_000
+"""The largest unpacked size of all documents together: a hostile archive must not fill the memory."""
+_MAX_MEDIA = max(size for size, _seconds in LIMITS.values())
 _CHUNK = 1 << 20
 
 
 class Archive:
-    """A bundle, opened for reading and checked as far as its directory tells. To be closed.
+    """A bundle that is open for reading, and whose directory has been checked. The caller must close it.
 
     Raises
     ------
     RequestError
-        It is no bundle, was cut off, is of a later format, or holds what no bundle does.
+        If the file is not a bundle, is truncated, has a later format, or contains an unexpected member.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,36 +60,41 @@ class Archive:
         self._zip.close()
 
     def document(self, name: str) -> Any:
-        """A document; None where there is none of this name.
+        """Return a document, or None if there is no document of this name.
 
         Raises
         ------
         RequestError
-            It is damaged, is no JSON object, or is too large.
+            If the document is damaged, is not a JSON object, or is too large.
         """
         with self._errors("is not a bundle"):
             return self._document(name)
 
     def copy(self, name: str, size: int, into: Path, cancelled: Callable[[], bool] = lambda: False) -> str:
-        """Write a media member into a file; gives its SHA-256. Memory is bounded by a chunk.
+        """Copy a media member to a file in chunks, and return its SHA-256 digest in hexadecimal.
+
+        Parameters
+        ----------
+        size
+            The expected size in bytes.
 
         Raises
         ------
         Cancelled
-            `cancelled()` became true.
+            If `cancelled()` becomes true.
         RequestError
-            It is not there, is damaged, or has another size.
+            If the member is missing or damaged, or has another size.
         OSError
-            The file cannot be written.
+            If the file cannot be written.
         """
         digest = hashlib.sha256()
         with contextlib.ExitStack() as open_files:
             with self._errors("is damaged"):
                 if name not in self._zip.namelist():
                     raise ValueError(f"it lacks {name}")
-                found = self._zip.getinfo(name).file_size
-                if found != size:
-                    raise ValueError(f"{name} in it has {found:,} bytes, not {size:,}")
+                actual_size = self._zip.getinfo(name).file_size
+                if actual_size != size:
+                    raise ValueError(f"its member {name} has {actual_size:,} bytes, not {size:,}")
                 member = open_files.enter_context(self._zip.open(name))
             out = open_files.enter_context(into.open("wb"))
             while True:
@@ -104,31 +112,35 @@ class Archive:
             return None
         size = self._zip.getinfo(name).file_size
         self._read += size
-        if self._read > _MOST_DOCUMENTS:
-            raise ValueError(f"the documents in it are larger than {_MOST_DOCUMENTS:,} bytes ({name})")
+        if self._read > _MAX_DOCUMENT_BYTES:
+            raise ValueError(f"its documents are larger than {_MAX_DOCUMENT_BYTES:,} bytes ({name})")
         with self._zip.open(name) as member:
-            found = json.loads(member.read(size))  # no more, whatever unpacks from it
-        if not isinstance(found, dict):
-            raise ValueError(f"{name} in it is no JSON object")
-        return found
+            # The directory may lie about the size: never unpack more than was counted above.
+            document = json.loads(member.read(size))
+        if not isinstance(document, dict):
+            raise ValueError(f"its document {name} is not a JSON object")
+        return document
 
     def _check(self) -> None:
-        """The format first, for a later one may hold other things; then every name and size."""
-        written = (self._document("versions.json") or {}).get("format", FORMAT)
-        if written != FORMAT:
+        """Check the format, then the name, size and type of every member."""
+        # The format comes first, since a later format may allow other members.
+        version = (self._document("versions.json") or {}).get("format", FORMAT)
+        if version != FORMAT:
             raise ValueError(
-                f"its format is {written!r}, and this version of tessera reads {FORMAT}: update tessera"
+                f"its format is {version!r}, but this version of tessera reads {FORMAT}: update tessera"
             )
         members = self._zip.infolist()
-        if len({one.filename for one in members}) < len(members):
-            raise ValueError("two things in it have one name")
-        for one in members:
-            if not _NAME.fullmatch(one.filename) or stat.S_ISLNK(one.external_attr >> 16):
-                raise ValueError(f"it holds {one.filename!r}, which no bundle does")
-            if one.filename.startswith("media/"):
-                _check_media(one)
-        if sum(one.compress_size for one in members) > self.path.stat().st_size:
-            raise ValueError("what it holds overlaps")
+        if len({member.filename for member in members}) < len(members):
+            raise ValueError("two of its members have the same name")
+        for member in members:
+            # The upper 16 bits are the Unix mode.
+            if not _NAME.fullmatch(member.filename) or stat.S_ISLNK(member.external_attr >> 16):
+                raise ValueError(f"it contains {member.filename!r}, which is not allowed in a bundle")
+            if member.filename.startswith("media/"):
+                _check_media(member)
+        # Overlapping members are the trick of ZIP bombs.
+        if sum(member.compress_size for member in members) > self.path.stat().st_size:
+            raise ValueError("its members overlap")
 
     @contextlib.contextmanager
     def _errors(self, what: str) -> Iterator[None]:
@@ -136,21 +148,21 @@ class Archive:
             yield
         except (
             OSError,
-            ValueError,  # of JSON and of text as well
+            ValueError,  # includes the errors of JSON and UTF-8
             EOFError,
-            RuntimeError,  # encrypted; nested too deep
+            RuntimeError,  # encrypted, or nested too deeply
             NotImplementedError,
             zipfile.BadZipFile,
             zlib.error,
         ) as error:
-            said = str(getattr(error, "strerror", None) or error)
-            if said == "File is not a zip file":
-                said = "it is no ZIP file, or was cut off"
-            raise RequestError([Fault("", "request", f"{self.path} {what}: {said}")]) from None
+            reason = str(getattr(error, "strerror", None) or error)
+            if reason == "File is not a zip file":
+                reason = "it is not a ZIP file, or is truncated"
+            raise RequestError([Fault("", "request", f"{self.path} {what}: {reason}")]) from None
 
 
 def _check_media(member: zipfile.ZipInfo) -> None:
     if member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size:
-        raise ValueError(f"{member.filename} in it is packed, where media is stored as it is")
-    if member.file_size > _MOST_MEDIA:
-        raise ValueError(f"{member.filename} in it has {member.file_size:,} bytes; at most {_MOST_MEDIA:,}")
+        raise ValueError(f"its member {member.filename} is compressed, but media must be uncompressed")
+    if member.file_size > _MAX_MEDIA:
+        raise ValueError(f"its member {member.filename} has {member.file_size:,} bytes; limit {_MAX_MEDIA:,}")

@@ -1,6 +1,7 @@
-"""Bundles: a run in one file, to be looked at and simulated anywhere, without secrets.
+"""Write a run as a bundle, and read it back.
 
-With drafts of its media, or with all of it: then it can be run anywhere as well.
+A bundle contains no secrets. It can be inspected and simulated on any machine. With previews the media can be
+viewed there too, and with the original media the run can be repeated.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tessera.graph.plan import Plan
 from tessera.inputs.assets.library import Library
 from tessera.inputs.facts import read_facts
 from tessera.media.ffmpeg.process import ffmpeg_version
-from tessera.store.row_check import check_kept_plan
+from tessera.store.row_check import check_stored_plan
 from tessera.store.run_store import RunStore
 from tessera.text.masking import mask_urls
 
@@ -36,23 +37,23 @@ _DOCUMENTS = ("agent.json", "plan.json", "facts.json")
 def write_bundle(
     store: RunStore, run_id: str, out: Path, *, media: bool = False, originals: bool = False
 ) -> None:
-    """Pack a run: agent, plan, facts, events, record and versions, with secrets of URLs masked.
+    """Write the agent, plan, facts, events, record and versions of a run, with the secrets of URLs masked.
 
     Parameters
     ----------
     media
-        Pack small drafts of the inputs and outputs as well, in `media/`.
+        Add small previews of the inputs and outputs in `media/`.
     originals
-        Pack the inputs and other assets themselves as well, and what the outside world answered, so that the
-        run can be run from it.
+        Add the inputs and the other assets themselves, and the recorded answers of the outside world, so that
+        the run can be repeated from the bundle.
 
     Raises
     ------
     WorkspaceError
-        The run has no plan (it was made by an earlier version), its media is no longer there, or the file
-        cannot be written.
+        If the run has no plan (an earlier version made it), if its media is missing, or if the file cannot be
+        written.
     RenderError
-        A draft cannot be made.
+        If a preview cannot be rendered.
     """
     members: dict[str, Any] = {"record.json": store.record(run_id)}
     for name in _DOCUMENTS:
@@ -61,8 +62,8 @@ def write_bundle(
             with decoding(f"{name} of run {run_id}"):
                 members[name] = json.loads(text)
     if "plan.json" not in members:
-        raise NotFound(f"run {run_id} has no plan kept with it: it cannot be bundled")
-    check_kept_plan(members["plan.json"], run_id)
+        raise NotFound(f"run {run_id} has no stored plan: it cannot be bundled")
+    check_stored_plan(members["plan.json"], run_id)
     with decoding(f"the events of run {run_id}"):
         lines = [json.dumps(mask_urls(json.loads(line))) for line in store.event_lines(run_id)]
     members["versions.json"] = {
@@ -84,27 +85,29 @@ def write_bundle(
             archive.writestr("events.jsonl", "".join(line + "\n" for line in lines))
             if recording:
                 archive.writestr("recording.json", recording)
+            # Media is already compressed, and readers reject compressed media members.
             for path, name in files:
                 archive.write(path, name, zipfile.ZIP_STORED)
             if media:
-                _add_drafts(archive, store, members["record.json"])
+                _add_previews(archive, store, members["record.json"])
     except OSError as error:
         raise WorkspaceError(f"cannot write {out}: {error.strerror or error}") from None
 
 
 def _archive(path: Path) -> zipfile.ZipFile:
+    # ZIP timestamps start in 1980: an older file gets that time in place of an error.
     return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False)
 
 
-def _add_drafts(archive: zipfile.ZipFile, store: RunStore, record: Mapping[str, Any]) -> None:
-    with tempfile.TemporaryDirectory(prefix="tessera-drafts-") as folder:
-        for name, made in make_proxies(Library(store.workspace), record, Path(folder)):
-            archive.write(made, f"media/{name}", zipfile.ZIP_STORED)
-            made.unlink()
+def _add_previews(archive: zipfile.ZipFile, store: RunStore, record: Mapping[str, Any]) -> None:
+    with tempfile.TemporaryDirectory(prefix="tessera-previews-") as folder:
+        for name, file in make_proxies(Library(store.workspace), record, Path(folder)):
+            archive.write(file, f"media/{name}", zipfile.ZIP_STORED)
+            file.unlink()
 
 
 class Bundle:
-    """A bundle that was read: the plan of its run, what is known of the media, and the record."""
+    """The contents of a bundle: the plan of its run, the media facts and the record."""
 
     def __init__(self, documents: Mapping[str, Any]) -> None:
         self.documents = documents
@@ -119,13 +122,13 @@ def read_bundle(path: Path) -> Bundle:
     Raises
     ------
     RequestError
-        It is no bundle, or what it holds is wrong.
+        If the file is not a bundle, or its contents are invalid.
     """
     with Archive(path) as archive:
-        found = {name: archive.document(name) for name in (*_DOCUMENTS, "record.json", "versions.json")}
-    documents = {name: document for name, document in found.items() if document is not None}
+        read = {name: archive.document(name) for name in (*_DOCUMENTS, "record.json", "versions.json")}
+    documents = {name: document for name, document in read.items() if document is not None}
     missing = {"plan.json", "record.json"} - documents.keys()
     if missing:
-        what = f"{path} is not a bundle: it lacks {', '.join(sorted(missing))}"
-        raise RequestError([Fault("", "request", what)])
+        message = f"{path} is not a bundle: it lacks {', '.join(sorted(missing))}"
+        raise RequestError([Fault("", "request", message)])
     return Bundle(documents)

@@ -1,4 +1,4 @@
-"""Small proxies of a run's media, for looking at: at most 320 pixels wide and high, and far from lossless."""
+"""Render small previews of a run's media: at most 320 pixels wide and high, with a low quality."""
 
 from __future__ import annotations
 
@@ -22,67 +22,69 @@ from tessera.media.render.renderer import Renderer
 
 __all__ = ["make_proxies"]
 
-_PIXELS = 320
+_MAX_SIDE = 320
+"""The largest width and height in pixels."""
 _TARGET = EncodeSettings(crf=34, preset="ultrafast")
 
 
 def make_proxies(library: Library, record: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, Path]]:
-    """A draft of each input, as far as it was used, and of each output: its name and its file in `folder`.
+    """Render previews of the used part of each input and of each output. Yield their names and files.
 
-    Media that the workspace no longer holds is left out.
+    Media that is missing from the workspace is skipped.
 
     Raises
     ------
     RenderError
-        A draft cannot be made.
+        If a preview cannot be rendered.
     """
-    for index, one in enumerate(record["inputs"], 1):
-        clip = one.get("clip_ms")
-        kept = (Fraction(clip[0]) / 1000, Fraction(clip[1]) / 1000) if clip else None
-        yield from _draft(library, one.get("video_id"), f"input-{index}", kept, folder)
-    for index, one in enumerate(record["outputs"], 1):
-        yield from _draft(library, one.get("asset_id"), f"output-{index}", None, folder)
+    for index, source in enumerate(record["inputs"], 1):
+        clip_ms = source.get("clip_ms")
+        clip = (Fraction(clip_ms[0]) / 1000, Fraction(clip_ms[1]) / 1000) if clip_ms else None
+        yield from _preview(library, source.get("video_id"), f"input-{index}", clip, folder)
+    for index, output in enumerate(record["outputs"], 1):
+        yield from _preview(library, output.get("asset_id"), f"output-{index}", None, folder)
 
 
-def _draft(
-    library: Library, wanted: str | None, name: str, kept: Range | None, folder: Path
+def _preview(
+    library: Library, asset_id: str | None, name: str, clip: Range | None, folder: Path
 ) -> Iterator[tuple[str, Path]]:
-    asset = library.get(wanted) if wanted else None
+    asset = library.get(asset_id) if asset_id else None
     if asset is None:
         return
     if asset.info.kind == "image":
-        made = folder / f"{name}{asset.path.suffix}"
-        _shrink(asset.path, made)
+        file = folder / f"{name}{asset.path.suffix}"
+        _shrink(asset.path, file)
     else:
-        value = _value(asset, kept)
-        made = folder / f"{name}{suffix_of(value)}"
-        Renderer(lambda _id: Located(asset.path, asset.info), _no_painter, target=_TARGET).render(value, made)
-    yield made.name, made
+        value = _value(asset, clip)
+        file = folder / f"{name}{suffix_of(value)}"
+        Renderer(lambda _id: Located(asset.path, asset.info), _no_painter, target=_TARGET).render(value, file)
+    yield file.name, file
 
 
-def _value(asset: Asset, kept: Range | None) -> Video | Audio:
+def _value(asset: Asset, clip: Range | None) -> Video | Audio:
     if asset.info.kind == "audio":
         sound = sound_of(asset.id, asset.info)
-        return Audio(sound.keep([kept]) if kept else sound)
+        return Audio(sound.keep([clip]) if clip else sound)
     video = video_of(asset.id, asset.info)
-    if kept:
-        video = video.keep([(kept[0], min(kept[1], video.duration))])
+    if clip:
+        video = video.keep([(clip[0], min(clip[1], video.duration))])
     picture = video.picture
-    factor = min(Fraction(1), Fraction(_PIXELS, max(picture.width, picture.height)))
+    factor = min(Fraction(1), Fraction(_MAX_SIDE, max(picture.width, picture.height)))
     size = (max(2, even(int(side * factor))) for side in (picture.width, picture.height))
     return video.with_picture(picture.scale(*size))
 
 
 def _no_painter(_leaf: Any) -> Any:
-    raise RenderError("a draft of a file has nothing to draw")
+    raise RenderError("a preview of a file has no drawn pictures")
 
 
-def _shrink(image: Path, made: Path) -> None:
+def _shrink(image: Path, target: Path) -> None:
     from PIL import Image
 
     try:
         with Image.open(image) as opened:
-            opened.thumbnail((_PIXELS, _PIXELS))
-            opened.save(made)
+            opened.thumbnail((_MAX_SIDE, _MAX_SIDE))
+            opened.save(target)
     except (OSError, ValueError):
-        shutil.copyfile(image, made)
+        # Pillow cannot write every format that it can read.
+        shutil.copyfile(image, target)

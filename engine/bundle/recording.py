@@ -1,4 +1,7 @@
-"""Recordings: what a bundle holds more, so that the run can be run from it: answers, and the media itself."""
+"""Recordings: the answers of the outside world and the original media of a run.
+
+A bundle with a recording can repeat the run without any network.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,10 @@ __all__ = [
 ]
 
 ANSWERS = "answers.json"
-"""The document of a run that holds what the world answered: a `AnswerLog`."""
+"""The document of a run with the answers of the outside world: an `AnswerLog`."""
 
 REPLAYED = "replay.json"
-"""The document of a run that says what it was answered from: a `ReplaySource`."""
+"""The document of a replayed run that names its recording: a `ReplaySource`."""
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}", re.ASCII)
 
 
@@ -50,9 +53,9 @@ class Original(_Value):
     Attributes
     ----------
     media
-        The name of the member of the archive that holds it.
+        The name of the archive member with the media.
     heard
-        What an analyser answered of its sound, where it was asked.
+        The facts of its sound that an analyser found, if the run asked for them.
     """
 
     name: str
@@ -63,7 +66,17 @@ class Original(_Value):
 
 
 class Recording(_Value):
-    """`recording.json`: what a run asked of the world, and what it was answered. Assets are by id."""
+    """The document `recording.json`.
+
+    Attributes
+    ----------
+    outside
+        The questions to the outside world, with their answers.
+    assets
+        The assets of the run by id.
+    quality
+        The quality with which the run encoded its outputs.
+    """
 
     outside: AnswerLog
     assets: dict[str, Original]
@@ -71,109 +84,110 @@ class Recording(_Value):
 
 
 class ReplaySource(_Value):
-    """The recording that answered a run, and what it took of it: the assets, by id."""
+    """The recording that answered a run, and the assets that the run used from it, by id."""
 
     path: str
     assets: dict[str, Original]
 
 
 def restore_answers(store: RunStore, library: Library, run_id: str) -> str | None:
-    """Know the assets of a run as the recording that answered it told of them; gives the path of that.
+    """Give the assets of a replayed run the names and sound facts of its recording.
 
-    None where the world itself answered.
+    Return the path of the recording, or None if the outside world answered the run.
 
     Raises
     ------
     WorkspaceError
-        An asset is no longer there.
+        If an asset is missing.
     """
     text = store.document(run_id, REPLAYED)
     if text is None:
         return None
     with decoding(f"the recording of run {run_id}"):
         replayed = ReplaySource.model_validate_json(text)
-    for one, original in replayed.assets.items():
-        library.call(stored_asset(one, library), original.name, original.heard)
+    for asset_id, original in replayed.assets.items():
+        library.call(stored_asset(asset_id, library), original.name, original.heard)
     return replayed.path
 
 
 def answers_from(recorded: AnswerLog, library: Library, path: str | Path) -> RecordedAnswers:
-    """Answers from what was told before; the media is in the library."""
-    return RecordedAnswers(recorded, lambda wanted: stored_asset(wanted, library), f"the recording {path}")
+    """Return the answers of a recording whose media is in the library."""
+    return RecordedAnswers(recorded, lambda key: stored_asset(key, library), f"the recording {path}")
 
 
 def recording_of(
     store: RunStore, library: Library, run_id: str, plan: Mapping[str, Any], record: Mapping[str, Any]
 ) -> tuple[Recording, list[tuple[Path, str]]]:
-    """The recording of a run, and the files that belong to it with their names in the archive.
+    """Return the recording of a run, and its media files with their names in the archive.
 
     Raises
     ------
     WorkspaceError
-        The run was made by a version that kept no answers, or its media is no longer there.
+        If an earlier version, which stored no answers, made the run, or if its media is missing.
     """
     text = store.document(run_id, ANSWERS)
     if text is None:
-        raise NotFound(f"run {run_id} has no answers kept with it: it cannot be recorded")
+        raise NotFound(f"run {run_id} has no stored answers: it cannot be recorded")
     with decoding(f"the answers of run {run_id}"):
         outside = AnswerLog.model_validate_json(text)
+    # A replayed run is recorded again with the names and sound facts of its recording.
     restore_answers(store, library, run_id)
     with decoding(f"the record of run {run_id}"):
-        asked = [
+        questions = [
             (answer["question"], answer["about"])
             for node in record["nodes"]
             for answer in node["answers"]
             if answer["origin"] in ("real", "cached")
         ]
-        inputs = [one["video_id"] for one in record["inputs"] if one["video_id"] is not None]
-    wanted = {
+        inputs = [source["video_id"] for source in record["inputs"] if source["video_id"] is not None]
+    asset_ids = {
         *inputs,
         *(answer.asset for answer in outside.answers),
         *outside.renders.values(),
-        *(about for _question, about in asked),
+        *(about for _question, about in questions),
     }
-    found = {one: stored_asset(one, library) for one in sorted(wanted)}
-    values = (one["value"] for tile in plan["tiles"] for one in tile["parameters"].values())
-    found |= {asset.id: asset for asset in named_assets(values, library)}
-    heard = {about for question, about in asked if question in ("speech", "levels")}
-    assets = {one: _original(asset, library, heard=one in heard) for one, asset in found.items()}
-    files = [(asset.path, assets[one].media) for one, asset in found.items()]
+    assets = {asset_id: stored_asset(asset_id, library) for asset_id in sorted(asset_ids)}
+    values = (parameter["value"] for tile in plan["tiles"] for parameter in tile["parameters"].values())
+    assets |= {asset.id: asset for asset in named_assets(values, library)}
+    analysed = {about for question, about in questions if question in ("speech", "levels")}
+    originals = {key: _original(asset, library, analysed=key in analysed) for key, asset in assets.items()}
+    files = [(asset.path, originals[asset_id].media) for asset_id, asset in assets.items()]
     quality = store.document(run_id, "quality") or "standard"
-    return Recording(outside=outside, assets=assets, quality=quality), files
+    return Recording(outside=outside, assets=originals, quality=quality), files
 
 
-def stored_asset(wanted: str, library: Library) -> Asset:
-    """The asset with this id.
+def stored_asset(asset_id: str, library: Library) -> Asset:
+    """Return the asset with this id.
 
     Raises
     ------
     WorkspaceError
-        Its media is not there.
+        If its media is missing.
     """
-    asset = library.get(wanted)
+    asset = library.get(asset_id)
     if asset is None or not asset.path.is_file():
-        raise NotFound(f"asset {wanted} is no longer in the workspace")
+        raise NotFound(f"asset {asset_id} is no longer in the workspace")
     return asset
 
 
-def _original(asset: Asset, library: Library, *, heard: bool) -> Original:
+def _original(asset: Asset, library: Library, *, analysed: bool) -> Original:
     suffix = asset.path.suffix.lower()
     return Original(
         name=asset.name,
         sha256=asset.sha256,
         size=asset.size,
         media=f"media/{asset.id}{suffix if _SUFFIX.fullmatch(suffix) else ''}",
-        heard=library.sound_facts(asset) if heard else None,
+        heard=library.sound_facts(asset) if analysed else None,
     )
 
 
 def named_ids(values: Iterable[Any]) -> Iterator[str]:
-    """The values of parameters that are ids."""
+    """Yield the parameter values that are ids."""
     return (value for value in values if isinstance(value, str) and is_id(value))
 
 
 def named_assets(values: Iterable[Any], library: Library) -> Iterator[Asset]:
-    """The assets that values of parameters name."""
+    """Yield the assets whose ids are among the parameter values."""
     for value in named_ids(values):
         asset = library.get(value)
         if asset is not None:

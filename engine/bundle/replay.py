@@ -1,4 +1,4 @@
-"""A recording that answers a run in place of the world."""
+"""Answer a run from a recording in place of the outside world."""
 
 from __future__ import annotations
 
@@ -26,32 +26,35 @@ from tessera.inputs.assets.library import Library
 from tessera.inputs.recorded_answers import shown
 from tessera.request import SourceRef
 
-__all__ = ["Replay"]
+__all__ = ["ReplayEnvironment"]
 
-_LISTED = 3
+_MAX_LISTED = 3
+"""The number of recorded sources that an error message lists."""
 
 
-class Replay:
-    """An archive answers a run, and nobody else is asked.
+class ReplayEnvironment:
+    """The environment of a run that a recording answers. It never uses the network.
+
+    See `tessera.runner.answers.environment.LiveEnvironment` for the environment of other runs.
 
     Parameters
     ----------
     library
-        Where its media is put.
+        The library that receives the media of the recording.
     cancelled
-        Asked some times a second while that is done.
+        Called a few times per second while media is unpacked; the run is cancelled when it returns true.
 
     Attributes
     ----------
-    asked
-        Who is asked, and notes it.
+    answers
+        Answers the run, and records its questions.
     quality
-        How outputs of the recorded run were encoded.
+        The quality with which the recorded run encoded its outputs.
 
     Raises
     ------
     RequestError
-        It is no archive, or holds no recording.
+        If the file is not a bundle, or contains no recording.
     """
 
     def __init__(self, path: Path, library: Library, cancelled: Callable[[], bool] = lambda: False) -> None:
@@ -60,137 +63,140 @@ class Replay:
             self._recording = self._read(archive.document("recording.json"))
             self._agent, self._plan = archive.document("agent.json"), archive.document("plan.json")
         self.quality = self._recording.quality
-        self._taken: dict[str, Original] = {}
-        self._answered = answers_from(self._recording.outside, library, path)
-        self.asked = AnswerRecorder(lambda: self._answered, self._answered.render)
+        self._used: dict[str, Original] = {}
+        self._recorded = answers_from(self._recording.outside, library, path)
+        self.answers = AnswerRecorder(lambda: self._recorded, self._recorded.render)
 
-    def kept(self) -> dict[str, str]:
-        """The documents that the run keeps."""
-        replayed = ReplaySource(path=str(self.path.absolute()), assets=self._taken)
-        return {ANSWERS: self.asked.to_json(), REPLAYED: replayed.model_dump_json()}
+    def documents(self) -> dict[str, str]:
+        """Return the documents to store with the run, by name."""
+        replayed = ReplaySource(path=str(self.path.absolute()), assets=self._used)
+        return {ANSWERS: self.answers.to_json(), REPLAYED: replayed.model_dump_json()}
 
-    def given(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
-        """The agent and the request to run: those of the recorded run in place of what is None.
+    def agent_and_request(self, agent: Any, request: Any, *, has_inputs: bool) -> tuple[Any, Any]:
+        """Return the agent and the request to run. The recorded run provides the ones that are None.
 
         Parameters
         ----------
-        inputs
-            Whether inputs are given beside the request, so that none is taken from the recorded run.
+        has_inputs
+            True if the caller gives inputs in addition to the request. They replace the recorded inputs.
 
         Raises
         ------
         RequestError
-            What the archive holds of them is wrong.
+            If the recorded agent or request is missing or invalid.
         """
         plan = self._plan or {}
-        if agent is None and self._agent is None and request is None and not inputs:
+        if agent is None and self._agent is None and request is None and not has_inputs:
             return Plan.from_dict(plan), None
         if agent is None:
             agent = self._agent
         if agent is None:
-            raise _wrong(f"the run in {self.path} was of a plan: it holds no agent; give one")
-        if request is None and not inputs and not isinstance(agent, Plan):
+            raise _error(f"the recorded run in {self.path} ran a plan and has no agent: give an agent")
+        if request is None and not has_inputs and not isinstance(agent, Plan):
             request = plan.get("request")
         return agent, request
 
     def unpack(self, plan: Plan) -> None:
-        """Put the media that a plan asks for into the library.
+        """Copy the media that a plan needs into the library.
 
         Raises
         ------
         Cancelled
-            Meanwhile the run was cancelled.
+            If the run is cancelled meanwhile.
         RequestError
-            It asks for what is not recorded: every such question; or media in the archive is damaged.
+            If the plan needs media that is not recorded (one fault each), or media in the archive is damaged.
         WorkspaceError
-            The workspace cannot be written.
+            If the workspace cannot be written.
         """
-        faults, wanted = [], set()
+        faults, needed = [], set()
         for binding in plan.inputs:
             tile = plan.tile(binding.node)
             for ref in binding.sources:
-                asset = self._asked(ref)
+                asset = self._asset_for(ref)
                 if asset is None:
-                    what = f"{tile.name} {tile.id}: {shown(ref)} is not in the recording {self.path}"
-                    faults.append(Fault(ref.loc, "request", f"{what}{self._holds()}"))
+                    message = f"{tile.name} {tile.id}: {shown(ref)} is not in the recording {self.path}"
+                    faults.append(Fault(ref.loc, "request", f"{message}{self._recorded_sources()}"))
                 else:
-                    wanted.add(asset)
+                    needed.add(asset)
         for node in plan.order:
             tile = plan.tile(node)
             named = {str(value).lower() for value in tile.values().values() if isinstance(value, str)}
-            wanted |= named & self._recording.assets.keys()
+            # An asset of the library that is not recorded would make the result depend on the machine.
+            needed |= named & self._recording.assets.keys()
             for known in named_assets(sorted(named - self._recording.assets.keys()), self._library):
-                what = f"{tile.name} {node}: asset {known.id} ({known.name}) is not in the recording"
-                faults.append(Fault(tile.loc, "template", f"{what} {self.path}"))
+                message = f"{tile.name} {node}: asset {known.id} ({known.name}) is not in the recording"
+                faults.append(Fault(tile.loc, "template", f"{message} {self.path}"))
         if faults:
             raise RequestError(faults)
         with Archive(self.path) as archive:
-            for one in sorted(wanted):
-                self._put(archive, one, self._recording.assets[one])
+            for asset in sorted(needed):
+                self._store_asset(archive, asset, self._recording.assets[asset])
 
     def _read(self, raw: Any) -> Recording:
         if raw is None:
-            how = "`tessera run --record FILE` and `tessera bundle --originals` make one"
-            raise _wrong(f"{self.path} holds no recording: {how}")
+            hint = "`tessera run --record FILE` and `tessera bundle --originals` create one"
+            raise _error(f"{self.path} contains no recording: {hint}")
         try:
-            found = Recording.model_validate(raw)
+            recording = Recording.model_validate(raw)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise _wrong(f"the recording in {self.path} is damaged: {where}: {first['msg']}") from None
-        answers = found.outside.answers
-        for one in (*(answer.asset for answer in answers), *found.outside.renders.values()):
-            if one not in found.assets:
-                raise _wrong(f"the recording in {self.path} is damaged: it lacks asset {one}")
-        for one, original in found.assets.items():
+            raise _error(f"the recording in {self.path} is damaged: {where}: {first['msg']}") from None
+        # Check the references now: a missing asset would otherwise fail in the middle of a run.
+        answers = recording.outside.answers
+        for asset in (*(answer.asset for answer in answers), *recording.outside.renders.values()):
+            if asset not in recording.assets:
+                raise _error(f"the recording in {self.path} is damaged: it lacks asset {asset}")
+        for asset, original in recording.assets.items():
             if original.heard is not None and not original.heard.is_valid():
-                raise _wrong(f"the recording in {self.path} is damaged: what was heard in {one} cannot be")
-        return found
+                reason = f"the sound facts of asset {asset} are invalid"
+                raise _error(f"the recording in {self.path} is damaged: {reason}")
+        return recording
 
-    def _asked(self, ref: SourceRef) -> str | None:
-        """The asset that answers to a source; None where it is not recorded."""
+    def _asset_for(self, ref: SourceRef) -> str | None:
+        """Return the id of the recorded asset of a source, or None if the source is not recorded."""
         if ref.form == "video_id":
             return ref.key.lower() if ref.key.lower() in self._recording.assets else None
         if ref.form == "node_render_id":
-            return self._answered.render(ref.key)
-        answer = self._answered.answer(ref)
+            return self._recorded.render(ref.key)
+        answer = self._recorded.answer(ref)
         return answer.asset if answer is not None else None
 
-    def _holds(self) -> str:
-        """What is recorded, in the words of a message."""
+    def _recorded_sources(self) -> str:
+        """Return the recorded sources as the end of an error message."""
         recorded = self._recording.outside
         answers = {answer.asset for answer in recorded.answers} | set(recorded.renders.values())
         known = [*(answer.shown for answer in recorded.answers)]
-        known += [f"node_render_id {one}" for one in recorded.renders]
+        known += [f"node_render_id {render}" for render in recorded.renders]
         known += [
-            f"asset {one} ({original.name})"
-            for one, original in self._recording.assets.items()
-            if one not in answers
+            f"asset {asset} ({original.name})"
+            for asset, original in self._recording.assets.items()
+            if asset not in answers
         ]
         if not known:
             return ""
-        more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
-        return f", which holds {', '.join(known[:_LISTED])}{more}"
+        more = f" and {len(known) - _MAX_LISTED} more" if len(known) > _MAX_LISTED else ""
+        return f", which contains {', '.join(known[:_MAX_LISTED])}{more}"
 
-    def _put(self, archive: Archive, wanted: str, original: Original) -> None:
-        """Store an asset, unless its bytes are there; it is called and answered of as it was."""
-        asset = self._library.intact(wanted)
+    def _store_asset(self, archive: Archive, expected: str, original: Original) -> None:
+        """Store an asset unless the library has it. Set its recorded name and sound facts in either case."""
+        asset = self._library.intact(expected)
         if asset is None:
             asset = self._library.receive(
-                lambda folder: self._fill(archive, wanted, original, folder),
+                lambda folder: self._extract(archive, expected, original, folder),
                 name=original.name,
                 shown=f"{original.name} in {self.path}",
             )
         self._library.call(asset, original.name, original.heard)
-        self._taken[wanted] = original
+        self._used[expected] = original
 
-    def _fill(self, archive: Archive, wanted: str, original: Original, folder: Path) -> tuple[Path, str]:
+    def _extract(self, archive: Archive, expected: str, original: Original, folder: Path) -> tuple[Path, str]:
         media = folder / "recorded.part"
         digest = archive.copy(original.media, original.size, media, self._cancelled)
-        if digest != original.sha256 or asset_id(digest) != wanted:
-            raise _wrong(f"{self.path} is damaged: {original.media} in it is not what was recorded")
+        if digest != original.sha256 or asset_id(digest) != expected:
+            raise _error(f"{self.path} is damaged: its member {original.media} does not match the recording")
         return media, digest
 
 
-def _wrong(what: str) -> RequestError:
-    return RequestError([Fault("", "request", what)])
+def _error(message: str) -> RequestError:
+    return RequestError([Fault("", "request", message)])

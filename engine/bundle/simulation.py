@@ -1,4 +1,4 @@
-"""Simulate the run of a bundle again, from what the bundle holds alone."""
+"""Simulate the run of a bundle again, using only the contents of the bundle."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ __all__ = ["replay"]
 
 
 def replay(path: Path) -> RunRecord:
-    """Simulate the run of a bundle, from what it holds alone.
+    """Simulate the run of a bundle, using only its contents.
 
     Raises
     ------
     RequestError
-        It is no bundle.
+        If the file is not a bundle.
     QuestionError
-        A tile asks what the run did not learn.
+        If a tile asks a question that the run did not answer.
     """
     bundle = read_bundle(path)
-    told = bundle.record.get("part") or {}
-    node = told.get("agent_node_id")
-    since, only = (node if told.get("part") == kind else None for kind in ("from", "only"))
-    with tempfile.TemporaryDirectory(prefix="tessera-replay-") as nowhere:
+    part = bundle.record.get("part") or {}
+    node = part.get("agent_node_id")
+    since, only = (node if part.get("part") == kind else None for kind in ("from", "only"))
+    # A workspace that does not exist: nothing but the bundle can answer.
+    with tempfile.TemporaryDirectory(prefix="tessera-replay-") as folder:
         return simulate(
             bundle.plan,
             facts=bundle.facts,
             since=since,
             only=only,
             of=bundle.record if since or only else None,
-            workspace=Path(nowhere) / "none",
+            workspace=Path(folder) / "none",
         )

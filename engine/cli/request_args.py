@@ -87,12 +87,14 @@ def recorded_given(given: RequestOptions, replay: Path) -> RequestOptions | None
     RequestError
         The file is no recording.
     """
-    from tessera.bundle.replay import Replay
+    from tessera.bundle.replay import ReplayEnvironment
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
 
-    recording = Replay(replay, Library(None))
-    agent, request = recording.given(given.agent or None, given.request, inputs=bool(given.inputs))
+    recording = ReplayEnvironment(replay, Library(None))
+    agent, request = recording.agent_and_request(
+        given.agent or None, given.request, has_inputs=bool(given.inputs)
+    )
     if isinstance(agent, Plan):
         if given.overrides or given.ignored or given.clip:
             raise refuse(f"the run in {replay} was of a plan: no --set, --ignore or --clip can change it")

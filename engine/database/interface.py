@@ -1,7 +1,7 @@
-"""The interface of a workspace's database: what SQLite and PostgreSQL both offer.
+"""The interface of a workspace database, implemented for SQLite and PostgreSQL.
 
-Statements are SQL that both read, with values by name (`:run_id`). What is written in one `write` block is
-stored whole or not at all, and is safe on the disk when the block ends.
+Statements use the SQL that both dialects share, with named parameters (`:run_id`). One `write` block is one
+transaction: it is stored completely or not at all, and it is durable on disk when the block ends.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
-__all__ = ["Conflict", "Connection", "Database", "Held", "Sessions"]
+__all__ = ["AdvisoryLocks", "Conflict", "Connection", "Database", "HeldLock"]
 
 Conflict = Literal["fail", "skip", "replace"]
-"""What becomes of a row whose key is there already: an error, nothing, or it takes the other's place."""
+"""The handling of a row whose key already exists: raise an error, keep the old row, or overwrite it."""
 
 
 class Connection(Protocol):
-    """A connection in a transaction. Values are text, integers and booleans."""
+    """A connection inside a transaction. Values are text, integers and booleans."""
 
     def rows(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-        """All rows that a query finds."""
+        """Return all rows of a query."""
 
     def execute(self, statement: str, **values: Any) -> int:
-        """Change something; gives how many rows."""
+        """Execute a statement and return the number of changed rows."""
 
     def execute_each(self, statement: str, each: Sequence[Mapping[str, Any]]) -> None:
-        """Change something with each of these values."""
+        """Execute a statement once for each set of values."""
 
     def insert(
         self,
@@ -37,74 +37,81 @@ class Connection(Protocol):
         *,
         key: tuple[str, ...] = (),
     ) -> None:
-        """Insert rows, their values in the order of `columns`. To replace rows, their `key` must be told."""
+        """Insert rows whose values are in the order of `columns`.
+
+        Parameters
+        ----------
+        key
+            The columns of the primary key. Required for the conflict handling `replace`.
+        """
 
 
-class Held(Protocol):
-    """A name that is held until it is released."""
+class HeldLock(Protocol):
+    """A named advisory lock that the caller holds until it releases it."""
 
     def release(self) -> None: ...
 
     def renew(self) -> bool:
-        """Hold it on: again, where it was lost. False where another holds it by now."""
+        """Acquire the lock again if its connection was lost. Return False if another process holds it now."""
 
 
-class Sessions(Protocol):
-    """Names that processes hold in a database, each by a connection of its own, and lose when that ends."""
+class AdvisoryLocks(Protocol):
+    """Named advisory locks in a database. Each lock has its own connection and ends with it."""
 
-    def acquire(self, name: str, timeout_s: float) -> Held | None:
-        """Hold a name; None where another holds it for all that time.
+    def acquire(self, name: str, timeout_s: float) -> HeldLock | None:
+        """Acquire a lock, or return None if another holder keeps it for `timeout_s` seconds.
 
         Raises
         ------
         WorkspaceError
-            The database cannot be reached.
+            If the database cannot be reached.
         """
 
     def is_held(self, name: str) -> bool:
-        """Whether somebody holds a name."""
+        """Return True if any process holds the lock."""
 
 
 class Database(Protocol):
-    """A database of one workspace. Safe to use from several threads, and beside other processes.
+    """The database of one workspace. It is safe to use from several threads and processes at a time.
 
     Attributes
     ----------
     name
-        Its file, or its URL without a password.
+        The file, or the URL without its password.
     """
 
     name: str
 
     def read(self) -> AbstractContextManager[Connection]:
-        """A connection to read with.
+        """Open a connection for reading.
 
         Raises
         ------
         WorkspaceError
-            It cannot be read.
+            If the database cannot be read.
         """
 
     def write(self) -> AbstractContextManager[Connection]:
-        """A transaction: what is written in it is there, safely, once the block has ended without an error.
+        """Open a write transaction. It is committed when the block ends without an error.
 
         Raises
         ------
         TakenError
-            A row's key is there already, which may be neither left out nor replaced; nothing is written.
+            If the key of an inserted row already exists and the conflict handling is `fail`. Nothing is
+            written.
         WorkspaceError
-            It cannot be written; nothing of it is.
+            If the database cannot be written. Nothing is written.
         """
 
     @property
-    def sessions(self) -> Sessions | None:
-        """Who holds names in it; None where files are locked."""
+    def advisory_locks(self) -> AdvisoryLocks | None:
+        """The advisory locks of the database, or None if the workspace uses lock files."""
 
-    def faults(self) -> list[str]:
-        """What is broken in the file itself; nothing of one whose server sees to that."""
+    def integrity_errors(self) -> list[str]:
+        """Return the damage found in the database file. A server checks its own files: always empty."""
 
     def compact(self) -> None:
-        """Give back the space of what was removed, where nobody else is at it just now."""
+        """Return the space of deleted rows to the system, unless another process uses the database."""
 
     def close(self) -> None:
-        """Close what is open of it."""
+        """Close all open connections."""

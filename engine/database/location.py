@@ -1,7 +1,6 @@
-"""Find and open the database of a workspace: its SQLite file, or the one that `TESSERA_DATABASE_URL` names.
+"""Find and open the database of a workspace: its SQLite file, or the database in `TESSERA_DATABASE_URL`.
 
-A workspace of files uses Python's own SQLite driver, which loads in a millisecond; only a server needs
-SQLAlchemy.
+SQLite uses the driver of the standard library, which loads in a millisecond. Only a server needs SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FILE = "tessera.db"
 
 
 def open_database(workspace: Path) -> Database:
-    """The database of a workspace, made where it is not there.
+    """Open the database of a workspace and create it if it is missing.
 
     Parameters
     ----------
@@ -31,33 +30,34 @@ def open_database(workspace: Path) -> Database:
     Raises
     ------
     WorkspaceError
-        It cannot be opened, or a newer version of Tessera has made it.
+        If the database cannot be opened, or was created by a newer version of Tessera.
     RequestError
-        `TESSERA_DATABASE_URL` names none.
+        If `TESSERA_DATABASE_URL` is not a URL of a supported database.
     """
-    given = os.environ.get("TESSERA_DATABASE_URL")
-    if not given:
-        return _of_file(workspace / FILE, make_folder=True)
-    found = _SQLITE.fullmatch(given)
-    if found is not None:
-        return _of_file(Path(unquote(found["file"])))
-    if _SERVER.match(given):
-        return _server(given)
-    what = "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-    raise RequestError([Fault("", "request", what)])
+    url = os.environ.get("TESSERA_DATABASE_URL")
+    if not url:
+        return _open_file(workspace / FILE, make_folder=True)
+    sqlite_url = _SQLITE.fullmatch(url)
+    if sqlite_url is not None:
+        return _open_file(Path(unquote(sqlite_url["file"])))
+    if _SERVER.match(url):
+        return _open_server(url)
+    message = "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+    raise RequestError([Fault("", "request", message)])
 
 
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>(?!:memory:)[^?]+)")
 _SERVER = re.compile(r"postgres(?:ql)?(?=[:+])")
 
 
-def _of_file(file: Path, *, make_folder: bool = False) -> Database:
-    """The file is its owner's alone: plans may hold signed URLs. What SQLite puts beside it follows it."""
+def _open_file(file: Path, *, make_folder: bool = False) -> Database:
     from tessera.database.sqlite import SqliteDatabase
 
     try:
         if make_folder:
             file.parent.mkdir(parents=True, exist_ok=True)
+        # Only the owner may read the file: plans may contain signed URLs. SQLite gives its log files the
+        # permissions of the database file, so the file must exist before SQLite opens it.
         with suppress(FileExistsError):
             os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
@@ -65,17 +65,17 @@ def _of_file(file: Path, *, make_folder: bool = False) -> Database:
     return SqliteDatabase(file)
 
 
-def _server(given: str) -> Database:
+def _open_server(url: str) -> Database:
     try:
         from tessera.database.postgresql import PostgresDatabase
     except ImportError as error:
         raise WorkspaceError(
-            f"TESSERA_DATABASE_URL names a server, and {error.name} is not installed: "
+            f"TESSERA_DATABASE_URL names a server, but {error.name} is not installed: "
             "pip install 'tessera-runtime[postgres]'"
         ) from None
-    return PostgresDatabase(_SERVER.sub("postgresql", given, count=1))
+    return PostgresDatabase(_SERVER.sub("postgresql", url, count=1))
 
 
 def database_exists(workspace: Path) -> bool:
-    """Whether a workspace has one: reading needs not make it."""
+    """Return True if a workspace has a database. Read-only access never creates one."""
     return bool(os.environ.get("TESSERA_DATABASE_URL")) or (workspace / FILE).is_file()

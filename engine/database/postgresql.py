@@ -1,4 +1,7 @@
-"""A database on a PostgreSQL server, which machines share; through SQLAlchemy, whose URL names the driver."""
+"""A database on a PostgreSQL server that several machines share.
+
+It uses SQLAlchemy; the URL selects the driver.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,12 @@ from tessera.errors import TakenError, WorkspaceError
 __all__ = ["PostgresDatabase"]
 
 _DRIVER = "postgresql+psycopg"
-"""What a URL means that names no driver."""
-_PREPARING = 0x7E55E3A
-"""The advisory lock of whoever makes the tables: two that make one at once would be in each other's way."""
+"""The driver of a URL that names none."""
+_SETUP_LOCK = 0x7E55E3A
+"""The advisory lock that serialises the creation of tables: two concurrent CREATE TABLE can conflict."""
 
-_TRY_S = 0.05
+_POLL_S = 0.05
+"""Seconds between two attempts to acquire an advisory lock."""
 
 _text = lru_cache(maxsize=256)(sql.text)
 
@@ -59,8 +63,8 @@ class _Connection:
         key: tuple[str, ...] = (),
     ) -> None:
         marks = tuple(f":{name}" for name in columns)
-        told = [dict(zip(columns, row, strict=True)) for row in rows]
-        self.execute_each(insertion(table, columns, marks, conflict, key), told)
+        named_rows = [dict(zip(columns, row, strict=True)) for row in rows]
+        self.execute_each(insertion(table, columns, marks, conflict, key), named_rows)
 
 
 class PostgresDatabase:
@@ -69,26 +73,26 @@ class PostgresDatabase:
     Raises
     ------
     WorkspaceError
-        The server cannot be reached, or a newer version of Tessera has made the tables.
+        If the server cannot be reached, or a newer version of Tessera created the tables.
     """
 
-    def __init__(self, given: str) -> None:
+    def __init__(self, url: str) -> None:
         try:
-            url = sql.make_url(given)
-            self._url = url.set(drivername=_DRIVER) if url.drivername == "postgresql" else url
+            parsed = sql.make_url(url)
+            self._url = parsed.set(drivername=_DRIVER) if parsed.drivername == "postgresql" else parsed
             self.name = self._url.render_as_string(hide_password=True)
             self._engine = _shared_engine(self._url.render_as_string(hide_password=False), os.getpid())
-            self._prepare()
+            self._make_tables()
         except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
             raise WorkspaceError(f"cannot open the database: {_reason(error)}") from None
 
-    def _prepare(self) -> None:
+    def _make_tables(self) -> None:
         with self._engine.connect() as driver:
-            known = bool(driver.scalar(_text("SELECT to_regclass('meta') IS NOT NULL")))
-            if known and not check_schema(driver.scalar(_text("SELECT schema FROM meta")), self.name):
+            has_tables = bool(driver.scalar(_text("SELECT to_regclass('meta') IS NOT NULL")))
+            if has_tables and not check_schema(driver.scalar(_text("SELECT schema FROM meta")), self.name):
                 return
         with self._engine.begin() as driver:
-            driver.execute(_text("SELECT pg_advisory_xact_lock(:number)"), {"number": _PREPARING})
+            driver.execute(_text("SELECT pg_advisory_xact_lock(:number)"), {"number": _SETUP_LOCK})
             make_tables(_Connection(driver), "SERIAL PRIMARY KEY", self.name)
 
     @contextmanager
@@ -110,21 +114,23 @@ class PostgresDatabase:
             raise WorkspaceError(f"cannot write {self.name}: {_reason(error)}") from None
 
     @cached_property
-    def sessions(self) -> _Sessions:
-        """A machine that is gone without a word is noticed after a minute."""
+    def advisory_locks(self) -> _SessionLocks:
+        # 30 s idle plus three probes at 10 s: the server drops the locks of an unreachable
+        # machine after a minute.
         options: dict[str, Any] = {}
         if self._url.get_driver_name().startswith("psycopg"):
             options = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+        # A lock may be held for hours. Without AUTOCOMMIT its transaction would stay open as long.
         engine = sql.create_engine(
             self._url, poolclass=sql.NullPool, isolation_level="AUTOCOMMIT", connect_args=options
         )
-        return _Sessions(engine, self)
+        return _SessionLocks(engine, self)
 
-    def faults(self) -> list[str]:
+    def integrity_errors(self) -> list[str]:
         return []
 
     def compact(self) -> None:
-        """Its server sees to that."""
+        """Do nothing: the server vacuums by itself."""
 
     def close(self) -> None:
         self._engine.dispose()
@@ -132,7 +138,10 @@ class PostgresDatabase:
 
 @lru_cache(maxsize=8)
 def _shared_engine(url: str, _process: int) -> Engine:
-    """One pool of connections for all that this process keeps on a server; a forked one has its own."""
+    """Return the connection pool of this process for a server.
+
+    The process id is part of the cache key, so that a forked process gets a pool of its own.
+    """
     engine = sql.create_engine(url, pool_pre_ping=True)
     atexit.register(engine.dispose)
     return engine
@@ -143,19 +152,20 @@ def _reason(error: BaseException) -> str:
 
 
 @dataclass(slots=True)
-class _Held:
-    """A session of a database that holds one name, and nothing besides. A server that starts anew, or a
-    network that breaks, ends it.
+class _SessionLock:
+    """An advisory lock with a database session of its own.
+
+    A restart of the server or a network failure ends the session, and with it the lock.
     """
 
-    sessions: _Sessions
+    locks: _SessionLocks
     name: str
     connection: Connection
 
     def release(self) -> None:
-        """The server takes its time to end a session, so the name is let go of first."""
+        # The server ends a closed session with a delay, so unlock first.
         with suppress(SQLAlchemyError):
-            self.connection.scalar(_text("SELECT pg_advisory_unlock(:number)"), _numbered(self.name))
+            self.connection.scalar(_text("SELECT pg_advisory_unlock(:number)"), _lock_key(self.name))
         self.connection.close()
 
     def renew(self) -> bool:
@@ -165,49 +175,49 @@ class _Held:
             if not self.connection.closed:
                 self.connection.invalidate()
                 self.connection.close()
-            again = self.sessions.acquire(self.name, 0)
-            if again is None:
+            new = self.locks.acquire(self.name, 0)
+            if new is None:
                 return False
-            self.connection = again.connection
+            self.connection = new.connection
         return True
 
 
 @dataclass(frozen=True, slots=True)
-class _Sessions:
-    """Names held by advisory locks of sessions (PostgreSQL manual, 13.3.5)."""
+class _SessionLocks:
+    """Session-level advisory locks (PostgreSQL manual, 13.3.5)."""
 
     engine: Engine
     database: PostgresDatabase
 
-    def acquire(self, name: str, timeout_s: float) -> _Held | None:
-        until = time.monotonic() + timeout_s
+    def acquire(self, name: str, timeout_s: float) -> _SessionLock | None:
+        deadline = time.monotonic() + timeout_s
         try:
             connection = self.engine.connect()
             try:
-                while not connection.scalar(_text("SELECT pg_try_advisory_lock(:number)"), _numbered(name)):
-                    if time.monotonic() >= until:
+                while not connection.scalar(_text("SELECT pg_try_advisory_lock(:number)"), _lock_key(name)):
+                    if time.monotonic() >= deadline:
                         connection.close()
                         return None
-                    time.sleep(_TRY_S)
+                    time.sleep(_POLL_S)
             except BaseException:
                 connection.close()
                 raise
         except SQLAlchemyError as error:
             raise WorkspaceError(f"cannot lock {name} in the database: {_reason(error)}") from None
-        return _Held(self, name, connection)
+        return _SessionLock(self, name, connection)
 
     def is_held(self, name: str) -> bool:
-        """Looked up, not tried: a try would be in the way of whoever wants to hold it."""
-        asked = (
+        # Query the lock table: an attempt to lock could make another process's attempt fail.
+        query = (
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             " AND (classid::bigint << 32 | objid::bigint) = :number"
         )
         with self.database.read() as connection:
-            return bool(connection.rows(asked, **_numbered(name))[0][0])
+            return bool(connection.rows(query, **_lock_key(name))[0][0])
 
 
-def _numbered(name: str) -> dict[str, int]:
-    """A name as the number of an advisory lock."""
+def _lock_key(name: str) -> dict[str, int]:
+    """Return the 64-bit key of the advisory lock with this name, as a query parameter."""
     digest = hashlib.blake2b(name.encode(), digest_size=8, person=b"tessera").digest()
     return {"number": int.from_bytes(digest, "big", signed=True)}

@@ -1,5 +1,6 @@
-"""A database in one SQLite file, as a durable store that many threads and processes may use: with a
-write-ahead log that is synced at every commit.
+"""A database in one SQLite file, shared durably by threads and processes.
+
+It uses a write-ahead log (WAL) that is synced at every commit.
 """
 
 from __future__ import annotations
@@ -22,29 +23,37 @@ from tessera.errors import TakenError, WorkspaceError
 __all__ = ["SqliteDatabase"]
 
 _BUSY_S = 30
-_BRIEFLY_S = 1
-_DEAF_S = 0.2
-_open: WeakSet[SqliteDatabase] = WeakSet()
+"""Seconds that a statement waits for the lock of another process."""
+_COMPACT_BUSY_S = 1
+_BUSY_SLICE_S = 0.2
+"""Seconds that SQLite itself waits for a lock; Python handles no signal, such as Ctrl-C, meanwhile."""
+_databases: WeakSet[SqliteDatabase] = WeakSet()
 
 
 @atexit.register
-def _close_all() -> None:
-    """Whoever closes a file last puts what its log holds into it: then the file alone is whole, to be copied,
-    or to be read where nothing can be written.
+def _close_databases() -> None:
+    """Close all databases at exit.
+
+    The last process that closes a file writes the log into it. The file is then complete by itself: it can be
+    copied, and read from a read-only folder.
     """
-    for database in list(_open):
+    for database in list(_databases):
         database.close()
 
 
-def _leave_to_parent() -> None:
-    """A connection must not be used, nor closed, in a forked process (SQLite, "How To Corrupt", 2.6)."""
-    for database in list(_open):
+def _abandon_inherited_connections() -> None:
+    """Keep the connections of the parent open but unused in a forked process.
+
+    A forked process must neither use nor close a connection of its parent (SQLite, "How To Corrupt An SQLite
+    Database File", section 2.6).
+    """
+    for database in list(_databases):
         _inherited.append(database._idle)
         database._idle = []
 
 
 _inherited: list[list[sqlite3.Connection]] = []
-os.register_at_fork(after_in_child=_leave_to_parent)
+os.register_at_fork(after_in_child=_abandon_inherited_connections)
 
 
 class _Connection:
@@ -80,23 +89,24 @@ class SqliteDatabase:
     Raises
     ------
     WorkspaceError
-        The file cannot be opened, or a newer version of Tessera has made it.
+        If the file cannot be opened, or was created by a newer version of Tessera.
     """
 
-    sessions = None
+    advisory_locks = None
 
     def __init__(self, file: Path) -> None:
         self._file, self.name = file.absolute(), str(file)
+        # The append and pop of a list are atomic, so this pool needs no lock.
         self._idle: list[sqlite3.Connection] = []
         try:
             with self._transaction() as connection:
-                needed = check_schema(_schema(connection), self.name)
-            if needed:
+                lacks_tables = check_schema(_schema_version(connection), self.name)
+            if lacks_tables:
                 with self._transaction(writes=True) as connection:
                     make_tables(connection, "INTEGER NOT NULL PRIMARY KEY", self.name)
         except sqlite3.Error as error:
             raise WorkspaceError(f"cannot open the database {self.name}: {error}") from None
-        _open.add(self)
+        _databases.add(self)
 
     @contextmanager
     def read(self) -> Iterator[_Connection]:
@@ -118,61 +128,67 @@ class SqliteDatabase:
 
     @contextmanager
     def _transaction(self, *, writes: bool = False) -> Iterator[_Connection]:
-        """A transaction on a connection that nobody else uses meanwhile. One that writes takes its lock when
-        it begins, and waits for it, in place of failing half-way.
+        """Run a transaction on a connection that no other thread uses.
+
+        A write transaction takes the write lock at its beginning. With a deferred lock, a transaction that
+        has already read could fail at its first write.
         """
-        driver = self._free()
+        driver = self._idle_connection()
         try:
             if writes:
-                _lock(driver)
+                _begin_write(driver)
             else:
                 driver.execute("BEGIN")
             yield _Connection(driver)
             driver.execute("COMMIT")
         except BaseException:
-            driver.close()  # which rolls back
+            # Closing rolls back.
+            driver.close()
             raise
         self._idle.append(driver)
 
-    def _free(self) -> sqlite3.Connection:
-        """A connection that nobody uses."""
+    def _idle_connection(self) -> sqlite3.Connection:
+        """Return an unused connection, a new one if all are in use."""
         with suppress(IndexError):
             return self._idle.pop()
-        return self._connected(_BUSY_S)
+        return self._connect(_BUSY_S)
 
-    def _connected(self, patience_s: float) -> sqlite3.Connection:
-        driver = _opened(str(self._file), patience_s)
+    def _connect(self, busy_s: float) -> sqlite3.Connection:
+        driver = _open_connection(str(self._file), busy_s)
         try:
+            # With WAL only FULL syncs the log at every commit.
             for pragma in ("journal_mode=WAL", "synchronous=FULL"):
                 driver.execute(f"PRAGMA {pragma}")
         except sqlite3.OperationalError:
             driver.close()
             if not self._file.is_file() or os.access(self._file.parent, os.W_OK):
                 raise
-            return self._connected_to_read(patience_s)
+            return self._connect_read_only(busy_s)
         except BaseException:
             driver.close()
             raise
         return driver
 
-    def _connected_to_read(self, patience_s: float) -> sqlite3.Connection:
-        """Where nothing can be written SQLite cannot keep a log; nor can others then, so that the file stays
-        what it is, if it is whole.
+    def _connect_read_only(self, busy_s: float) -> sqlite3.Connection:
+        """Connect to a file in a read-only folder, where SQLite cannot create a log.
+
+        The file is opened as immutable, since no other process can write it either. That is only correct if
+        the log is empty: otherwise the file lacks the last commits.
         """
         log = self._file.with_name(f"{self._file.name}-wal")
         with suppress(FileNotFoundError):
             if log.stat().st_size:
-                what = f"its last changes stand in {log.name}: copy the workspace to where it can be written"
-                raise WorkspaceError(f"cannot read {self.name} where nothing can be written: {what}")
-        return _opened(f"{self._file.as_uri()}?mode=ro&immutable=1", patience_s)
+                where = f"its last changes are in {log.name}; copy the workspace to a writable folder"
+                raise WorkspaceError(f"cannot read {self.name} in a read-only folder: {where}")
+        return _open_connection(f"{self._file.as_uri()}?mode=ro&immutable=1", busy_s)
 
-    def faults(self) -> list[str]:
+    def integrity_errors(self) -> list[str]:
         with self.read() as connection:
-            told = [str(line) for (line,) in connection.rows("PRAGMA integrity_check")]
-        return [line for line in told if line != "ok"]
+            lines = [str(line) for (line,) in connection.rows("PRAGMA integrity_check")]
+        return [line for line in lines if line != "ok"]
 
     def compact(self) -> None:
-        with suppress(sqlite3.Error), closing(self._connected(_BRIEFLY_S)) as driver:
+        with suppress(sqlite3.Error), closing(self._connect(_COMPACT_BUSY_S)) as driver:
             driver.execute("VACUUM")
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -185,42 +201,46 @@ class SqliteDatabase:
         self.close()
 
 
-def _opened(place: str, patience_s: float) -> sqlite3.Connection:
-    """A connection to a file, by its path or its URI."""
+def _open_connection(location: str, busy_s: float) -> sqlite3.Connection:
+    """Open a connection to a file, given as a path or a `file:` URI."""
+    # No isolation level: this module begins and commits transactions itself. One thread at a time uses a
+    # connection, but not always the same thread.
     return sqlite3.connect(
-        place,
-        timeout=patience_s,
+        location,
+        timeout=busy_s,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=64,
-        uri=place.startswith("file:"),
+        uri=location.startswith("file:"),
     )
 
 
-def _lock(driver: sqlite3.Connection) -> None:
-    """Begin to write, once nobody else does. SQLite waits for short times only, since no signal, such as
-    Ctrl-C's, is heard while it does.
+def _begin_write(driver: sqlite3.Connection) -> None:
+    """Begin a write transaction, waiting up to `_BUSY_S` for other writers.
+
+    SQLite waits in short slices: Python handles signals only between them.
     """
-    until = time.monotonic() + _BUSY_S
-    driver.execute(f"PRAGMA busy_timeout={int(_DEAF_S * 1000)}")
+    deadline = time.monotonic() + _BUSY_S
+    driver.execute(f"PRAGMA busy_timeout={int(_BUSY_SLICE_S * 1000)}")
     while True:
         try:
             driver.execute("BEGIN IMMEDIATE")
             break
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+            # The low byte is the primary result code; the rest distinguishes kinds of SQLITE_BUSY.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
     driver.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000}")
 
 
-def _schema(connection: _Connection) -> int | None:
-    """The version that the database says; None of a new one."""
+def _schema_version(connection: _Connection) -> int | None:
+    """Return the schema version that the database stores, or None if it is new."""
     try:
-        found = connection.rows("SELECT schema FROM meta")
+        rows = connection.rows("SELECT schema FROM meta")
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
             raise
         return None
-    if found and not isinstance(found[0][0], int):
-        raise sqlite3.DatabaseError(f"its schema is {found[0][0]!r}")
-    return found[0][0] if found else None
+    if rows and not isinstance(rows[0][0], int):
+        raise sqlite3.DatabaseError(f"its schema is {rows[0][0]!r}")
+    return rows[0][0] if rows else None

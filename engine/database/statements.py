@@ -1,4 +1,4 @@
-"""Pieces of SQL that several statements share, and reading back what a row holds."""
+"""SQL fragments that several statements share, and the decoding of stored rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from pydantic import ValidationError
 from tessera.database.interface import Conflict
 from tessera.errors import WorkspaceError
 
-__all__ = ["among", "decoding", "insertion"]
+__all__ = ["decoding", "in_condition", "insertion"]
 
 
 @lru_cache(maxsize=64)
 def insertion(
     table: str, columns: tuple[str, ...], marks: tuple[str, ...], conflict: Conflict, key: tuple[str, ...]
 ) -> str:
-    """The statement that inserts a row, its values marked so."""
+    """Return the statement that inserts one row.
+
+    Parameters
+    ----------
+    marks
+        The placeholder of each value, in the style of the driver.
+    """
     statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(marks)})"
     if conflict == "skip":
         return f"{statement} ON CONFLICT DO NOTHING"
@@ -28,23 +34,31 @@ def insertion(
     return statement
 
 
-def among(column: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """A condition that a column has one of these values, and what it names them."""
-    named = {f"{column}_{place}": value for place, value in enumerate(values)}
-    return f"{column} IN ({', '.join(f':{name}' for name in named)})", named
+def in_condition(column: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Return the condition `column IN (…)`, and its named parameters."""
+    parameters = {f"{column}_{index}": value for index, value in enumerate(values)}
+    return f"{column} IN ({', '.join(f':{name}' for name in parameters)})", parameters
 
 
 @contextmanager
 def decoding(what: str) -> Iterator[None]:
-    """Make sense of what a database holds, which somebody else may have written.
+    """Convert the errors of decoding stored data into one `WorkspaceError`.
+
+    Another program may have changed the database, so a stored text can have any content.
+
+    Parameters
+    ----------
+    what
+        The name of the stored data, for the message.
 
     Raises
     ------
     WorkspaceError
-        There is none to be made: `what` cannot be read.
+        If the block fails because the data is not in the expected form.
     """
     try:
         yield
+    # Any of these can result from using valid JSON of an unexpected shape.
     except (
         ValueError,
         TypeError,
@@ -53,7 +67,7 @@ def decoding(what: str) -> Iterator[None]:
         AssertionError,
         RecursionError,
     ) as error:
-        why = str(error) if isinstance(error, (ValueError, RecursionError)) else repr(error)
+        reason = str(error) if isinstance(error, (ValueError, RecursionError)) else repr(error)
         if isinstance(error, ValidationError):
-            why = error.errors()[0]["msg"]
-        raise WorkspaceError(f"{what} cannot be read: {why}") from None
+            reason = error.errors()[0]["msg"]
+        raise WorkspaceError(f"{what} cannot be read: {reason}") from None

@@ -76,7 +76,7 @@ def preview(
         If an item cannot be rendered.
     """
     store = RunStore(workspace)
-    record = store.folded(run_id)
+    record = store.fold_events(run_id)
     node, items = _selected(selector, record, store)
     text = store.document(run_id, "plan.json")
     if text is None:

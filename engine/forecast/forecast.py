@@ -86,7 +86,7 @@ def cost_model(costs: Any = None, store: RunStore | None = None) -> CostModel:
 
 def _records(store: RunStore) -> Iterator[Mapping[str, Any]]:
     """Yield the records of the latest runs; skip unreadable ones, which a forecast can do without."""
-    for run_id in store.ids()[:_LATEST]:
+    for run_id in store.run_ids()[:_LATEST]:
         try:
             yield store.record(run_id)
         except WorkspaceError:

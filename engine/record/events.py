@@ -1,7 +1,7 @@
-"""Everything that happens in a run is an event; the state of a run is a fold over its events.
+"""The events of a run. The state of a run is a fold over its events.
 
-Events are made by the ten thousand in a simulation, so they are plain dataclasses; pydantic checks those that
-are read.
+A simulation creates tens of thousands of events, so they are plain dataclasses. Pydantic validates only the
+events that are read from JSON.
 """
 
 from __future__ import annotations
@@ -46,28 +46,40 @@ __all__ = [
 
 
 EPOCH = "2000-01-01T00:00:00.000000Z"
-"""When every simulation begins."""
+"""The start time of every simulation."""
 
 
 def _as_record(item: Any) -> dict[str, Any]:
-    """An item is written down as its record; one that was read is one already."""
+    # An item that was read from JSON is a record already.
     from tessera.record.item_record import item_record
 
     return item if isinstance(item, dict) else item_record(item)
 
 
+# Keyword-only, since subclasses declare required fields after the default of `event`.
 @dataclass(slots=True, kw_only=True)
 class Event:
-    """Base of all events. `at`: ISO 8601 time, of the virtual clock in a simulation."""
+    """The base class of all events.
+
+    Attributes
+    ----------
+    at
+        The time in ISO 8601 format. In a simulation it is the time of the virtual clock.
+    """
 
     at: str
 
 
 @dataclass(slots=True, kw_only=True)
 class RunStarted(Event):
-    """The first event: what runs, with which inputs.
+    """The first event of a run.
 
-    `part`: which part of the agent, and of which run it takes the rest; `faults`: the drills that it suffers.
+    Attributes
+    ----------
+    part
+        The part of the agent that runs, and the run that provides the other items. None for all tiles.
+    faults
+        The injected faults.
     """
 
     event: Literal["run_started"] = "run_started"
@@ -87,14 +99,14 @@ class RunStarted(Event):
 
 @dataclass(slots=True, kw_only=True)
 class RunResumed(Event):
-    """A run that had ended, or was cut short, goes on: what was not done is begun anew."""
+    """A run that had ended or was interrupted is resumed. Its unfinished tiles start again."""
 
     event: Literal["run_resumed"] = "run_resumed"
 
 
 @dataclass(slots=True, kw_only=True)
 class NodeChanged(Event):
-    """A tile has another status. `seconds`: how long it worked, once it has ended."""
+    """The status of a tile has changed. `seconds`: the duration of its work, once it has ended."""
 
     event: Literal["node_changed"] = "node_changed"
     node: str
@@ -106,7 +118,7 @@ class NodeChanged(Event):
 
 @dataclass(slots=True, kw_only=True)
 class NodeWork(Event):
-    """Whether a tile's work is done in this run (`ran`) or was before (`cached`), and why."""
+    """The source of a tile's items: this run (`ran`) or the cache (`cached`), with the reason."""
 
     event: Literal["node_work"] = "node_work"
     node: str
@@ -116,7 +128,7 @@ class NodeWork(Event):
 
 @dataclass(slots=True, kw_only=True)
 class ItemMade(Event):
-    """A tile has made an item. `item`: an `Item`; as JSON its record."""
+    """A tile has made an item. `item`: an `Item`, or its record in an event read from JSON."""
 
     event: Literal["item_made"] = "item_made"
     node: str
@@ -125,8 +137,16 @@ class ItemMade(Event):
 
 @dataclass(slots=True, kw_only=True)
 class OutputMade(Event):
-    """An output of the run is there. `by`: the tile whose work it was to deliver it. `seconds`: how long that
-    took; `waited`: how long it had stood in the queue before.
+    """An output of the run has been rendered.
+
+    Attributes
+    ----------
+    by
+        The tile that delivers the output.
+    seconds
+        The duration of the delivery.
+    waited
+        The seconds in the queue before.
     """
 
     event: Literal["output_made"] = "output_made"
@@ -138,7 +158,7 @@ class OutputMade(Event):
 
 @dataclass(slots=True, kw_only=True)
 class OutputFailed(Event):
-    """An output could not be rendered. `seconds`, `waited`: as of one that is there."""
+    """An output could not be rendered. `seconds` and `waited`: see `OutputMade`."""
 
     event: Literal["output_failed"] = "output_failed"
     by: str
@@ -151,10 +171,20 @@ class OutputFailed(Event):
 
 @dataclass(slots=True, kw_only=True)
 class ProcessRan(Event):
-    """An ffmpeg process of a render has ended. Of no account for the state of the run.
+    """An ffmpeg process of a render has ended. The event does not change the state of the run.
 
-    `by`: the tile that delivers; `node`, `index`: the item; `scripts`: texts of files that the command names;
-    `began`: when; `error`: what went wrong, if something did.
+    Attributes
+    ----------
+    by
+        The tile that delivers the output.
+    node, index
+        The rendered item.
+    scripts
+        The contents of the files that the command reads, by name.
+    began
+        The start time in ISO 8601 format.
+    error
+        The error message, or None if the process succeeded.
     """
 
     event: Literal["process_ran"] = "process_ran"
@@ -170,7 +200,7 @@ class ProcessRan(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Progress(Event):
-    """How far a tile is, 0–1. Not kept: for whoever looks on."""
+    """The progress of a tile, 0–1. Only observers receive it; it is not stored."""
 
     event: Literal["progress"] = "progress"
     node: str
@@ -179,9 +209,9 @@ class Progress(Event):
 
 @dataclass(slots=True, kw_only=True)
 class DownloadProgress(Event):
-    """How far the download of an input is, before the run begins. Not kept: for whoever looks on.
+    """The progress of an input's download before the run starts. Only observers receive it; it is not stored.
 
-    `url` is masked; `received` and `total` are bytes; None stands for what nobody knows.
+    `url` is masked. `received` and `total` are in bytes. None means unknown.
     """
 
     event: Literal["download_progress"] = "download_progress"
@@ -205,7 +235,7 @@ class NodeLog(Event):
 
 @dataclass(slots=True, kw_only=True)
 class Answered(Event):
-    """A tile's question was answered. `origin`: real, cached, stubbed, facts or assumed."""
+    """A question of a tile was answered. `origin`: real, cached, stubbed, facts or assumed."""
 
     event: Literal["answered"] = "answered"
     node: str
@@ -216,13 +246,14 @@ class Answered(Event):
 
 @dataclass(slots=True, kw_only=True)
 class RunFinished(Event):
-    """The last event."""
+    """The last event of a run."""
 
     event: Literal["run_finished"] = "run_finished"
     status: RunStatus
     message: str | None = None
 
 
+# `read_event` reads only the classes in this union.
 AnyEvent = Annotated[
     RunStarted
     | RunResumed
@@ -247,7 +278,13 @@ def _reader() -> TypeAdapter[Any]:
 
 
 def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> ProcessRan:
-    """The event that an ffmpeg process of this render has ended."""
+    """Return the event for a finished ffmpeg process.
+
+    Parameters
+    ----------
+    key
+        The delivering tile, and the rendered item (node, index).
+    """
     by, (node, index) = key
     return ProcessRan(
         at=at,
@@ -256,6 +293,7 @@ def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> Proc
         index=index,
         command=ran.command,
         scripts=dict(ran.scripts),
+        # `ran.began` is in seconds since the epoch.
         began=timestamp(round(ran.began * 1_000_000)),
         seconds=round(ran.seconds, 6),
         error=ran.error,
@@ -263,33 +301,33 @@ def process_ran(at: str, key: tuple[str, tuple[str, int]], ran: Process) -> Proc
 
 
 def now() -> str:
-    """The time of an event."""
+    """Return the current time in the format of events."""
     return timestamp(time.time_ns() // 1000)
 
 
 def timestamp(micros: int) -> str:
-    """A time as events have it, from microseconds since the epoch."""
+    """Format microseconds since the epoch as ISO 8601."""
     seconds, rest = divmod(micros, 1_000_000)
-    return f"{_second(seconds)}.{rest:06}Z"
+    return f"{_format_second(seconds)}.{rest:06}Z"
 
 
 @lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
-    """A second since the epoch in words; an event is told of every few microseconds."""
+def _format_second(seconds: int) -> str:
+    # Cached, since events come every few microseconds and nearly all repeat the second of the last one.
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def read_event(line: str | bytes) -> Any:
-    """An event from its JSON."""
+    """Parse an event from JSON."""
     return _reader().validate_json(line)
 
 
 def write_event(event: Event) -> bytes:
-    """An event as one line of JSON, without its end."""
+    """Return an event as one line of JSON without the line break."""
     return _writer(type(event))(event)  # type: ignore[arg-type]
 
 
 @cache
 def _writer(kind: type[Event]) -> Callable[[Event], bytes]:
-    """What writes the events of one class: to go by the class is twice as fast as to go by the union."""
+    """Return the serialiser of one event class. It is twice as fast as the serialiser of the union."""
     return TypeAdapter(kind).serializer.to_json

@@ -1,4 +1,4 @@
-"""What a run learned of its media, as the facts of a simulation."""
+"""Export the media facts that a run learned, for use in a simulation."""
 
 from __future__ import annotations
 
@@ -16,44 +16,49 @@ __all__ = ["facts_of"]
 
 
 def facts_of(resolved: Resolved, answers: Answers) -> dict[str, dict[str, Any]]:
-    """Facts of every input, by the id that the request gave, and of the assets that parameters name."""
+    """Return the facts of all media of a run.
+
+    An input is listed by its key in the request, with secrets masked. An asset that a parameter names is
+    listed by its id.
+    """
     facts: dict[str, dict[str, Any]] = {}
-    of_inputs = set()
-    for one in resolved.inputs:
-        if one.asset is not None:
-            of_inputs.add(one.asset.id)
-            facts[masked_url(one.ref.key)] = {
-                "name": one.media.name,
-                **described(one.asset.info),
-                **answers.learned.get(one.asset.id, {}),
-                **_placed(one, answers.learned.get(one.asset.id, {})),
+    input_assets = set()
+    for entry in resolved.inputs:
+        if entry.asset is not None:
+            input_assets.add(entry.asset.id)
+            facts[masked_url(entry.ref.key)] = {
+                "name": entry.media.name,
+                **_media_facts(entry.asset.info),
+                **answers.learned.get(entry.asset.id, {}),
+                **_source_facts(entry, answers.learned.get(entry.asset.id, {})),
             }
     for asset, learned in answers.learned.items():
-        if asset not in of_inputs:
+        if asset not in input_assets:
             facts[asset] = dict(learned)
     return facts
 
 
-def _placed(one: ResolvedInput, learned: Mapping[str, Any]) -> dict[str, Any]:
-    """Where only a part of a source was fetched, what differs when it is told of the source."""
-    part = one.source.fetched.part if one.source is not None else None
-    if part is None or one.source is None:
+def _source_facts(entry: ResolvedInput, learned: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts that differ between a partially fetched input and its complete source."""
+    part = entry.source.fetched.part if entry.source is not None else None
+    if part is None or entry.source is None:
         return {}
-    begin, whole = to_ms(part[0]), one.source.duration
-    placed: dict[str, Any] = {"duration": str(whole), "duration_ms": int(whole * 1000)}
+    begin, whole = to_ms(part[0]), entry.source.duration
+    facts: dict[str, Any] = {"duration": str(whole), "duration_ms": int(whole * 1000)}
     if "speech" in learned:
-        placed["speech"] = [[start + begin, end + begin] for start, end in learned["speech"]]
+        facts["speech"] = [[start + begin, end + begin] for start, end in learned["speech"]]
     if learned.get("levels_dbfs"):
+        # The part before the fetched one is unknown: assume its level is the quietest known.
         before = [min(learned["levels_dbfs"])] * round(begin / LEVEL_HOP_MS)
-        placed["levels_dbfs"] = [*before, *learned["levels_dbfs"]]
-    return placed
+        facts["levels_dbfs"] = [*before, *learned["levels_dbfs"]]
+    return facts
 
 
-def described(info: MediaInfo) -> dict[str, Any]:
-    """A video as facts state it, exactly."""
+def _media_facts(info: MediaInfo) -> dict[str, Any]:
+    """Return the facts of a probed video, with durations and rates as exact fractions."""
     picture, sound = info.picture, info.sound
     assert picture is not None
-    stated: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "duration_ms": max(int(picture.duration * 1000), 1),
         "duration": str(picture.duration),
         "width": picture.width,
@@ -62,5 +67,5 @@ def described(info: MediaInfo) -> dict[str, Any]:
         "has_audio": sound is not None,
     }
     if sound is not None:
-        stated |= {"sample_rate": sound.rate, "channels": sound.channels}
-    return stated
+        facts |= {"sample_rate": sound.rate, "channels": sound.channels}
+    return facts

@@ -1,4 +1,4 @@
-"""What a record tells of the inputs of a run."""
+"""The members of a record that describe the inputs of a run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["input_record", "triggered_by"]
 
 
 def triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
-    """What the contract's section 4 says of a run of a YouTube URL: the first of its inputs that is one."""
-    for one in resolved.inputs:
-        about = one.source.look.about if one.source is not None else None
-        if about is not None and one.ref.form == "youtube_url":
+    """Return the `triggered_by` member of the contract's section 4, from the first YouTube URL input."""
+    for entry in resolved.inputs:
+        about = entry.source.look.about if entry.source is not None else None
+        if about is not None and entry.ref.form == "youtube_url":
             return {
                 "type": "youtube",
                 "channel_id": about.channel_id,
@@ -28,24 +28,25 @@ def triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
     return None
 
 
-def input_record(one: ResolvedInput) -> dict[str, Any]:
-    """What a record says of an input."""
-    clip = one.media.clip
-    about = one.source.look.about if one.source is not None else None
-    info = one.source.look.source_info if one.source is not None else None
-    small = one.asset.thumbnail if one.asset is not None else None
+def input_record(resolved: ResolvedInput) -> dict[str, Any]:
+    """Return the members of a record that describe an input."""
+    clip = resolved.media.clip
+    about = resolved.source.look.about if resolved.source is not None else None
+    info = resolved.source.look.source_info if resolved.source is not None else None
+    asset = resolved.asset
+    thumbnail = asset.thumbnail if asset is not None else None
     return {
-        "video_id": one.asset.id if one.asset else (one.ref.key if one.ref.form == "video_id" else None),
-        "video_url": one.asset.path.absolute().as_uri() if one.asset else None,
-        "thumbnail_url": small.absolute().as_uri() if small is not None else None,
-        "agent_node_id": one.node,
-        "form": one.ref.form,
-        "key": masked_url(one.ref.key),
-        "name": one.media.name,
-        "origin": one.origin,
-        "metered_ms": one.metered_ms,
+        "video_id": asset.id if asset else (resolved.ref.key if resolved.ref.form == "video_id" else None),
+        "video_url": asset.path.absolute().as_uri() if asset else None,
+        "thumbnail_url": thumbnail.absolute().as_uri() if thumbnail is not None else None,
+        "agent_node_id": resolved.node,
+        "form": resolved.ref.form,
+        "key": masked_url(resolved.ref.key),
+        "name": resolved.media.name,
+        "origin": resolved.origin,
+        "metered_ms": resolved.metered_ms,
         "clip_ms": [float(clip[0] * 1000), float(clip[1] * 1000)] if clip else None,
-        **describe(one.media.video),
+        **describe(resolved.media.video),
         **({"about": about.to_dict()} if about is not None else {}),
         **({"source_info": dict(info)} if info is not None else {}),
     }

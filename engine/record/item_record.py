@@ -1,4 +1,4 @@
-"""What a record says of an item: its id, its lineage and what it is."""
+"""The members of a record that describe an item: its id, its lineage and its media properties."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["item_record", "sources_of"]
 
 
 def sources_of(value: Value) -> list[dict[str, Any]]:
-    """The ranges of sources that a value shows, in order."""
+    """Return the source ranges that a value shows, in order."""
     return [piece.to_dict() for piece in kept_of(value) if piece[0] != NO_SOURCE]
 
 
 def item_record(item: Item) -> dict[str, Any]:
-    """What a record says of an item: its id, its lineage, and what it is."""
+    """Return the members of a record that describe an item."""
     return {
         "agent_node_id": item.node,
         "index": item.index,

@@ -1,4 +1,4 @@
-"""What happened in a run, in order, with the ffmpeg commands of its renders."""
+"""Convert the events of a run to readable log entries, with the ffmpeg commands of its renders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tessera.record.events import (
     RunResumed,
     RunStarted,
 )
-from tessera.record.shell_commands import Pasted, paste
+from tessera.record.shell_commands import ShellCommand, shell_commands
 from tessera.text.wording import count, file_names, partial_run_text, seconds_of
 
 __all__ = ["Entry", "log_of"]
@@ -30,20 +30,22 @@ __all__ = ["Entry", "log_of"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened.
+    """One log entry.
 
     Attributes
     ----------
+    at
+        The time as ISO 8601 text.
     elapsed
-        Seconds since the run began.
+        Seconds since the run started.
     event
-        What kind of event it was.
+        The kind of the event.
     node, name, index
-        The tile, and the item (from 0), where it is about one.
+        The id and type of the tile, and the index of the item (from 0), if the entry concerns one.
     text
-        What happened, in words.
+        A description of the event.
     seconds
-        How long it took, where that is known.
+        The duration, if known.
     """
 
     at: str
@@ -54,7 +56,7 @@ class Entry:
     name: str | None = None
     index: int | None = None
     seconds: float | None = None
-    commands: tuple[Pasted, ...] = ()
+    commands: tuple[ShellCommand, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -66,167 +68,175 @@ class Entry:
             "index": self.index,
             "text": self.text,
             "seconds": self.seconds,
-            "commands": [one.to_dict() for one in self.commands],
+            "commands": [command.to_dict() for command in self.commands],
         }
 
 
 def log_of(events: Iterable[Event], node: str | None = None) -> Iterator[Entry]:
-    """What happened in a run, from its events.
+    """Yield the log entries of a run.
 
     Parameters
     ----------
     node
-        Only what is about this tile: its work, its items, and the outputs that it made or delivered.
+        Yield only the entries about this tile: its work, its items, and its outputs, made or delivered.
     """
-    log = _Log()
+    builder = _EntryBuilder()
     for event in events:
-        entry = log.take(event)
-        if entry is not None and (node is None or node in log.about):
+        entry = builder.add(event)
+        if entry is not None and (node is None or node in builder.nodes):
             yield entry
 
 
 @dataclass
-class _Log:
-    """Turns events into entries, knowing those before. `about`: the tiles that the last one is about.
-    `renders`, `items`, `told`: what the file of a render is called, what item it is of, and whether a command
-    that writes it was told of; all by the render's id.
+class _EntryBuilder:
+    """Converts events to entries. It keeps the facts of earlier events that later entries mention.
+
+    Attributes
+    ----------
+    nodes
+        The tiles that the last event concerns.
+    calls
+        The ffmpeg commands and scripts that have run for each item (node, index).
+    renders, items
+        The file name and the item (node, index) of each render, by render id.
+    logged
+        The ids of the renders whose commands are in an entry of a process.
     """
 
-    begun: str = ""
+    started_at: str = ""
     names: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    about: tuple[str, ...] = ()
-    written: dict[tuple[str, int], tuple[list[tuple[str, ...]], dict[str, str]]] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
+    calls: dict[tuple[str, int], tuple[list[tuple[str, ...]], dict[str, str]]] = field(default_factory=dict)
     run_id: str = ""
     renders: dict[str, str] = field(default_factory=dict)
     items: dict[str, tuple[str, int]] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    logged: set[str] = field(default_factory=set)
 
-    def take(self, event: Event) -> Entry | None:
-        self.begun = self.begun or event.at
-        self.about = tuple({getattr(event, "by", None), getattr(event, "node", None)} - {None})  # type: ignore[arg-type]
+    def add(self, event: Event) -> Entry | None:
+        self.started_at = self.started_at or event.at
+        self.nodes = tuple({getattr(event, "by", None), getattr(event, "node", None)} - {None})  # type: ignore[arg-type]
         match event:
             case RunStarted():
                 self.run_id = event.run_id
-                self.names = {one["original_node_id"]: one["node_type_name"] for one in event.nodes}
+                self.names = {node["original_node_id"]: node["node_type_name"] for node in event.nodes}
                 self.files = file_names(self.names.items())
-                return self._entry(event, None, _began(event))
+                return self._entry(event, None, _start_text(event))
             case RunResumed():
-                self.written.clear()
-                self.told.clear()
-                return self._entry(event, None, "the run goes on")
+                # Renders start again in new folders, so no later command can read what earlier ones wrote.
+                self.calls.clear()
+                self.logged.clear()
+                return self._entry(event, None, "run resumed")
             case RunFinished():
-                return self._entry(event, None, _with(f"the run is {_words(event.status)}", event.message))
+                return self._entry(event, None, _join(f"run {_words(event.status)}", event.message))
             case NodeChanged():
-                return self._entry(
-                    event, event.node, _with(_words(event.status), event.message), seconds=event.seconds
-                )
+                text = _join(_words(event.status), event.message)
+                return self._entry(event, event.node, text, seconds=event.seconds)
             case NodeWork():
                 return self._entry(event, event.node, f"{event.how}: {event.why}")
             case ItemMade():
-                one = event.item
-                render_id = derived_id(self.run_id, event.node, one["index"])
-                self.renders[render_id] = self._file(event.node, one["index"])
-                self.items[render_id] = (event.node, one["index"])
-                told = f"item #{one['index'] + 1}: {one['why']}"
-                return self._entry(event, event.node, told, index=one["index"])
+                index = event.item["index"]
+                render_id = derived_id(self.run_id, event.node, index)
+                self.renders[render_id] = self._file_name(event.node, index)
+                self.items[render_id] = (event.node, index)
+                text = f"item #{index + 1}: {event.item['why']}"
+                return self._entry(event, event.node, text, index=index)
             case NodeLog():
                 return self._entry(event, event.node, event.message)
             case Answered():
-                told = f"was told of {event.question} of {event.about}: {event.origin}"
-                return self._entry(event, event.node, told)
-        return self._rendered(event)
+                text = f"query {event.question} of {event.about}: {event.origin}"
+                return self._entry(event, event.node, text)
+        return self._render_entry(event)
 
-    def _rendered(self, event: Event) -> Entry | None:
+    def _render_entry(self, event: Event) -> Entry | None:
         match event:
             case ProcessRan():
-                others = self._written_beside(event)
-                self.about = (*self.about, *(node for node, _index in others))
-                beside = "".join(f", {self._named(event.node, *one)}" for one in others)
-                told = _with(f"ffmpeg for #{event.index + 1}{beside}", event.error)
+                others = self._other_items(event)
+                self.nodes = (*self.nodes, *(node for node, _index in others))
+                labels = "".join(f", {self._label(event.node, *item)}" for item in others)
+                text = _join(f"ffmpeg for #{event.index + 1}{labels}", event.error)
                 return self._entry(
                     event,
                     event.node,
-                    told,
+                    text,
                     index=event.index,
                     seconds=event.seconds,
-                    commands=self._command(event),
+                    commands=self._process_command(event),
                 )
             case OutputMade(output=output):
                 node, index = output["original_node_id"], output["index"]
-                self.about = (*self.about, node)
-                how = "was rendered before" if output.get("reused") else "rendered"
-                told = f"output #{index + 1} {how}: {output['path']}{_copied(output.get('render'))}"
+                self.nodes = (*self.nodes, node)
+                how = "reused" if output.get("reused") else "rendered"
+                text = f"output #{index + 1} {how}: {output['path']}{_copy_note(output.get('render'))}"
                 return self._entry(
                     event,
                     node,
-                    told,
+                    text,
                     index=index,
                     seconds=event.seconds,
-                    commands=self._told(node, index, output),
+                    commands=self._output_commands(node, index, output),
                 )
             case OutputFailed():
-                told = f"output #{event.index + 1} failed: {event.message}"
-                return self._entry(event, event.node, told, index=event.index, seconds=event.seconds)
+                text = f"output #{event.index + 1} failed: {event.message}"
+                return self._entry(event, event.node, text, index=event.index, seconds=event.seconds)
         return None
 
     def _entry(self, event: Event, node: str | None, text: str, **more: Any) -> Entry:
-        passed = datetime.fromisoformat(event.at) - datetime.fromisoformat(self.begun)
+        elapsed = datetime.fromisoformat(event.at) - datetime.fromisoformat(self.started_at)
         name = self.names.get(node) if node is not None else None
         kind: str = event.event  # type: ignore[attr-defined]
-        return Entry(event.at, round(passed.total_seconds(), 6), kind, text, node, name, **more)
+        return Entry(event.at, round(elapsed.total_seconds(), 6), kind, text, node, name, **more)
 
-    def _file(self, node: str, index: int) -> str:
+    def _file_name(self, node: str, index: int) -> str:
         return f"again-{self.files.get(node, 'output')}-{index + 1}"
 
-    def _command(self, event: ProcessRan) -> tuple[Pasted, ...]:
-        """The command of a process; it may read what those before it of the same render have written."""
-        before, scripts = self.written.setdefault((event.node, event.index), ([], {}))
-        before.append(tuple(event.command))
+    def _process_command(self, event: ProcessRan) -> tuple[ShellCommand, ...]:
+        # The command may read files that earlier commands of the render wrote: convert all, take the last.
+        commands, scripts = self.calls.setdefault((event.node, event.index), ([], {}))
+        commands.append(tuple(event.command))
         scripts |= event.scripts
-        return paste(before, scripts, self._file(event.node, event.index), self.renders)[-1:]
+        return shell_commands(commands, scripts, self._file_name(event.node, event.index), self.renders)[-1:]
 
-    def _written_beside(self, event: ProcessRan) -> list[tuple[str, int]]:
-        """The other items whose outputs a command writes as well."""
-        found = {one for arg in event.command for one in ID_PATTERN.findall(arg) if one in self.items}
-        self.told |= found
-        return sorted({self.items[one] for one in found} - {(event.node, event.index)})
+    def _other_items(self, event: ProcessRan) -> list[tuple[str, int]]:
+        """Return the other items whose outputs the command also writes: its arguments contain render ids."""
+        ids = {name for arg in event.command for name in ID_PATTERN.findall(arg) if name in self.items}
+        self.logged |= ids
+        return sorted({self.items[render_id] for render_id in ids} - {(event.node, event.index)})
 
-    def _named(self, beside: str, node: str, index: int) -> str:
-        """An item of a tile, or of another."""
-        return f"#{index + 1}" if node == beside else f"{self.names.get(node, node)} #{index + 1}"
+    def _label(self, current_node: str, node: str, index: int) -> str:
+        return f"#{index + 1}" if node == current_node else f"{self.names.get(node, node)} #{index + 1}"
 
-    def _told(self, node: str, index: int, output: Mapping[str, Any]) -> tuple[Pasted, ...]:
-        """The commands that an output names, where none of them was told of as it ran."""
-        if (node, index) in self.written or derived_id(self.run_id, node, index) in self.told:
+    def _output_commands(self, node: str, index: int, output: Mapping[str, Any]) -> tuple[ShellCommand, ...]:
+        """Return the commands of a reused output. Those of a new one are in the entries of its processes."""
+        if (node, index) in self.calls or derived_id(self.run_id, node, index) in self.logged:
             return ()
         commands, scripts = output.get("commands", ()), output.get("scripts", {})
-        return paste(commands, scripts, self._file(node, index), self.renders)
+        return shell_commands(commands, scripts, self._file_name(node, index), self.renders)
 
 
 def _words(status: str) -> str:
     return status.replace("_", " ")
 
 
-def _with(text: str, more: str | None) -> str:
-    return f"{text}: {more}" if more else text
+def _join(text: str, detail: str | None) -> str:
+    return f"{text}: {detail}" if detail else text
 
 
-def _copied(made: Mapping[str, Any] | None) -> str:
-    """What of an output no command tells of, as it was copied from its source without ffmpeg."""
-    ways = {name: made[name] for name in ("picture", "sound") if made[name]} if made else {}
+def _copy_note(render: Mapping[str, Any] | None) -> str:
+    """Return a note on the streams that were copied from the source without ffmpeg: no command shows them."""
+    ways = {name: render[name] for name in ("picture", "sound") if render[name]} if render else {}
     copied = " and ".join(f"its {name} was {way}" for name, way in ways.items() if way != "encoded")
     if not copied:
         return ""
-    beside = " and put beside what ffmpeg wrote" if "encoded" in ways.values() else ""
-    return f"; {copied} from the source by Tessera itself{beside}"
+    muxed = " and muxed with the output of ffmpeg" if "encoded" in ways.values() else ""
+    return f"; {copied} from the source without ffmpeg{muxed}"
 
 
-def _began(event: RunStarted) -> str:
+def _start_text(event: RunStarted) -> str:
     name = f" of {event.agent['name']}" if event.agent["name"] else ""
-    told = f"run {event.run_id}{name} began: {count(len(event.nodes), 'tile')}"
-    for one in event.inputs:
-        told += f", {one['name']} ({seconds_of(one['duration_ms'])})"
+    text = f"run {event.run_id}{name} started: {count(len(event.nodes), 'tile')}"
+    for source in event.inputs:
+        text += f", {source['name']} ({seconds_of(source['duration_ms'])})"
     if event.part is not None:
-        told += f"; {partial_run_text(event.part)}"
-    return told + "".join(f"; --fail {one}" for one in event.faults)
+        text += f"; {partial_run_text(event.part)}"
+    return text + "".join(f"; --fail {fault}" for fault in event.faults)

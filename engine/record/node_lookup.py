@@ -1,4 +1,4 @@
-"""Names of tiles and items of a run that is looked at."""
+"""Find a tile of a run record by the text that a user typed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["node_of"]
 
 
 def node_of(record: RunRecord, text: str) -> NodeRecord:
-    """The tile of a run that an id, a unique beginning of one, or a unique name means.
+    """Return the tile of a run that `text` names: an id, a unique prefix of one, or a unique name.
 
     Raises
     ------
     RequestError
-        None, or more than one.
+        If no tile matches, or more than one.
     """
     nodes = list(record.nodes.values())
-    found = meant(nodes, text)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        what = f"{text!r} could mean {len(found)} tiles: {', '.join(node.id for node in found[:6])}"
+    matches = meant(nodes, text)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        message = f"{text!r} could mean {len(matches)} tiles: {', '.join(node.id for node in matches[:6])}"
     else:
-        near = suggestion(text, [*(node.name for node in nodes), *(node.id for node in nodes)])
-        what = f"no tile {text!r} is in run {record.run_id}{near}"
-    raise RequestError([Fault("", "request", what)])
+        nearest = suggestion(text, [*(node.name for node in nodes), *(node.id for node in nodes)])
+        message = f"run {record.run_id} has no tile {text!r}{nearest}"
+    raise RequestError([Fault("", "request", message)])

@@ -1,4 +1,7 @@
-"""The record of a run: a fold over its events, the contract's run object with members of ours."""
+"""The record of a run: the state folded from its events.
+
+Its JSON is the run object of the contract with additional members.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tessera.record.status import NodeStatus, RunStatus, check_transition, count
 from tessera.text.json_text import json_text
 
 if TYPE_CHECKING:
-    # The record of a simulation holds its forecast, which is computed from the record: only the type goes up.
+    # The forecast of a simulation is computed from its record, so only the type is imported from above.
     from tessera.forecast.forecast import Forecast
 
 __all__ = ["NodeRecord", "Output", "RunRecord", "fold"]
@@ -34,7 +37,7 @@ __all__ = ["NodeRecord", "Output", "RunRecord", "fold"]
 
 @dataclass(slots=True)
 class NodeRecord:
-    """What became of one tile."""
+    """The state of one tile."""
 
     facts: dict[str, Any]
     status: NodeStatus = NodeStatus.NOT_STARTED
@@ -50,7 +53,7 @@ class NodeRecord:
 
     @property
     def id(self) -> str:
-        """The template's id of the tile."""
+        """The id of the tile in the template."""
         return str(self.facts["original_node_id"])
 
     @property
@@ -77,7 +80,7 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output of a run: the members of the contract, and of ours `path`, `media_type` and what it is."""
+    """One output of a run: the members of the contract, and others such as `path` and `media_type`."""
 
     raw: dict[str, Any]
 
@@ -87,12 +90,12 @@ class Output:
 
     @property
     def node(self) -> str:
-        """The template's id of the tile that made it."""
+        """The id, in the template, of the tile that made the output."""
         return str(self.raw["original_node_id"])
 
     @property
     def path(self) -> Path | None:
-        """The rendered file; None in a simulation."""
+        """The rendered file, or None in a simulation."""
         return Path(self.raw["path"]) if self.raw["path"] else None
 
     @property
@@ -127,12 +130,12 @@ class Output:
 
 @dataclass(slots=True)
 class RunRecord:
-    """The state of a run, folded from its events. `apply` is the only thing that changes it.
+    """The state of a run, folded from its events. Events change it through `apply` only.
 
     Attributes
     ----------
     forecast
-        Of a simulation that was asked for it: how long the run takes, and what it costs.
+        The expected duration and cost, in a simulation that computes them.
 
     Examples
     --------
@@ -156,12 +159,12 @@ class RunRecord:
         return cls(start, nodes, updated_at=start.at)
 
     def apply(self, event: Event) -> None:
-        """Take in one event.
+        """Apply one event.
 
         Raises
         ------
         ValueError
-            A tile may not take the status that the event gives it.
+            If the event changes the status of a tile in a way that is not allowed.
         """
         self.updated_at = event.at
         match event:
@@ -192,7 +195,7 @@ class RunRecord:
                 self._sort()
 
     def interrupt(self, why: str) -> None:
-        """Say that the process that ran it is gone: what it was doing has failed, the rest was not begun."""
+        """Mark the run as failed after its process died: running tiles failed, queued ones did not start."""
         self.status, self.message = RunStatus.FAILED, why
         for node in self.nodes.values():
             if node.status is NodeStatus.RUNNING:
@@ -201,25 +204,24 @@ class RunRecord:
                 node.status = NodeStatus.NOT_STARTED
 
     def _reopen(self) -> None:
-        """Take back what is not done; outputs that are there stay."""
+        """Reset all tiles that are not completed, with their items. Existing outputs stay."""
         self.status, self.message, self.failures = RunStatus.RUNNING, None, []
-        for name, node in self.nodes.items():
+        for node_id, node in self.nodes.items():
             if node.status is not NodeStatus.COMPLETED:
-                self.nodes[name] = NodeRecord(node.facts)
-        self.made_items = [item for item in self.made_items if self.nodes[_maker(item)].made]
+                self.nodes[node_id] = NodeRecord(node.facts)
+        self.made_items = [item for item in self.made_items if self.nodes[_node_of(item)].made]
 
     def _sort(self) -> None:
-        """Items and outputs by tile, then by index: the order of work on several threads is nobody's
-        business.
-        """
-        place = {node: index for index, node in enumerate(self.nodes)}
-        self.made_items.sort(key=lambda item: _place(item, place))
-        self.outputs.sort(key=lambda output: (place[output.node], output.raw["index"]))
+        """Sort items and outputs by tile, then by index."""
+        # The order in which threads finish varies; the record of a run must not.
+        position = {node: index for index, node in enumerate(self.nodes)}
+        self.made_items.sort(key=lambda item: (position[_node_of(item)], _index_of(item)))
+        self.outputs.sort(key=lambda output: (position[output.node], output.raw["index"]))
 
     @property
     def items(self) -> list[dict[str, Any]]:
-        """What is said of each item: its id, its lineage, and what it is."""
-        return [item_record(one) if isinstance(one, Item) else one for one in self.made_items]
+        """The record of each item: its id, its lineage and its media properties."""
+        return [item_record(item) if isinstance(item, Item) else item for item in self.made_items]
 
     @property
     def run_id(self) -> str:
@@ -235,7 +237,7 @@ class RunRecord:
 
     @property
     def errors(self) -> list[dict[str, Any]]:
-        """`[{original_node_id, messages}]` of every tile that has some."""
+        """`[{original_node_id, messages}]` of each tile with errors."""
         return [
             {"original_node_id": node.id, "messages": list(node.errors)}
             for node in self.nodes.values()
@@ -243,17 +245,17 @@ class RunRecord:
         ]
 
     def node(self, node: str) -> NodeRecord:
-        """What became of the tile with this template id.
+        """Return the state of the tile with this template id.
 
         Raises
         ------
         KeyError
-            No such tile ran.
+            If no such tile ran.
         """
         return self.nodes[node]
 
     def to_dict(self, *, items: bool = True) -> dict[str, Any]:
-        """The record as JSON values: the contract's run object, and of ours the members from `mode` on."""
+        """Return the record as JSON values. The members from `mode` on are additions to the contract."""
         record = {
             "run_id": self.run_id,
             "agent_id": self.start.agent["id"],
@@ -282,8 +284,8 @@ class RunRecord:
         return {**record, "items": self.items} if items else record
 
     def _with_source_info(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """An output, with what an archive says of each source that it shows (contract, section 3)."""
-        known = {one["video_id"]: one["source_info"] for one in self.inputs if "source_info" in one}
+        """Return an output with the `source_info` of each source from an archive (contract, section 3)."""
+        known = {entry["video_id"]: entry["source_info"] for entry in self.inputs if "source_info" in entry}
         if not known:
             return raw
         pieces = [
@@ -296,32 +298,31 @@ class RunRecord:
         return json_text(self.to_dict(), 1) + "\n"
 
 
-def _maker(item: Item | dict[str, Any]) -> str:
+# Items are values while the run is in memory, and records (JSON) when its events were read back.
+def _node_of(item: Item | dict[str, Any]) -> str:
     return item.node if isinstance(item, Item) else str(item["agent_node_id"])
 
 
-def _place(item: Item | dict[str, Any], place: dict[str, int]) -> tuple[int, int]:
-    if isinstance(item, Item):
-        return place[item.node], item.index
-    return place[item["agent_node_id"]], item["index"]
+def _index_of(item: Item | dict[str, Any]) -> int:
+    return item.index if isinstance(item, Item) else int(item["index"])
 
 
 def fold(events: Iterable[Event]) -> RunRecord:
-    """The record that a sequence of events leads to.
+    """Return the record that a sequence of events results in.
 
     Raises
     ------
     ValueError
-        There is no event, or the first is not `RunStarted`.
+        If there is no event, or the first is not `RunStarted`.
     """
     record: RunRecord | None = None
     for event in events:
         if record is None:
             if not isinstance(event, RunStarted):
-                raise ValueError("the first event of a run is RunStarted")
+                raise ValueError("the first event of a run must be RunStarted")
             record = RunRecord.begin(event)
         else:
             record.apply(event)
     if record is None:
-        raise ValueError("a run has at least one event")
+        raise ValueError("a run must have at least one event")
     return record

@@ -1,8 +1,8 @@
-"""ffmpeg commands of renders as lines for a shell, and what of them can no longer be had.
+"""Convert the ffmpeg commands of renders to shell commands.
 
-A render runs its commands in a folder of its own, which is gone when it ends. So that a line can be pasted
-anywhere, a filter graph that was in a file there is put into the line, and what the command wrote there is
-written to the folder where the line is pasted. What Tessera itself fed, or drew, cannot be named by a line.
+A render runs its commands in a temporary folder. So that a shell command works in any folder, a filter graph
+that was in a file becomes an argument, and each output file goes to the current folder. A stream that Tessera
+fed through a pipe cannot be reproduced: its command is marked as not runnable.
 """
 
 from __future__ import annotations
@@ -15,28 +15,27 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tessera.media.probe.file_formats import OUTPUT_STEM, SINGLE_STREAM_SUFFIX
 from tessera.node import ID_PATTERN
 
-__all__ = ["Pasted", "paste"]
+__all__ = ["ShellCommand", "shell_commands"]
 
-_LONGEST = 100_000
-"""Bytes of one argument: Linux takes 131,072."""
+_MAX_ARGUMENT = 100_000
+"""The largest size of one argument in bytes: Linux allows 131,072 (MAX_ARG_STRLEN)."""
 
 _PIPE = re.compile(r"pipe:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Pasted:
+class ShellCommand:
     """A command as it ran, and as a line for bash.
 
     Attributes
     ----------
     runs
-        Whether the line does what the command did. The lines of one render stand in their order: one may
-        read what one before it has written.
+        True if the line reproduces the command. The lines of one render must run in order, since a line may
+        read the output of an earlier one.
     notes
-        What differs from what ran, and why it does not run.
+        The differences from the original command, and the reasons why the line does not run.
     """
 
     argv: tuple[str, ...]
@@ -48,29 +47,36 @@ class Pasted:
         return {"argv": list(self.argv), "line": self.line, "runs": self.runs, "notes": list(self.notes)}
 
 
-def paste(
+def shell_commands(
     commands: Sequence[Sequence[str]],
     scripts: Mapping[str, str],
     name: str,
     renders: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[Pasted, ...]:
-    """The commands of one render.
+) -> tuple[ShellCommand, ...]:
+    """Convert the commands of one render.
 
     Parameters
     ----------
     scripts
-        The texts of the files in the render's folder that they name.
+        The contents of the files in the render's folder that the commands read.
     name
-        What the file is called that is written, without its suffix; of several, the first.
+        The name of the output file without suffix. Further outputs get a number.
     renders
-        What files are called that several renders write together, by the render's id in their names.
+        The names of the output files of renders that share a command, by render id. The id is part of the
+        file name in the command.
     """
     written: dict[str, str] = {}
-    return tuple(_Line(argv, scripts, name, renders, written).pasted() for argv in commands)
+    return tuple(_CommandConverter(argv, scripts, name, renders, written).convert() for argv in commands)
 
 
-class _Line:
-    """One command on its way to a line. `written`: what those before it have written, path → name here."""
+class _CommandConverter:
+    """Converts one command.
+
+    Parameters
+    ----------
+    written
+        The output files of the earlier commands of the render: original path → new name.
+    """
 
     def __init__(
         self,
@@ -85,11 +91,11 @@ class _Line:
         self.notes: list[str] = []
         self.runs, self.outputs = True, 0
 
-    def pasted(self) -> Pasted:
+    def convert(self) -> ShellCommand:
         words, index = [shlex.quote(self.argv[0])], 1
         while index < len(self.argv):
             arg = self.argv[index]
-            if arg in _ALONE:
+            if arg in _FLAGS:
                 words.append(arg)
             elif arg.startswith("-") and arg != "-":
                 index += 1
@@ -97,7 +103,7 @@ class _Line:
             else:
                 words.append(shlex.quote(self._output(arg)))
             index += 1
-        return Pasted(self.argv, " ".join(words), self.runs, tuple(self.notes))
+        return ShellCommand(self.argv, " ".join(words), self.runs, tuple(self.notes))
 
     def _option(self, name: str, value: str) -> list[str]:
         if name == "-/filter_complex":
@@ -108,54 +114,57 @@ class _Line:
         text = self.scripts.get(name)
         if text is None:
             self.runs = False
-            self.notes.append(f"reads the filter graph {name}, which is gone")
+            self.notes.append(f"reads the filter graph {name}, which no longer exists")
             return ["-/filter_complex", shlex.quote(name)]
-        if len(text.encode()) <= _LONGEST:
+        if len(text.encode()) <= _MAX_ARGUMENT:
             return ["-filter_complex", shlex.quote(text)]
-        self.notes.append("for bash: its filter graph is too long for an argument")
+        # printf is a bash built-in: the limit of the system for arguments does not apply to it.
+        self.notes.append("requires bash: its filter graph is too long for an argument")
         return ["-/filter_complex", f"<(printf %s {shlex.quote(text)})"]
 
-    def _input(self, given: str) -> str:
-        if _PIPE.fullmatch(given):
+    def _input(self, name: str) -> str:
+        if _PIPE.fullmatch(name):
             self.runs = False
-            self.notes.append(f"reads {given}, which Tessera fed while it ran: it cannot run alone")
-            return given
-        path = given.removeprefix("file:")
+            self.notes.append(f"reads {name}, which Tessera fed during the render: it cannot run alone")
+            return name
+        path = name.removeprefix("file:")
         if path in self.written:
             return f"file:{self.written[path]}"
         if path.startswith("/") and not Path(path).exists():
             self.runs = False
-            self.notes.append(f"reads {path}, which is no longer there")
-        return given
+            self.notes.append(f"reads {path}, which no longer exists")
+        return name
 
-    def _output(self, given: str) -> str:
-        if _PIPE.fullmatch(given):
-            self.notes.append(f"wrote to {given}, which fed another command: here that is thrown away")
+    def _output(self, name: str) -> str:
+        if _PIPE.fullmatch(name):
+            self.notes.append(f"wrote to {name}, which fed another command: this line discards that output")
             return "/dev/null"
-        path = Path(given)
-        if not path.is_absolute() and not _is_own(given):
-            return given
-        here = path.name if path.suffix == ".w64" else f"{self._called(path)}{path.suffix}"
-        self.written[given] = here
-        self.notes.append(f"writes {here} into the folder that you are in; it wrote {given}")
-        return here
+        path = Path(name)
+        if not path.is_absolute() and not _is_own_file(name):
+            return name
+        # A .w64 file is intermediate sound that a later command reads. It is no output, so it keeps its name.
+        new_name = path.name if path.suffix == ".w64" else f"{self._output_name(path)}{path.suffix}"
+        self.written[name] = new_name
+        self.notes.append(f"writes {new_name} in the current folder; the render wrote {name}")
+        return new_name
 
-    def _called(self, path: Path) -> str:
-        """The name of an output: that of its render, where the file's own name tells which that is."""
+    def _output_name(self, path: Path) -> str:
+        """Return the new name of an output: that of its render if the path contains a render id."""
         half = SINGLE_STREAM_SUFFIX if path.stem.endswith(SINGLE_STREAM_SUFFIX) else ""
         render = ID_PATTERN.search(path.name)
         if render is not None and render[0] in self.renders:
             return self.renders[render[0]] + half
-        if _is_own(str(path)):
+        if _is_own_file(str(path)):
             return f"{self.name}{half}"
         self.outputs += 1
-        number = self.outputs + any(map(_is_own, self.argv))
+        number = self.outputs + any(map(_is_own_file, self.argv))
         return f"{self.name}-of-{number}{half}" if number > 1 else f"{self.name}{half}"
 
 
-def _is_own(name: str) -> bool:
+def _is_own_file(name: str) -> bool:
+    """Return True for the output that a render names relative to its own folder."""
     return name.startswith((f"{OUTPUT_STEM}.", f"{OUTPUT_STEM}{SINGLE_STREAM_SUFFIX}."))
 
 
-_ALONE = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})
-"""The options without a value among those that we give."""
+_FLAGS = frozenset({"-hide_banner", "-nostdin", "-nostats", "-copyts", "-y"})
+"""The ffmpeg options without a value that the compiler uses. Every other option has one."""

@@ -1,4 +1,4 @@
-"""The one place where a run's events go: folded into its record, made safe, and shown to others."""
+"""Pass the events of a run to its record, its log and its observer."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["EventSink"]
 
 
 class EventSink:
-    """Takes in events, in order.
+    """Receives the events of one run in order.
 
     Parameters
     ----------
     on_event
-        Called with each event, once it is safe.
+        Called with each event after its commit: an observer never sees an event that a crash could undo.
     log
-        Where events are made safe; None keeps none.
+        The log that stores the events, or None to store none.
     record
-        The record of a run that goes on.
+        The record of a resumed run.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class EventSink:
         record: RunRecord | None = None,
     ) -> None:
         self._on_event, self._log, self._record = on_event, log, record
-        self._unseen: list[Event] = []
+        self._uncommitted: list[Event] = []
 
     def emit(self, event: Event) -> None:
-        """Fold an event into the record.
+        """Apply an event to the record, and queue it for the next commit.
 
         Raises
         ------
         ValueError
-            The event may not happen now.
+            If the event is not allowed in the current state of the run.
         """
         if self._record is None:
             assert isinstance(event, RunStarted)
@@ -53,24 +53,24 @@ class EventSink:
         if self._log is not None:
             self._log.append(event)
         if self._on_event is not None:
-            self._unseen.append(event)
+            self._uncommitted.append(event)
 
-    def beside(self, is_due: Callable[[], bool], write: Callable[[Connection], None]) -> None:
-        """Have something else made safe together with events, whenever it is due."""
+    def add_to_commit(self, is_due: Callable[[], bool], write: Callable[[Connection], None]) -> None:
+        """Register a writer to run inside each commit of the log at which `is_due()` is true."""
         if self._log is not None:
-            self._log.beside(is_due, write)
+            self._log.add_to_commit(is_due, write)
 
     def commit(self) -> None:
-        """Make safe what was emitted, and only then let others see it."""
+        """Store the queued events, then pass them to the observer."""
         if self._log is not None:
             self._log.commit()
         if self._on_event is not None:
-            unseen, self._unseen = self._unseen, []
-            for event in unseen:
+            committed, self._uncommitted = self._uncommitted, []
+            for event in committed:
                 self._on_event(event)
 
     @property
     def record(self) -> RunRecord:
-        """The record as it stands."""
+        """The current record."""
         assert self._record is not None
         return self._record

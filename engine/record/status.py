@@ -1,4 +1,4 @@
-"""The statuses of tiles and runs (contract, section 4), and the transitions that are allowed."""
+"""The statuses of tiles and runs (contract, section 4), and the allowed transitions of tiles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ __all__ = ["FINAL", "NodeStatus", "RunStatus", "check_transition", "counts", "ru
 
 
 class NodeStatus(StrEnum):
+    """The status of a tile."""
+
     NOT_STARTED = "not_started"
     QUEUED = "queued"
     RUNNING = "running"
@@ -20,6 +22,8 @@ class NodeStatus(StrEnum):
 
 
 class RunStatus(StrEnum):
+    """The status of a run."""
+
     RUNNING = "running"
     COMPLETED = "completed"
     PARTIAL_COMPLETE = "partial_complete"
@@ -28,6 +32,7 @@ class RunStatus(StrEnum):
 
 
 _N = NodeStatus
+# Resuming a run is no transition: it replaces the state of each unfinished tile by a new one.
 _ALLOWED: Mapping[NodeStatus, frozenset[NodeStatus]] = {
     _N.NOT_STARTED: frozenset({_N.QUEUED, _N.BLOCKED, _N.CANCELLED}),
     _N.QUEUED: frozenset({_N.RUNNING, _N.CANCELLED}),
@@ -38,18 +43,19 @@ _ALLOWED: Mapping[NodeStatus, frozenset[NodeStatus]] = {
     _N.BLOCKED: frozenset(),
     _N.CANCELLED: frozenset(),
 }
-FINAL = frozenset(status for status, onward in _ALLOWED.items() if not onward)
+FINAL = frozenset(status for status, successors in _ALLOWED.items() if not successors)
+"""The statuses of a tile that has ended."""
 
 
 def check_transition(node: str, before: NodeStatus, after: NodeStatus) -> None:
-    """Raise `ValueError` where a tile may not go from one status to the other."""
+    """Raise `ValueError` if a tile may not change from the status `before` to `after`."""
     if after not in _ALLOWED[before]:
         raise ValueError(f"{node} cannot go from {before} to {after}")
 
 
 def counts(statuses: Iterable[NodeStatus]) -> dict[str, int]:
-    """`node_status_counts`: completed, in_progress and failed."""
-    found = {"completed": 0, "in_progress": 0, "failed": 0}
+    """Return `node_status_counts` of the contract: completed, in_progress and failed."""
+    numbers = {"completed": 0, "in_progress": 0, "failed": 0}
     group = {
         _N.COMPLETED: "completed",
         _N.PARTIAL_COMPLETE: "completed",
@@ -60,13 +66,21 @@ def counts(statuses: Iterable[NodeStatus]) -> dict[str, int]:
     }
     for status in statuses:
         if status in group:
-            found[group[status]] += 1
-    return found
+            numbers[group[status]] += 1
+    return numbers
 
 
 def run_status(statuses: Iterable[NodeStatus], outputs: int) -> RunStatus:
-    """How a run has ended: `failed` where something failed and no output came out, `partial_complete` where
-    some did.
+    """Return the final status of a run.
+
+    After a failure the status is `failed` if the run made no output, and `partial_complete` otherwise.
+
+    Parameters
+    ----------
+    statuses
+        The final statuses of all tiles.
+    outputs
+        The number of outputs.
     """
     seen = set(statuses)
     if _N.CANCELLED in seen:

@@ -267,7 +267,7 @@ def run(
     world = environment_for(replay, library, store, fetch_rules, on_event, cancelled)
     quality = quality or world.quality
     encode_settings_for(quality)
-    agent, request = world.given(agent, request, inputs=bool(inputs))
+    agent, request = world.agent_and_request(agent, request, has_inputs=bool(inputs))
     decided = _plan(agent, request, inputs, library.add, catalogue, "error")
     stubbed = read_stubs(stubs, decided, library.add)
     part = part_of_run(decided, store, until, since, only, of)
@@ -281,7 +281,7 @@ def run(
     world.unpack(decided)
     check_assets(decided, library, stubbed)
     target = writable(out)
-    resolved = resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked)
+    resolved = resolve_inputs(decided, library, renders=world.answers.render, fetcher=world.answers)
     run_id = str(uuid.uuid4())
     execution = Execution(
         library,
@@ -300,7 +300,7 @@ def run(
         drills=drills,
     )
     with store.hold(run_id):
-        kept = {"plan.json": decided.to_json(), **world.kept()}
+        kept = {"plan.json": decided.to_json(), **world.documents()}
         if decided.template is not None:
             kept["agent.json"] = decided.template.to_json()
         kept["quality"] = quality

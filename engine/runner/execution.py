@@ -132,7 +132,7 @@ class Execution:
         worker = Worker(answers, delivery.deliver, self.max_items)
         sources = by_node(self.resolved.inputs)
         cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh, heard_by=self.library.heard_by)
-        recorder.beside(cache.is_due, cache.write)
+        recorder.add_to_commit(cache.is_due, cache.write)
         lane = shared_pool().lane()
         limits = self._time_limits(plan)
         pooled = ThreadWorkers(lane, worker, encode_settings_for(self.quality), delivery.together)
@@ -220,7 +220,7 @@ class Execution:
                 return True
             if time.monotonic() - self._looked > _LOOK_S:
                 self._looked = time.monotonic()
-                self.asked = self.store.is_asked_to_cancel(run_id) or not self.store.still_holds(run_id)
+                self.asked = self.store.is_asked_to_cancel(run_id) or not self.store.renew_lock(run_id)
             return self.asked
 
         return stop

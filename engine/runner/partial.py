@@ -115,7 +115,7 @@ def part_of_run(
         return replace(until_tile(plan, node), told={"part": kind, "agent_node_id": node, "of": None})
     if of is None:
         raise RequestError([Fault("", "request", f"{kind} a tile: of which run?")])
-    run_id = of.run_id if isinstance(of, RunRecord) else store.find(of)
+    run_id = of.run_id if isinstance(of, RunRecord) else store.resolve_run_id(of)
     kept = set(reachable(plan.graph, [node])) if kind == "from" else {node}
     # Their own parents are in that run, not in this one.
     items = {

@@ -63,9 +63,9 @@ def resume(
     """
     home = workspace_of(workspace)
     library, store = Library(home), RunStore(home)
-    run_id = store.find(run_id)
+    run_id = store.resolve_run_id(run_id)
     with store.hold(run_id):
-        before = store.folded(run_id)
+        before = store.fold_events(run_id)
         decided = _plan_of(store, run_id, before)
         stubbed = read_stubs(stubs, decided, library.add)
         _check_stubs(before, stubbed)
@@ -78,7 +78,7 @@ def resume(
         execution = Execution(
             library,
             store,
-            resolve_inputs(decided, library, renders=world.asked.render, fetcher=world.asked),
+            resolve_inputs(decided, library, renders=world.answers.render, fetcher=world.answers),
             stubbed,
             check_items(decided, None),
             writable(folder),
@@ -89,7 +89,7 @@ def resume(
             tile_timeout_s=tile_timeout_s,
             given=given,
         )
-        for name, text in world.kept().items():
+        for name, text in world.documents().items():
             store.save_document(run_id, name, text)
         log, items = store.reopen(run_id)
         recorder = EventSink(on_event, log, before)

@@ -77,7 +77,7 @@ def refused(file: Path, workspace: Path, *given: Any, **options: Any) -> str:
     (fault,) = caught.value.errors
     assert left_in(workspace) == []
     assert not list(workspace.glob("assets/*"))
-    assert RunStore(workspace).ids() == []
+    assert RunStore(workspace).run_ids() == []
     return fault.message
 
 
@@ -124,7 +124,7 @@ def test_a_signed_url_is_replayed_without_a_network_and_its_signature_is_nowhere
     assert [output.duration_ms for output in anew.outputs] == [500]
     said = refused(file, tmp_path / "x", AGENT, {"signed_urls": [url.replace("id=7", "id=8") + "s3cret"]})
     assert f"signed_url {served.url}/good.mp4?masked=" in said
-    assert f"is not in the recording {file}, which holds signed_url {served.url}/good.mp4?masked=" in said
+    assert f"is not in the recording {file}, which contains signed_url {served.url}/good.mp4?masked=" in said
     assert "s3cret" not in said
 
 
@@ -169,7 +169,7 @@ def test_an_item_of_an_archive_is_replayed_without_a_connection(
     assert not any(secret in content for content in contents(file) for secret in (b"open-sesame", b"s3cret"))
     said = refused(file, tmp_path / "x", AGENT, {"mimir_assets": [{"id": "both"}]})
     assert "mimir both (highres) is not in the recording" in said
-    assert "which holds mimir both (auto)" in said
+    assert "which contains mimir both (auto)" in said
 
 
 def test_files_renders_images_and_what_was_heard_are_replayed(
@@ -343,27 +343,39 @@ def _flip(data: bytearray) -> None:
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "no recording": ({"drop": "recording"}, "holds no recording: `tessera run --record FILE` and"),
+    "no recording": ({"drop": "recording"}, "contains no recording: `tessera run --record FILE` and"),
     "no media": ({"drop": "media"}, "is damaged: it lacks media/"),
-    "a bit of the media": ({"media": _flip}, "is damaged: media/"),
-    "the end of the media": ({"media": lambda data: data.append(0)}, "in it has"),
+    "a bit of the media": ({"media": _flip}, "is damaged: its member media/"),
+    "the end of the media": ({"media": lambda data: data.append(0)}, "bytes, not"),
     "a later format": (
         {"versions": lambda raw: raw.update(format=2)},
-        "its format is 2, and this version of",
+        "its format is 2, but this version of",
     ),
     "an unknown member": ({"recording": lambda raw: raw.update(more=1)}, "the recording in"),
-    "another digest": ({"recording": lambda raw: _first(raw).update(sha256="0")}, "not what was recorded"),
-    "speech that ends first": ({"recording": lambda raw: _heard(raw, [[3, 1]])}, "what was heard in"),
+    "another digest": (
+        {"recording": lambda raw: _first(raw).update(sha256="0")},
+        "does not match the recording",
+    ),
+    "speech that ends first": ({"recording": lambda raw: _heard(raw, [[3, 1]])}, "the sound facts of asset"),
     "media elsewhere": ({"recording": lambda raw: _first(raw).update(media="../x")}, "it lacks ../x"),
-    "a way out": ({"add": ("../../evil.sh", b"")}, "it holds '../../evil.sh', which no bundle does"),
-    "an absolute path": ({"add": ("/etc/passwd", b"")}, "it holds '/etc/passwd', which no bundle does"),
-    "a foreign path": ({"add": ("media\\..\\x", b"")}, "which no bundle does"),
-    "a link": ({"add": (_link(), b"/etc/passwd")}, "it holds 'media/link', which no bundle does"),
+    "a way out": (
+        {"add": ("../../evil.sh", b"")},
+        "it contains '../../evil.sh', which is not allowed in a bundle",
+    ),
+    "an absolute path": (
+        {"add": ("/etc/passwd", b"")},
+        "it contains '/etc/passwd', which is not allowed in a bundle",
+    ),
+    "a foreign path": ({"add": ("media\\..\\x", b"")}, "which is not allowed in a bundle"),
+    "a link": (
+        {"add": (_link(), b"/etc/passwd")},
+        "it contains 'media/link', which is not allowed in a bundle",
+    ),
     "packed media": (
         {"add": (_packed(), b"\0" * 10**6)},
-        "media/bomb in it is packed, where media is stored",
+        "media/bomb is compressed, but media must be",
     ),
-    "a name twice": ({"add": ("plan.json", b"{}")}, "two things in it have one name"),
+    "a name twice": ({"add": ("plan.json", b"{}")}, "two of its members have the same name"),
 }
 
 
@@ -379,15 +391,15 @@ def test_a_bad_archive_is_one_clear_error(flaw: str, file: Path, tmp_path: Path)
 @pytest.mark.parametrize("kept", [0, 100, -1, -30])
 def test_a_file_that_was_cut_off_is_refused(kept: int, file: Path, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:kept])
-    assert "run.zip is not a bundle: it is no ZIP file, or was cut off" in refused(file, tmp_path / "new")
+    assert "run.zip is not a bundle: it is not a ZIP file, or is truncated" in refused(file, tmp_path / "new")
 
 
 def test_a_document_that_unpacks_to_too_much_is_refused(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "_MOST_DOCUMENTS", 500_000)
+    monkeypatch.setattr(archive, "_MAX_DOCUMENT_BYTES", 500_000)
     rewritten(file, recording=lambda raw: raw.update(more=" " * 10**6))
-    assert "the documents in it are larger than 500,000 bytes" in refused(file, tmp_path / "new")
+    assert "its documents are larger than 500,000 bytes" in refused(file, tmp_path / "new")
 
 
 def test_a_document_that_unpacks_to_more_than_it_says_is_read_no_further(tmp_path: Path) -> None:
@@ -433,10 +445,12 @@ def test_a_recording_that_cannot_be_written_is_refused_before_the_run(tmp_path: 
                 workspace=tmp_path / "ws",
                 **{option: "/proc/it"},
             )
-    assert RunStore(tmp_path / "ws").ids() == []
+    assert RunStore(tmp_path / "ws").run_ids() == []
 
 
 def test_a_workspace_that_has_more_answers_no_more(file: Path, tmp_path: Path) -> None:
     talk = Library(tmp_path / "ws").add(MEDIA / "talk.mp4")
-    with pytest.raises(RequestError, match=rf"video_id {talk.id} is not in the .*holds asset .*silent\.mp4"):
+    with pytest.raises(
+        RequestError, match=rf"video_id {talk.id} is not in the .*contains asset .*silent\.mp4"
+    ):
         run(AGENT, {"video_ids": [talk.id]}, replay=file, workspace=tmp_path / "ws")

@@ -24,8 +24,8 @@ from tessera.media.algebra.item import Item
 from tessera.node import Made, ours_id
 from tessera.record.events import EPOCH, Event, NodeChanged, NodeLog
 from tessera.record.status import NodeStatus
-from tessera.store.maintenance import check
 from tessera.store.run_store import RunStore
+from tessera.store.store_check import check
 from tests.support.media import FIXTURES, MEDIA
 from tests.support.planning import chain, uid
 from tests.support.postgres import postgres, why_no_postgres
@@ -78,7 +78,7 @@ def test_what_one_machine_made_another_takes(shared: Path) -> None:
     assert [node.work for node in second.nodes.values()] == ["cached"] * 3
     assert second.outputs[0].raw["reused"]
     assert Path(second.outputs[0].path or "").read_bytes() == Path(first.outputs[0].path or "").read_bytes()
-    assert {first.run_id, second.run_id} <= set(RunStore(shared / "other").ids())
+    assert {first.run_id, second.run_id} <= set(RunStore(shared / "other").run_ids())
     assert check(shared / "one").problems == []
 
 
@@ -122,7 +122,7 @@ def test_whoever_waits_for_a_name_gets_it(shared: Path) -> None:
 def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
     agent = FIXTURES / "agents" / "single.json"
     words = ("-m", "tessera.cli", "run", str(agent), "--input", str(MEDIA / "talk.mp4"), "--workspace")
-    before = set(RunStore(shared / "other").ids())
+    before = set(RunStore(shared / "other").run_ids())
     with subprocess.Popen(
         (sys.executable, *words, str(shared / "one")),
         stderr=subprocess.PIPE,
@@ -131,7 +131,7 @@ def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
     ) as there:
         assert there.stderr is not None
         assert any("Reframe" in line for line in there.stderr), "it renders by now"
-        (run_id,) = set(RunStore(shared / "other").ids()) - before
+        (run_id,) = set(RunStore(shared / "other").run_ids()) - before
         assert RunStore(shared / "other").record(run_id)["status"] == "running"
         os.killpg(there.pid, signal.SIGKILL)
     end = time.monotonic() + 10  # the server has yet to see that the connection is gone
@@ -173,7 +173,7 @@ def test_a_run_whose_connections_broke_is_alive_for_all_and_ends_as_it_would(
 
     def begun(event: Event) -> None:
         if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), NodeStatus.RUNNING):
-            Thread(target=disturb, args=(there.ids()[0],), daemon=True).start()
+            Thread(target=disturb, args=(there.run_ids()[0],), daemon=True).start()
 
     document = chain("Video Input", ("Pause", {}), "Destination")
     record = run(
@@ -196,14 +196,14 @@ def test_a_run_that_another_has_taken_over_is_left_to_it(shared: Path, server: t
         log.commit()
         cut_off(server[0])
         with there.hold(run_id):
-            assert not here.still_holds(run_id)
+            assert not here.renew_lock(run_id)
             other, _items = there.reopen(run_id)
             other.append(NodeLog(at=EPOCH, node="a", message="gone on with"))
             other.commit()
             log.append(NodeLog(at=EPOCH, node="a", message="too late"))
-            with pytest.raises(TakenError, match=f"another process has gone on with run {run_id}"):
+            with pytest.raises(TakenError, match=f"another process has continued run {run_id}"):
                 log.commit()
-        assert here.still_holds(run_id)
+        assert here.renew_lock(run_id)
     assert [one.message for one in here.events(run_id)] == ["begun", "gone on with"]  # type: ignore[attr-defined]
     with there.database.write() as connection:
         for table in ("runs", "events"):

@@ -17,7 +17,7 @@ import pytest
 from tessera.database.interface import Connection, Database
 from tessera.database.location import database_exists, open_database
 from tessera.database.schema import SCHEMA
-from tessera.database.statements import among
+from tessera.database.statements import in_condition
 from tessera.errors import RequestError, WorkspaceError
 from tests.support.postgres import postgres, why_no_postgres
 
@@ -96,7 +96,7 @@ def test_a_row_whose_key_is_there_is_refused_left_out_or_takes_its_place(databas
 def test_values_are_named_in_statements_and_changes_are_counted(database: Database) -> None:
     with database.write() as connection:
         connection.insert("claims", ("key", "run_id"), [(f"k{n}", "a" if n % 2 else "b") for n in range(9)])
-        condition, named = among("key", ["k1", "k2", "k'3"])
+        condition, named = in_condition("key", ["k1", "k2", "k'3"])
         found = connection.rows(f"SELECT key FROM claims WHERE {condition} ORDER BY key", **named)
         assert found == [("k1",), ("k2",)]
         assert connection.execute("DELETE FROM claims WHERE run_id = :run_id", run_id="a") == 4
@@ -123,7 +123,7 @@ def test_threads_that_write_at_once_wait_for_each_other(database: Database) -> N
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(100)))
     assert len(bodies(database)) == 100
-    assert database.faults() == []
+    assert database.integrity_errors() == []
 
 
 def test_many_that_make_one_at_once_make_one(
@@ -260,7 +260,7 @@ def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert bodies(open_database(tmp_path)) == [("child", "x", "1"), ("parent", "x", "1")]
-    assert open_database(tmp_path).faults() == []
+    assert open_database(tmp_path).integrity_errors() == []
 
 
 def test_a_database_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:

@@ -29,13 +29,13 @@ def previewed(workspace: Path, what: str, capsys: pytest.CaptureFixture[str]) ->
 def everything(workspace: Path) -> tuple[Any, ...]:
     """All that a workspace holds of its newest run."""
     store = RunStore(workspace)
-    run_id = store.find("latest")
+    run_id = store.resolve_run_id("latest")
     files = {
         str(path.relative_to(workspace))
         for path in workspace.rglob("*")
         if path.is_file() and not path.name.startswith("tessera.db") and "drafts" not in path.parts
     }
-    return store.ids(), store.event_lines(run_id), store.record(run_id), files
+    return store.run_ids(), store.event_lines(run_id), store.record(run_id), files
 
 
 def test_what_a_tile_in_the_middle_made_is_rendered_small_and_the_run_stays_as_it_is(

@@ -14,7 +14,8 @@ from tessera.inputs.assets.avatars import create_profile, find_profile, profiles
 from tessera.inputs.assets.library import Library
 from tessera.inputs.fetch.rules import FetchRules
 from tessera.media.ffmpeg.process import run_ffmpeg
-from tessera.store.maintenance import check, prune
+from tessera.store.prune import prune
+from tessera.store.store_check import check
 from tests.inputs.test_fetch import tessera
 from tests.support.media import MEDIA
 from tests.support.servers import Served, serving
@@ -118,7 +119,7 @@ def test_a_url_is_fetched_and_one_that_fails_is_kept_as_failed(
 def test_what_a_profile_needs_is_not_pruned(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tessera.store.maintenance._RECENT_S", -1)
+    monkeypatch.setattr("tessera.store.prune._RECENT_S", -1)
     library = Library(tmp_path)
     made = create_profile(tmp_path, "Anna", {"video_id": library.add(clip).id})
     spare = library.add(MEDIA / "logo.png").id

@@ -21,7 +21,7 @@ from tessera import RequestError, RunRecord, run
 from tessera.cli import main
 from tessera.errors import DamagedError, WorkspaceError
 from tessera.inputs.assets.library import Library
-from tessera.store.maintenance import check
+from tessera.store.store_check import check
 from tests.support.media import MEDIA
 from tests.support.planning import chain
 

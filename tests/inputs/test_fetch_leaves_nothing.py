@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from tessera import RequestError, run
-from tessera.store.maintenance import check
 from tessera.store.run_store import RunStore
+from tessera.store.store_check import check
 from tests.inputs.test_fetch import AGENT, ONE_SECOND, RULES, left_in
 from tests.support.servers import Served, serving
 
@@ -64,10 +64,10 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
 def test_what_fails_leaves_a_workspace_as_it_was(path: str, says: str, used: Used) -> None:
     served, workspace = used
     form = "youtube_urls" if path.startswith("/site") else "video_urls"
-    runs, files = RunStore(workspace).ids(), left_in(workspace)
+    runs, files = RunStore(workspace).run_ids(), left_in(workspace)
     with pytest.raises(RequestError, match=says):
         run(AGENT, {form: [served.url + path], **ONE_SECOND}, workspace=workspace, fetch_rules=IMPATIENT)
-    assert RunStore(workspace).ids() == runs
+    assert RunStore(workspace).run_ids() == runs
     assert left_in(workspace) == files
     assert check(workspace).problems == []
 
@@ -81,5 +81,5 @@ def test_what_is_had_is_whole_and_belongs_to_its_run(path: str, used: Used) -> N
         AGENT, {"video_urls": [f"{served.url}/{path}"], **ONE_SECOND}, workspace=workspace, fetch_rules=RULES
     )
     assert record.status == "completed"
-    assert RunStore(workspace).ids()[0] == record.run_id
+    assert RunStore(workspace).run_ids()[0] == record.run_id
     assert check(workspace).problems == []

@@ -17,7 +17,7 @@ import pytest
 
 from tessera import RequestError
 from tessera.inputs.fetch import guard_proxy as guard
-from tessera.store.maintenance import check
+from tessera.store.store_check import check
 from tests.inputs.test_fetch import RULES, left_in
 from tests.inputs.test_ytdlp_site import played
 from tests.support.servers import TALK, Served, _segment, serving

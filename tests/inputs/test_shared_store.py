@@ -13,7 +13,7 @@ from tessera.cli import main
 from tessera.errors import WorkspaceError
 from tessera.inputs.assets.library import Library
 from tessera.inputs.assets.shared_store import SharedStore
-from tessera.store.maintenance import check
+from tessera.store.store_check import check
 from tests.support.media import MEDIA
 from tests.support.planning import chain
 

@@ -189,7 +189,7 @@ def test_a_resumed_run_makes_what_is_left(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft", on_event=fails)
-    [broken] = RunStore(tmp_path).ids()
+    [broken] = RunStore(tmp_path).run_ids()
     record = resume(broken, workspace=tmp_path)
     assert record.status == "completed"
     assert len(record.outputs) == 3

@@ -102,7 +102,7 @@ def test_ffmpeg_dies_with_a_run_that_is_killed(tmp_path: Path, wrapped: bool) ->
         process.send_signal(signal.SIGKILL)
         process.wait()
     until(lambda: not living(ffmpeg), 2)
-    record = RunStore(tmp_path / ".tessera").record(RunStore(tmp_path / ".tessera").ids()[0])
+    record = RunStore(tmp_path / ".tessera").record(RunStore(tmp_path / ".tessera").run_ids()[0])
     assert "interrupted" in record["status_message"]
 
 
@@ -131,7 +131,7 @@ def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path:
         process.kill()
         process.wait()
     store = RunStore(tmp_path / ".tessera")
-    assert store.record(store.ids()[0])["status"] == "cancelled"
+    assert store.record(store.run_ids()[0])["status"] == "cancelled"
 
 
 def test_a_thread_that_ends_takes_no_ffmpeg_with_it_but_its_own() -> None:
@@ -152,7 +152,7 @@ def test_a_missing_ffmpeg_is_refused_before_anything_is_started(tmp_path: Path) 
     assert done.returncode == 2
     assert "error: TESSERA_FFMPEG names '/nonexistent/ffmpeg', which is not a program" in done.stderr
     assert "Traceback" not in done.stderr
-    assert RunStore(tmp_path / ".tessera").ids() == []
+    assert RunStore(tmp_path / ".tessera").run_ids() == []
 
 
 @pytest.mark.parametrize(

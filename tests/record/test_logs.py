@@ -14,9 +14,10 @@ from tessera import run
 from tessera.cli import main
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.record.logs import Entry, log_of
-from tessera.record.shell_commands import paste
-from tessera.store.maintenance import check, prune
+from tessera.record.shell_commands import shell_commands
+from tessera.store.prune import prune
 from tessera.store.run_store import RunStore
+from tessera.store.store_check import check
 from tests.support.media import FIXTURES, MEDIA, take_apart
 from tests.support.planning import agent, chain, uid
 
@@ -58,13 +59,11 @@ def test_a_run_is_told_in_order_with_what_was_done_before(tmp_path: Path) -> Non
     assert told[0] == "queued"
     assert told[-1] == "completed"
     assert any(text.startswith("cached: as in run") for text in told)
-    assert any("was told of speech" in text for text in told)
+    assert any("query speech of" in text for text in told)
     outputs = [entry for entry in entries if entry.event == "output_made"]
-    assert [entry.text.split(":")[0] for entry in outputs] == [
-        f"output #{n} was rendered before" for n in (1, 2)
-    ]
+    assert [entry.text.split(":")[0] for entry in outputs] == [f"output #{n} reused" for n in (1, 2)]
     assert all(entry.commands[0].runs for entry in outputs)
-    assert entries[-1].text == "the run is completed"
+    assert entries[-1].text == "run completed"
     assert record.run_id in entries[0].text
 
 
@@ -80,7 +79,7 @@ def test_a_command_that_laid_a_drawn_picture_over_another_can_be_pasted(tmp_path
     assert len(again.samples) == 0
     [made] = [one.text for one in entries if one.event == "output_made"]
     assert made.endswith(
-        "; its sound was copied from the source by Tessera itself and put beside what ffmpeg wrote"
+        "; its sound was copied from the source without ffmpeg and muxed with the output of ffmpeg"
     )
     assert entry.event == "process_ran"
 
@@ -110,7 +109,7 @@ def test_what_was_rendered_before_can_be_pasted_too_and_has_its_own_name(tmp_pat
     made = [entry for entry in entries if entry.event == "output_made"]
     assert len(made) == 2
     for entry, output in zip(made, record.outputs, strict=True):
-        assert entry.text.startswith(f"output #{output.raw['index'] + 1} was rendered before")
+        assert entry.text.startswith(f"output #{output.raw['index'] + 1} reused")
         folder = tmp_path / f"again-{entry.index}"
         assert entry.commands
         for command in entry.commands:
@@ -151,12 +150,12 @@ def test_pictures_that_were_drawn_are_checked_and_pruned(tmp_path: Path) -> None
 
 
 def test_what_is_gone_is_said_beside_the_command() -> None:
-    [gone] = paste([("ffmpeg", "-i", "file:/not/there.mp4", "/x/out.mp4", "-y")], {}, "again")
+    [gone] = shell_commands([("ffmpeg", "-i", "file:/not/there.mp4", "/x/out.mp4", "-y")], {}, "again")
     assert not gone.runs
-    assert gone.notes[0] == "reads /not/there.mp4, which is no longer there"
-    [fed] = paste([("ffmpeg", "-f", "f32le", "-i", "pipe:7", "/x/out.mp4", "-y")], {}, "again")
+    assert gone.notes[0] == "reads /not/there.mp4, which no longer exists"
+    [fed] = shell_commands([("ffmpeg", "-f", "f32le", "-i", "pipe:7", "/x/out.mp4", "-y")], {}, "again")
     assert not fed.runs
-    assert fed.notes[0] == "reads pipe:7, which Tessera fed while it ran: it cannot run alone"
+    assert fed.notes[0] == "reads pipe:7, which Tessera fed during the render: it cannot run alone"
 
 
 def test_a_filter_graph_that_was_in_a_file_is_in_the_line(tmp_path: Path) -> None:
@@ -166,14 +165,14 @@ def test_a_filter_graph_that_was_in_a_file_is_in_the_line(tmp_path: Path) -> Non
             *(ffmpeg_path(), "-nostdin", "-f", "lavfi", "-i", "testsrc2=s=64x36:d=1:r=10"),
             *("-/filter_complex", "graph-1.txt", "-map", "[v]", "/gone/folder/out.nut", "-y"),
         )
-        [command] = paste([argv], {"graph-1.txt": graph}, f"again-{length}")
+        [command] = shell_commands([argv], {"graph-1.txt": graph}, f"again-{length}")
         assert command.runs
         in_bash(command.line, tmp_path)
         assert len(take_apart(tmp_path / f"again-{length}.nut").frames) == 5
 
 
 def test_one_command_reads_what_one_before_it_wrote() -> None:
-    first, second = paste(
+    first, second = shell_commands(
         [
             ("ffmpeg", "-i", "pipe.wav", "/gone/a.w64", "-y"),
             ("ffmpeg", "-i", "file:/gone/a.w64", "/gone/out.m4a", "-y"),
@@ -196,7 +195,7 @@ def test_the_command_tells_of_one_tile_and_refuses_one_that_is_not_there(
     assert sum(len(entry["commands"]) for entry in entries) == 2
     assert main(["logs", "latest", "--workspace", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "the run is completed" in out
+    assert "run completed" in out
     assert sum(line.startswith(ffmpeg_path()) for line in out.splitlines()) == 2
     assert main(["logs", "latest", "mirorr", "--workspace", str(tmp_path)]) == 2
     assert "did you mean 'Mirror'" in capsys.readouterr().err

@@ -133,7 +133,7 @@ def test_a_drill_that_cannot_be_is_refused_before_anything_begins(
     assert f"--fail {text}" in err
     assert told in err
     assert len(err.strip().splitlines()) == 1
-    assert RunStore(tmp_path / "w").ids() == []
+    assert RunStore(tmp_path / "w").run_ids() == []
 
 
 def test_the_command_line_says_that_it_was_a_drill(

@@ -79,7 +79,7 @@ def check(count: int, tmp_path: Path) -> None:
         thread.join(300)
     assert not any(thread.is_alive() for thread in threads)
     store = RunStore(together)
-    assert len(store.ids()) == count
+    assert len(store.run_ids()) == count
     for number in range(count):
         record = found[number]
         assert isinstance(record, RunRecord), record

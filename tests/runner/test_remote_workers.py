@@ -100,7 +100,7 @@ def test_a_cluster_that_cannot_be_had_is_refused_before_anything_is_started(tmp_
     assert (done.returncode, done.stderr) == (2, "error: --executor dask needs --scheduler ADDRESS\n")
     done = tessera(tmp_path, *line, "--scheduler", "tcp://127.0.0.1:1")
     assert (done.returncode, done.stderr) == (2, "error: --scheduler goes with --executor dask\n")
-    assert RunStore(tmp_path / ".tessera").ids() == []
+    assert RunStore(tmp_path / ".tessera").run_ids() == []
 
 
 @contextmanager

@@ -20,8 +20,9 @@ import pytest
 from tessera import RequestError, RunRecord, WorkspaceError, resume, run
 from tessera.record.events import Event, NodeChanged, OutputMade
 from tessera.record.record import fold
-from tessera.store.maintenance import check, prune
+from tessera.store.prune import prune
 from tessera.store.run_store import RunStore
+from tessera.store.store_check import check
 from tests.support.killed import AGENT
 from tests.support.media import MEDIA, folder
 from tests.support.planning import agent, chain, uid
@@ -91,9 +92,9 @@ def check_instant(after_s: float, tmp_path: Path) -> None:
 def check_goes_on(workspace: Path) -> None:
     store = RunStore(workspace)
     assert check(workspace).problems == []
-    if not store.ids():
+    if not store.run_ids():
         return  # killed before the run existed: nothing to go on with
-    [run_id] = store.ids()
+    [run_id] = store.run_ids()
     told = ended(store, run_id)
     if told["status"] != "completed":
         assert told["status"] == "failed"
@@ -205,10 +206,12 @@ def test_a_run_that_is_under_way_is_cancelled_from_elsewhere_and_not_resumed_mea
         [*line, "--stub", "Reframe=hang.json"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )
     store = RunStore(tmp_path / ".tessera")
-    while not store.ids() or not any("output_made" in one for one in store.event_lines(store.ids()[0])):
+    while not store.run_ids() or not any(
+        "output_made" in one for one in store.event_lines(store.run_ids()[0])
+    ):
         assert process.poll() is None
         time.sleep(0.1)
-    [run_id] = store.ids()
+    [run_id] = store.run_ids()
     assert store.record(run_id)["status"] == "running"
     with pytest.raises(WorkspaceError, match="is being run by another process"):
         resume(run_id, workspace=tmp_path / ".tessera")

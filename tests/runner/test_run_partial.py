@@ -39,7 +39,7 @@ def part(workspace: Path, request: Any = None, **options: Any) -> RunRecord:
 def asked(workspace: Path) -> dict[str, Any]:
     """The request of the newest run."""
     store = RunStore(workspace)
-    request: dict[str, Any] = store.record(store.find("latest"))["request"]
+    request: dict[str, Any] = store.record(store.resolve_run_id("latest"))["request"]
     return request
 
 
@@ -123,7 +123,7 @@ def test_a_part_without_what_reaches_it_is_refused(tmp_path: Path) -> None:
         part(tmp_path, until="Refrane")
     [fault] = caught.value.errors
     assert (fault.loc, fault.message) == ("", "no tile 'Refrane' runs; did you mean 'Reframe'?")
-    assert len(RunStore(tmp_path).ids()) == 1
+    assert len(RunStore(tmp_path).run_ids()) == 1
 
 
 def test_the_command_takes_agent_and_request_from_the_earlier_run(

@@ -13,8 +13,9 @@ import pytest
 from tessera import run
 from tessera.cli import main
 from tessera.inputs.assets.library import Library
-from tessera.store.maintenance import Problem, check, prune
+from tessera.store.prune import prune
 from tessera.store.run_store import RunStore
+from tessera.store.store_check import Problem, check
 from tests.support.media import MEDIA
 from tests.support.planning import chain, uid
 
@@ -43,12 +44,12 @@ def only(problems: list[Problem], what: str) -> Problem:
 
 def an_output(home: Path) -> Path:
     store = RunStore(home)
-    return Path(store.record(store.ids()[-1])["outputs"][0]["path"])
+    return Path(store.record(store.run_ids()[-1])["outputs"][0]["path"])
 
 
 def output_asset(home: Path, run_at: int = 0) -> Path:
     store = RunStore(home)
-    asset: str = store.record(store.ids()[run_at])["outputs"][0]["asset_id"]
+    asset: str = store.record(store.run_ids()[run_at])["outputs"][0]["asset_id"]
     return home / "assets" / asset
 
 
@@ -152,7 +153,7 @@ def test_what_was_just_used_is_left_alone(home: Path) -> None:
 
 
 def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path: Path) -> None:
-    newest, oldest = RunStore(home).ids()
+    newest, oldest = RunStore(home).run_ids()
     media = an_output(home)
     done = prune(home, 0, keep_runs=1)
     assert done.runs == [oldest]
@@ -161,7 +162,7 @@ def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path:
     assert not media.exists()
     found = check(home)
     assert (found.problems, found.runs, found.assets) == ([], 1, 2)
-    assert RunStore(home).ids() == [newest]
+    assert RunStore(home).run_ids() == [newest]
     again = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=home)
     assert all(output.raw["reused"] for output in again.outputs), "what is kept is used as before"
     anew = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home)
@@ -170,12 +171,12 @@ def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path:
 
 
 def test_a_run_that_a_kept_one_is_a_part_of_stays(home: Path) -> None:
-    oldest = RunStore(home).ids()[-1]
+    oldest = RunStore(home).run_ids()[-1]
     again = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home, since=uid(2), of=oldest)
-    assert RunStore(home).ids() == [again.run_id, *RunStore(home).ids()[1:]]
+    assert RunStore(home).run_ids() == [again.run_id, *RunStore(home).run_ids()[1:]]
     assert len(prune(home, 0, keep_runs=1, dry=True).runs) == 1
     assert oldest not in prune(home, 0, keep_runs=1).runs
-    assert oldest in RunStore(home).ids()
+    assert oldest in RunStore(home).run_ids()
 
 
 @pytest.mark.parametrize(

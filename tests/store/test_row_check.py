@@ -13,7 +13,7 @@ import pytest
 
 from tessera import run
 from tessera.cli import main
-from tessera.store.maintenance import check
+from tessera.store.store_check import check
 from tests.support.media import MEDIA
 from tests.support.planning import chain
 

@@ -34,7 +34,7 @@ _LISTED = (
 def runs(workspace: Path | None, limit: int, cursor: str | None, *, as_json: bool) -> int:
     """Print the runs of a workspace, newest first."""
     store = _store(workspace)
-    ids = store.ids()
+    ids = store.run_ids()
     if cursor is not None:
         if cursor not in ids:
             raise refuse(f"--cursor {cursor} is not the next_cursor of a list of this workspace")
@@ -101,7 +101,7 @@ def record_of(wanted: str, workspace: Path | None) -> dict[str, Any]:
 def found_run(wanted: str, workspace: Path | None) -> tuple[RunStore, str]:
     """The workspace's runs, and the id of the one that is meant; raises as `record_of`."""
     store = _store(workspace)
-    return store, store.find(wanted)
+    return store, store.resolve_run_id(wanted)
 
 
 def cancel(wanted: str, workspace: Path | None, *, as_json: bool) -> int:

@@ -27,7 +27,7 @@ def check(workspace: Workspace = None, as_json: Json = False) -> int:
     """Read all that a workspace holds: exit code 0 where it is whole, 1 where something is amiss."""
     from tessera.cli.output import FAILED, OK, put, put_json
     from tessera.cli.request_args import home_of
-    from tessera.store.maintenance import check as check_store
+    from tessera.store.store_check import check as check_store
     from tessera.text.wording import count
 
     found = check_store(_existing(home_of(workspace)))
@@ -60,7 +60,7 @@ def prune(
     """Remove what no kept run needs, until a workspace is small enough."""
     from tessera.cli.output import OK, put, put_json
     from tessera.cli.request_args import home_of
-    from tessera.store.maintenance import prune as prune_store
+    from tessera.store.prune import prune as prune_store
     from tessera.text.wording import count
 
     most = size_of(keep)

@@ -16,7 +16,7 @@ from tessera.record.events import DownloadProgress, Event, now
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from tessera.bundle.replay import Replay
+    from tessera.bundle.replay import ReplayEnvironment
     from tessera.inputs.fetch.fetcher import Fetcher
     from tessera.inputs.fetch.rules import FetchRules, Transfer
 
@@ -30,7 +30,7 @@ def environment_for(
     rules: FetchRules | None,
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
-) -> LiveEnvironment | Replay:
+) -> LiveEnvironment | ReplayEnvironment:
     """Who answers a run: the recording `replay`, else the world, of whose downloads events tell.
 
     Raises
@@ -39,9 +39,9 @@ def environment_for(
         The file is no recording.
     """
     if replay is not None:
-        from tessera.bundle.replay import Replay
+        from tessera.bundle.replay import ReplayEnvironment
 
-        return Replay(Path(replay), library, cancelled)
+        return ReplayEnvironment(Path(replay), library, cancelled)
 
     def told(transfer: Transfer) -> None:
         if on_event is not None:
@@ -62,7 +62,7 @@ def environment_of_run(
     rules: FetchRules | None,
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
-) -> LiveEnvironment | Replay:
+) -> LiveEnvironment | ReplayEnvironment:
     """Who answers a run that goes on: what it was answered before, where that was by a recording.
 
     Raises
@@ -82,17 +82,17 @@ def environment_of_run(
 
 
 class LiveEnvironment:
-    """The world itself. See `Replay`."""
+    """The world itself. See `ReplayEnvironment`."""
 
     quality = "standard"
 
-    def __init__(self, asked: AnswerRecorder) -> None:
-        self.asked = asked
+    def __init__(self, answers: AnswerRecorder) -> None:
+        self.answers = answers
 
-    def kept(self) -> dict[str, str]:
-        return {ANSWERS: self.asked.to_json()}
+    def documents(self) -> dict[str, str]:
+        return {ANSWERS: self.answers.to_json()}
 
-    def given(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
+    def agent_and_request(self, agent: Any, request: Any, *, has_inputs: bool) -> tuple[Any, Any]:
         return agent, request
 
     def unpack(self, plan: Plan) -> None:

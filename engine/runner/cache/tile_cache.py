@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.analysis.speech import ANALYSER
 from tessera.context import InputMedia
-from tessera.database.statements import among, decoding
+from tessera.database.statements import decoding, in_condition
 from tessera.errors import WorkspaceError
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import Item
@@ -341,7 +341,7 @@ class TileCache:
                 yield from self._rows_of(query, keys, opened)
             return
         for start in range(0, len(keys), _MANY):
-            condition, named = among("key", keys[start : start + _MANY])
+            condition, named = in_condition("key", keys[start : start + _MANY])
             yield from connection.rows(f"{query} WHERE {condition}", **named)
 
     def _hit(self, asked: Lookup, kept: CachedWork) -> Hit | None:
