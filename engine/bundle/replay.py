@@ -46,7 +46,7 @@ class ReplayEnvironment:
 
     Attributes
     ----------
-    answers
+    recorder
         Answers the run, and records its questions.
     quality
         The quality with which the recorded run encoded its outputs.
@@ -65,19 +65,19 @@ class ReplayEnvironment:
         self.quality = self._recording.quality
         self._used: dict[str, Original] = {}
         self._recorded = answers_from(self._recording.outside, library, path)
-        self.answers = AnswerRecorder(lambda: self._recorded, self._recorded.render)
+        self.recorder = AnswerRecorder(lambda: self._recorded, self._recorded.render)
 
     def documents(self) -> dict[str, str]:
         """Return the documents to store with the run, by name."""
         replayed = ReplaySource(path=str(self.path.absolute()), assets=self._used)
-        return {ANSWERS: self.answers.to_json(), REPLAYED: replayed.model_dump_json()}
+        return {ANSWERS: self.recorder.to_json(), REPLAYED: replayed.model_dump_json()}
 
-    def agent_and_request(self, agent: Any, request: Any, *, has_inputs: bool) -> tuple[Any, Any]:
+    def agent_and_request(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
         """Return the agent and the request to run. The recorded run provides the ones that are None.
 
         Parameters
         ----------
-        has_inputs
+        inputs
             True if the caller gives inputs in addition to the request. They replace the recorded inputs.
 
         Raises
@@ -86,13 +86,13 @@ class ReplayEnvironment:
             If the recorded agent or request is missing or invalid.
         """
         plan = self._plan or {}
-        if agent is None and self._agent is None and request is None and not has_inputs:
+        if agent is None and self._agent is None and request is None and not inputs:
             return Plan.from_dict(plan), None
         if agent is None:
             agent = self._agent
         if agent is None:
             raise _error(f"the recorded run in {self.path} ran a plan and has no agent: give an agent")
-        if request is None and not has_inputs and not isinstance(agent, Plan):
+        if request is None and not inputs and not isinstance(agent, Plan):
             request = plan.get("request")
         return agent, request
 

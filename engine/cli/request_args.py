@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tessera.bundle.replay import ReplayEnvironment
 from tessera.cli.options import RequestOptions
 from tessera.cli.output import refuse
 from tessera.errors import Fault, RequestError
@@ -87,13 +88,12 @@ def recorded_given(given: RequestOptions, replay: Path) -> RequestOptions | None
     RequestError
         The file is no recording.
     """
-    from tessera.bundle.replay import ReplayEnvironment
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
 
     recording = ReplayEnvironment(replay, Library(None))
     agent, request = recording.agent_and_request(
-        given.agent or None, given.request, has_inputs=bool(given.inputs)
+        given.agent or None, given.request, inputs=bool(given.inputs)
     )
     if isinstance(agent, Plan):
         if given.overrides or given.ignored or given.clip:

@@ -131,7 +131,8 @@ class _Payment:
         if not broken:
             return False
         cause = min(broken, key=lambda before: self.plan.tile(before).index)
-        message = f"waits for {self.plan.tile(cause).name} {cause}, which was {self.status[cause].value}"
+        verb = "failed" if self.status[cause] is NodeStatus.FAILED else f"is {self.status[cause].value}"
+        message = f"blocked: {self.plan.tile(cause).name} {cause} {verb}"
         self._change(node, NodeStatus.BLOCKED, message, undone=True, needs_credits=False)
         return True
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from tessera.media.probe.file_formats import OUTPUT_STEM, SINGLE_STREAM_SUFFIX
 from tessera.node import ID_PATTERN
 
 __all__ = ["ShellCommand", "shell_commands"]

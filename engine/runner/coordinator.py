@@ -1,7 +1,7 @@
-"""The coordinator: takes the tiles of a plan through their lives, in topological order, on any crew.
+"""The coordinator: schedules the tiles of a plan in topological order on any kind of workers.
 
-It is the only writer of events. Workers send it messages; it decides, emits, and submits what has become
-ready.
+It is the only writer of events. Workers send it messages; it emits events and submits the jobs that have
+become ready.
 """
 
 from __future__ import annotations
@@ -43,56 +43,57 @@ from tessera.text.wording import replace_lone_surrogates
 __all__ = ["Coordinator"]
 
 
-_GROUP_S = 0.05
-"""How long events that nothing waits for are gathered before they are made safe, all together."""
-_GATHERED_S = 0.25
-"""How long renders wait for tiles that are at work, as what these make may share a decoder with them."""
-_MOST_MESSAGES = 1_000
-_BROKEN = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
+_COMMIT_INTERVAL_S = 0.05
+"""The longest that uncommitted events wait for others, so that one transaction holds them all."""
+_RENDER_WAIT_S = 0.25
+"""The longest that renders wait for running tiles, whose outputs may share a decoder with them."""
+_MESSAGE_BATCH = 1_000
+_UNUSABLE = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
+"""The statuses that block the tiles downstream."""
 
 
 class Coordinator:
-    """Takes one plan from its first tile to its last event.
+    """Runs one plan from its first tile to its last event.
 
     Parameters
     ----------
     sources
-        What each Video Input was given.
-    crew
-        Those who do the work.
+        The media of each Video Input, by node.
+    workers
+        The workers that do the jobs.
     emit
-        Takes each event, in order.
+        Receives each event, in order.
     commit
-        Makes safe what was emitted; nothing acts on an event before.
+        Makes emitted events durable. No job starts on the strength of an uncommitted event.
     now
-        The time of an event.
+        Returns the time of an event.
     cancelled
-        Asked between steps; once it is true nothing new is started.
+        Polled between steps. Once it returns True, no new job starts.
     stubs
         Stubs by node.
-    ranks
-        By tile: the greater, the sooner it is begun when others are ready too. Where nothing is said of any,
-        in the template's order.
+    priorities
+        Priority by tile: of several ready tiles, the one with the greatest priority starts first. Without
+        any, tiles start in the template's order.
     time_limits
         By tile: the seconds that its own work, and each of its renders, may take.
-    given
-        The items of tiles whose work is taken as done.
-    earlier
-        Of a run that goes on: what is done.
+    known_items
+        The items of tiles whose work counts as done.
+    resume_point
+        The completed work of a resumed run.
     cache
-        The work of tiles that is kept; None keeps none.
-    drills
-        What tiles and renders are made to suffer.
+        The cache of tile work. None disables it.
+    faults
+        The faults to inject into tiles and renders.
     announce
-        Told of the items of renders that are submitted next, so that some can be made together. Renders wait
-        a moment for those of tiles that are at work; None: none waits.
+        Receives the items of the next renders, so that some can be rendered together. With it, renders wait
+        up to 0.25 s for running tiles; with None no render waits.
     """
 
     def __init__(
         self,
         plan: Plan,
         sources: Mapping[str, Sequence[InputMedia]],
-        crew: Workers,
+        workers: Workers,
         emit: Callable[[Event], None],
         *,
         now: Callable[[], str],
@@ -100,27 +101,27 @@ class Coordinator:
         clock: Callable[[], float] = time.monotonic,
         commit: Callable[[], None] = lambda: None,
         stubs: Mapping[str, StubbedTile] | None = None,
-        ranks: Mapping[str, float] | None = None,
+        priorities: Mapping[str, float] | None = None,
         time_limits: Mapping[str, float] | None = None,
-        given: Mapping[str, tuple[Item, ...]] | None = None,
-        earlier: ResumePoint | None = None,
+        known_items: Mapping[str, tuple[Item, ...]] | None = None,
+        resume_point: ResumePoint | None = None,
         cache: TileCache | None = None,
-        drills: Sequence[InjectedFault] = (),
+        faults: Sequence[InjectedFault] = (),
         announce: Callable[[Sequence[Item]], None] | None = None,
     ) -> None:
         self.announce = announce
-        self.drills = drills
+        self.faults = faults
         self.cache = cache
-        self.plan, self.sources, self.crew = plan, sources, crew
+        self.plan, self.sources, self.workers = plan, sources, workers
         self.emit, self.commit, self.now = emit, commit, now
         self.cancelled, self.clock = cancelled, clock
-        self.stubs, self.given = dict(stubs or {}), dict(given or {})
-        self.ranks = ranks or {}
+        self.stubs, self.known_items = dict(stubs or {}), dict(known_items or {})
+        self.priorities = priorities or {}
         self.status: dict[str, NodeStatus] = dict.fromkeys(plan.order, NodeStatus.NOT_STARTED)
         self.items: dict[str, tuple[Item, ...]] = {}
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.tiles: dict[str, Tile] = dict(plan.graph.nodes(data="node"))
-        self.order = ReadyQueue(plan)
+        self.ready_queue = ReadyQueue(plan)
         self.handlers: dict[str, Callable[..., None]] = {
             name.removeprefix("_on_"): getattr(self, name) for name in dir(self) if name.startswith("_on_")
         }
@@ -129,144 +130,153 @@ class Coordinator:
         self.renders: dict[str, PendingRenders] = {}
         self.outputs: dict[tuple[str, int], str] = {}
         self.unanswered: list[tuple[str, QuestionError]] = []
-        self.made_outputs = 0
-        self.made_before: Counter[str] = Counter()
-        self.under_way = InFlight(time_limits or {}, cancelled, clock)
+        self.output_count = 0
+        self.restored_outputs: Counter[str] = Counter()
+        self.in_flight = InFlight(time_limits or {}, cancelled, clock)
         self.due: list[InFlightJob] = []
-        self.gathered: list[InFlightJob] = []
+        self.waiting_renders: list[InFlightJob] = []
         self.committed = clock()
-        if earlier is not None:
-            self._go_on(earlier)
+        if resume_point is not None:
+            self._restore(resume_point)
 
-    def _go_on(self, earlier: ResumePoint) -> None:
-        """Take what was done as done, and what was made as made."""
-        self.given.update(earlier.items)
-        self.outputs.update(earlier.outputs)
-        self.made_outputs = len(earlier.outputs)
-        self.made_before.update(earlier.outputs.values())
-        for node in earlier.done:
+    def _restore(self, resume_point: ResumePoint) -> None:
+        """Mark the tiles and outputs of the resume point as done."""
+        self.known_items.update(resume_point.items)
+        self.outputs.update(resume_point.outputs)
+        self.output_count = len(resume_point.outputs)
+        self.restored_outputs.update(resume_point.outputs.values())
+        for node in resume_point.done:
             self.status[node] = NodeStatus.COMPLETED
-            self.items[node] = earlier.items.get(node, ())
-        self.order.skip(earlier.done)
+            self.items[node] = resume_point.items.get(node, ())
+        self.ready_queue.skip(resume_point.done)
 
     def run(self) -> None:
-        """Run to the end. The last event is `RunFinished`."""
-        self._act()
-        while self.under_way:
-            self._take()
-            self._give_up_late()
-            self._act()
-        if self.order.left:
+        """Run the plan to its end. The last event is `RunFinished`."""
+        self._dispatch()
+        while self.in_flight:
+            self._receive()
+            self._stop_overdue()
+            self._dispatch()
+        if self.ready_queue.remaining:
             self._cancel_rest()
-        status = run_status(self.status.values(), self.made_outputs)
+        status = run_status(self.status.values(), self.output_count)
         self.emit(RunFinished(at=self.now(), status=status, message=self._summary()))
         self.commit()
 
-    def _take(self) -> None:
-        """Wait for a message of the workers, and take in all that there are by then."""
+    def _receive(self) -> None:
+        """Wait for a message from a worker, then handle all messages that have arrived."""
         try:
-            message = self.messages.get(timeout=_GROUP_S)
-            for _ in range(_MOST_MESSAGES):
+            message = self.messages.get(timeout=_COMMIT_INTERVAL_S)
+            # The limit keeps a flood of messages from delaying commits and cancellation.
+            for _ in range(_MESSAGE_BATCH):
                 self._handle(*message)
                 message = self.messages.get_nowait()
         except queue.Empty:
             return
         self._handle(*message)
 
-    def _handle(self, what: str, key: Key, *told: Any) -> None:
-        """Take in one message; of a job that has ended nothing is heard any more."""
-        if what == "process":
-            self._note_process(key, *told)
+    def _handle(self, kind: str, key: Key, *payload: Any) -> None:
+        """Handle one message. Messages about a job that has ended are dropped."""
+        if kind == "process":
+            self._note_process(key, *payload)
             return
-        task = self.under_way.find(key)
+        task = self.in_flight.find(key)
         if task is not None:
-            self.handlers[what](task.job, *told)
+            self.handlers[kind](task.job, *payload)
 
-    def _start(self, job: Job) -> None:
+    def _enqueue(self, job: Job) -> None:
         self.queued[job.key] = self.clock()
-        self.due.append(self.under_way.add(job))
+        self.due.append(self.in_flight.add(job))
 
-    def _give_up_late(self) -> None:
-        """End what has used up its time; and all, where a cancelled run does not end by itself."""
-        for key in self.under_way.late():
-            self._give_up(key, ("failed", "output_failed"))
-        for key in self.under_way.stuck():
-            self._give_up(key, ("cancelled", "output_cancelled"))
+    def _stop_overdue(self) -> None:
+        """Abandon jobs over their time limit, and jobs that keep running in a cancelled run."""
+        for key in self.in_flight.overdue():
+            self._abandon(key, ("failed", "output_failed"))
+        for key in self.in_flight.stuck():
+            self._abandon(key, ("cancelled", "output_cancelled"))
 
-    def _give_up(self, key: Key, whats: tuple[str, str]) -> None:
-        """Hear no more of a job, and go on as if it had told this, of a tile's work or of a render."""
-        task = self.under_way.at(key)
-        task.dropped = True
-        self.crew.drop(key)
-        what = whats[isinstance(task.job, RenderJob)]
-        if "failed" in what:
-            limit = self.under_way.limits[node_of(task.job)]
-            self._handle(what, key, f"took longer than {limit:g} s and was stopped")
+    def _abandon(self, key: Key, kinds: tuple[str, str]) -> None:
+        """Abandon a job and record it as failed or cancelled.
+
+        `kinds` are the message kinds to record: the first for a tile's work, the second for a render.
+        """
+        task = self.in_flight.require(key)
+        task.abandoned = True
+        self.workers.drop(key)
+        kind = kinds[isinstance(task.job, RenderJob)]
+        if "failed" in kind:
+            limit = self.in_flight.limits[node_of(task.job)]
+            self._handle(kind, key, f"took longer than {limit:g} s and was stopped")
         else:
-            self._handle(what, key)
+            self._handle(kind, key)
 
-    def _act(self) -> None:
-        """Submit what has become due, once the events that it stands on are safe."""
+    def _dispatch(self) -> None:
+        """Submit the jobs that are due, after the events that they depend on are committed."""
         self._advance()
-        if self._may_wait():
+        if self._can_defer():
             return
+        # A committed claim starts a tile or reveals cached work, which can make more tiles ready.
         while True:
             self.commit()
             self.committed = self.clock()
-            due = self._take_due()
-            if self.ranks:
-                due.sort(key=lambda task: -task.job.rank)
+            due = self._jobs_to_submit()
+            if self.priorities:
+                due.sort(key=lambda task: -task.job.priority)
             self._submit_all(due)
-            if self.cache is None or not self._take_kept(self.cache):
+            if self.cache is None or not self._poll_cache(self.cache):
                 return
             self._advance()
 
     def _submit_all(self, tasks: Sequence[InFlightJob]) -> None:
         if tasks:
-            self.crew.submit([(task.job, task) for task in tasks], self.messages.put)
+            self.workers.submit([(task.job, task) for task in tasks], self.messages.put)
 
-    def _take_due(self) -> list[InFlightJob]:
-        """What is to be submitted now."""
+    def _jobs_to_submit(self) -> list[InFlightJob]:
+        """Return the jobs to submit now, and hold renders back while they may still share a decoder."""
         due, self.due = self.due, []
         if self.announce is None:
             return due
-        self.gathered += [task for task in due if isinstance(task.job, RenderJob)]
+        self.waiting_renders += [task for task in due if isinstance(task.job, RenderJob)]
         due = [task for task in due if isinstance(task.job, TileJob)]
-        if self.gathered and not (self.under_way.tiles and self._lately(self.gathered[0])):
-            free = [task.job for task in self.gathered if isinstance(task.job, RenderJob)]
-            limits = self.under_way.limits
-            self.announce([job.item for job in free if not job.drills and node_of(job) not in limits])
-            due, self.gathered = [*due, *self.gathered], []
+        if self.waiting_renders and not (self.in_flight.tiles and self._is_recent(self.waiting_renders[0])):
+            free = [task.job for task in self.waiting_renders if isinstance(task.job, RenderJob)]
+            limits = self.in_flight.limits
+            # A fault or a time limit concerns one render alone, so such a render never joins a group.
+            self.announce([job.item for job in free if not job.faults and node_of(job) not in limits])
+            due, self.waiting_renders = [*due, *self.waiting_renders], []
         return due
 
-    def _lately(self, task: InFlightJob) -> bool:
-        return self.clock() - self.queued[task.job.key] < _GATHERED_S
+    def _is_recent(self, task: InFlightJob) -> bool:
+        return self.clock() - self.queued[task.job.key] < _RENDER_WAIT_S
 
-    def _may_wait(self) -> bool:
-        """Whether nothing is to act on the events that there are, so that more may join them."""
-        if self.due or not self.under_way or (self.cache is not None and self.cache.is_urgent()):
+    def _can_defer(self) -> bool:
+        """Return True if no job depends on the uncommitted events, so that more may join them."""
+        if self.due or not self.in_flight or (self.cache is not None and self.cache.is_urgent()):
             return False
-        return self.clock() - self.committed < _GROUP_S
+        return self.clock() - self.committed < _COMMIT_INTERVAL_S
 
-    def _take_kept(self, cache: TileCache) -> bool:
-        """Let those tiles work whose claim is safe, and take what was made elsewhere; whether some was."""
-        claimed = sorted(cache.claimed(), key=lambda one: -self.ranks.get(one.node, 0.0))
-        for asked in claimed:
-            self.emit(NodeWork(at=self.now(), node=asked.node, how="ran", why=asked.why))
-        self._submit_all([self.under_way.at(asked.node) for asked in claimed])
+    def _poll_cache(self, cache: TileCache) -> bool:
+        """Start the tiles whose claim is committed and use work that other runs have finished. Return True if
+        anything changed.
+        """
+        claimed = sorted(cache.take_claimed(), key=lambda lookup: -self.priorities.get(lookup.node, 0.0))
+        for lookup in claimed:
+            self.emit(NodeWork(at=self.now(), node=lookup.node, how="ran", why=lookup.why))
+        self._submit_all([self.in_flight.require(lookup.node) for lookup in claimed])
         taken = False
-        for asked, hit in cache.arrived():
-            self._take_hit(asked.node, hit)
+        for lookup, hit in cache.take_arrived():
+            self._use_hit(lookup.node, hit)
             taken = True
-        for asked in cache.leave() if self.cancelled() else ():
-            self._end(asked.node, NodeStatus.CANCELLED, "the run was cancelled")
+        for lookup in cache.abandon_waiting() if self.cancelled() else ():
+            self._finish(lookup.node, NodeStatus.CANCELLED, "the run was cancelled")
             taken = True
         return taken or cache.is_due()
 
-    def _take_hit(self, node: str, hit: Hit) -> None:
-        """Take what was made before as what this tile makes."""
-        job = self.under_way.at(node).job
+    def _use_hit(self, node: str, hit: Hit) -> None:
+        """Use cached work as the result of a tile."""
+        job = self.in_flight.require(node).job
         assert isinstance(job, TileJob)
+        # Repeat the events of the original work, so that the record has the same answers and logs.
         self._on_started(job)
         self.emit(NodeWork(at=self.now(), node=node, how="cached", why=f"as in {hit.by}"))
         for question, about in hit.answers:
@@ -276,7 +286,7 @@ class Coordinator:
         self._on_worked(job, hit.items)
 
     def _summary(self) -> str | None:
-        """The run's status message: what failed first, and how many tiles did."""
+        """Return the run's status message: the first failed tile, and the number of others."""
         failed = [node for node in self.plan.order if self.status[node] is NodeStatus.FAILED]
         partial = [node for node in self.plan.order if self.status[node] is NodeStatus.PARTIAL_COMPLETE]
         if not failed and not partial:
@@ -289,46 +299,53 @@ class Coordinator:
     # tiles
 
     def _advance(self) -> None:
-        """Submit every tile that has become ready; block those that wait for one that failed."""
-        while not self.cancelled() and (ready := self.order.ready()):
+        """Submit every ready tile. Block tiles that depend on a failed one."""
+        while not self.cancelled() and (ready := self.ready_queue.ready()):
             for node in ready:
                 self._submit(node)
 
     def _submit(self, node: str) -> None:
-        broken = [before for before in self.order.before[node] if self.status[before] in _BROKEN]
+        broken = [
+            before for before in self.ready_queue.predecessors[node] if self.status[before] in _UNUSABLE
+        ]
         if broken:
             cause = broken[0]
             cancelled = self.status[cause] is NodeStatus.CANCELLED
-            message = f"waits for {self.tiles[cause].name} {cause}, which was {self.status[cause].value}"
-            self._change(node, NodeStatus.CANCELLED if cancelled else NodeStatus.BLOCKED, message)
-            self.order.done(node)
+            status = NodeStatus.CANCELLED if cancelled else NodeStatus.BLOCKED
+            verb = "failed" if self.status[cause] is NodeStatus.FAILED else f"is {self.status[cause].value}"
+            self._set_status(node, status, f"{status.value}: {self.tiles[cause].name} {cause} {verb}")
+            self.ready_queue.done(node)
             return
-        inputs = [item for before in self.order.before[node] for item in self.items[before]]
-        self._change(node, NodeStatus.QUEUED)
+        inputs = [item for before in self.ready_queue.predecessors[node] for item in self.items[before]]
+        self._set_status(node, NodeStatus.QUEUED)
         job = TileJob(
             node,
             self.tiles[node],
             inputs,
             self.sources.get(node, ()),
             self.stubs.get(node),
-            self.given.get(node),
-            self.ranks.get(node, 0.0),
-            faults_for(self.drills, node),
+            self.known_items.get(node),
+            self.priorities.get(node, 0.0),
+            faults_for(self.faults, node),
         )
-        if job.drills and self.cache is not None:
-            self.emit(NodeWork(at=self.now(), node=node, how="ran", why=f"by {job.drills[0].by}"))
-        if self.cache is None or job.given is not None or job.stub is not None or job.drills:
-            self._start(job)
+        if job.faults and self.cache is not None:
+            self.emit(NodeWork(at=self.now(), node=node, how="ran", why=f"by {job.faults[0].cause}"))
+        if self.cache is None or job.known_items is not None or job.stub is not None or job.faults:
+            self._enqueue(job)
             return
-        self.under_way.add(job)
-        hit = self.cache.ask(node, inputs)
+        self.in_flight.add(job)
+        hit = self.cache.look_up(node, inputs)
         if hit is not None:
-            self._take_hit(node, hit)
+            self._use_hit(node, hit)
 
     # outputs
 
     def _outputs_of(self, node: str, items: Sequence[Item], inputs: Sequence[Item]) -> list[Item]:
-        """What this tile delivers: what reaches it if it is an output tile, what it made if it is a leaf."""
+        """Return the items that a tile delivers: its inputs if it is an output tile, its own items if it is a
+        leaf.
+
+        Each item is delivered once, by the first tile that claims it.
+        """
         tile = self.tiles[node]
         if tile.type.is_output():
             wanted = inputs
@@ -343,11 +360,12 @@ class Coordinator:
     # messages from workers
 
     def _on_started(self, job: TileJob) -> None:
-        if job.key in self.started:  # a worker elsewhere says so twice, or another took its place
+        # A remote worker reports the start live and with its result, and a replacement repeats it.
+        if job.key in self.started:
             return
         self.started[job.key] = self.clock()
-        self.under_way.begun(job)
-        self._change(job.key, NodeStatus.RUNNING)
+        self.in_flight.start_clock(job)
+        self._set_status(job.key, NodeStatus.RUNNING)
 
     def _on_log(self, job: Job, message: str) -> None:
         node, message = node_of(job), replace_lone_surrogates(message)
@@ -367,46 +385,48 @@ class Coordinator:
         node = job.key
         self.items[node] = items
         if self.cache is not None:
-            self.cache.keep(node, items)
+            self.cache.finish(node, items)
         for item in items:
             self.emit(ItemMade(at=self.now(), node=node, item=item))
-        for told in unmatched_faults(self.drills, node, len(items)):
-            self.emit(NodeLog(at=self.now(), node=node, message=told))
+        for message in unmatched_faults(self.faults, node, len(items)):
+            self.emit(NodeLog(at=self.now(), node=node, message=message))
         outputs = self._outputs_of(node, items, job.inputs)
         if not outputs:
-            self._end(node, NodeStatus.COMPLETED)
+            self._finish(node, NodeStatus.COMPLETED)
             return
-        self.under_way.over(node)
-        self.order.claimed(node)
-        self.renders[node] = PendingRenders(outputs, self.made_before[node])
-        rank = self.ranks.get(node, 0.0)
+        # The tile's own job ends here, but the tile keeps running until its last render ends.
+        self.in_flight.remove(node)
+        self.ready_queue.release_claims(node)
+        self.renders[node] = PendingRenders(outputs, self.restored_outputs[node])
+        priority = self.priorities.get(node, 0.0)
         for item in outputs:
-            self._start(RenderJob((node, item.ref), item, rank, faults_for(self.drills, *item.ref)))
+            self._enqueue(RenderJob((node, item.ref), item, priority, faults_for(self.faults, *item.ref)))
 
     def _on_failed(self, job: TileJob, message: str) -> None:
-        if job.key not in self.started:  # its worker was lost before it said anything
+        # A worker can be lost before it reports the start, but a tile may only fail after it has started.
+        if job.key not in self.started:
             self._on_started(job)
         message = replace_lone_surrogates(message)
-        self._end(job.key, NodeStatus.FAILED, message, (message,))
+        self._finish(job.key, NodeStatus.FAILED, message, (message,))
 
     def _on_question(self, job: TileJob, error: QuestionError) -> None:
         self.unanswered.append((job.key, error))
         self._on_failed(job, str(error))
 
     def _on_cancelled(self, job: TileJob) -> None:
-        self._end(job.key, NodeStatus.CANCELLED, "the run was cancelled")
+        self._finish(job.key, NodeStatus.CANCELLED, "the run was cancelled")
 
     def _on_render_started(self, job: RenderJob) -> None:
         self.started[job.key] = self.clock()
-        self.under_way.begun(job)
+        self.in_flight.start_clock(job)
 
-    def _waited(self, key: Key) -> float:
-        """How long a job stood in the queue, in seconds."""
-        begun = self.started.get(key)
-        return round(begun - self.queued[key], 6) if begun is not None else 0.0
+    def _queue_seconds(self, key: Key) -> float:
+        """Return the seconds that a job waited in the queue."""
+        started_at = self.started.get(key)
+        return round(started_at - self.queued[key], 6) if started_at is not None else 0.0
 
     def _note_process(self, key: Key, ran: Process) -> None:
-        """An ffmpeg process of a render has ended; it may be that of one that was given up."""
+        """Record the end of an ffmpeg process of a render, even if that render was abandoned."""
         assert isinstance(key, tuple)
         self.emit(process_ran(self.now(), key, ran))
 
@@ -416,16 +436,16 @@ class Coordinator:
         self.emit(Progress(at=self.now(), node=node, fraction=done))
 
     def _on_output(self, job: RenderJob, made: Delivered, seconds: float) -> None:
-        self.made_outputs += 1
-        waited = self._waited(job.key)
+        self.output_count += 1
+        waited = self._queue_seconds(job.key)
         self.emit(
             OutputMade(at=self.now(), by=node_of(job), output=made.output, seconds=seconds, waited=waited)
         )
-        self._output_ended(job)
+        self._finish_output(job)
 
     def _on_output_failed(self, job: RenderJob, message: str) -> None:
         node, item, message = node_of(job), job.item, replace_lone_surrogates(message)
-        begun = self.started.get(job.key)
+        started_at = self.started.get(job.key)
         self.emit(
             OutputFailed(
                 at=self.now(),
@@ -433,33 +453,34 @@ class Coordinator:
                 node=item.node,
                 index=item.index,
                 message=message,
-                seconds=round(self.clock() - begun, 6) if begun is not None else 0.0,
-                waited=self._waited(job.key),
+                seconds=round(self.clock() - started_at, 6) if started_at is not None else 0.0,
+                waited=self._queue_seconds(job.key),
             )
         )
-        told = f"output {item.index + 1} of {item.node}: {message}"
-        self.renders[node].failures.append((self.order.place[item.node], item.index, told))
-        self._output_ended(job)
+        message = f"output {item.index + 1} of {self.tiles[item.node].name} {item.node}: {message}"
+        self.renders[node].failures.append((self.ready_queue.position[item.node], item.index, message))
+        self._finish_output(job)
 
     def _on_output_cancelled(self, job: RenderJob) -> None:
-        self._output_ended(job)
+        self._finish_output(job)
 
-    def _output_ended(self, job: RenderJob) -> None:
+    def _finish_output(self, job: RenderJob) -> None:
+        """Count one render as ended, and end its tile after the last one."""
         node = node_of(job)
-        self.under_way.over(job.key)
+        self.in_flight.remove(job.key)
         renders = self.renders[node]
-        renders.left -= 1
-        if renders.left:
+        renders.remaining -= 1
+        if renders.remaining:
             return
         if self.cancelled():
-            self._end(node, NodeStatus.CANCELLED, "the run was cancelled")
+            self._finish(node, NodeStatus.CANCELLED, "the run was cancelled")
         else:
             status, failed = renders.result()
-            self._end(node, status, failed[0] if failed else None, failed)
+            self._finish(node, status, failed[0] if failed else None, failed)
 
     # statuses
 
-    def _change(
+    def _set_status(
         self,
         node: str,
         status: NodeStatus,
@@ -474,18 +495,18 @@ class Coordinator:
         )
         self.status[node] = status
 
-    def _end(
+    def _finish(
         self, node: str, status: NodeStatus, message: str | None = None, errors: tuple[str, ...] = ()
     ) -> None:
-        self.under_way.over(node)
+        self.in_flight.remove(node)
         if self.cache is not None:
-            self.cache.drop(node)
-        begun = self.started.get(node)
-        seconds = round(self.clock() - begun, 3) if begun is not None else None
-        self._change(node, status, message, errors, seconds)
-        self.order.done(node)
+            self.cache.release(node)
+        started_at = self.started.get(node)
+        seconds = round(self.clock() - started_at, 3) if started_at is not None else None
+        self._set_status(node, status, message, errors, seconds)
+        self.ready_queue.done(node)
 
     def _cancel_rest(self) -> None:
         for node in self.plan.order:
             if self.status[node] not in FINAL:
-                self._change(node, NodeStatus.CANCELLED, "the run was cancelled")
+                self._set_status(node, NodeStatus.CANCELLED, "the run was cancelled")

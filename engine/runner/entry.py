@@ -1,4 +1,4 @@
-"""`simulate` and `run`: inputs resolved, tiles taken through their lives, and the record of it."""
+"""`simulate` and `run`: resolve the inputs, schedule the tiles, and record the run."""
 
 from __future__ import annotations
 
@@ -78,78 +78,79 @@ def simulate(
     balance: Decimal | int | None = None,
     on_output: Callable[[Item, Library], None] | None = None,
 ) -> RunRecord:
-    """Send descriptions of media through the tiles of a run. Nothing is rendered, nothing fetched, nothing
-    stored.
+    """Simulate a run with descriptions of media. Nothing is rendered, fetched or stored.
 
     Parameters
     ----------
     agent
-        What `load_agent` takes, or a `Plan`.
+        An agent as `load_agent` accepts it, or a `Plan`.
     request
-        What `plan` takes; not with a `Plan`.
+        A request as `plan` accepts it; not allowed with a `Plan`.
     facts
-        What is known of media that is not there: `{id, URL or "*": {"duration_ms", "width", "height", "fps",
-        "has_audio", "speech"}}`, or a path or JSON text of it. They come before the workspace and local
-        files.
+        Facts about missing media: `{id, URL or "*": {"duration_ms", "width", "height", "fps", "has_audio",
+        "speech"}}`, or a path or JSON text of it. They take precedence over the workspace and local files.
     stubs
-        What tiles are made to make, answer or suffer in place of their own work: `{node: stub}`, a node
-        by id, unique beginning of one or unique name; see `tessera.runner.answers.stubs.Stub`.
+        Stubs that replace the items, the answers or the outcome of tiles: `{node: stub}`. A node is an id, a
+        unique prefix of one, or a unique name; see `tessera.runner.answers.stubs.Stub`.
     faults
-        A drill: what tiles, and renders of items, are made to suffer, each as
-        `NODE[:item][=error|hang|crash|transient][@attempt]`; see `fault_injection.read_drills`.
+        Faults to inject into tiles and renders of items, each as
+        `NODE[:item][=error|hang|crash|transient][@attempt]`; see `fault_injection.parse_faults`.
     assume
-        Where nothing tells of speech, assume it by a synthetic model (see `assumed_speech`); the record
-        says so.
+        Assume speech by a synthetic model if no other source has it (see `assumed_speech`). The record says
+        so.
     until, since, only
-        A tile (id, unique beginning of one, or unique name): simulate all up to it, all from it on, or it
-        alone. What reaches the part is taken from `of`; for `only`, else from the facts for `"*"`.
+        A tile (id, unique prefix of one, or unique name): simulate all tiles up to it, all from it on, or it
+        alone. The items that reach the part come from `of`; for `only` without `of`, from the facts for
+        `"*"`.
     of
         The record of an earlier run.
     inputs
-        Local files, as inputs beside those of the request.
+        Local files, as inputs in addition to those of the request.
     workspace
-        Where `video_ids` are looked up; by default `TESSERA_WORKSPACE`, else `.tessera`.
+        The workspace that holds the `video_ids`; by default `TESSERA_WORKSPACE`, else `.tessera`.
     max_items
         The greatest number of items that may reach one tile (10,000, or the setting).
     workers, costs, prices, balance
-        Given any of them, the run is put on a virtual clock, and the record has a `forecast`: `workers`
-        pieces of work at a time (2); seconds by the declared costs, calibrated from the workspace's finished
-        runs, or what `costs` (a dict, JSON text or a path) states; credits by our prices, or what `prices`
-        states. With a `balance` that does not suffice, tiles fail for it as in the hosted product.
+        If any of them is given, the run uses a virtual clock, and the record has a `forecast`. `workers` is
+        the number of parallel jobs (2). Durations in seconds come from the declared costs, calibrated with
+        the finished runs of the workspace, or from `costs` (a dict, JSON text or a path). Credits come from
+        our prices, or from `prices`. If the `balance` is too low, tiles fail for it as in the hosted product.
     on_output
-        Called with every item that is an output, and the assets that are known.
+        Called with every output item, and the library of known assets.
 
     Raises
     ------
     RequestError
-        The template, the request, the facts, costs or prices are wrong, an input is unknown or does not fit.
+        If the template, the request, the facts, costs or prices are invalid, or an input is unknown or does
+        not fit.
     QuestionError
-        A tile asks about the content of media, and nothing was given that tells: no facts, no analysis, no
-        file.
+        If a tile asks about the content of media that has no facts, no analysis and no file.
     """
     home = workspace_of(workspace)
     library = Library(home if home.is_dir() else None)
-    known = read_facts(facts)
-    decided = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
-    most = check_items(decided, max_items)
-    stubbed = read_stubs(stubs, decided, None)
-    part = part_of_record(decided, known, until, since, only, of)
-    decided = part.plan
-    drills = parse_faults(faults, decided)
-    resolved = resolve_inputs(decided, library, facts=known, renders=RunStore(home).render_asset)
+    media_facts = read_facts(facts)
+    planned = _plan(agent, request, inputs, library.attach, catalogue, unknown_tiles)
+    item_limit = check_items(planned, max_items)
+    stubbed = read_stubs(stubs, planned, None)
+    part = part_of_record(planned, media_facts, until, since, only, of)
+    planned = part.plan
+    injected = parse_faults(faults, planned)
+    resolved = resolve_inputs(planned, library, facts=media_facts, renders=RunStore(home).render_asset)
     record = EventSink(on_event)
-    run_id = _simulated_id(decided)
-    started = _started(decided, resolved, run_id, "simulate", EPOCH, stubbed, faults=drills, part=part.told)
+    run_id = _simulated_id(planned)
+    started = _run_started(
+        planned, resolved, run_id, "simulate", EPOCH, stubbed, faults=injected, part=part.summary
+    )
     record.emit(started)
     worker = Worker(
-        Answers(library, known, lambda: False, assume=assume),
-        _describing(run_id, lambda item: on_output(item, library) if on_output is not None else None),
-        most,
-        waits=False,
+        Answers(library, media_facts, lambda: False, assume=assume),
+        _describe_only(run_id, lambda item: on_output(item, library) if on_output is not None else None),
+        item_limit,
+        live=False,
         clock=lambda: 0.0,
     )
     coordinator = Coordinator(
-        decided,
+        planned,
         by_node(resolved.inputs),
         ExecutorWorkers(InlineExecutor(), worker),
         record.emit,
@@ -158,19 +159,19 @@ def simulate(
         cancelled=lambda: False,
         clock=lambda: 0.0,
         stubs=stubbed,
-        given=part.given,
-        drills=drills,
+        known_items=part.known_items,
+        faults=injected,
     )
     coordinator.run()
     if coordinator.unanswered:
         node, question = coordinator.unanswered[0]
-        raise QuestionError(f"{decided.tile(node).name} {node} asks: {question}")
+        raise QuestionError(f"{planned.tile(node).name} {node} asks: {question}")
     if workers is None and costs is None and prices is None and balance is None:
         return record.record
     from tessera.forecast.forecast import WORKERS, forecast
 
     return forecast(
-        decided,
+        planned,
         record.record,
         workers=workers or WORKERS,
         costs=costs,
@@ -212,53 +213,54 @@ def run(
     Parameters
     ----------
     agent, request, stubs, inputs, max_items
-        As in `simulate`; local files are stored in the workspace, and what a stub makes needs files.
+        As in `simulate`. Local files are stored in the workspace, and items of a stub need files.
     faults
-        As in `simulate`; they come before what is kept of other runs, and a resume does not know of them.
+        As in `simulate`. A faulty tile or render ignores the cache, and a resume does not repeat its faults.
     until, since, only, of
-        A part of the agent, as in `simulate`: `of` is an earlier run of this workspace (an id, a unique
-        beginning of one, or `latest`), whose items reach the part as they are.
+        A part of the agent, as in `simulate`. `of` is an earlier run of this workspace (an id, a unique
+        prefix of one, or `latest`), whose items reach the part unchanged.
     workspace
-        Where assets, renders and records are kept; by default `TESSERA_WORKSPACE`, else `.tessera`.
+        The folder for assets, renders and records; by default `TESSERA_WORKSPACE`, else `.tessera`.
     out
         A folder that receives one file per output, and a `.jpg` thumbnail each.
     on_event
-        Called with every event, in order; before the first with the progress of downloads.
+        Called with every event, in order; before the first event, with the progress of downloads.
     cancelled
-        Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
+        Polled a few times a second. Once it returns True, running ffmpeg processes are killed and the run
+        ends.
     executor
-        Where tiles and renders run; by default the threads that all runs of this process share. A
-        `RemoteExecutor` has other processes do it; `dask_cluster` gives one.
+        Runs tiles and renders; by default the threads that all runs of this process share. A `RemoteExecutor`
+        uses other processes; `dask_cluster` yields one.
     render_timeout_s
-        The longest that one ffmpeg process may take.
+        The time limit of one ffmpeg process, in seconds.
     tile_timeout_s
-        The longest that a tile's own work, and each of its renders, may take, in place of what its type
-        declares; then it has failed, and the run goes on without it.
+        The time limit of each tile's own work and of each render, in seconds, in place of the one that the
+        tile type declares. A tile over its limit fails, and the run continues without it.
     facts_out
-        A file that receives what the run learned of its media; `simulate` with it as `facts` gives this run's
-        counts, durations, sizes and lineage where the media is not.
+        A file that receives the facts that the run learned about its media. `simulate` with it as `facts`
+        yields the counts, durations, sizes and lineage of this run without the media.
     quality
         `"draft"` (a preview: at most 640 pixels wide and high, fast), `"standard"` (near-transparent) or
-        `"master"` (to be edited or encoded again); by default standard, or that of a recorded run.
+        `"master"` (for editing or another encode); by default standard, or the quality of the recorded run.
     cache
-        False does again what is kept of runs before: what tiles made, and what was rendered.
+        False repeats tile work and renders of earlier runs in place of reusing them.
     fetch_rules
-        The limits of fetching URLs, and whether private networks may be reached.
+        The limits for fetching URLs, and the permission to reach private networks.
     record
-        A file that receives the run, what the outside world answered to it, and its media: a bundle.
+        A file that receives a bundle: the run, the answers of the outside world to it, and its media.
     replay
-        Such a file, which answers in place of the world: no network is used. The agent and the request are
-        those of the recorded run where none are given.
+        A bundle that answers in place of the outside world, so that no network is used. The agent and the
+        request default to those of the recorded run.
 
     Raises
     ------
     RequestError
-        The template or the request is wrong, a tile cannot be run yet, an input is unknown, is not recorded
-        or does not fit: nothing has been started.
+        If the template or the request is invalid, a tile cannot be run yet, or an input is unknown, not
+        recorded or does not fit. Nothing has been started then.
     ValueError
-        There is no such quality.
+        If the quality is unknown.
     WorkspaceError
-        The workspace cannot be written.
+        If the workspace cannot be written.
     """
     from tessera.runner.answers.environment import environment_for
 
@@ -267,28 +269,28 @@ def run(
     world = environment_for(replay, library, store, fetch_rules, on_event, cancelled)
     quality = quality or world.quality
     encode_settings_for(quality)
-    agent, request = world.agent_and_request(agent, request, has_inputs=bool(inputs))
-    decided = _plan(agent, request, inputs, library.add, catalogue, "error")
-    stubbed = read_stubs(stubs, decided, library.add)
-    part = part_of_run(decided, store, until, since, only, of)
-    decided, drills = part.plan, parse_faults(faults, part.plan)
-    check_executable(decided, stubbed, part.given)
+    agent, request = world.agent_and_request(agent, request, inputs=bool(inputs))
+    planned = _plan(agent, request, inputs, library.add, catalogue, "error")
+    stubbed = read_stubs(stubs, planned, library.add)
+    part = part_of_run(planned, store, until, since, only, of)
+    planned, injected = part.plan, parse_faults(faults, part.plan)
+    check_executable(planned, stubbed, part.known_items)
     check_ffmpeg()
-    most = check_items(decided, max_items)
-    for written in (record, facts_out):
-        if written is not None:
-            check_target(Path(written))
-    world.unpack(decided)
-    check_assets(decided, library, stubbed)
-    target = writable(out)
-    resolved = resolve_inputs(decided, library, renders=world.answers.render, fetcher=world.answers)
+    item_limit = check_items(planned, max_items)
+    for target_file in (record, facts_out):
+        if target_file is not None:
+            check_target(Path(target_file))
+    world.unpack(planned)
+    check_assets(planned, library, stubbed)
+    target = output_folder(out)
+    resolved = resolve_inputs(planned, library, renders=world.recorder.render, fetcher=world.recorder)
     run_id = str(uuid.uuid4())
     execution = Execution(
         library,
         store,
         resolved,
         stubbed,
-        most,
+        item_limit,
         target,
         cancelled,
         executor,
@@ -296,30 +298,33 @@ def run(
         quality,
         tile_timeout_s=tile_timeout_s,
         fresh=not cache,
-        given=part.given,
-        drills=drills,
+        known_items=part.known_items,
+        faults=injected,
     )
+    # Hold the run before it is recorded, since a recorded run that nobody holds counts as interrupted.
     with store.hold(run_id):
-        kept = {"plan.json": decided.to_json(), **world.documents()}
-        if decided.template is not None:
-            kept["agent.json"] = decided.template.to_json()
-        kept["quality"] = quality
-        if part.told is not None:
-            kept["part.json"] = part.to_json()
+        documents = {"plan.json": planned.to_json(), **world.documents()}
+        if planned.template is not None:
+            documents["agent.json"] = planned.template.to_json()
+        documents["quality"] = quality
+        if part.summary is not None:
+            documents["part.json"] = part.to_json()
         if target is not None:
-            kept["out"] = str(target.absolute())
-        recorder = EventSink(on_event, store.begin(run_id, kept))
-        started = _started(decided, resolved, run_id, "run", now(), stubbed, faults=drills, part=part.told)
+            documents["out"] = str(target.absolute())
+        recorder = EventSink(on_event, store.begin(run_id, documents))
+        started = _run_started(
+            planned, resolved, run_id, "run", now(), stubbed, faults=injected, part=part.summary
+        )
         recorder.emit(started)
         recorder.commit()
-        ended = execution.run(decided, recorder)
+        result = execution.run(planned, recorder)
     if facts_out is not None:
         write_atomically(Path(facts_out), store.document(run_id, "facts.json") or "")
     if record is not None:
         from tessera.bundle.bundle import write_bundle
 
         write_bundle(store, run_id, Path(record), originals=True)
-    return ended
+    return result
 
 
 def _plan(
@@ -330,62 +335,71 @@ def _plan(
     catalogue: Catalogue | None,
     unknown_tiles: UnknownTiles,
 ) -> Plan:
-    given = [one if isinstance(one, LocalInput) else LocalInput(str(one)) for one in inputs]
+    local_inputs = [entry if isinstance(entry, LocalInput) else LocalInput(str(entry)) for entry in inputs]
     if isinstance(agent, Plan):
-        if request is not None or given:
+        if request is not None or local_inputs:
             raise RequestError(
-                [Fault("", "request", "a plan holds its request: give no other, and no inputs")]
+                [Fault("", "request", "a plan already holds its request: remove the request and the inputs")]
             )
         return agent
-    known = catalogue or default_catalogue()
-    if given:
+    known_types = catalogue or default_catalogue()
+    if local_inputs:
         from tessera.graph.load import load_agent
 
-        agent = load_agent(agent, catalogue=known, unknown_tiles=unknown_tiles)
-        request = with_local_inputs(agent, request, given, store)
-    return plan(agent, request, catalogue=known, unknown_tiles=unknown_tiles)
+        agent = load_agent(agent, catalogue=known_types, unknown_tiles=unknown_tiles)
+        request = with_local_inputs(agent, request, local_inputs, store)
+    return plan(agent, request, catalogue=known_types, unknown_tiles=unknown_tiles)
 
 
-def check_executable(decided: Plan, stubbed: Mapping[str, StubbedTile], given: Container[str] = ()) -> None:
-    """Refuse a plan with tiles that cannot be run yet and for which no stub stands in, by name. What `given`
-    tiles make is there already.
+def check_executable(
+    planned: Plan, stubbed: Mapping[str, StubbedTile], known_items: Container[str] = ()
+) -> None:
+    """Raise `RequestError` if a plan has tiles that cannot be run yet and have neither a stub nor known
+    items.
     """
     faults = []
-    for node in decided.order:
-        tile = decided.tile(node)
+    for node in planned.order:
+        tile = planned.tile(node)
         if (
-            node not in given
+            node not in known_items
             and not tile.type.executable()
             and not (node in stubbed and stubbed[node].replaces_work())
         ):
-            what = (
+            message = (
                 f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
             )
-            faults.append(Fault(tile.loc, "template", what))
+            faults.append(Fault(tile.loc, "template", message))
     if faults:
         raise RequestError(faults)
 
 
-def check_items(decided: Plan, limit: int | None) -> int:
-    """Refuse a plan in which more items than `limit` are sure to reach a tile; give the limit in force."""
-    most = limit if limit is not None else settings().max_items
-    for node, count in static_items(decided):
-        if count > most:
-            tile = decided.tile(node)
-            what = f"at least {count:,} items would reach {tile.name} {node}: every path to it brings its own"
-            raise RequestError([Fault(tile.loc, "template", f"{what}; at most {most:,} may")])
-    return most
+def check_items(planned: Plan, limit: int | None) -> int:
+    """Return the item limit in force.
+
+    Raises
+    ------
+    RequestError
+        If more items than the limit are certain to reach a tile.
+    """
+    item_limit = limit if limit is not None else settings().max_items
+    for node, count in static_items(planned):
+        if count > item_limit:
+            tile = planned.tile(node)
+            # Items multiply with every path between two tiles, so a small template can exceed the limit.
+            message = f"at least {count:,} items would reach {tile.name} {node}: every path to it adds some"
+            raise RequestError([Fault(tile.loc, "template", f"{message}; the limit is {item_limit:,}")])
+    return item_limit
 
 
-def writable(out: str | Path | None) -> Path | None:
-    """The folder for outputs, made where it is not there.
+def output_folder(out: str | Path | None) -> Path | None:
+    """Return the folder for outputs, and create it if it does not exist.
 
     Raises
     ------
     WorkspaceError
-        It cannot be made or written.
+        If the folder cannot be created or written.
     RequestError
-        Its name is not UTF-8.
+        If its name is not UTF-8.
     """
     if out is None:
         return None
@@ -399,13 +413,13 @@ def writable(out: str | Path | None) -> Path | None:
     return path
 
 
-def _simulated_id(decided: Plan) -> str:
-    """The same plan has the same id in every simulation."""
-    return derived_id(*decided.order, decided.request.model_dump_json(exclude_unset=True))
+def _simulated_id(planned: Plan) -> str:
+    """Return the run id of a simulation: the same for every simulation of the same plan."""
+    return derived_id(*planned.order, planned.request.model_dump_json(exclude_unset=True))
 
 
-def _started(
-    decided: Plan,
+def _run_started(
+    planned: Plan,
     resolved: Resolved,
     run_id: str,
     mode: Any,
@@ -417,8 +431,8 @@ def _started(
 ) -> RunStarted:
     nodes: list[dict[str, Any]] = []
     shared: dict[str, dict[str, Any]] = {}
-    tiles = dict(decided.graph.nodes(data="node"))
-    for node in decided.order:
+    tiles = dict(planned.graph.nodes(data="node"))
+    for node in planned.order:
         kind = tiles[node].type
         of_type = shared.get(kind.type_id)
         if of_type is None:
@@ -441,24 +455,24 @@ def _started(
         at=at,
         run_id=run_id,
         mode=mode,
-        agent={"id": decided.agent_id, "name": decided.agent_name},
+        agent={"id": planned.agent_id, "name": planned.agent_name},
         nodes=tuple(nodes),
-        inputs=tuple(input_record(one) for one in resolved.inputs),
-        warnings=tuple(notice.to_dict() for notice in (*decided.warnings, *resolved.warnings)),
-        changes=decided.changes.to_dict(),
-        request=mask_urls(decided.request.to_dict()),
+        inputs=tuple(input_record(media) for media in resolved.inputs),
+        warnings=tuple(notice.to_dict() for notice in (*planned.warnings, *resolved.warnings)),
+        changes=planned.changes.to_dict(),
+        request=mask_urls(planned.request.to_dict()),
         triggered_by=triggered_by(resolved, at),
         stubs=tuple(stubbed),
-        faults=tuple(drill.text for drill in faults),
+        faults=tuple(fault.text for fault in faults),
         part=part,
     )
 
 
-def _describing(run_id: str, seen: Callable[[Item], None]) -> Deliver:
-    """Delivers descriptions: what a simulation has for outputs."""
+def _describe_only(run_id: str, report: Callable[[Item], None]) -> Deliver:
+    """Return a delivery that only describes its outputs, as a simulation needs."""
 
     def deliver(item: Item, _progress: Any, _stopped: Stopped, _watch: RenderWatch) -> Delivered:
-        seen(item)
+        report(item)
         render_id = derived_id(run_id, item.node, item.index)
         return Delivered(output_record(item, render_id, EPOCH))
 

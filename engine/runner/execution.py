@@ -1,4 +1,4 @@
-"""A run under way: a plan with its inputs, taken to its end on threads, and kept."""
+"""One run: a plan with its inputs, executed by workers and saved."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Execution", "check_ffmpeg"]
 
-Hearing = Callable[[Put], AbstractContextManager[None]]
-"""How what workers tell is taken in, as long as it is entered."""
-_LOOK_S = 0.3
-"""How often a run looks whether another process has asked it to end."""
+Subscribe = Callable[[Put], AbstractContextManager[None]]
+"""Subscribes a message receiver to remote workers for as long as the context lasts."""
+_CANCEL_POLL_S = 0.3
+"""Seconds between checks whether another process has cancelled the run."""
 _PATIENCE_S = 2.0
-"""How long a run that has ended, or broken off, waits for its workers to stop."""
+"""Seconds that a finished or aborted run waits for its workers to stop."""
 
 
 def check_ffmpeg() -> None:
-    """Refuse to begin where there is no ffmpeg to be run.
+    """Check that ffmpeg is available.
 
     Raises
     ------
     RequestError
-        `TESSERA_FFMPEG` names none, or none is installed.
+        If `TESSERA_FFMPEG` names no executable, or ffmpeg is not installed.
     """
     try:
         ffmpeg_path()
@@ -65,26 +65,28 @@ def check_ffmpeg() -> None:
 
 @dataclass
 class Execution:
-    """What a run needs besides its plan.
+    """The settings and state of a run besides its plan.
 
     Attributes
     ----------
     cancelled
-        Asked some times a second; once it is true, running ffmpeg processes are killed and the run ends.
+        Polled a few times a second. Once it returns True, running ffmpeg processes are killed and the run
+        ends.
     executor
-        Where tiles and renders run; by default the threads that all runs of this process share.
+        Runs tiles and renders; by default the threads that all runs of this process share.
     render_timeout_s
-        The longest that one ffmpeg process may take.
+        The time limit of one ffmpeg process, in seconds.
     quality
-        How outputs are encoded.
+        The name of the encode quality.
     tile_timeout_s
-        The longest that any tile's own work, and any render, may take, in place of what tiles declare.
+        The time limit of each tile's own work and of each render, in seconds, in place of the one that the
+        tile type declares.
     fresh
-        Whether tiles are to work, and outputs to be rendered, although both are kept.
-    given
-        The items of tiles whose work is taken as done.
-    drills
-        What tiles and renders are made to suffer.
+        Run tiles and render outputs even if the cache holds them.
+    known_items
+        The items of tiles whose work counts as done.
+    faults
+        The faults to inject into tiles and renders.
     """
 
     library: Library
@@ -99,24 +101,24 @@ class Execution:
     quality: str = "standard"
     fresh: bool = False
     tile_timeout_s: float | None = None
-    given: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
-    drills: Sequence[InjectedFault] = ()
-    asked: bool = field(default=False, init=False)
-    _looked: float = field(default=0.0, init=False)
+    known_items: Mapping[str, tuple[Item, ...]] = field(default_factory=dict)
+    faults: Sequence[InjectedFault] = ()
+    stopping: bool = field(default=False, init=False)
+    _last_poll: float = field(default=0.0, init=False)
     _is_remote: bool = field(default=False, init=False)
 
-    def run(self, plan: Plan, recorder: EventSink, earlier: ResumePoint | None = None) -> RunRecord:
-        """Take a run whose beginning is recorded to its end, and keep its record and what it learned.
+    def run(self, plan: Plan, recorder: EventSink, resume_point: ResumePoint | None = None) -> RunRecord:
+        """Run a plan whose `RunStarted` is recorded to its end. Save its record and the facts it learned.
 
         Parameters
         ----------
-        earlier
-            Of a run that goes on: what is done.
+        resume_point
+            The completed work of a resumed run.
         """
         run_id = recorder.record.run_id
         self.library.sweep()
         sweep([self.out if self.out is not None else self.store.folder(run_id) / "outputs"])
-        stop = self._stop(run_id)
+        stop = self._stop_check(run_id)
         answers = Answers(self.library, None, stop)
         delivery = RunDelivery(
             plan,
@@ -131,70 +133,73 @@ class Execution:
         )
         worker = Worker(answers, delivery.deliver, self.max_items)
         sources = by_node(self.resolved.inputs)
-        cache = TileCache(self.store, run_id, plan, sources, fresh=self.fresh, heard_by=self.library.heard_by)
+        cache = TileCache(
+            self.store, run_id, plan, sources, fresh=self.fresh, analysed_by=self.library.heard_by
+        )
         recorder.add_to_commit(cache.is_due, cache.write)
         lane = shared_pool().lane()
         limits = self._time_limits(plan)
-        pooled = ThreadWorkers(lane, worker, encode_settings_for(self.quality), delivery.together)
-        crew, heard = self._crew(plan, run_id, pooled, limits)
+        local = ThreadWorkers(lane, worker, encode_settings_for(self.quality), delivery.groups)
+        workers, subscribe = self._make_workers(plan, run_id, local, limits)
         try:
             coordinator = Coordinator(
                 plan,
                 sources,
-                crew,
+                workers,
                 recorder.emit,
                 commit=recorder.commit,
                 now=now,
                 cancelled=stop,
                 stubs=self.stubs,
-                ranks=priorities(plan, sources),
+                priorities=priorities(plan, sources),
                 time_limits=limits,
-                given=self.given,
-                earlier=earlier,
+                known_items=self.known_items,
+                resume_point=resume_point,
                 cache=cache,
-                drills=self.drills,
-                announce=delivery.together.announce if crew is pooled else None,
+                faults=self.faults,
+                announce=delivery.groups.announce if workers is local else None,
             )
-            with heard(coordinator.messages.put):
+            with subscribe(coordinator.messages.put):
                 coordinator.run()
         finally:
-            self.asked = True
+            # Workers poll this flag; after an exception it ends the jobs that are left.
+            self.stopping = True
             lane.drain(_PATIENCE_S)
             delivery.close()
             cache.close()
-        answers.ask_again(recorder.record)
+        answers.learn_from_record(recorder.record)
         self.store.save(recorder.record)
         learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
         self.store.save_document(run_id, "facts.json", learned)
         return recorder.record
 
-    def _crew(
-        self, plan: Plan, run_id: str, pooled: ThreadWorkers, limits: Mapping[str, float]
-    ) -> tuple[Workers, Hearing]:
-        """Who does the work, and how those are heard who are elsewhere."""
+    def _make_workers(
+        self, plan: Plan, run_id: str, local: ThreadWorkers, limits: Mapping[str, float]
+    ) -> tuple[Workers, Subscribe]:
+        """Return the workers, and the subscription to messages of remote ones."""
         if self.executor is None:
-            return pooled, lambda _put: nullcontext()
+            return local, lambda _put: nullcontext()
         from tessera.runner.workers.remote_workers import RemoteExecutor, RemoteWorkers
 
         if isinstance(self.executor, RemoteExecutor):
             self._is_remote = True
-            self._share(plan)
-            remote = RemoteWorkers(self.executor, self._place(run_id), pooled, limits)
-            return remote, remote.hear
-        return ExecutorWorkers(self.executor, pooled.worker), lambda _put: nullcontext()
+            self._share_assets(plan)
+            remote = RemoteWorkers(self.executor, self._worker_setup(run_id), local, limits)
+            return remote, remote.subscribe
+        return ExecutorWorkers(self.executor, local.worker), lambda _put: nullcontext()
 
-    def _share(self, plan: Plan) -> None:
-        """Have what workers of other machines need where they find it, whenever it was stored."""
+    def _share_assets(self, plan: Plan) -> None:
+        """Copy the inputs and named assets of a plan to where workers on other machines find them."""
         from tessera.bundle.recording import named_ids
 
         values = (value for node in plan.order for value in plan.tile(node).values().values())
-        named = [self.library.intact(one) for one in sorted(set(named_ids(values)))]
-        for asset in (*(one.asset for one in self.resolved.inputs), *named):
+        named = [self.library.intact(asset) for asset in sorted(set(named_ids(values)))]
+        for asset in (*(media.asset for media in self.resolved.inputs), *named):
             if asset is not None:
                 self.library.share(asset)
 
-    def _place(self, run_id: str) -> WorkerSetup:
-        """What workers elsewhere are told of this run."""
+    def _worker_setup(self, run_id: str) -> WorkerSetup:
+        """Return the setup that remote workers need for this run."""
         from tessera.runner.workers.remote_workers import WorkerSetup
 
         out = str(self.out.absolute()) if self.out is not None else None
@@ -203,24 +208,27 @@ class Execution:
         return WorkerSetup(workspace, run_id, out, self.quality, self.max_items, limit, self.fresh)
 
     def _time_limits(self, plan: Plan) -> dict[str, float]:
-        """By tile: what was asked for, else what its type declares."""
+        """Return the time limit of each tile: `tile_timeout_s`, or the one that its type declares."""
         limits = {node: self.tile_timeout_s or plan.tile(node).type.timeout_s for node in plan.order}
         return {node: limit for node, limit in limits.items() if limit is not None}
 
-    def _stop(self, run_id: str) -> Callable[[], bool]:
-        """Whether the caller, or somebody elsewhere, has asked the run to end, or has taken it over."""
+    def _stop_check(self, run_id: str) -> Callable[[], bool]:
+        """Return a function that is True once the caller or another process cancels the run or takes it
+        over.
+        """
 
         def stop() -> bool:
-            if self.asked:
+            if self.stopping:
                 return True
             if self.cancelled():
-                self.asked = True
-                if self._is_remote:  # whose workers look there
+                self.stopping = True
+                # Remote workers poll the store, not this process.
+                if self._is_remote:
                     self.store.ask_to_cancel(run_id)
                 return True
-            if time.monotonic() - self._looked > _LOOK_S:
-                self._looked = time.monotonic()
-                self.asked = self.store.is_asked_to_cancel(run_id) or not self.store.renew_lock(run_id)
-            return self.asked
+            if time.monotonic() - self._last_poll > _CANCEL_POLL_S:
+                self._last_poll = time.monotonic()
+                self.stopping = self.store.is_asked_to_cancel(run_id) or not self.store.renew_lock(run_id)
+            return self.stopping
 
         return stop

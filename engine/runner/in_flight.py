@@ -1,6 +1,4 @@
-"""What of a run is done, as an earlier try left it, and what is under way: jobs and the time that they may
-take, and the renders of a tile's outputs.
-"""
+"""Jobs in flight with their time limits, the pending renders of a tile, and the start state of a resume."""
 
 from __future__ import annotations
 
@@ -14,21 +12,21 @@ from tessera.runner.workers.worker import Job, Key, TileJob
 __all__ = ["InFlight", "InFlightJob", "PendingRenders", "ResumePoint", "node_of"]
 
 _PATIENCE_S = 1.0
-"""How long a cancelled run waits for what is under way to end by itself."""
+"""Seconds that a cancelled run waits for running jobs to end by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """What a run that goes on has done before.
+    """The work that a resumed run completed before.
 
     Attributes
     ----------
     done
-        The tiles that have completed.
+        The completed tiles.
     items
-        What tiles have made, by tile; one that made something is not asked again.
+        The items by tile. A tile with items does not run again, even if its renders are not done.
     outputs
-        The outputs that are there: (tile, index) → the tile that delivered it.
+        The existing outputs: (tile, index) → the tile that delivered it.
     """
 
     done: frozenset[str]
@@ -37,34 +35,34 @@ class ResumePoint:
 
 
 def node_of(job: Job) -> str:
-    """The tile whose work a job is."""
+    """Return the id of the tile that a job belongs to."""
     return job.key if isinstance(job, TileJob) else job.key[0]
 
 
 class InFlightJob:
-    """A job that is not over. Called, as its worker does, it tells whether it is to stop."""
+    """A job that has not ended. The worker calls it to find out whether to stop."""
 
-    __slots__ = ("_cancelled", "dropped", "job")
+    __slots__ = ("_cancelled", "abandoned", "job")
 
     def __init__(self, job: Job, cancelled: Callable[[], bool]) -> None:
-        self.job, self._cancelled, self.dropped = job, cancelled, False
+        self.job, self._cancelled, self.abandoned = job, cancelled, False
 
     def __call__(self) -> bool:
-        return self.dropped or self._cancelled()
+        return self.abandoned or self._cancelled()
 
 
 class InFlight:
-    """The jobs that are not over, by key.
+    """The jobs that have not ended, by key.
 
     Parameters
     ----------
     limits
-        By tile: the seconds that each of its jobs may take, from when a worker begins it.
+        By tile: the seconds that each of its jobs may take, counted from when a worker starts it.
 
     Attributes
     ----------
     tiles
-        How many of the jobs are tiles' own work.
+        The number of jobs that are a tile's own work.
     """
 
     def __init__(
@@ -85,33 +83,33 @@ class InFlight:
         return task
 
     def find(self, key: Key) -> InFlightJob | None:
-        """The job of this key; None once it is over."""
+        """Return the job with this key, or None if it has ended."""
         return self._tasks.get(key)
 
-    def at(self, key: Key) -> InFlightJob:
-        """A job that is not over."""
+    def require(self, key: Key) -> InFlightJob:
+        """Return a job that has not ended."""
         return self._tasks[key]
 
-    def begun(self, job: Job) -> None:
-        """A worker has begun it: its time runs."""
+    def start_clock(self, job: Job) -> None:
+        """Start the time limit of a job that a worker has started."""
         if self.limits and (limit := self.limits.get(node_of(job))) is not None:
             self._ends[job.key] = self.clock() + limit
 
-    def over(self, key: Key) -> None:
+    def remove(self, key: Key) -> None:
         task = self._tasks.pop(key, None)
         self.tiles -= task is not None and isinstance(task.job, TileJob)
         if self._ends:
             self._ends.pop(key, None)
 
-    def late(self) -> list[Key]:
-        """Those that have used up their time."""
+    def overdue(self) -> list[Key]:
+        """Return the keys of jobs that have exceeded their time limit."""
         if not self._ends:
             return []
         now = self.clock()
         return [key for key, end in self._ends.items() if end <= now]
 
     def stuck(self) -> list[Key]:
-        """Those that do not end although the run was cancelled a while ago."""
+        """Return the keys of jobs that are still running a while after the run was cancelled."""
         if not self.cancelled():
             return []
         if self._patience_ends is None:
@@ -125,32 +123,32 @@ class PendingRenders:
 
     Attributes
     ----------
-    left
-        How many are not over.
+    remaining
+        The number of renders that have not ended.
     failures
-        What went wrong: (the item's place in the template, its index, in words).
-    before
-        How many more were made before the run went on.
+        The failures: (position of the item's tile in the template, index of the item, message).
+    restored
+        The number of outputs that were rendered before the run was resumed.
     """
 
     items: Sequence[Item]
-    before: int = 0
-    left: int = 0
+    restored: int = 0
+    remaining: int = 0
     failures: list[tuple[int, int, str]] = field(default_factory=list)
-    _done: dict[Key, float] = field(default_factory=dict)
+    _fractions: dict[Key, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.left = len(self.items)
+        self.remaining = len(self.items)
 
     def progress(self, key: Key, fraction: float) -> float:
-        """Take in how far one is, 0–1; gives how far all are."""
-        self._done[key] = fraction
-        return sum(self._done.values()) / len(self.items)
+        """Record the progress of one render, 0–1, and return the progress of all."""
+        self._fractions[key] = fraction
+        return sum(self._fractions.values()) / len(self.items)
 
     def result(self) -> tuple[NodeStatus, tuple[str, ...]]:
-        """What they have come to, and all that went wrong, in the template's order."""
-        failed = tuple(told for _place, _index, told in sorted(self.failures))
+        """Return the status of the tile, and all failure messages in the template's order."""
+        failed = tuple(message for _place, _index, message in sorted(self.failures))
         if not failed:
             return NodeStatus.COMPLETED, ()
-        whole = len(failed) == len(self.items) + self.before
-        return (NodeStatus.FAILED if whole else NodeStatus.PARTIAL_COMPLETE), failed
+        all_failed = len(failed) == len(self.items) + self.restored
+        return (NodeStatus.FAILED if all_failed else NodeStatus.PARTIAL_COMPLETE), failed

@@ -1,6 +1,7 @@
-"""Parts of a plan: up to a tile, from a tile on, or one tile alone, with what reaches it given.
+"""Parts of a plan: all tiles up to one, all from one on, or one alone, with known items at its edge.
 
-In a simulation what reaches it are descriptions, made of a record; in a run the items of an earlier run.
+In a simulation the known items are descriptions built from a record; in a run they are items of an earlier
+run.
 """
 
 from __future__ import annotations
@@ -25,35 +26,27 @@ from tessera.record.record import RunRecord
 from tessera.runner.answers.stubs import find_tile
 from tessera.store.run_store import RunStore
 
-__all__ = [
-    "Part",
-    "from_tile",
-    "given_again",
-    "only_tile",
-    "part_of_record",
-    "part_of_run",
-    "until_tile",
-]
+__all__ = ["Part", "from_tile", "only_tile", "part_of_record", "part_of_run", "restored_items", "until_tile"]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a plan, and the items of those tiles whose work is taken as done.
+    """A part of a plan, and the items of tiles whose work counts as done.
 
     Attributes
     ----------
-    told
-        What the record says of it: `{"part": "until" | "from" | "only", "agent_node_id", "of"}`, `of` being
-        the run that the items are of. None: the part is the whole.
+    summary
+        The entry of the record: `{"part": "until" | "from" | "only", "agent_node_id", "of"}`, where `of` is
+        the run that the items come from. None if the part is the whole plan.
     """
 
     plan: Plan
-    given: Mapping[str, tuple[Item, ...]]
-    told: dict[str, Any] | None = None
+    known_items: Mapping[str, tuple[Item, ...]]
+    summary: dict[str, Any] | None = None
 
     def to_json(self) -> str:
-        """What a resume needs to know of it."""
-        return json.dumps({**(self.told or {}), "given": [*self.given]})
+        """Return the document that a resume needs to restore this part."""
+        return json.dumps({**(self.summary or {}), "given": [*self.known_items]})
 
 
 def part_of_record(
@@ -64,15 +57,15 @@ def part_of_record(
     only: str | None,
     of: Mapping[str, Any] | RunRecord | None,
 ) -> Part:
-    """The part of a plan that a simulation is asked for; the whole where none is.
+    """Return the requested part of a plan for a simulation, or the whole plan if none is requested.
 
     Raises
     ------
     RequestError
-        More than one is asked for, there is no such tile, or nothing tells what reaches it.
+        If more than one part is requested, the tile does not exist, or the items that reach it are unknown.
     """
     record = of.to_dict() if isinstance(of, RunRecord) else of
-    kind, node = _asked(plan, until, since, only)
+    kind, node = _selected_part(plan, until, since, only)
     if kind is None:
         return Part(plan, {})
     run_id = record.get("run_id") if record is not None and kind != "until" else None
@@ -81,10 +74,10 @@ def part_of_record(
     elif kind == "only":
         part = only_tile(plan, node, record, facts)
     elif record is None:
-        raise RequestError([Fault("", "request", "since a tile: of which run? Give its record")])
+        raise RequestError([Fault("", "request", "`since` a tile of which run? Give its record as `of`")])
     else:
         part = from_tile(plan, node, record)
-    return replace(part, told={"part": kind, "agent_node_id": node, "of": run_id})
+    return replace(part, summary={"part": kind, "agent_node_id": node, "of": run_id})
 
 
 def part_of_run(
@@ -95,116 +88,126 @@ def part_of_run(
     only: str | None,
     of: str | RunRecord | None,
 ) -> Part:
-    """The part of a plan that a run is asked for; the whole where none is.
+    """Return the requested part of a plan for a run, or the whole plan if none is requested.
 
     Raises
     ------
     RequestError
-        As of a simulation.
+        If more than one part is requested, the tile does not exist, or the items that reach it are unknown.
     WorkspaceError
-        There is no such run.
+        If there is no such run.
     """
-    kind, node = _asked(plan, until, since, only)
+    kind, node = _selected_part(plan, until, since, only)
     if of is not None and kind in (None, "until"):
         raise RequestError(
-            [Fault("", "request", "an earlier run is given, but not from which tile on, nor only which tile")]
+            [Fault("", "request", "an earlier run also needs a tile: from which one on, or only which one")]
         )
     if kind is None:
         return Part(plan, {})
     if kind == "until":
-        return replace(until_tile(plan, node), told={"part": kind, "agent_node_id": node, "of": None})
+        return replace(until_tile(plan, node), summary={"part": kind, "agent_node_id": node, "of": None})
     if of is None:
-        raise RequestError([Fault("", "request", f"{kind} a tile: of which run?")])
+        raise RequestError([Fault("", "request", f"`{kind}` a tile of which run? Give an earlier run")])
     run_id = of.run_id if isinstance(of, RunRecord) else store.resolve_run_id(of)
-    kept = set(reachable(plan.graph, [node])) if kind == "from" else {node}
-    # Their own parents are in that run, not in this one.
+    nodes = set(reachable(plan.graph, [node])) if kind == "from" else {node}
+    # The parents of these items are in the earlier run, so this run has no lineage for them.
     items = {
-        maker: tuple(replace(one, parents=()) for one in made) for maker, made in store.items(run_id).items()
+        maker: tuple(replace(item, parents=()) for item in made)
+        for maker, made in store.items(run_id).items()
     }
-    part = _with_given(plan, kept, items, store.record(run_id))
-    return replace(part, told={"part": kind, "agent_node_id": node, "of": run_id})
+    part = _with_known(plan, nodes, items, store.record(run_id))
+    return replace(part, summary={"part": kind, "agent_node_id": node, "of": run_id})
 
 
-def given_again(text: str | None, store: RunStore, done: Container[str]) -> dict[str, tuple[Item, ...]]:
-    """The items that a part was given, for a run that goes on; `text` is what `Part.to_json` wrote.
+def restored_items(
+    text: str | None, store: RunStore, plan: Plan, done: Container[str]
+) -> dict[str, tuple[Item, ...]]:
+    """Return the known items of a part, for a resumed run. `text` is the output of `Part.to_json`.
 
     Raises
     ------
     RequestError
-        Those of a tile that is not `done` are no longer there.
+        If the items of a tile that is not `done` are missing.
     WorkspaceError
-        They, or what tells of them, cannot be read.
+        If the items or their document cannot be read.
     """
-    with decoding("what a part of a run was given"):
-        told = json.loads(text) if text is not None else {"given": []}
-        wanted: list[str] = [*told["given"]]
-        of = str(told["of"]) if wanted else ""
+    with decoding("the known items of a partial run"):
+        summary = json.loads(text) if text is not None else {"given": []}
+        wanted: list[str] = [*summary["given"]]
+        of = str(summary["of"]) if wanted else ""
     if not wanted:
         return {}
     items = store.items(of)
-    lacking = [node for node in wanted if node not in items and node not in done]
-    if lacking:
-        what = f"the run is part of {of}, which holds no items of {', '.join(lacking)} any more"
-        raise RequestError([Fault("", "request", what)])
-    return {node: tuple(replace(one, parents=()) for one in items[node]) for node in wanted if node in items}
+    missing = [node for node in wanted if node not in items and node not in done]
+    if missing:
+        names = ", ".join(
+            f"{plan.tile(node).name} {node}" if node in plan.graph else node for node in missing
+        )
+        raise RequestError([Fault("", "request", f"run {of} no longer holds items of {names}")])
+    return {
+        node: tuple(replace(item, parents=()) for item in items[node]) for node in wanted if node in items
+    }
 
 
-def _asked(plan: Plan, until: str | None, since: str | None, only: str | None) -> tuple[str | None, str]:
-    """Which part is asked for, and its tile."""
+def _selected_part(
+    plan: Plan, until: str | None, since: str | None, only: str | None
+) -> tuple[str | None, str]:
+    """Return the kind of the requested part, and its tile."""
     named = {"until": until, "from": since, "only": only}
-    asked = [(kind, name) for kind, name in named.items() if name is not None]
-    if len(asked) > 1:
-        what = "only one part can be asked for: give one of until, from and only"
-        raise RequestError([Fault("", "request", what)])
-    if not asked:
+    choices = [(kind, name) for kind, name in named.items() if name is not None]
+    if len(choices) > 1:
+        message = "several parts are requested: give one of until, from and only"
+        raise RequestError([Fault("", "request", message)])
+    if not choices:
         return None, ""
-    kind, name = asked[0]
+    kind, name = choices[0]
     return kind, find_tile(plan, name, "").id
 
 
 def until_tile(plan: Plan, node: str) -> Part:
-    """Everything that `node` needs, and itself."""
+    """Return a tile and everything that it depends on."""
     needed, stack = {node}, [node]
     while stack:
         for before in plan.graph.pred[stack.pop()]:
             if before not in needed:
                 needed.add(before)
                 stack.append(before)
-    return Part(_sliced(plan, needed), {})
+    return Part(_slice(plan, needed), {})
 
 
 def from_tile(plan: Plan, node: str, record: Mapping[str, Any]) -> Part:
-    """`node` and everything downstream of it, with what reaches them taken from the record of an earlier run.
+    """Return a tile and everything downstream, with the items that reach them from an earlier run's record.
 
     Raises
     ------
     RequestError
-        The record holds no items of a tile that feeds this part.
+        If the record lacks the items of a tile that feeds this part.
     """
-    return _with_given(plan, reachable(plan.graph, [node]), items_of(record), record)
+    return _with_known(plan, reachable(plan.graph, [node]), items_of(record), record)
 
 
 def only_tile(
     plan: Plan, node: str, record: Mapping[str, Any] | None, facts: Mapping[str, MediaFacts]
 ) -> Part:
-    """`node` alone, with what reaches it taken from a record, or from the facts for `"*"`: one video per tile
-    that feeds it.
+    """Return one tile alone. The items that reach it come from a record, or from the facts for `"*"`: then
+    one video per tile that feeds it.
 
     Raises
     ------
     RequestError
-        There is neither a record with the items nor a fact for `"*"`.
+        If there is neither a record with the items nor a complete fact for `"*"`.
     """
     if record is not None:
-        return _with_given(plan, {node}, items_of(record), record)
+        return _with_known(plan, {node}, items_of(record), record)
     stated = facts.get("*")
-    given = {}
+    known = {}
     for before in plan.graph.pred[node]:
         if stated is None or not (stated.seconds and stated.width and stated.height and stated.fps):
-            what = (
-                f"nothing tells what reaches {node}: give a run, or facts for '*' with duration, size and fps"
+            message = (
+                f"the input of {plan.tile(node).name} {node} is unknown: "
+                "give a run, or facts for '*' with duration, size and fps"
             )
-            raise RequestError([Fault("", "request", what)])
+            raise RequestError([Fault("", "request", message)])
         described = {
             "kind": "video",
             "duration": stated.seconds,
@@ -214,88 +217,90 @@ def only_tile(
             "has_audio": stated.has_audio,
             "sources": [],
         }
-        given[before] = (Item(before, 0, _value(f"facts:{before}", described), (), "from facts"),)
-    return Part(_sliced(plan, {node, *given}, given), given)
+        known[before] = (Item(before, 0, _value(f"facts:{before}", described), (), "from facts"),)
+    return Part(_slice(plan, {node, *known}, known), known)
 
 
-def _with_given(
-    plan: Plan, kept: Iterable[str], items: Mapping[str, tuple[Item, ...]], record: Mapping[str, Any]
+def _with_known(
+    plan: Plan, nodes: Iterable[str], items: Mapping[str, tuple[Item, ...]], record: Mapping[str, Any]
 ) -> Part:
-    """These tiles with what reaches them, which are items of the run with this record."""
-    kept = set(kept)
-    feeding = {before for node in kept for before in plan.graph.pred[node]} - kept
+    """Return these tiles with the items that reach them, taken from the run with this record."""
+    nodes = set(nodes)
+    feeding = {before for node in nodes for before in plan.graph.pred[node]} - nodes
     missing = [node for node in plan.order if node in feeding and node not in items]
     if missing:
         names = ", ".join(f"{plan.tile(node).name} {node}" for node in missing)
         raise RequestError([Fault("", "request", f"run {record.get('run_id')} holds no items of {names}")])
-    given = {node: items[node] for node in feeding}
-    sliced = _sliced(plan, kept | feeding, given)
-    return Part(replace(sliced, warnings=(*sliced.warnings, *_unheeded(plan, kept, record))), given)
+    known = {node: items[node] for node in feeding}
+    sliced = _slice(plan, nodes | feeding, known)
+    return Part(replace(sliced, warnings=(*sliced.warnings, *_ignored_overrides(plan, nodes, record))), known)
 
 
-def _unheeded(plan: Plan, kept: Container[str], record: Mapping[str, Any]) -> Iterator[Notice]:
-    """A warning of every override that the part does not heed, nor the earlier run has heeded."""
-    with decoding(f"what run {record.get('run_id')} changed"):
+def _ignored_overrides(plan: Plan, nodes: Container[str], record: Mapping[str, Any]) -> Iterator[Notice]:
+    """Yield a warning for each override that neither this part nor the earlier run uses."""
+    with decoding(f"the changes of run {record.get('run_id')}"):
         overridden = record.get("changes", {}).get("overridden", ())
-        before = {(one["agent_node_id"], one["parameter"]): [one["new"]] for one in overridden}
-    for one in plan.changes.overridden:
-        if one.node in kept or before.get((one.node, one.parameter)) == [one.new]:
+        before = {
+            (override["agent_node_id"], override["parameter"]): [override["new"]] for override in overridden
+        }
+    for override in plan.changes.overridden:
+        if override.node in nodes or before.get((override.node, override.parameter)) == [override.new]:
             continue
         yield Notice(
             "unheeded_override",
-            f"{plan.tile(one.node).name} {one.node} does not work in this part of the agent: "
-            f"{one.parameter!r} is not what its items were made with",
-            pointer("update_params", one.node, one.parameter),
+            f"{plan.tile(override.node).name} {override.node} does not run in this part of the agent: "
+            f"its items were made with another value of {override.parameter!r}",
+            pointer("update_params", override.node, override.parameter),
             "request",
         )
 
 
-def _sliced(plan: Plan, nodes: set[str], given: Container[str] = ()) -> Plan:
-    """These tiles alone; those whose items are given need no inputs."""
+def _slice(plan: Plan, nodes: set[str], known: Container[str] = ()) -> Plan:
+    """Return the plan of these tiles alone. Tiles with known items need no inputs."""
     return replace(
         plan,
         graph=copy_graph(plan.graph, nodes),
         order=tuple(node for node in plan.order if node in nodes),
         inputs=tuple(
-            binding for binding in plan.inputs if binding.node in nodes and binding.node not in given
+            binding for binding in plan.inputs if binding.node in nodes and binding.node not in known
         ),
     )
 
 
 def items_of(record: Mapping[str, Any]) -> dict[str, tuple[Item, ...]]:
-    """The items of a record by tile, as descriptions that show the same ranges of the same sources."""
+    """Return the items of a record by tile, as descriptions that show the same ranges of the same sources."""
     found: dict[str, list[Item]] = {}
-    for one in record.get("items", ()):
-        node, index = one["agent_node_id"], one["index"]
-        value = _value(f"run:{record.get('run_id')}:{node}:{index}", one)
-        found.setdefault(node, []).append(Item(node, index, value, (), one["why"], one["fidelity"]))
+    for entry in record.get("items", ()):
+        node, index = entry["agent_node_id"], entry["index"]
+        value = _value(f"run:{record.get('run_id')}:{node}:{index}", entry)
+        found.setdefault(node, []).append(Item(node, index, value, (), entry["why"], entry["fidelity"]))
     return {node: tuple(sorted(items, key=lambda item: item.index)) for node, items in found.items()}
 
 
-def _value(key: str, one: Mapping[str, Any]) -> Value:
-    """A value that is described as this item is."""
-    match one["kind"]:
+def _value(key: str, entry: Mapping[str, Any]) -> Value:
+    """Return a value with the properties that a record states for an item."""
+    match entry["kind"]:
         case Kind.IMAGE:
-            return Image.source(key, width=one["width"], height=one["height"])
+            return Image.source(key, width=entry["width"], height=entry["height"])
         case Kind.PROJECT:
             return Project(())
         case Kind.AUDIO:
-            return Audio(Sound.silence(_seconds(one)))
-    width, height, rate = even(one["width"]), even(one["height"]), Fraction(one["fps"])
+            return Audio(Sound.silence(_seconds(entry)))
+    width, height, rate = even(entry["width"]), even(entry["height"]), Fraction(entry["fps"])
     ranges = [
         (piece["source"], Fraction(str(piece["start_ms"])) / 1000, Fraction(str(piece["end_ms"])) / 1000)
-        for piece in one["sources"]
-    ] or [(key, Fraction(0), _seconds(one))]
+        for piece in entry["sources"]
+    ] or [(key, Fraction(0), _seconds(entry))]
     pictures, sounds = [], []
     for source, start, end in ranges:
         cut = [(start, end)]
         picture = Picture.source(source, width=width, height=height, rate=rate, duration=end)
         pictures.append(picture.keep(cut))
         sounds.append(Sound.source(source, rate=48_000, channels=2, duration=end).keep(cut))
-    sound = sounds[0].then(*sounds[1:]) if one["has_audio"] else None
+    sound = sounds[0].then(*sounds[1:]) if entry["has_audio"] else None
     return Video(pictures[0].then(*pictures[1:]), sound)
 
 
-def _seconds(one: Mapping[str, Any]) -> Fraction:
-    exact = one.get("duration")
-    return exact if isinstance(exact, Fraction) else Fraction(one["duration_ms"], 1000)
+def _seconds(entry: Mapping[str, Any]) -> Fraction:
+    exact = entry.get("duration")
+    return exact if isinstance(exact, Fraction) else Fraction(entry["duration_ms"], 1000)

@@ -1,4 +1,4 @@
-"""`resume`: a run that failed, was cancelled or was cut short goes on where it stood."""
+"""`resume`: continue a run that failed, was cancelled or was interrupted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tessera.record.sink import EventSink
 from tessera.record.status import NodeStatus, RunStatus
 from tessera.runner.answers.environment import environment_of_run
 from tessera.runner.answers.stubs import read_stubs
-from tessera.runner.entry import check_executable, check_items, writable
+from tessera.runner.entry import check_executable, check_items, output_folder
 from tessera.runner.execution import Execution, check_ffmpeg
 from tessera.runner.in_flight import ResumePoint
-from tessera.runner.partial import given_again
+from tessera.runner.partial import restored_items
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:
@@ -43,86 +43,84 @@ def resume(
     tile_timeout_s: float | None = None,
     fetch_rules: FetchRules | None = None,
 ) -> RunRecord:
-    """Go on with a run. Tiles that completed are not run again, nor are outputs that are there made again.
+    """Continue a run. Completed tiles do not run again, and existing outputs are not rendered again.
 
     Parameters
     ----------
     run_id
-        The run: an id, a unique beginning of one, or `latest`.
+        The run: an id, a unique prefix of one, or `latest`.
     stubs
-        As in `run`; tiles that were stubbed and are not done need theirs again.
+        As in `run`. Stubbed tiles that are not completed need their stubs again.
     out
-        Where outputs are put; by default where the run put them.
+        The folder for outputs; by default that of the original run.
 
     Raises
     ------
     WorkspaceError
-        There is no such run, or it is being run.
+        If there is no such run, or a process is running it.
     RequestError
-        The run is completed, or its inputs or stubs are no longer there.
+        If the run is completed, or its inputs or stubs are missing.
     """
     home = workspace_of(workspace)
     library, store = Library(home), RunStore(home)
     run_id = store.resolve_run_id(run_id)
     with store.hold(run_id):
-        before = store.fold_events(run_id)
-        decided = _plan_of(store, run_id, before)
-        stubbed = read_stubs(stubs, decided, library.add)
-        _check_stubs(before, stubbed)
-        done = {node for node, one in before.nodes.items() if one.status is NodeStatus.COMPLETED}
-        given = given_again(store.document(run_id, "part.json"), store, done)
-        check_executable(decided, stubbed, given)
+        record = store.fold_events(run_id)
+        plan = _plan_of(store, run_id, record)
+        stubs_by_tile = read_stubs(stubs, plan, library.add)
+        _check_stubs(record, stubs_by_tile)
+        done = {node for node, state in record.nodes.items() if state.status is NodeStatus.COMPLETED}
+        known = restored_items(store.document(run_id, "part.json"), store, plan, done)
+        check_executable(plan, stubs_by_tile, known)
         check_ffmpeg()
-        world = environment_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
+        environment = environment_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
         folder = out if out is not None else store.document(run_id, "out")
         execution = Execution(
             library,
             store,
-            resolve_inputs(decided, library, renders=world.answers.render, fetcher=world.answers),
-            stubbed,
-            check_items(decided, None),
-            writable(folder),
+            resolve_inputs(plan, library, renders=environment.recorder.render, fetcher=environment.recorder),
+            stubs_by_tile,
+            check_items(plan, None),
+            output_folder(folder),
             cancelled,
             executor,
             render_timeout_s,
             store.document(run_id, "quality") or "standard",
             tile_timeout_s=tile_timeout_s,
-            given=given,
+            known_items=known,
         )
-        for name, text in world.documents().items():
+        for name, text in environment.documents().items():
             store.save_document(run_id, name, text)
         log, items = store.reopen(run_id)
-        recorder = EventSink(on_event, log, before)
+        recorder = EventSink(on_event, log, record)
         recorder.emit(RunResumed(at=now()))
         recorder.commit()
-        return execution.run(decided, recorder, _earlier(before, items))
+        return execution.run(plan, recorder, _resume_point(record, items))
 
 
-def _plan_of(store: RunStore, run_id: str, before: RunRecord) -> Plan:
-    if before.status is RunStatus.COMPLETED:
+def _plan_of(store: RunStore, run_id: str, record: RunRecord) -> Plan:
+    if record.status is RunStatus.COMPLETED:
         raise RequestError([Fault("", "request", f"run {run_id} is completed: there is nothing to resume")])
     text = store.document(run_id, "plan.json")
     if text is None:
-        raise NotFound(f"run {run_id} has no plan kept with it: it cannot be resumed")
+        raise NotFound(f"run {run_id} has no saved plan and cannot be resumed")
     return Plan.from_dict(text)
 
 
-def _check_stubs(before: RunRecord, stubbed: Mapping[str, Any]) -> None:
-    lacking = [
+def _check_stubs(record: RunRecord, stubs_by_tile: Mapping[str, Any]) -> None:
+    missing = [
         node
-        for node in before.start.stubs
-        if node not in stubbed and before.node(node).status is not NodeStatus.COMPLETED
+        for node in record.start.stubs
+        if node not in stubs_by_tile and record.node(node).status is not NodeStatus.COMPLETED
     ]
-    if lacking:
-        names = ", ".join(f"{before.node(node).name} {node}" for node in lacking)
-        raise RequestError(
-            [Fault("", "request", f"the run was begun with stubs for {names}: give them again")]
-        )
+    if missing:
+        names = ", ".join(f"{record.node(node).name} {node}" for node in missing)
+        raise RequestError([Fault("", "request", f"the run started with stubs for {names}: give them again")])
 
 
-def _earlier(record: RunRecord, items: Mapping[str, Any]) -> ResumePoint:
+def _resume_point(record: RunRecord, items: Mapping[str, Any]) -> ResumePoint:
     return ResumePoint(
-        frozenset(node for node, one in record.nodes.items() if one.status is NodeStatus.COMPLETED),
+        frozenset(node for node, state in record.nodes.items() if state.status is NodeStatus.COMPLETED),
         items,
         {(output.node, output.raw["index"]): output.raw["delivered_by"] for output in record.outputs},
     )

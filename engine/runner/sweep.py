@@ -19,7 +19,7 @@ from tessera.runner.entry import simulate
 __all__ = ["differences", "sweep"]
 
 _CHUNK = 16
-"""Requests that a worker takes at a time."""
+"""The number of requests that a worker takes at a time."""
 
 
 def sweep(
@@ -33,27 +33,28 @@ def sweep(
     workspace: str | None = None,
     unknown_tiles: UnknownTiles = "error",
 ) -> Iterator[dict[str, Any]]:
-    """Simulate an agent with each request; results come in the order of the requests.
+    """Simulate an agent with each request. Results keep the order of the requests.
 
     Parameters
     ----------
     requests
-        Dicts, or lines of JSON; empty lines are passed over. They may be a stream: a bounded number is held.
+        Dicts, or lines of JSON; empty lines are skipped. They may be an endless stream, since only a bounded
+        number is held in memory.
     workers
-        Processes; by default one per core. 1 works in this process.
+        The number of processes; by default one per core. With 1, this process does the work.
     facts, stubs, assume, workspace, unknown_tiles
         As in `simulate`.
 
     Yields
     ------
     dict
-        `{"line", "status", "outputs", "items", "metered_ms", "changes"}`, or `{"line", "status": "refused",
-        "error"}` where the request is wrong or a question has no answer. `line` counts from 1.
+        `{"line", "status", "outputs", "items", "metered_ms", "changes", "errors"}`, or `{"line", "status":
+        "refused", "error"}` if the request is invalid or a question has no answer. `line` counts from 1.
 
     Raises
     ------
     RequestError
-        The agent or the facts are wrong.
+        If the agent or the facts are invalid.
     """
     load_agent(agent, unknown_tiles=unknown_tiles)
     options = {
@@ -63,46 +64,46 @@ def sweep(
         "workspace": workspace,
         "unknown_tiles": unknown_tiles,
     }
-    lines = ((number, line) for number, line in enumerate(requests, 1) if _given(line))
+    lines = ((number, line) for number, line in enumerate(requests, 1) if _is_request(line))
     chunks = iter(lambda: list(islice(lines, _CHUNK)), [])
     count = workers or os.cpu_count() or 1
     if count == 1:
-        _begin(agent, options)
+        _init_worker(agent, options)
         for chunk in chunks:
-            yield from _work(chunk)
+            yield from _simulate_chunk(chunk)
         return
-    # Spawned, not forked: a fork would copy the locks of whatever threads the caller has.
+    # Spawn, since a fork would copy locks that other threads of the caller hold.
     context = multiprocessing.get_context("spawn")
-    begin = partial(_begin, agent, options)
-    with ProcessPoolExecutor(count, mp_context=context, initializer=begin) as pool:
-        under_way: list[Future[list[dict[str, Any]]]] = []
+    initializer = partial(_init_worker, agent, options)
+    with ProcessPoolExecutor(count, mp_context=context, initializer=initializer) as pool:
+        pending: list[Future[list[dict[str, Any]]]] = []
         for chunk in chunks:
-            under_way.append(pool.submit(_work, chunk))
-            if len(under_way) >= 4 * count:
-                yield from under_way.pop(0).result()
-        for future in under_way:
+            pending.append(pool.submit(_simulate_chunk, chunk))
+            if len(pending) >= 4 * count:
+                yield from pending.pop(0).result()
+        for future in pending:
             yield from future.result()
 
 
-def _given(line: str | Mapping[str, Any]) -> bool:
+def _is_request(line: str | Mapping[str, Any]) -> bool:
     return not isinstance(line, str) or bool(line.strip())
 
 
 _worker: dict[str, Any] = {}
-"""What a worker process holds: the agent, loaded once, and the options."""
+"""The state of a worker process: the agent, loaded once, and the options."""
 
 
-def _begin(agent: Any, options: dict[str, Any]) -> None:
+def _init_worker(agent: Any, options: dict[str, Any]) -> None:
     _worker["agent"] = load_agent(agent, unknown_tiles=options["unknown_tiles"])
     _worker["options"] = options
 
 
-def _work(chunk: list[tuple[int, Any]]) -> list[dict[str, Any]]:
-    return [_one(number, line) for number, line in chunk]
+def _simulate_chunk(chunk: list[tuple[int, Any]]) -> list[dict[str, Any]]:
+    return [_result_of(number, line) for number, line in chunk]
 
 
-def _one(number: int, line: Any) -> dict[str, Any]:
-    """The result of one request."""
+def _result_of(number: int, line: Any) -> dict[str, Any]:
+    """Return the result of one request."""
     try:
         request = line.encode() if isinstance(line, str) else line
         record = simulate(_worker["agent"], request, **_worker["options"]).to_dict()
@@ -117,18 +118,17 @@ def _one(number: int, line: Any) -> dict[str, Any]:
         "status": record["status"],
         "outputs": [{name: output.get(name) for name in shown} for output in record["outputs"]],
         "items": items,
-        "metered_ms": sum(one["metered_ms"] for one in record["inputs"]),
+        "metered_ms": sum(media["metered_ms"] for media in record["inputs"]),
         "changes": record["changes"],
         "errors": record["errors"],
     }
 
 
 def differences(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The results grouped by what came out: one entry for each different outcome, the commonest first.
+    """Group results by outcome: one entry per distinct outcome, the most frequent first.
 
-    An entry has `lines` (all of them), `status`, `outputs` (how many), `seconds` (of all outputs), `sizes`,
-    and `error` where the requests were refused.
-    `error` where the requests were refused.
+    An entry has `lines` (all of them), `status`, `outputs` (their number), `seconds` (of all outputs
+    together), `sizes`, and `error` if the requests were refused.
     """
     groups: dict[str, dict[str, Any]] = {}
     for result in results:

@@ -174,7 +174,7 @@ def test_a_tile_that_cannot_be_paid_fails_and_blocks_what_waits_for_it() -> None
     assert run["nodes"][1]["status_message"] == (
         "needs_credits: 3.00 credits are needed, but only 2.99 of 2.99 are left"
     )
-    assert run["nodes"][4]["status_message"] == f"waits for Captions {uid(3)}, which was blocked"
+    assert run["nodes"][4]["status_message"] == f"blocked: Captions {uid(3)} is blocked"
     assert [node["needs_credits"] for node in run["nodes"]] == [False, True, False, False, False]
     assert (run["status"], run["needs_credits"], run["outputs"]) == ("failed", True, [])
     assert run["status_message"] == f"Clips {uid(1)} needs credits"

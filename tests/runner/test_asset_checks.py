@@ -57,7 +57,7 @@ def test_an_asset_must_be_there_and_of_its_kind(
     with refused((PARAM + name, f"{tile} {uid('t')}: unknown")):
         checked(library, tile, {**others, name: NOWHERE})
     for other in ids.keys() - {kind}:
-        with refused((PARAM + name, f"is {SHOWN[other]}, and {SHOWN[kind]} is needed")):
+        with refused((PARAM + name, f"is {SHOWN[other]}, but {SHOWN[kind]} is needed")):
             checked(library, tile, {**others, name: ids[other]})
 
 

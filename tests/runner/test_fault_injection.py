@@ -23,7 +23,9 @@ TWO = [CLIP, str(MEDIA / "portrait.mp4")]
 FACTS = {"*": {"duration_ms": 4000, "width": 640, "height": 360, "fps": "25", "has_audio": False}}
 
 
-def drill(workspace: Path, *faults: str, inputs: Sequence[str] = (CLIP,), **options: Any) -> RunRecord:
+def run_with_faults(
+    workspace: Path, *faults: str, inputs: Sequence[str] = (CLIP,), **options: Any
+) -> RunRecord:
     return run(AGENT, inputs=inputs, workspace=workspace, quality="draft", faults=faults, **options)
 
 
@@ -32,10 +34,10 @@ def statuses(record: RunRecord) -> list[str]:
 
 
 def test_a_tile_fails_though_its_work_is_kept_and_a_resume_does_not_remember_it(tmp_path: Path) -> None:
-    assert drill(tmp_path).status == "completed"
-    failed = drill(tmp_path, "mirror")
+    assert run_with_faults(tmp_path).status == "completed"
+    failed = run_with_faults(tmp_path, "mirror")
     assert statuses(failed) == ["completed", "failed", "blocked"]
-    assert failed.node(uid(1)).message == "fails, by --fail mirror"
+    assert failed.node(uid(1)).message == "error, injected by --fail mirror"
     assert failed.node(uid(1)).work_why == "by --fail mirror"
     assert failed.to_dict()["faults"] == ["mirror"]
     resumed = resume(failed.run_id, workspace=tmp_path)
@@ -44,45 +46,47 @@ def test_a_tile_fails_though_its_work_is_kept_and_a_resume_does_not_remember_it(
 
 
 def test_the_render_of_one_item_fails_though_it_is_kept_and_the_others_are_there(tmp_path: Path) -> None:
-    drill(tmp_path, inputs=TWO)
-    record = drill(tmp_path, "Mirror:2", inputs=TWO)
+    run_with_faults(tmp_path, inputs=TWO)
+    record = run_with_faults(tmp_path, "Mirror:2", inputs=TWO)
     assert record.status == "partial_complete"
     assert [output.raw["index"] for output in record.outputs] == [0]
-    assert [(one.index, one.message) for one in record.failures] == [(1, "fails, by --fail Mirror:2")]
-    missed = drill(tmp_path, "Mirror:3", inputs=TWO)
+    assert [(one.index, one.message) for one in record.failures] == [
+        (1, "error, injected by --fail Mirror:2")
+    ]
+    missed = run_with_faults(tmp_path, "Mirror:3", inputs=TWO)
     assert missed.status == "completed"
-    assert missed.node(uid(1)).logs == ("--fail Mirror:3 does not strike: 2 items made",)
+    assert missed.node(uid(1)).logs == ("--fail Mirror:3 has no effect: 2 items made",)
 
 
 def test_a_fault_of_one_attempt_is_made_good_by_the_next(tmp_path: Path) -> None:
-    record = drill(tmp_path, "Mirror=transient@1", "Mirror:1=transient@1", "Mirror=error@3")
+    record = run_with_faults(tmp_path, "Mirror=transient@1", "Mirror:1=transient@1", "Mirror=error@3")
     assert record.status == "completed"
     assert (
-        "attempt 1 of 3 failed: a fault for this time, by --fail Mirror=transient@1"
+        "attempt 1 of 3 failed: transient fault, injected by --fail Mirror=transient@1"
         in record.node(uid(1)).logs
     )
-    assert "--fail Mirror=error@3 did not strike: attempt 2 has done it" in record.node(uid(1)).logs
+    assert "--fail Mirror=error@3 had no effect: attempt 2 succeeded" in record.node(uid(1)).logs
     assert (
-        "attempt 1 of 3 failed: a fault for this time, by --fail Mirror:1=transient@1"
+        "attempt 1 of 3 failed: transient fault, injected by --fail Mirror:1=transient@1"
         in record.node(uid(2)).logs
     )
 
 
 def test_what_hangs_is_ended_by_its_time_out_or_by_cancelling(tmp_path: Path) -> None:
-    late = drill(tmp_path, "Mirror=hang", tile_timeout_s=0.3)
+    late = run_with_faults(tmp_path, "Mirror=hang", tile_timeout_s=0.3)
     assert late.node(uid(1)).message == "took longer than 0.3 s and was stopped"
-    assert late.node(uid(1)).logs == ("--fail Mirror=hang strikes, attempt 1",)
+    assert late.node(uid(1)).logs == ("--fail Mirror=hang injected in attempt 1",)
     begun = time.monotonic()
-    cancelled = drill(tmp_path, "Mirror:1=hang", cancelled=lambda: time.monotonic() > begun + 1)
+    cancelled = run_with_faults(tmp_path, "Mirror:1=hang", cancelled=lambda: time.monotonic() > begun + 1)
     assert cancelled.status == "cancelled"
-    assert cancelled.node(uid(2)).logs == ("--fail Mirror:1=hang strikes, attempt 1",)
+    assert cancelled.node(uid(2)).logs == ("--fail Mirror:1=hang injected in attempt 1",)
 
 
 def test_a_crash_is_an_error_of_no_kind_that_we_know_and_kills_the_ffmpeg_of_a_render(tmp_path: Path) -> None:
-    tile = drill(tmp_path, "Mirror=crash")
-    assert tile.node(uid(1)).message == "RuntimeError: crashes, by --fail Mirror=crash"
-    drill(tmp_path)
-    render = drill(tmp_path, "Mirror:1=crash")
+    tile = run_with_faults(tmp_path, "Mirror=crash")
+    assert tile.node(uid(1)).message == "RuntimeError: crash, injected by --fail Mirror=crash"
+    run_with_faults(tmp_path)
+    render = run_with_faults(tmp_path, "Mirror:1=crash")
     assert render.status == "failed"
     [failure] = render.failures
     assert failure.message.endswith("ffmpeg was killed, by --fail Mirror:1=crash")
@@ -93,18 +97,18 @@ def test_a_crash_is_an_error_of_no_kind_that_we_know_and_kills_the_ffmpeg_of_a_r
     assert resume(render.run_id, workspace=tmp_path).status == "completed"
 
 
-def test_a_simulation_suffers_the_same_and_waits_for_nothing() -> None:
+def test_a_simulation_injects_the_same_faults_without_waiting() -> None:
     for fault, told in {
-        "error": "fails",
-        "hang": "hangs",
-        "crash": "RuntimeError: crashes",
-        "transient": "a fault for this time",
+        "error": "error",
+        "hang": "hang",
+        "crash": "RuntimeError: crash",
+        "transient": "transient fault",
     }.items():
         for name in (f"Mirror={fault}", f"Mirror:1={fault}"):
             record = simulate(AGENT, {"video_ids": ["x"]}, facts=FACTS, faults=[name])
             assert record.status == "failed"
             [error] = record.errors
-            assert f"{told}, by --fail {name}" in error["messages"][0]
+            assert f"{told}, injected by --fail {name}" in error["messages"][0]
             assert record.to_dict()["faults"] == [name]
 
 
@@ -112,17 +116,17 @@ def test_a_simulation_suffers_the_same_and_waits_for_nothing() -> None:
     ("text", "told"),
     [
         ("Mirorr", "did you mean 'Mirror'"),
-        ("Mirror=boom", "'boom' is none of error, hang, crash, transient"),
+        ("Mirror=boom", "'boom' is not one of error, hang, crash, transient"),
         ("Mirror=eror", "did you mean 'error'"),
         ("Mirror@0", "counted from 1"),
         ("Mirror:0=error", "counted from 1"),
         ("Mirror:x", "counted from 1"),
-        ("=error", "give NODE"),
+        ("=error", "write NODE"),
         ("Destination:1", "delivers those of Mirror"),
-        ("Video Input:1", "no item of Video Input is rendered"),
+        ("Video Input:1", "no item of Video Input is an output"),
     ],
 )
-def test_a_drill_that_cannot_be_is_refused_before_anything_begins(
+def test_an_invalid_fault_is_refused_before_the_run_starts(
     text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RequestError, match="--fail"):
@@ -136,9 +140,7 @@ def test_a_drill_that_cannot_be_is_refused_before_anything_begins(
     assert RunStore(tmp_path / "w").run_ids() == []
 
 
-def test_the_command_line_says_that_it_was_a_drill(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_shows_injected_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(
         ["run", json.dumps(AGENT), "--input", CLIP, "--fail", "Mirror=crash", "--workspace", str(tmp_path)]
     )

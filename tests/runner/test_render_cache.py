@@ -80,7 +80,7 @@ def test_who_waits_for_another_s_render_can_be_cancelled(tmp_path: Path) -> None
     held, free = threading.Event(), threading.Event()
 
     def slow() -> None:
-        with cache._alone("k", lambda: False):
+        with cache._locked("k", lambda: False):
             held.set()
             free.wait(30)
 
@@ -89,7 +89,7 @@ def test_who_waits_for_another_s_render_can_be_cancelled(tmp_path: Path) -> None
     assert held.wait(10)
     try:
         with pytest.raises(Cancelled):
-            cache.once("k", pytest.fail, lambda: True)
+            cache.render_once("k", pytest.fail, lambda: True)
     finally:
         free.set()
         other.join()
@@ -103,7 +103,7 @@ def test_a_render_that_fails_leaves_the_next_free_to_try(tmp_path: Path) -> None
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        cache.once("k", fails)  # type: ignore[arg-type]
-    assert not cache.once("k", lambda: (picture, {"said": 1})).reused
-    known = cache.once("k", pytest.fail)
+        cache.render_once("k", fails)  # type: ignore[arg-type]
+    assert not cache.render_once("k", lambda: (picture, {"said": 1})).reused
+    known = cache.render_once("k", pytest.fail)
     assert (known.reused, known.asset.id, known.facts) == (True, picture.id, {"said": 1})

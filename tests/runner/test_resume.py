@@ -186,7 +186,7 @@ def test_only_what_failed_is_run_again(tmp_path: Path) -> None:
 
 def test_what_a_run_needs_to_go_on_is_named(tmp_path: Path) -> None:
     before = failed_once(tmp_path)
-    with pytest.raises(RequestError, match=f"begun with stubs for Reframe {uid(2)}: give them again"):
+    with pytest.raises(RequestError, match=f"started with stubs for Reframe {uid(2)}: give them again"):
         resume(before.run_id, workspace=tmp_path)
     done = run(chain("Video Input", "Mirror"), inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path)
     with pytest.raises(RequestError, match="is completed: there is nothing to resume"):
@@ -223,7 +223,7 @@ def test_a_run_that_is_under_way_is_cancelled_from_elsewhere_and_not_resumed_mea
     assert told["status"] == "cancelled"
     again = subprocess.run([*tessera, "cancel", "latest"], cwd=tmp_path, capture_output=True, text=True)
     assert again.returncode == 2
-    assert "is not being run" in again.stderr
+    assert f"run {run_id} has already ended (cancelled)" in again.stderr
     (tmp_path / "hang.json").write_text("{}")
     line = [*tessera, "resume", "latest", "--stub", "Reframe=hang.json", "--json"]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)

@@ -14,6 +14,7 @@ from tessera.bundle.simulation import replay
 from tessera.cli import main
 from tessera.media.probe.probe import probe
 from tessera.store.run_store import RunStore
+from tessera.text.wording import short_ids
 from tests.support.media import MEDIA, take_apart
 from tests.support.planning import agent, chain, uid
 
@@ -122,8 +123,8 @@ def test_a_part_without_what_reaches_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError) as caught:
         part(tmp_path, until="Refrane")
     [fault] = caught.value.errors
-    assert (fault.loc, fault.message) == ("", "no tile 'Refrane' runs; did you mean 'Reframe'?")
-    assert len(RunStore(tmp_path).run_ids()) == 1
+    assert (fault.loc, fault.message) == ("", "the plan has no tile 'Refrane'; did you mean 'Reframe'?")
+    assert len(RunStore(tmp_path).ids()) == 1
 
 
 def test_the_command_takes_agent_and_request_from_the_earlier_run(
@@ -138,7 +139,8 @@ def test_the_command_takes_agent_and_request_from_the_earlier_run(
     assert all(one["width"] / one["height"] == pytest.approx(0.8, abs=0.02) for one in record["outputs"])
     assert record["part"]["part"] == "from"
     assert main(["show", "latest", *place]) == 0
-    assert f"only from {uid(2)} on, the rest as in run" in capsys.readouterr().out.splitlines()[0]
+    short = short_ids(map(uid, range(5)))[uid(2)]
+    assert f"only from Reframe {short} on, the rest as in run" in capsys.readouterr().out.splitlines()[0]
     for wrong, told in {
         ("run", "--from", "Reframe"): "give an AGENT, or --plan, or --replay, or --of a run",
         ("run", json.dumps(AGENT), "--only", "Reframe"): "--only NODE needs --of RUN",

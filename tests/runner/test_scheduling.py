@@ -49,7 +49,7 @@ FACTS = {
 
 
 class Shuffled:
-    """A crew and its messages: what is done next, and which message arrives next, is drawn by lot. Only the
+    """Workers and their messages: the next job and the next message are drawn at random. Only the
     messages of one job keep their order.
     """
 
@@ -91,23 +91,23 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
     resolved = resolve_inputs(decided, library, facts=facts, renders=lambda _render: None)
     recorder = EventSink(None)
     run_id = api._simulated_id(decided)
-    recorder.emit(api._started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
+    recorder.emit(api._run_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     answers = Answers(library, facts, lambda: False, assume=True)
-    deliver = api._describing(run_id, lambda _item: None)
-    crew = Shuffled(Worker(answers, deliver, 1000, waits=False, clock=lambda: 0.0), Random(seed))
+    deliver = api._describe_only(run_id, lambda _item: None)
+    workers = Shuffled(Worker(answers, deliver, 1000, live=False, clock=lambda: 0.0), Random(seed))
     sources = by_node(resolved.inputs)
     coordinator = Coordinator(
         decided,
         sources,
-        crew,
+        workers,
         recorder.emit,
         now=lambda: EPOCH,
         cancelled=lambda: False,
         clock=lambda: 0.0,
         stubs=stubbed,
-        ranks=priorities(decided, sources),
+        priorities=priorities(decided, sources),
     )
-    coordinator.messages = crew  # type: ignore[assignment]
+    coordinator.messages = workers  # type: ignore[assignment]
     coordinator.run()
     return recorder.record.to_dict()
 
@@ -270,7 +270,7 @@ def test_what_is_given_up_leaves_its_place_to_others() -> None:
     lane.add(log.work("next", held=False), "next")
     time.sleep(0.05)
     assert log.begun == ["hangs"]
-    lane.give_up("hangs")
+    lane.abandon("hangs")
     log.wait_for("next", ended=True)
     assert not lane.drain(1)  # it is known to be there still
     log.let_go("hangs")

@@ -106,11 +106,11 @@ def ran(does: str, workspace: Path) -> RunRecord:
         ("closed", "GeneratorExit"),
         ("pytest", "Failed: no"),
         ("raises half", "bad �"),
-        ("log none", "a log takes text, not NoneType"),
-        ("log number", "a log takes text, not int"),
-        ("log bytes", "a log takes text, not bytes"),
-        ("why none", "told in words, not by NoneType"),
-        ("why number", "told in words, not by int"),
+        ("log none", "log() needs a str, not NoneType"),
+        ("log number", "log() needs a str, not int"),
+        ("log bytes", "log() needs a str, not bytes"),
+        ("why none", "must be a str, not NoneType"),
+        ("why number", "must be a str, not int"),
     ],
 )
 def test_whatever_a_tile_throws_it_fails_and_the_run_ends(does: str, says: str, tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_a_stub_says_what_a_tile_makes_or_suffers_by_its_name() -> None:
     made = {"makes": [{"duration_ms": 3000}, {"duration_ms": 4000}]}
     p = assert_plan(a, stubs={"captions": made}).items(captions=2, mirror=2).durations(captions=[3, 4])
     p.durations(mirror=[3, 4])
-    with pytest.raises(AssertionError, match="waits for Captions captions, which was failed"):
+    with pytest.raises(AssertionError, match="blocked: Captions captions failed"):
         assert_plan(a, stubs={"captions": {"fault": "error"}}).items(mirror=1)
     with pytest.raises(NotationError, match="no tile"):
         assert_plan(a, stubs={"watermark": made})

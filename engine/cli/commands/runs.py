@@ -108,7 +108,9 @@ def cancel(wanted: str, workspace: Path | None, *, as_json: bool) -> int:
     """Ask the process that runs a run to end it."""
     store, run_id = found_run(wanted, workspace)
     if not store.is_held(run_id):
-        raise refuse(f"run {run_id} is not being run")
+        status = store.record(run_id)["status"].replace("_", " ")
+        ended = f"has already ended ({status})" if status != "running" else "was interrupted"
+        raise refuse(f"run {run_id} {ended}")
     store.ask_to_cancel(run_id)
     put_json({"run_id": run_id, "status": "cancelling"}) if as_json else put(f"cancelling {run_id}")
     return OK

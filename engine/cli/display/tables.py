@@ -97,6 +97,9 @@ def record_tables(record: Mapping[str, Any], *, items: bool = False) -> Iterator
         node["original_node_id"]: f"{node['node_type_name']} {short[node['original_node_id']]}"
         for node in record["nodes"]
     }
+    if part := record.get("part"):
+        node = part["agent_node_id"]
+        record = {**record, "part": {**part, "agent_node_id": names.get(node, node)}}
     yield _headline(record, simulated)
     yield Text("")
     yield _tiles(record, short, simulated)

@@ -1,4 +1,4 @@
-"""Who answers what a run asks of the world: the world itself, or a recording; chosen once."""
+"""The choice of the environment that answers a run: the live world, or a recording."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ def environment_for(
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
 ) -> LiveEnvironment | ReplayEnvironment:
-    """Who answers a run: the recording `replay`, else the world, of whose downloads events tell.
+    """Return the environment of a new run: the recording `replay`, or the live world with download events.
 
     Raises
     ------
     RequestError
-        The file is no recording.
+        If the file is not a recording.
     """
     if replay is not None:
         from tessera.bundle.replay import ReplayEnvironment
 
         return ReplayEnvironment(Path(replay), library, cancelled)
 
-    def told(transfer: Transfer) -> None:
+    def report(transfer: Transfer) -> None:
         if on_event is not None:
             on_event(DownloadProgress(at=now(), **asdict(transfer)))
 
     def fetcher() -> Fetcher:
         from tessera.inputs.fetch.fetcher import Fetcher
 
-        return Fetcher(library, rules, told=told, cancelled=cancelled)
+        return Fetcher(library, rules, told=report, cancelled=cancelled)
 
     return LiveEnvironment(AnswerRecorder(fetcher, store.render_asset))
 
@@ -63,12 +63,12 @@ def environment_of_run(
     on_event: Callable[[Event], None] | None,
     cancelled: Callable[[], bool],
 ) -> LiveEnvironment | ReplayEnvironment:
-    """Who answers a run that goes on: what it was answered before, where that was by a recording.
+    """Return the environment of a resumed run: its recorded answers if it was a replay, else the live world.
 
     Raises
     ------
     WorkspaceError
-        The media that the recording brought is no longer there.
+        If the media of the recording is missing.
     """
     from tessera.inputs.recorded_answers import AnswerLog
 
@@ -77,23 +77,25 @@ def environment_of_run(
         return environment_for(None, library, store, rules, on_event, cancelled)
     with decoding(f"the answers of run {run_id}"):
         recorded = AnswerLog.model_validate_json(store.document(run_id, ANSWERS) or "{}")
-    before = answers_from(recorded, library, recording)
-    return LiveEnvironment(AnswerRecorder(lambda: before, before.render))
+    recorded_answers = answers_from(recorded, library, recording)
+    return LiveEnvironment(AnswerRecorder(lambda: recorded_answers, recorded_answers.render))
 
 
 class LiveEnvironment:
-    """The world itself. See `ReplayEnvironment`."""
+    """The live world. `tessera.bundle.replay.ReplayEnvironment` has the same methods."""
 
     quality = "standard"
 
-    def __init__(self, answers: AnswerRecorder) -> None:
-        self.answers = answers
+    def __init__(self, recorder: AnswerRecorder) -> None:
+        self.recorder = recorder
 
     def documents(self) -> dict[str, str]:
-        return {ANSWERS: self.answers.to_json()}
+        """Return the documents to save with the run."""
+        return {ANSWERS: self.recorder.to_json()}
 
-    def agent_and_request(self, agent: Any, request: Any, *, has_inputs: bool) -> tuple[Any, Any]:
+    def agent_and_request(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
+        """Return the agent and the request unchanged."""
         return agent, request
 
     def unpack(self, plan: Plan) -> None:
-        pass
+        """Do nothing, since live inputs are fetched later."""

@@ -1,7 +1,7 @@
-"""Drills: faults that a run, or a simulation, is made to suffer, to see what becomes of it.
+"""Injected faults, for testing how a run or a simulation handles them.
 
-A drill is written `NODE[:item][=error|hang|crash|transient][@attempt]`. It holds for the run that it is given
-to, whatever is kept of runs before; a resume does not know of it.
+A fault is written `NODE[:item][=error|hang|crash|transient][@attempt]`. It applies to one run, regardless of
+the cache; a resume does not repeat it.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """A fault to come.
+    """A fault to inject.
 
     Attributes
     ----------
     text
-        As it was written.
+        The fault as written.
     item
-        The index, from 0, of the item whose render suffers it; None: the tile's own work does.
+        The index, from 0, of the item whose render fails, or None for the tile's own work.
     attempt
-        The attempt, from 1, that suffers it; None: each does.
+        The attempt, from 1, that fails, or None for all attempts.
     """
 
     text: str
@@ -56,45 +56,46 @@ class InjectedFault:
     attempt: int | None
 
     @property
-    def by(self) -> str:
-        """Who is to blame, in the record's words."""
+    def cause(self) -> str:
+        """Return the cause as messages name it."""
         return f"--fail {self.text}"
 
 
 def parse_faults(texts: Iterable[str], plan: Plan) -> tuple[InjectedFault, ...]:
-    """Drills as they are written, checked against a plan.
+    """Parse faults and check them against a plan.
 
     Raises
     ------
     RequestError
-        Every one that is not in the form, names no tile that runs, or an item that no output is made of.
+        If a fault has the wrong form, names no tile of the plan, or an item that is not an output: with all
+        of them.
 
     Examples
     --------
-    `Clips` (each attempt fails), `Clips=transient@1` (the first does, the next is fine), `Reframe:2=crash`
-    (the ffmpeg of the second item's render is killed).
+    `Clips` (each attempt fails), `Clips=transient@1` (only the first attempt fails), `Reframe:2=crash` (the
+    ffmpeg of the second item's render is killed).
     """
     found: list[InjectedFault] = []
     faults: list[Fault] = []
     for text in texts:
         try:
-            found.append(_drill(text, plan))
-        except RequestError as error:
-            faults += [Fault("", "request", f"--fail {text}: {one.message}") for one in error.errors]
+            found.append(_parse_fault(text, plan))
+        except RequestError as refusal:
+            faults += [Fault("", "request", f"--fail {text}: {error.message}") for error in refusal.errors]
     if faults:
         raise RequestError(faults)
     return tuple(found)
 
 
-def _drill(text: str, plan: Plan) -> InjectedFault:
+def _parse_fault(text: str, plan: Plan) -> InjectedFault:
     rest, at, attempt = text.rpartition("@") if "@" in text else (text, "", "")
     rest, equals, fault = rest.partition("=")
     name, colon, item = rest.partition(":")
-    if not name or (at and not _counted(attempt)) or (colon and not _counted(item)):
-        raise _refused(f"give {_FORM}, item and attempt counted from 1, as in Clips:2=error@1")
+    if not name or (at and not _is_positive_integer(attempt)) or (colon and not _is_positive_integer(item)):
+        raise _refusal(f"write {_FORM}, with item and attempt counted from 1, as in Clips:2=error@1")
     if equals and fault not in get_args(FaultKind):
         near = suggestion(fault, get_args(FaultKind))
-        raise _refused(f"{fault!r} is none of {', '.join(get_args(FaultKind))}{near}")
+        raise _refusal(f"{fault!r} is not one of {', '.join(get_args(FaultKind))}{near}")
     tile = find_tile(plan, name, "")
     if item:
         _check_item(tile, plan)
@@ -107,67 +108,71 @@ def _drill(text: str, plan: Plan) -> InjectedFault:
     )
 
 
-def _counted(text: str) -> bool:
+def _is_positive_integer(text: str) -> bool:
     return re.fullmatch(r"[1-9][0-9]{0,8}", text) is not None
 
 
 def _check_item(tile: Tile, plan: Plan) -> None:
-    """An item can fail where it is rendered: it is an output, as nothing else is."""
+    """Check that items of a tile are rendered, since only a render can fail by item."""
     after = [plan.tile(node) for node in plan.graph.successors(tile.id)]
     if tile.type.is_output():
         makers = ", ".join(plan.tile(node).name for node in plan.graph.predecessors(tile.id))
-        raise _refused(f"{tile.name} makes no items, it delivers those of {makers}: name one of these")
-    if after and not any(one.type.is_output() for one in after):
-        raise _refused(f"no item of {tile.name} is rendered, as none is an output: leave out the item")
+        raise _refusal(f"{tile.name} makes no items, but delivers those of {makers}: name one of these")
+    if after and not any(tile.type.is_output() for tile in after):
+        raise _refusal(f"no item of {tile.name} is an output, so none is rendered: leave out the item")
 
 
-def _refused(message: str) -> RequestError:
+def _refusal(message: str) -> RequestError:
     return RequestError([Fault("", "request", message)])
 
 
 def faults_for(
-    drills: Sequence[InjectedFault], node: str, index: int | None = None
+    faults: Sequence[InjectedFault], node: str, index: int | None = None
 ) -> tuple[InjectedFault, ...]:
-    """What a tile's own work, or the render of one of its items, is to suffer."""
-    return tuple(one for one in drills if (one.node, one.item) == (node, index)) if drills else ()
+    """Return the faults of a tile's own work, or of the render of one of its items."""
+    return tuple(fault for fault in faults if (fault.node, fault.item) == (node, index)) if faults else ()
 
 
-def unmatched_faults(drills: Iterable[InjectedFault], node: str, count: int) -> list[str]:
-    """What is to be said of drills for items of a tile that it does not make: it makes `count`."""
+def unmatched_faults(faults: Iterable[InjectedFault], node: str, count: int) -> list[str]:
+    """Return a message for each fault of an item that does not exist, since the tile made only `count`
+    items.
+    """
     return [
-        f"{one.by} does not strike: {plural(count, 'item')} made"
-        for one in drills
-        if one.node == node and one.item is not None and one.item >= count
+        f"{fault.cause} has no effect: {plural(count, 'item')} made"
+        for fault in faults
+        if fault.node == node and fault.item is not None and fault.item >= count
     ]
 
 
-def fault_at(drills: Iterable[InjectedFault], attempt: int) -> InjectedFault | None:
-    """The drill that this attempt suffers."""
-    return next((one for one in drills if one.attempt in (None, attempt)), None)
+def fault_at(faults: Iterable[InjectedFault], attempt: int) -> InjectedFault | None:
+    """Return the fault of this attempt, or None."""
+    return next((fault for fault in faults if fault.attempt in (None, attempt)), None)
 
 
-def inject(fault: FaultKind, by: str, stopped: Callable[[], bool], *, waits: bool, message: str = "") -> None:
-    """Suffer a fault. One that hangs does so until it is stopped; a simulation does not wait for that.
+def inject(
+    fault: FaultKind, cause: str, stopped: Callable[[], bool], *, live: bool, message: str = ""
+) -> None:
+    """Inject a fault by raising the matching error. `hang` waits until the job is stopped.
 
     Parameters
     ----------
-    by
-        Who is to blame.
-    waits
-        Whether time passes: False in a simulation.
+    cause
+        The origin of the fault, for the message.
+    live
+        False in a simulation, where a hang raises at once.
     message
-        What is said of it, in place of our own words.
+        Replaces the default message.
     """
     match fault:
         case "transient":
-            raise TransientError(message or f"a fault for this time, by {by}")
+            raise TransientError(message or f"transient fault, injected by {cause}")
         case "crash":
-            raise RuntimeError(message or f"crashes, by {by}")
+            raise RuntimeError(message or f"crash, injected by {cause}")
         case "hang":
-            while waits:
+            while live:
                 if stopped():
                     raise Cancelled("the run was cancelled")
                 time.sleep(_POLL_S)
-            raise TileError(message or f"hangs, by {by}: a run would wait until it is cancelled")
+            raise TileError(message or f"hang, injected by {cause}: a run would wait until it is cancelled")
         case "error":
-            raise TileError(message or f"fails, by {by}")
+            raise TileError(message or f"error, injected by {cause}")

@@ -1,4 +1,4 @@
-"""Stubs: what a tile is made to make, answer or suffer, in place of its own work."""
+"""Stubs: prescribed items, answers or faults of a tile, in place of its own work."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _Milliseconds = Annotated[int, Field(gt=0, strict=True)]
 _Side = Annotated[int, Field(ge=2, strict=True)]
 
 
-class _Part(BaseModel):
+class _StubModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
-class StubMade(_Part):
+class StubMade(_StubModel):
     """One item that a stubbed tile makes.
 
-    Members that are not given are those of the incoming item; with none given the incoming item itself is
-    handed on. `file`: real media to make it of; needed in a run, unless the incoming item is handed on.
+    Missing members are those of the incoming item; without any member the incoming item itself is passed
+    through. `file` names real media for the item; a run needs it, unless the item is passed through.
     """
 
     file: str | None = None
@@ -47,20 +47,20 @@ class StubMade(_Part):
     fps: Annotated[Fraction, BeforeValidator(parse_rate)] | None = None
     has_audio: bool | None = None
 
-    def hands_on(self) -> bool:
-        """Whether nothing is stated, so that the incoming item is handed on."""
+    def passes_through(self) -> bool:
+        """Return True if no member is stated, so that the incoming item is passed through."""
         return not self.model_fields_set
 
 
-class StubAnswers(_Part):
-    """What the tile is told of content: speech, in ms on the video that it asks about, and levels."""
+class StubAnswers(_StubModel):
+    """Answers about content: speech, in ms of the video in question, and levels."""
 
     speech: tuple[tuple[int, int], ...] | None = None
     levels_dbfs: tuple[float, ...] | None = None
 
 
-class Attempt(_Part):
-    """What happens in one attempt. `fault`: `error` fails, `transient` fails and is tried again, `hang` never
+class Attempt(_StubModel):
+    """The outcome of one attempt. `fault`: `error` fails, `transient` fails and is retried, `hang` never
     ends.
     """
 
@@ -71,69 +71,70 @@ class Attempt(_Part):
 
 
 class Stub(Attempt):
-    """A stub for one tile. `attempts` script the first attempts, in order; what stands beside them holds
-    after.
+    """A stub for one tile. `attempts` script the first attempts, in order; the other members apply to all
+    later ones.
     """
 
     attempts: tuple[Attempt, ...] = ()
 
     def attempt(self, number: int) -> Attempt:
-        """What happens in this attempt, counted from 1."""
+        """Return the outcome of an attempt, counted from 1."""
         return self.attempts[number - 1] if number <= len(self.attempts) else self
 
-    def every(self) -> tuple[Attempt, ...]:
+    def all_attempts(self) -> tuple[Attempt, ...]:
         return (*self.attempts, self)
 
 
 def find_tile(plan: Plan, text: str, loc: str) -> Tile:
-    """The tile of a plan that an id, a unique beginning of one, or a unique name means.
+    """Return the tile of a plan with this id, unique id prefix or unique name.
 
     Parameters
     ----------
     loc
-        Where it is named: a JSON pointer into the request, `""` where an option does.
+        The JSON pointer into the request that names the tile, or `""` for an option.
 
     Raises
     ------
     RequestError
-        None, or more than one.
+        If no tile matches, or several do.
     """
     tiles = [plan.tile(node) for node in plan.order]
     found = meant(tiles, text)
     if len(found) == 1:
         return found[0]
     if found:
-        what = f"{text!r} could mean {len(found)} tiles: {', '.join(tile.id for tile in found[:6])}"
+        message = f"{text!r} could mean {len(found)} tiles: {', '.join(tile.id for tile in found[:6])}"
     else:
         names = [tile.name for tile in tiles] + [tile.id for tile in tiles]
-        what = f"no tile {text!r} runs{suggestion(text, names)}"
-    raise RequestError([Fault(loc, "request", what)])
+        message = f"the plan has no tile {text!r}{suggestion(text, names)}"
+    raise RequestError([Fault(loc, "request", message)])
 
 
 def read_stubs(source: Any, plan: Plan, store: Callable[[Path], Asset] | None) -> dict[str, StubbedTile]:
-    """Stubs by node, read and checked against the plan.
+    """Read stubs by node, and check them against the plan.
 
     Parameters
     ----------
     source
-        `{node: stub}`, each stub a dict, JSON text or a path; None is none.
+        `{node: stub}`, each stub a dict, JSON text or a path, or None for no stubs.
     store
-        Makes an asset of a file; None in a simulation, which needs no files.
+        Stores a file as an asset. None in a simulation, which needs no files.
 
     Raises
     ------
     RequestError
-        Every fault: an unknown tile, a wrong shape, a kind that the tile does not make, a missing file.
+        If there is an unknown tile, a wrong shape, a kind that the tile does not make, or a missing file:
+        with all faults.
     """
     found: dict[str, StubbedTile] = {}
     faults: list[Fault] = []
-    for name, given in (source or {}).items():
+    for name, document in (source or {}).items():
         try:
             tile = find_tile(plan, name, pointer("stubs", name))
             raw = (
-                given.model_dump(exclude_unset=True)
-                if isinstance(given, Stub)
-                else read_json(given, "request")
+                document.model_dump(exclude_unset=True)
+                if isinstance(document, Stub)
+                else read_json(document, "request")
             )
             stub = Stub.model_validate(raw)
             found[tile.id] = StubbedTile(tile, stub, _files(name, stub, store))
@@ -155,7 +156,7 @@ def _files(name: str, stub: Stub, store: Callable[[Path], Asset] | None) -> dict
     assets: dict[str, Asset] = {}
     if store is None:
         return assets
-    for attempt in stub.every():
+    for attempt in stub.all_attempts():
         for made in attempt.makes or ():
             if made.file is None:
                 continue
@@ -167,17 +168,18 @@ def _files(name: str, stub: Stub, store: Callable[[Path], Asset] | None) -> dict
 
 
 def _problems(name: str, tile: Tile, stub: Stub, *, running: bool) -> list[Fault]:
-    """What the shape alone does not tell."""
+    """Return the faults of a stub that depend on its tile."""
     faults = []
-    for attempt in stub.every():
+    for attempt in stub.all_attempts():
         if attempt.makes is None:
             continue
         loc = pointer("stubs", name, "makes")
         if tile.type.produces is None:
-            faults.append(Fault(loc, "request", f"{tile.name} {tile.id} is an output tile: it makes nothing"))
-        elif running and any(made.file is None and not made.hands_on() for made in attempt.makes):
-            what = f"{tile.name} {tile.id}: in a run, what a stub makes needs a 'file'"
-            faults.append(Fault(loc, "request", what))
+            message = f"{tile.name} {tile.id} is an output tile: it makes no items"
+            faults.append(Fault(loc, "request", message))
+        elif running and any(made.file is None and not made.passes_through() for made in attempt.makes):
+            message = f"{tile.name} {tile.id}: in a run, an item of a stub needs a 'file'"
+            faults.append(Fault(loc, "request", message))
     return faults
 
 
@@ -188,11 +190,13 @@ class StubbedTile:
         self.tile, self.stub, self.files = tile, stub, files
 
     def replaces_work(self) -> bool:
-        """Whether the tile's own code is not needed once the scripted attempts are over."""
+        """Return True if the tile's own code is not needed after the scripted attempts."""
         return self.stub.makes is not None
 
     def make(self, attempt: Attempt, inputs: Sequence[Item]) -> list[Made]:
-        """What the tile makes now: for each incoming item, or once where it combines or has none."""
+        """Return the items of an attempt: for each incoming item, or once if the tile combines items or
+        has none.
+        """
         assert attempt.makes is not None
         kind = self.tile.type
         once = kind.combines or kind.optional_input or not inputs
@@ -205,10 +209,10 @@ class StubbedTile:
 
     def _value(self, made: StubMade, parents: tuple[Item, ...]) -> Value:
         before = parents[0].value if parents else None
-        if made.hands_on() and before is not None:
+        if made.passes_through() and before is not None:
             return before
         if made.file is not None and made.file in self.files:
-            return self._real(self.files[made.file])
+            return self._from_asset(self.files[made.file])
         match self.tile.type.produces:
             case Kind.IMAGE:
                 return Image.source(self._key(made), width=made.width or 1024, height=made.height or 1024)
@@ -221,26 +225,27 @@ class StubbedTile:
         return f"stub:{self.tile.id}:{made.model_dump_json(exclude_unset=True)}"
 
     def _video(self, made: StubMade, before: Value | None) -> Video:
-        """A video of which only the description is known."""
-        like = before if isinstance(before, Video) else None
-        seconds = ms(made.duration_ms) if made.duration_ms else like.duration if like else Fraction(10)
-        width = made.width or (like.picture.width if like else 1280)
-        height = made.height or (like.picture.height if like else 720)
-        rate = made.fps or (like.picture.rate if like else Fraction(30))
-        has_audio = made.has_audio if made.has_audio is not None else like is None or like.sound is not None
+        """Return a video of which only the description is known."""
+        model = before if isinstance(before, Video) else None
+        seconds = ms(made.duration_ms) if made.duration_ms else model.duration if model else Fraction(10)
+        width = made.width or (model.picture.width if model else 1280)
+        height = made.height or (model.picture.height if model else 720)
+        rate = made.fps or (model.picture.rate if model else Fraction(30))
+        has_audio = made.has_audio if made.has_audio is not None else model is None or model.sound is not None
         picture = Picture.source(
             self._key(made), width=even(width), height=even(height), rate=rate, duration=seconds
         )
         return Video(picture, Sound.silence(seconds) if has_audio else None)
 
-    def _real(self, asset: Asset) -> Value:
-        """Media from a file, of the kind that the tile makes."""
+    def _from_asset(self, asset: Asset) -> Value:
+        """Return media from a file, of the kind that the tile makes."""
         info, wanted = asset.info, self.tile.type.produces
         if wanted is Kind.VIDEO and info.kind == "video":
             return video_of(asset.id, info)
         if wanted is Kind.IMAGE and info.kind == "image" and info.picture is not None:
             return Image.source(asset.id, width=info.picture.width, height=info.picture.height)
         if wanted is Kind.AUDIO and info.kind == "audio" and info.sound is not None:
+            # Mono, stereo and 5.1 keep their layout; any other one becomes stereo.
             channels = info.sound.channels if info.sound.channels in (1, 2, 6) else 2
             return Audio(Sound.source(asset.id, rate=48_000, channels=channels, duration=info.sound.duration))
         raise RequestError(

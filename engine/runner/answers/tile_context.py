@@ -1,6 +1,6 @@
-"""Who answers a tile's questions: a stub, facts that were given, else the media itself (analysed once).
+"""Answers to a tile's questions, from a stub, facts or an analysis of the media (in this order).
 
-Every answer knows where it came from, and what a run has learned can be given to a simulation as facts.
+Every answer carries its origin. The facts that a run learns can be given to a simulation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Answers", "Origin", "TileContext"]
 
 Origin = Literal["real", "stubbed", "facts", "assumed"]
 Note = Callable[[str, str, Origin], None]
-"""Told of each answer: (question, what it is about, where the answer came from)."""
+"""Records an answer: (question, subject, origin)."""
 
 
 class Answers:
@@ -37,9 +37,9 @@ class Answers:
     Parameters
     ----------
     facts
-        In a simulation, what was stated; they come first. None in a run.
+        In a simulation, the stated facts, which take precedence. None in a run.
     assume
-        Answer by the synthetic model of speech where nothing else does.
+        Use the synthetic speech model if no other source has an answer.
     """
 
     def __init__(
@@ -55,88 +55,95 @@ class Answers:
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def _stated(self, key: str) -> MediaFacts | None:
+    def _facts_of(self, key: str) -> MediaFacts | None:
         if self.facts is None:
             return None
         return self.facts.get(key.lower()) or self.facts.get("*")
 
     def speech(
-        self, key: str, until: int, stopped: Callable[[], bool] | None = None
+        self, key: str, end_ms: int, stopped: Callable[[], bool] | None = None
     ) -> tuple[Sequence[Range], Origin]:
-        """Where somebody speaks in a source, and where that is known from.
+        """Return the ranges of speech in a source, and their origin.
 
         Parameters
         ----------
-        until
-            The end of what is asked about, in ms; only the synthetic model needs it.
+        end_ms
+            The end of the range in question, in ms; only the synthetic model needs it.
         stopped
-            Ends an analysis once it is true; by default `cancelled`.
+            Ends an analysis once it returns True; by default `cancelled`.
+
+        Raises
+        ------
+        QuestionError
+            If the speech is unknown and must not be assumed.
         """
-        stated = self._stated(key)
+        stated = self._facts_of(key)
         if stated is not None and stated.speech is not None:
             return [(ms(start), ms(end)) for start, end in stated.speech], "facts"
         asset = self.library.get(key) if stated is None else None
         if asset is not None:
-            return [(ms(start), ms(end)) for start, end in self._heard(asset, stopped).speech], "real"
+            return [(ms(start), ms(end)) for start, end in self._analysis(asset, stopped).speech], "real"
         if self.assume:
-            return assumed_speech(until), "assumed"
+            return assumed_speech(end_ms), "assumed"
         stub = f'"{key}": {{"speech": [[start_ms, end_ms], …]}}'
         raise QuestionError(
-            f"where is speech in {key}? Nothing was given that tells; add to the facts {stub}, or assume"
+            f"where is speech in {key}? It is unknown: add {stub} to the facts, or assume speech"
         )
 
     def levels(
         self, key: str, stopped: Callable[[], bool] | None = None
     ) -> tuple[Sequence[float] | None, Origin]:
-        """The level of a source, a value each `LEVEL_HOP_MS`; None where the facts do not say."""
-        stated = self._stated(key)
+        """Return the levels of a source in dBFS, one per `LEVEL_HOP_MS`, or None if the facts lack them."""
+        stated = self._facts_of(key)
         if stated is not None:
             return stated.levels_dbfs, "facts"
         asset = self.library.get(key)
-        return (self._heard(asset, stopped).levels_dbfs, "real") if asset is not None else (None, "facts")
+        return (self._analysis(asset, stopped).levels_dbfs, "real") if asset is not None else (None, "facts")
 
-    def _heard(self, asset: Asset, stopped: Callable[[], bool] | None) -> Any:
+    def _analysis(self, asset: Asset, stopped: Callable[[], bool] | None) -> Any:
+        # One lock per asset: tiles that ask at the same time share one analysis.
         with self._lock:
             lock = self._locks.setdefault(asset.id, threading.Lock())
         with lock:
             found = self.library.sound_facts(asset, stopped or self.cancelled)
-        heard = {"speech": [list(one) for one in found.speech], "levels_dbfs": list(found.levels_dbfs)}
+        sound = {"speech": [list(span) for span in found.speech], "levels_dbfs": list(found.levels_dbfs)}
         with self._lock:
-            self.learned.setdefault(asset.id, {}).update(heard)
+            self.learned.setdefault(asset.id, {}).update(sound)
         return found
 
-    def ask_again(self, record: RunRecord) -> None:
-        """Learn what the tiles of a run were told of media before this process, from the analyses that are
-        kept. Of media that is gone, or damaged, nothing is learned.
+    def learn_from_record(self, record: RunRecord) -> None:
+        """Learn the answers that cached or resumed tiles of a run got in earlier processes, from the saved
+        analyses. Missing or corrupted media is skipped.
         """
-        self.cancelled = lambda: False  # the run has ended: nothing is left to be stopped
+        # The run has ended, even if by cancellation; the saved analyses must still be readable.
+        self.cancelled = lambda: False
         ask: dict[str, Callable[[str], Any]] = {
             "speech": lambda key: self.speech(key, 0),
             "levels": self.levels,
             "image": self.image,
         }
-        told = {one for node in record.nodes.values() for one in node.answers}
-        for question, about, origin in sorted(told):
+        answers = {answer for node in record.nodes.values() for answer in node.answers}
+        for question, about, origin in sorted(answers):
             if origin in ("real", "cached") and question in ask and about not in self.learned:
                 with contextlib.suppress(TesseraError):
                     ask[question](about)
 
     def name(self, asset_id: str) -> str:
-        """The file name of an asset, or its id where only facts are known of it."""
+        """Return the file name of an asset, or its id if only facts about it are known."""
         with contextlib.suppress(WorkspaceError):
             asset = self.library.get(asset_id)
             return asset.name if asset is not None else asset_id
         return asset_id
 
     def image(self, asset_id: str) -> tuple[Image, Origin]:
-        """The image asset with this id.
+        """Return the image asset with this id.
 
         Raises
         ------
         TileError
-            There is none, or it is no image.
+            If there is no such asset, or it is not an image.
         WorkspaceError
-            It is damaged, or cannot be read.
+            If the asset is corrupted or cannot be read.
         """
         stated = (self.facts or {}).get(asset_id.lower())
         is_stated = stated is not None and stated.width and stated.height
@@ -146,7 +153,7 @@ class Answers:
         if stated is not None and stated.width and stated.height:
             return Image.source(asset_id.lower(), width=stated.width, height=stated.height), "facts"
         if asset is None:
-            raise TileError(f"unknown image {asset_id}: the workspace holds none with this id")
+            raise TileError(f"unknown image {asset_id}: it is not in the workspace")
         if asset.info.kind != "image" or asset.info.picture is None:
             raise TileError(f"{asset.name} ({asset_id}) is {asset.info.kind}, not an image")
         picture = asset.info.picture
@@ -156,7 +163,7 @@ class Answers:
 
 
 class TileContext:
-    """One tile's `Context`."""
+    """The `Context` of one tile."""
 
     def __init__(
         self,
@@ -174,14 +181,14 @@ class TileContext:
         self._log, self._progress, self._note, self._stub = log, progress, note, stub
 
     def sources(self) -> Sequence[InputMedia]:
-        self._check()
+        self._raise_if_cancelled()
         return self._sources
 
     def speech(self, video: Video) -> tuple[Range, ...]:
-        self._check()
+        self._raise_if_cancelled()
         if self._stub is not None and self._stub.speech is not None:
             self._note("speech", "", "stubbed")
-            return _within(self._stub.speech, to_ms(video.duration))
+            return _clip_ranges(self._stub.speech, to_ms(video.duration))
         if video.sound is None:
             return ()
         ends: dict[str, int] = {}
@@ -199,7 +206,7 @@ class TileContext:
             raise TileError(str(error)) from None
 
     def levels(self, video: Video) -> tuple[float, ...] | None:
-        self._check()
+        self._raise_if_cancelled()
         if self._stub is not None and (self._stub.speech is not None or self._stub.levels_dbfs is not None):
             return self._stub.levels_dbfs
         if video.sound is None:
@@ -214,7 +221,7 @@ class TileContext:
         return project_levels(video.sound.kept, levels_of, LEVEL_HOP_MS)
 
     def image(self, asset_id: str) -> Image:
-        self._check()
+        self._raise_if_cancelled()
         found, origin = self._answers.image(asset_id)
         self._note("image", asset_id, origin)
         return found
@@ -224,20 +231,20 @@ class TileContext:
 
     def log(self, message: str) -> None:
         if not isinstance(message, str):
-            raise TypeError(f"a log takes text, not {type(message).__name__}")
+            raise TypeError(f"log() needs a str, not {type(message).__name__}")
         self._log(message)
 
     def progress(self, fraction: float) -> None:
-        self._check()
+        self._raise_if_cancelled()
         self._progress(min(max(fraction, 0.0), 1.0))
 
-    def _check(self) -> None:
+    def _raise_if_cancelled(self) -> None:
         if self._stopped():
             raise Cancelled("the run was cancelled")
 
 
-def _within(ranges: Sequence[tuple[int, int]], duration_ms: int) -> tuple[Range, ...]:
-    """Ranges in ms as seconds, cut off at a video's end."""
+def _clip_ranges(ranges: Sequence[tuple[int, int]], duration_ms: int) -> tuple[Range, ...]:
+    """Convert ranges from ms to seconds, and clip them to the duration of a video."""
     return tuple(
         (ms(start), ms(min(end, duration_ms))) for start, end in ranges if start < min(end, duration_ms)
     )

@@ -1,7 +1,8 @@
-"""What the work of a tile stands on: equal traits, equal work. They make its key, and say why it is redone.
+"""The cache key of a tile's work, and the reason why a tile runs again.
 
-Key = type, version of its code, resolved parameters, what reaches it. What it asked and who answered is kept
-with the work, since nobody knows it before.
+The key consists of the tile type, the version of its code, the resolved parameters and the items that reach
+it. The questions that the tile asked, and the analysers that answered, are saved with its work, since they
+are unknown before it runs.
 """
 
 from __future__ import annotations
@@ -22,26 +23,25 @@ from tessera.media.algebra.item import Item, digest_of
 from tessera.node import derived_id
 from tessera.text.wording import short_json
 
-__all__ = ["KEPT_VERSION", "CacheKey", "cache_key_of", "read_cache_key", "rerun_reason"]
+__all__ = ["CACHE_VERSION", "CacheKey", "cache_key_of", "read_cache_key", "rerun_reason"]
 
-KEPT_VERSION = 1
-"""Raised whenever the engine itself may lead the same tile to another result."""
+CACHE_VERSION = 1
+"""Bump whenever a change of the engine can change the result of an unchanged tile."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheKey:
-    """What the work of a tile stands on.
+    """Everything that determines the work of a tile.
 
     Attributes
     ----------
     code
-        A digest of the module that the tile's class stands in: what its author changes without a new version
-        is seen as well.
+        A digest of the module that defines the tile's class, so that edits without a new version are noticed
+        too.
     params
         The resolved parameters, as JSON values.
     inputs
-        What reaches it: the tile that it comes from → a digest of its items. Of an input tile, what the
-        request gave to it, under `""`.
+        By feeding tile: a digest of its items. For an input tile, the digest of its media is under `""`.
     """
 
     type_id: str
@@ -50,60 +50,60 @@ class CacheKey:
     code: str
     params: Mapping[str, Any]
     inputs: Mapping[str, str]
-    engine: int = KEPT_VERSION
+    engine: int = CACHE_VERSION
 
     @property
     def key(self) -> str:
-        """Equal for equal work, whatever the tiles before are called."""
-        stands_on = [self.engine, self.type_id, self.version, self.code, self.params, [*self.inputs.values()]]
-        return derived_id(json.dumps(stands_on, sort_keys=True))
+        """Return the key: equal for equal work, whatever the ids of the feeding tiles."""
+        parts = [self.engine, self.type_id, self.version, self.code, self.params, [*self.inputs.values()]]
+        return derived_id(json.dumps(parts, sort_keys=True))
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
 
 def read_cache_key(text: str) -> CacheKey:
-    """Traits from their JSON.
+    """Read a cache key from its JSON.
 
     Raises
     ------
     WorkspaceError
-        It is something else.
+        If the text is not a cache key.
     """
-    with decoding("what a tile stood on"):
+    with decoding("the cache key of a tile"):
         found = CacheKey(**json.loads(text))
         if not isinstance(found.params, dict) or not isinstance(found.inputs, dict):
-            raise ValueError("parameters and inputs are objects")
+            raise ValueError("parameters and inputs must be objects")
         return found
 
 
 def cache_key_of(tile: Tile, inputs: Sequence[Item], sources: Sequence[InputMedia]) -> CacheKey:
-    """The traits of a tile at work.
+    """Return the cache key of a tile.
 
     Parameters
     ----------
     inputs
-        The items that reach it, those of one tile together.
+        The items that reach it, grouped by feeding tile.
     sources
-        What the request gave to it.
+        The media of an input tile.
     """
     kind = tile.type
-    reaching: dict[str, Any] = {}
+    hashes: dict[str, Any] = {}
     for item in inputs:
-        if item.node not in reaching:
-            reaching[item.node] = blake2b(digest_size=16)
-        reaching[item.node].update(f"{digest_of(item.value)} {item.fidelity}\n".encode())
-    digests = {node: digest.hexdigest() for node, digest in reaching.items()}
+        if item.node not in hashes:
+            hashes[item.node] = blake2b(digest_size=16)
+        hashes[item.node].update(f"{digest_of(item.value)} {item.fidelity}\n".encode())
+    digests = {node: digest.hexdigest() for node, digest in hashes.items()}
     if sources:
-        told = [f"{digest_of(one.video)} {one.clip} {one.name}" for one in sources]
-        digests[""] = blake2b("\n".join(told).encode(), digest_size=16).hexdigest()
+        descriptions = [f"{digest_of(media.video)} {media.clip} {media.name}" for media in sources]
+        digests[""] = blake2b("\n".join(descriptions).encode(), digest_size=16).hexdigest()
     params = tile.params.model_dump(mode="json")
     return CacheKey(kind.type_id, kind.name, kind.version, _code_of(kind.__module__), params, digests)
 
 
 @cache
 def _code_of(module: str) -> str:
-    """A digest of the file of a module; empty where it stands in none."""
+    """Return a digest of a module's file, or an empty string if it has none."""
     file = getattr(sys.modules.get(module), "__file__", None)
     try:
         return blake2b(Path(file).read_bytes(), digest_size=16).hexdigest() if file else ""
@@ -112,12 +112,12 @@ def _code_of(module: str) -> str:
 
 
 def rerun_reason(before: CacheKey, now: CacheKey, names: Mapping[str, str]) -> str:
-    """Why a tile works again, compared with when it last did.
+    """Return the reason why a tile runs again, from the difference to its last run.
 
     Parameters
     ----------
     names
-        What tiles are called, by id.
+        Tile names by id.
     """
     if before.type_id != now.type_id:
         return f"tile {before.name} → {now.name}"
@@ -127,22 +127,22 @@ def rerun_reason(before: CacheKey, now: CacheKey, names: Mapping[str, str]) -> s
     elif before.code != now.code:
         changes.append("the tile's code changed")
     for name in sorted({*before.params, *now.params}):
-        was, new = before.params.get(name), now.params.get(name)
-        if was != new:
-            changes.append(f"parameter {name} {short_json(was)} → {short_json(new)}")
+        old, new = before.params.get(name), now.params.get(name)
+        if old != new:
+            changes.append(f"parameter {name} {short_json(old)} → {short_json(new)}")
     changes += _changed_inputs(before.inputs, now.inputs, names)
     if before.engine != now.engine:
         changes.append("a newer engine")
-    return ", ".join(changes) or "what it made is no longer kept"
+    return ", ".join(changes) or "its cached items are gone"
 
 
-def _changed_inputs(was: Mapping[str, str], now: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
-    def called(node: str) -> str:
+def _changed_inputs(old: Mapping[str, str], now: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
+    def source(node: str) -> str:
         return f" from {names.get(node, node)}" if node else ""
 
-    changed = [f"input{called(node)} changed" for node in now if node in was and was[node] != now[node]]
-    changed += [f"new input{called(node)}" for node in now if node not in was]
-    changed += [f"no more input{called(node)}" for node in was if node not in now]
-    if not changed and [*was.values()] != [*now.values()]:
+    changed = [f"input{source(node)} changed" for node in now if node in old and old[node] != now[node]]
+    changed += [f"new input{source(node)}" for node in now if node not in old]
+    changed += [f"removed input{source(node)}" for node in old if node not in now]
+    if not changed and [*old.values()] != [*now.values()]:
         changed.append("order of inputs changed")
     return changed

@@ -1,7 +1,7 @@
-"""Renders that are there already: equal expressions are rendered once, whoever asks, and when.
+"""The cache of renders: equal expressions are rendered once per workspace, even by runs at the same time.
 
-A render is known by what it is made of and how: the digest of its expression, the profile that it is encoded
-with, the version of the compiler and of ffmpeg, and of the tiles whose code drew parts of it.
+The key of a render covers its content and its making: the digest of its expression, the encode settings, the
+versions of the compiler and of ffmpeg, and the versions of the tiles that drew parts of it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _is_drawn(node: Expr) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CachedRender:
-    """A render that is in the workspace: its asset, and what was said of it when it was made."""
+    """A render in the workspace: its asset, and the facts recorded when it was made."""
 
     asset: Asset
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -45,13 +45,13 @@ class CachedRender:
 
 
 class RenderCache:
-    """The renders of a workspace, by key. `fresh`: take none that was made before."""
+    """The renders of a workspace, by key. `fresh`: ignore existing renders."""
 
     def __init__(self, store: RunStore, library: Library, *, fresh: bool = False) -> None:
         self.store, self.library, self.fresh = store, library, fresh
 
     def key(self, value: Value, target: EncodeSettings, types: Mapping[str, type[NodeType]]) -> str:
-        """The key of a render: equal exactly where the files would be.
+        """Return the key of a render. Equal keys mean equal files.
 
         Parameters
         ----------
@@ -64,8 +64,10 @@ class RenderCache:
 
     @cached_property
     def _ffmpeg(self) -> str:
-        """The version of ffmpeg. The binary that comes along is asked once, for to start it takes as long as
-        a run of which all is known; what the user names may be a script that starts another.
+        """The version of ffmpeg.
+
+        The version of the bundled binary is saved, since starting it takes as long as a fully cached run. A
+        binary from `TESSERA_FFMPEG` is asked every time, since it may be a script that starts another one.
         """
         if os.environ.get("TESSERA_FFMPEG"):
             return ffmpeg_version()
@@ -73,15 +75,15 @@ class RenderCache:
         stat = path.stat()
         stamp = [str(path), stat.st_size, stat.st_mtime_ns]
         with suppress(OSError, ValueError, KeyError, TypeError):
-            known = json.loads(note.read_text("utf-8"))
-            if known["stamp"] == stamp:
-                return str(known["version"])
+            cached = json.loads(note.read_text("utf-8"))
+            if cached["stamp"] == stamp:
+                return str(cached["version"])
         version = ffmpeg_version()
         with suppress(WorkspaceError):
             write_atomically(note, json.dumps({"stamp": stamp, "version": version}))
         return version
 
-    def once(
+    def render_once(
         self,
         key: str,
         make: Callable[[], tuple[Asset, Mapping[str, Any]]],
@@ -89,51 +91,52 @@ class RenderCache:
         *,
         fresh: bool = False,
     ) -> CachedRender:
-        """The render of this key, made only where it is not there.
+        """Return the render with this key, and make it only if it is missing.
 
-        Whoever asks while another, in this process or not, is making it waits for that one.
+        Callers that ask while another thread or process makes it wait for that one.
 
         Parameters
         ----------
         make
-            Makes and stores it: its asset, and what is to be said of it.
+            Makes and stores the render; returns its asset and the facts to record.
         fresh
-            Make it although it is there.
+            Make the render even if it exists.
 
         Raises
         ------
         Cancelled
-            While it waited for another.
+            If the run is cancelled while it waits.
         WorkspaceError
-            The workspace cannot be written.
+            If the workspace cannot be written.
         """
-        with self._alone(key, cancelled):
-            known = None if self.fresh or fresh else self._known(key)
-            if known is not None:
-                return known
+        with self._locked(key, cancelled):
+            cached = None if self.fresh or fresh else self._intact(key)
+            if cached is not None:
+                return cached
             asset, facts = make()
             self.store.keep_render(key, asset.id, facts)
             return CachedRender(asset, facts, reused=False)
 
-    def several(
+    def render_missing(
         self,
         keys: Sequence[str],
         make: Callable[[Sequence[str]], Mapping[str, tuple[Asset, Mapping[str, Any]]]],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> dict[str, CachedRender]:
-        """The renders of these keys that are not there, made by one call, where they are two or more.
+        """Return the renders of those keys that are missing, made by one call, if there are two or more.
 
         Raises
         ------
         Cancelled
-            While it waited for another.
+            If the run is cancelled while it waits.
         WorkspaceError
-            The workspace cannot be written.
+            If the workspace cannot be written.
         """
-        with ExitStack() as held:
-            for key in sorted(keys):  # in one order, whoever asks: so nobody waits for one who waits for him
-                held.enter_context(self._alone(key, cancelled))
-            missing = [key for key in keys if self.fresh or self._known(key) is None]
+        with ExitStack() as locks:
+            # All callers take locks in the same order, which rules out a deadlock.
+            for key in sorted(keys):
+                locks.enter_context(self._locked(key, cancelled))
+            missing = [key for key in keys if self.fresh or self._intact(key) is None]
             if len(missing) < 2:
                 return {}
             made = make(missing)
@@ -141,12 +144,12 @@ class RenderCache:
                 self.store.keep_render(key, asset.id, facts)
             return {key: CachedRender(asset, facts, reused=False) for key, (asset, facts) in made.items()}
 
-    def is_there(self, key: str) -> bool:
-        """Whether a render of this key is kept, as far as can be told without looking for its file."""
+    def has(self, key: str) -> bool:
+        """Return True if a render with this key is recorded and may be reused. Its file is not checked."""
         return not self.fresh and self.store.known_render(key) is not None
 
-    def _known(self, key: str) -> CachedRender | None:
-        """What is kept under a key, where its file is still what it was."""
+    def _intact(self, key: str) -> CachedRender | None:
+        """Return the render with this key, or None if it is missing or corrupted."""
         found = self.store.known_render(key)
         if found is None:
             return None
@@ -154,14 +157,14 @@ class RenderCache:
         return None if asset is None else CachedRender(asset, found[1])
 
     @contextmanager
-    def _alone(self, key: str, cancelled: Callable[[], bool]) -> Iterator[None]:
-        """Hold the lock of a key; the system lets go of it when a process dies."""
-        held = None
-        while held is None:
+    def _locked(self, key: str, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Hold the lock of a key. The operating system releases it if the process dies."""
+        lock = None
+        while lock is None:
             if cancelled():
                 raise Cancelled("the run was cancelled")
-            held = self.store.locks.acquire(key, _POLL_S)
+            lock = self.store.locks.acquire(key, _POLL_S)
         try:
             yield
         finally:
-            held.release()
+            lock.release()

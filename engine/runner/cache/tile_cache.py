@@ -1,8 +1,8 @@
-"""The work of tiles that is kept: equal work is done once, whoever asks, and when.
+"""The cache of tile work: equal work is done once per workspace, even by runs at the same time.
 
-What is kept is where the items stand: the run and the tile that made them. It is written in one transaction
-with the events that tell of it. A tile that is to work claims its key in the transaction that says that it is
-queued; another run that wants the same waits until the claim is gone, and then finds what was made.
+An entry points to the run and the tile that hold the items. It is written in one transaction with the events
+of that work. A tile that must run claims its key in the transaction that queues it. Another run that needs
+the same work waits until the claim is released, and then finds the items.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["Hit", "Lookup", "TileCache", "read_cached_work"]
 
 _ANSWERERS: Mapping[str, str] = {"speech": ANALYSER, "levels": ANALYSER}
-"""Who answers a question now. A question that is not here is answered by what the parameters name."""
-_MANY = 500
-"""Keys in one query."""
+"""The current analyser by question. Other questions are answered by assets that the parameters name."""
+_KEYS_PER_QUERY = 500
+"""The number of keys in one query."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedWork:
-    """Work that was done: by which tile of which run, of what, and what it asked and said meanwhile."""
+    """Finished work: its run and tile, the number of items, the items that it used, its answers and logs."""
 
     run_id: str
     node: str
@@ -45,7 +45,7 @@ class CachedWork:
     logs: tuple[str, ...]
 
     def stale(self, now: Callable[[str, str], str]) -> str | None:
-        """Why it is no longer what the tile would make; None where it is."""
+        """Return the reason why the tile would now make other items, or None if it would make the same."""
         for question, about, answerer in self.answers:
             if answerer != now(question, about):
                 return f"analyser of {question} {answerer} → {now(question, about) or 'none'}"
@@ -53,12 +53,12 @@ class CachedWork:
 
 
 def read_cached_work(run_id: str, node: str, text: str) -> CachedWork:
-    """Work that was done, from its JSON.
+    """Read finished work from its JSON.
 
     Raises
     ------
     WorkspaceError
-        It is something else.
+        If the text is not such work.
     """
     with decoding(f"the work of {node} in run {run_id}"):
         body = json.loads(text)
@@ -69,8 +69,8 @@ def read_cached_work(run_id: str, node: str, text: str) -> CachedWork:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Work that need not be done: who did it, the items, as if this run's tile had made them; what it asked,
-    and said.
+    """A cache hit: the origin of the work, the items as if this run's tile had made them, its answers and
+    logs.
     """
 
     by: str
@@ -81,11 +81,11 @@ class Hit:
 
 @dataclass(slots=True)
 class Lookup:
-    """A tile that wants to work, and why it must. What is not kept has neither traits nor a key."""
+    """A tile that must run, and the reason. A tile that is not cacheable has no key."""
 
     node: str
     inputs: Sequence[Item]
-    traits: CacheKey | None
+    cache_key: CacheKey | None
     why: str
     key: str = ""
     answers: set[tuple[str, str, str]] = field(default_factory=set)
@@ -93,16 +93,17 @@ class Lookup:
 
 
 class TileCache:
-    """The kept work of a workspace, as one run uses it. For the coordinator's thread alone.
+    """The tile cache of a workspace, as one run uses it. Not thread-safe: only the coordinator's thread
+    uses it.
 
     Parameters
     ----------
     sources
-        What each Video Input was given.
+        The media of each Video Input, by node.
     fresh
-        Take nothing that was made before; what is made is kept all the same.
-    heard_by
-        Who analysed the sound of an asset, where that is not who would now.
+        Ignore existing entries; new work is cached all the same.
+    analysed_by
+        Returns the analyser of an asset's sound if it differs from the current one.
     """
 
     def __init__(
@@ -113,215 +114,221 @@ class TileCache:
         sources: Mapping[str, Sequence[InputMedia]],
         *,
         fresh: bool = False,
-        heard_by: Callable[[str], str | None] = lambda _asset: None,
+        analysed_by: Callable[[str], str | None] = lambda _asset: None,
     ) -> None:
-        self._heard_by = heard_by
+        self._analysed_by = analysed_by
         self._store, self._run_id, self._plan, self._sources = store, run_id, plan, sources
         self._fresh = fresh
         self._agent = plan.agent_id or ""
         self._tiles = dict(plan.graph.nodes(data="node"))
         self._names = {node: tile.name for node, tile in self._tiles.items()}
-        self._shelves: dict[str, Mapping[str, tuple[Item, ...]]] = {}
+        self._items_by_run: dict[str, Mapping[str, tuple[Item, ...]]] = {}
         self._unreadable: set[str] = set()
-        self._mine: dict[str, tuple[Item, ...]] = {}
-        self._working: dict[str, Lookup] = {}
-        self._wanted: list[Lookup] = []
+        self._own_items: dict[str, tuple[Item, ...]] = {}
+        self._running: dict[str, Lookup] = {}
+        self._to_claim: list[Lookup] = []
         self._claimed: list[Lookup] = []
         self._waiting: list[Lookup] = []
         self._found: list[tuple[Lookup, Hit]] = []
         self._done: list[Lookup] = []
-        self._seen: list[Lookup] = []
-        self._given_up: list[str] = []
-        self._gone: list[tuple[str, str]] = []
-        self._before, self._rows = self._known()
+        self._to_save: list[Lookup] = []
+        self._released: list[str] = []
+        self._orphaned: list[tuple[str, str]] = []
+        self._last_keys, self._last_work = self._load_last_work()
 
     def _answerer(self, question: str, about: str) -> str:
-        """Who answers a question about an asset."""
+        """Return the analyser that answers a question about an asset."""
         now = _ANSWERERS.get(question, "")
-        return (self._heard_by(about) or now) if now else ""
+        return (self._analysed_by(about) or now) if now else ""
 
-    # asking
+    # lookups
 
-    def ask(self, node: str, inputs: Sequence[Item]) -> Hit | None:
-        """What a tile makes, where that is known; else it wants to work, which `claimed` lets it."""
+    def look_up(self, node: str, inputs: Sequence[Item]) -> Hit | None:
+        """Return cached work for a tile. Without any, queue the tile for a claim; `take_claimed` returns
+        it later.
+        """
         tile = self._tiles[node]
         if not tile.type.cacheable:
-            self._claimed.append(Lookup(node, inputs, None, "it always does"))
+            self._claimed.append(Lookup(node, inputs, None, "not cacheable"))
             return None
-        traits, why = cache_key_of(tile, inputs, self._sources.get(node, ())), None
-        asked = Lookup(node, inputs, traits, "", traits.key)
+        cache_key, why = cache_key_of(tile, inputs, self._sources.get(node, ())), None
+        lookup = Lookup(node, inputs, cache_key, "", cache_key.key)
         if self._fresh:
-            why = "asked to"
+            why = "cache off"
         else:
-            kept = self._rows.get(asked.key)
-            if kept is not None:
-                why = kept.stale(self._answerer)
-                hit = self._hit(asked, kept) if why is None else None
+            cached = self._last_work.get(lookup.key)
+            if cached is not None:
+                why = cached.stale(self._answerer)
+                hit = self._hit(lookup, cached) if why is None else None
                 if hit is not None:
                     return hit
-        asked.why = why or self._why(node, traits)
-        self._wanted.append(asked)
+        lookup.why = why or self._rerun_reason(node, cache_key)
+        self._to_claim.append(lookup)
         return None
 
-    def _why(self, node: str, traits: CacheKey) -> str:
-        before = self._before.get(node)
-        return rerun_reason(before, traits, self._names) if before is not None else "the first time"
+    def _rerun_reason(self, node: str, cache_key: CacheKey) -> str:
+        before = self._last_keys.get(node)
+        return rerun_reason(before, cache_key, self._names) if before is not None else "the first time"
 
-    def claimed(self) -> list[Lookup]:
-        """The tiles that may work now, since what they claim is safe. Each once."""
+    def take_claimed(self) -> list[Lookup]:
+        """Return the tiles whose claim is committed, so that they may run. Each is returned once."""
         claimed, self._claimed = self._claimed, []
-        self._working.update((asked.node, asked) for asked in claimed)
+        self._running.update((lookup.node, lookup) for lookup in claimed)
         return claimed
 
-    def arrived(self) -> Iterator[tuple[Lookup, Hit]]:
-        """What is there by now of the work that tiles wanted or waited for. Where the run that was at it is
-        gone, the tile wants to work itself.
+    def take_arrived(self) -> Iterator[tuple[Lookup, Hit]]:
+        """Yield cached work that has appeared since a tile asked for it.
+
+        A tile that waits for a run which has ended without that work is queued for a claim of its own.
         """
         found, self._found = self._found, []
         yield from found
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        rows, claims = self._find([one.key for one in waiting]), self._claims([one.key for one in waiting])
+        keys = [lookup.key for lookup in waiting]
+        rows, claims = self._read_work(keys), self._claims(keys)
         dead = {run_id for run_id in set(claims.values()) if not self._store.is_held(run_id)}
-        for asked in waiting:
-            kept = rows.get(asked.key)
-            hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
-            owner = claims.get(asked.key)
+        for lookup in waiting:
+            cached = rows.get(lookup.key)
+            hit = self._hit(lookup, cached) if cached and not cached.stale(self._answerer) else None
+            owner = claims.get(lookup.key)
             if hit is not None:
-                self._seen.append(asked)
-                yield asked, hit
+                self._to_save.append(lookup)
+                yield lookup, hit
             elif owner is None or owner in dead:
-                self._gone += [(asked.key, owner)] if owner else []
-                self._wanted.append(asked)
+                self._orphaned += [(lookup.key, owner)] if owner else []
+                self._to_claim.append(lookup)
             else:
-                self._waiting.append(asked)
+                self._waiting.append(lookup)
 
-    def leave(self) -> list[Lookup]:
-        """Wait no longer, since the run ends: the tiles that did."""
-        left = [*self._waiting, *self._wanted]
-        self._waiting, self._wanted = [], []
+    def abandon_waiting(self) -> list[Lookup]:
+        """Stop waiting, since the run ends, and return the tiles that were waiting."""
+        left = [*self._waiting, *self._to_claim]
+        self._waiting, self._to_claim = [], []
         return left
 
     def is_urgent(self) -> bool:
-        """Whether a tile waits for what is to be written, or may work at once."""
-        return bool(self._wanted or self._claimed or self._found)
+        """Return True if a tile waits for the next commit, or may start at once."""
+        return bool(self._to_claim or self._claimed or self._found)
 
-    # what a tile at work says
+    # running tiles
 
     def note_answer(self, node: str, question: str, about: str) -> None:
-        """A tile at work was told something."""
-        if node in self._working:
-            self._working[node].answers.add((question, about, self._answerer(question, about)))
+        """Record an answer that a running tile got."""
+        if node in self._running:
+            self._running[node].answers.add((question, about, self._answerer(question, about)))
 
     def note_log(self, node: str, message: str) -> None:
-        """A tile at work said something."""
-        if node in self._working:
-            self._working[node].logs.append(message)
+        """Record a log line of a running tile."""
+        if node in self._running:
+            self._running[node].logs.append(message)
 
-    def keep(self, node: str, items: tuple[Item, ...]) -> None:
-        """A tile has worked: what it made is in this run."""
-        asked = self._working.pop(node, None)
-        if asked is not None and asked.key:
-            self._mine[node] = items
-            self._done.append(asked)
+    def finish(self, node: str, items: tuple[Item, ...]) -> None:
+        """Queue the finished work of a tile for the cache."""
+        lookup = self._running.pop(node, None)
+        if lookup is not None and lookup.key:
+            self._own_items[node] = items
+            self._done.append(lookup)
 
-    def drop(self, node: str) -> None:
-        """A tile has failed, or was cancelled: others may try."""
-        asked = self._working.pop(node, None)
-        if asked is not None and asked.key:
-            self._given_up.append(asked.key)
+    def release(self, node: str) -> None:
+        """Release the claim of a tile that failed or was cancelled, so that other runs may try."""
+        lookup = self._running.pop(node, None)
+        if lookup is not None and lookup.key:
+            self._released.append(lookup.key)
 
-    # in the transaction that makes events safe
+    # inside the transaction that commits events
 
     def is_due(self) -> bool:
-        """Whether there is something to write."""
-        return bool(self._wanted or self._done or self._given_up or self._gone or self._seen)
+        """Return True if there is anything to write."""
+        return bool(self._to_claim or self._done or self._released or self._orphaned or self._to_save)
 
     def write(self, connection: Connection) -> None:
-        """Write what was made, and claim what is wanted."""
-        ended = [*self._given_up, *(asked.key for asked in self._done)]
-        over = [*self._gone, *((key, self._run_id) for key in ended)]
-        drop = "DELETE FROM claims WHERE key = :key AND run_id = :run_id"
-        connection.execute_each(drop, [{"key": key, "run_id": owner} for key, owner in over])
-        self._gone = []
+        """Write finished work, release its claims, and claim the queued tiles."""
+        ended = [*self._released, *(lookup.key for lookup in self._done)]
+        over = [*self._orphaned, *((key, self._run_id) for key in ended)]
+        delete_claim = "DELETE FROM claims WHERE key = :key AND run_id = :run_id"
+        connection.execute_each(delete_claim, [{"key": key, "run_id": owner} for key, owner in over])
+        self._orphaned = []
         if self._done:
             self._write_done(connection)
-        self._given_up, self._done = [], []
-        if self._wanted:
+        self._released, self._done = [], []
+        if self._to_claim:
             self._claim(connection)
-        if self._seen:
-            self._write_seen(connection)
+        if self._to_save:
+            self._write_keys(connection)
 
     def _write_done(self, connection: Connection) -> None:
         rows = {}
-        for asked in self._done:
+        for lookup in self._done:
             body = {
-                "count": len(self._mine[asked.node]),
-                "refs": [one.ref for one in asked.inputs],
-                "answers": sorted(asked.answers),
-                "logs": asked.logs,
+                "count": len(self._own_items[lookup.node]),
+                "refs": [item.ref for item in lookup.inputs],
+                "answers": sorted(lookup.answers),
+                "logs": lookup.logs,
             }
-            rows[asked.key] = (asked.key, self._run_id, asked.node, json.dumps(body))
+            rows[lookup.key] = (lookup.key, self._run_id, lookup.node, json.dumps(body))
         connection.insert("tiles", ("key", "run_id", "node", "body"), rows.values(), "replace", key=("key",))
-        self._seen += self._done
+        self._to_save += self._done
 
-    def _write_seen(self, connection: Connection) -> None:
-        """Keep what the work of tiles stood on, whoever did it: that is what a next run is compared with."""
+    def _write_keys(self, connection: Connection) -> None:
+        """Save the cache keys of finished tiles, cached or not. The next run compares itself with them."""
         rows = {
-            asked.node: (self._agent, asked.node, asked.traits.to_json())
-            for asked in self._seen
-            if asked.traits is not None
+            lookup.node: (self._agent, lookup.node, lookup.cache_key.to_json())
+            for lookup in self._to_save
+            if lookup.cache_key is not None
         }
         connection.insert(
             "lately", ("agent_id", "node", "body"), rows.values(), "replace", key=("agent_id", "node")
         )
-        self._seen = []
+        self._to_save = []
 
     def _claim(self, connection: Connection) -> None:
-        """Take what nobody else has claimed, or made meanwhile."""
+        """Claim the queued keys that no other run has claimed or finished meanwhile."""
         first: dict[str, Lookup] = {}
-        wanted, self._wanted = self._wanted, []
-        for asked in wanted:
-            first.setdefault(asked.key, asked)
+        wanted, self._to_claim = self._to_claim, []
+        # Of several tiles of this run with equal work, the first one claims it and the others wait.
+        for lookup in wanted:
+            first.setdefault(lookup.key, lookup)
         connection.insert("claims", ("key", "run_id"), [(key, self._run_id) for key in first], "skip")
         owners = self._claims([*first], connection)
-        made = {} if self._fresh else self._find([*first], connection)
-        for asked in wanted:
-            taken = asked is first[asked.key] and owners.get(asked.key) == self._run_id
-            kept = made.get(asked.key)
-            hit = self._hit(asked, kept) if kept is not None and not kept.stale(self._answerer) else None
+        made = {} if self._fresh else self._read_work([*first], connection)
+        for lookup in wanted:
+            taken = lookup is first[lookup.key] and owners.get(lookup.key) == self._run_id
+            cached = made.get(lookup.key)
+            hit = self._hit(lookup, cached) if cached and not cached.stale(self._answerer) else None
             if hit is not None:
-                self._found.append((asked, hit))
-                self._seen.append(asked)
-                self._given_up += [asked.key] if taken else []
+                self._found.append((lookup, hit))
+                self._to_save.append(lookup)
+                self._released += [lookup.key] if taken else []
             else:
-                (self._claimed if taken else self._waiting).append(asked)
+                (self._claimed if taken else self._waiting).append(lookup)
 
     def close(self) -> None:
-        """Let go of all that this run has claimed: it has ended, however."""
-        mine = "FROM claims WHERE run_id = :run_id"
+        """Release all claims of this run, however it ended."""
+        own_claims = "FROM claims WHERE run_id = :run_id"
         with self._store.database.read() as connection:
-            if not connection.rows(f"SELECT key {mine} LIMIT 1", run_id=self._run_id):
+            if not connection.rows(f"SELECT key {own_claims} LIMIT 1", run_id=self._run_id):
                 return
         with self._store.database.write() as connection:
-            connection.execute(f"DELETE {mine}", run_id=self._run_id)
+            connection.execute(f"DELETE {own_claims}", run_id=self._run_id)
 
-    # reading
+    # queries
 
-    def _known(self) -> tuple[dict[str, CacheKey], dict[str, CachedWork]]:
-        """What the tiles of this agent stood on when they last worked, and what they made then."""
-        mine = "SELECT node, body FROM lately WHERE agent_id = :agent_id"
+    def _load_last_work(self) -> tuple[dict[str, CacheKey], dict[str, CachedWork]]:
+        """Return the last cache key of each tile of this agent, and the work that belongs to it."""
+        query = "SELECT node, body FROM lately WHERE agent_id = :agent_id"
         with self._store.database.read() as connection:
             seen = {}
-            for node, body in connection.rows(mine, agent_id=self._agent):
-                with suppress(WorkspaceError):  # what cannot be read is as if it were not there
+            for node, body in connection.rows(query, agent_id=self._agent):
+                # An unreadable entry only costs a rerun.
+                with suppress(WorkspaceError):
                     seen[node] = read_cache_key(body)
-            before = {node: traits for node, traits in seen.items() if node in self._tiles}
-            rows = self._find([traits.key for traits in before.values()], connection)
+            before = {node: cache_key for node, cache_key in seen.items() if node in self._tiles}
+            rows = self._read_work([cache_key.key for cache_key in before.values()], connection)
         return before, rows
 
-    def _find(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, CachedWork]:
+    def _read_work(self, keys: Sequence[str], connection: Connection | None = None) -> dict[str, CachedWork]:
         found = {}
         columns = "key, run_id, node, body"
         for key, run_id, maker, text in self._rows_of(f"SELECT {columns} FROM tiles", keys, connection):
@@ -335,40 +342,40 @@ class TileCache:
     def _rows_of(
         self, query: str, keys: Sequence[str], connection: Connection | None
     ) -> Iterator[tuple[Any, ...]]:
-        """The rows of these keys."""
+        """Yield the rows of these keys."""
         if connection is None:
             with self._store.database.read() as opened:
                 yield from self._rows_of(query, keys, opened)
             return
-        for start in range(0, len(keys), _MANY):
-            condition, named = in_condition("key", keys[start : start + _MANY])
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            condition, named = in_condition("key", keys[start : start + _KEYS_PER_QUERY])
             yield from connection.rows(f"{query} WHERE {condition}", **named)
 
-    def _hit(self, asked: Lookup, kept: CachedWork) -> Hit | None:
-        """What was made then, as if this run's tile had made it now; None where it is no longer there."""
-        made = self._made(kept)
-        if made is None or len(kept.refs) != len(asked.inputs):
+    def _hit(self, lookup: Lookup, cached: CachedWork) -> Hit | None:
+        """Return cached work as if this run's tile had made it, or None if its items are gone."""
+        made = self._items_of(cached)
+        if made is None or len(cached.refs) != len(lookup.inputs):
             return None
-        now = {ref: item.ref for ref, item in zip(kept.refs, asked.inputs, strict=True)}
-        if any(parent not in now for one in made for parent in one.parents):
+        now = {ref: item.ref for ref, item in zip(cached.refs, lookup.inputs, strict=True)}
+        if any(parent not in now for item in made for parent in item.parents):
             return None
         items = tuple(
-            replace(one, node=asked.node, parents=tuple(now[parent] for parent in one.parents))
-            for one in made
+            replace(item, node=lookup.node, parents=tuple(now[parent] for parent in item.parents))
+            for item in made
         )
-        told = tuple((question, about) for question, about, _by in kept.answers)
-        by = "this run, before it went on" if kept.run_id == self._run_id else f"run {kept.run_id}"
-        return Hit(by, items, told, kept.logs)
+        answers = tuple((question, about) for question, about, _by in cached.answers)
+        by = "this run, before it was resumed" if cached.run_id == self._run_id else f"run {cached.run_id}"
+        return Hit(by, items, answers, cached.logs)
 
-    def _made(self, kept: CachedWork) -> tuple[Item, ...] | None:
-        if kept.run_id == self._run_id and kept.node in self._mine:
-            return self._mine[kept.node]
-        made = self._shelves.get(kept.run_id, {}).get(kept.node, ())
-        if len(made) != kept.count and kept.run_id not in self._unreadable:
-            # not read yet, or read when that run had not come so far
+    def _items_of(self, cached: CachedWork) -> tuple[Item, ...] | None:
+        if cached.run_id == self._run_id and cached.node in self._own_items:
+            return self._own_items[cached.node]
+        made = self._items_by_run.get(cached.run_id, {}).get(cached.node, ())
+        if len(made) != cached.count and cached.run_id not in self._unreadable:
+            # That run is not loaded yet, or was loaded while it was still in progress.
             try:
-                self._shelves[kept.run_id] = self._store.items(kept.run_id)
+                self._items_by_run[cached.run_id] = self._store.items(cached.run_id)
             except WorkspaceError:
-                self._unreadable.add(kept.run_id)
-            made = self._shelves.get(kept.run_id, {}).get(kept.node, ())
-        return made if len(made) == kept.count else None
+                self._unreadable.add(cached.run_id)
+            made = self._items_by_run.get(cached.run_id, {}).get(cached.node, ())
+        return made if len(made) == cached.count else None

@@ -16,30 +16,30 @@ _CONNECT_S = 10
 
 @contextmanager
 def dask_cluster(address: str) -> Iterator[RemoteExecutor]:
-    """The workers of the Dask scheduler at an address, such as ``tcp://10.0.0.1:8786``.
+    """Connect to a Dask scheduler, at an address such as ``tcp://10.0.0.1:8786``, for use as an executor.
 
-    A worker that dies costs the jobs that it was at: the scheduler gives them to others, up to its setting
+    If a worker dies, the scheduler gives its jobs to other workers, up to its setting
     `distributed.scheduler.allowed-failures`.
 
     Raises
     ------
     RequestError
-        Dask is not installed, or there is no scheduler at this address.
+        If Dask is not installed, or no scheduler answers at this address.
     """
     try:
         from distributed import Client
     except ImportError:
-        what = "the executor dask needs the extra `dask`: pip install 'tessera-runtime[dask]'"
-        raise RequestError([Fault("", "request", what)]) from None
+        message = "the executor dask needs the extra `dask`: pip install 'tessera-runtime[dask]'"
+        raise RequestError([Fault("", "request", message)]) from None
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        what = f"no Dask scheduler can be reached at {address}: {error}"
-        raise RequestError([Fault("", "request", what)]) from None
+        message = f"no Dask scheduler can be reached at {address}: {error}"
+        raise RequestError([Fault("", "request", message)]) from None
 
     @contextmanager
-    def listen(topic: str, hear: Callable[[Any], None]) -> Iterator[None]:
-        client.subscribe_topic(topic, lambda event: hear(event[1]))
+    def listen(topic: str, receive: Callable[[Any], None]) -> Iterator[None]:
+        client.subscribe_topic(topic, lambda event: receive(event[1]))
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Delivery in a run: an item rendered, stored as an asset, and put where the user wants it."""
+"""Delivery of outputs: render an item, store it as an asset, and copy it to the output folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["RunDelivery", "output_record"]
 
 
 def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -> dict[str, Any]:
-    """An output as the contract gives it, with what it is and how it came about."""
+    """Return the record of an output in the contract's form, with its description and lineage."""
     return {
         "id": render_id,
         "video_url": None,
@@ -56,20 +56,22 @@ def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -
 
 
 def _size_of(info: MediaInfo) -> dict[str, int]:
-    """Width and height of what was made, which may be smaller than asked for."""
+    """Return the width and height of a render, which may be smaller than requested."""
     return {"width": info.picture.width, "height": info.picture.height} if info.picture else {}
 
 
 def _file_names(plan: Plan) -> dict[str, str]:
-    """By tile that makes outputs: how the names of their files begin. It is the tile's name, and of those of
-    one name all but the first in the template have their id as well.
+    """Return, by tile with outputs, the prefix of their file names.
+
+    The prefix is the tile's name. Of several tiles with one name, all but the first in the template add
+    their id.
     """
-    made = []
+    prefixes = []
     for tile in sorted((plan.tile(node) for node in plan.order), key=lambda tile: tile.index):
         after = [plan.tile(node) for node in plan.graph.successors(tile.id)]
-        if not after or any(one.type.is_output() for one in after):
-            made.append((tile.id, tile.name))
-    return file_names(made)
+        if not after or any(tile.type.is_output() for tile in after):
+            prefixes.append((tile.id, tile.name))
+    return file_names(prefixes)
 
 
 def _video(item: Item) -> Video:
@@ -78,8 +80,8 @@ def _video(item: Item) -> Video:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rendering:
-    """Who is told of a render, and may stop it."""
+class _RenderHooks:
+    """The progress callback, stop check and process watch of a render."""
 
     progress: Callable[[float], None]
     stopped: Stopped
@@ -87,23 +89,23 @@ class _Rendering:
 
 
 class RunDelivery:
-    """Renders the outputs of one run.
+    """Renders and stores the outputs of one run.
 
     Parameters
     ----------
     out
         A folder that receives a copy of every output and its thumbnail, or None.
     now
-        The time, for `completed_at`.
+        Returns the time for `completed_at`.
     quality
         The name of a quality (`tessera.media.ffmpeg.encode_settings`).
     fresh
-        Render what is there already as well.
+        Ignore existing renders.
 
     Attributes
     ----------
-    together
-        Which items are rendered together.
+    groups
+        The items that are rendered together.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class RunDelivery:
         *,
         fresh: bool = False,
     ) -> None:
-        self.together = RenderGroups(self._is_there)
+        self.groups = RenderGroups(self._is_cached)
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
         self.out, self.timeout_s, self.now = out, timeout_s, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
@@ -131,33 +133,35 @@ class RunDelivery:
         self._scratch = tempfile.TemporaryDirectory(prefix=part_prefix(), dir=scratch)
 
     def close(self) -> None:
+        """Delete the scratch folder."""
         self._scratch.cleanup()
 
     def deliver(
         self, item: Item, progress: Callable[[float], None], stopped: Stopped, watch: RenderWatch
     ) -> Delivered:
-        """Render an item, store it, copy it out.
+        """Render an item, store it and copy it to the output folder.
 
         Raises
         ------
         Cancelled
-            `stopped()` became true.
+            If `stopped()` becomes true.
         TesseraError
-            It could not be rendered or written. Nothing half-written stays.
+            If the item cannot be rendered or written. No partial file remains.
         """
-        making = _Rendering(progress, stopped, watch)
-        known = None
+        hooks = _RenderHooks(progress, stopped, watch)
+        cached = None
+        # An injected crash needs a render of its own.
         if not watch.kills:
-            known = self.together.take(item, lambda items: self._make_all(items, making), stopped)
-        if known is None:
-            known = self.renders.once(
-                self._key(item), lambda: self._make(item, making), stopped, fresh=watch.kills
+            cached = self.groups.take(item, lambda items: self._render_group(items, hooks), stopped)
+        if cached is None:
+            cached = self.renders.render_once(
+                self._key(item), lambda: self._render_one(item, hooks), stopped, fresh=watch.kills
             )
         if stopped():
             raise Cancelled("the run was cancelled")
         render_id = derived_id(self.run_id, item.node, item.index)
-        path, picture = self._place(self._name(item), known.asset.path, known.asset.thumbnail)
-        self.store.save_render(render_id, known.asset.id, self.run_id)
+        path, picture = self._copy_out(self._name(item), cached.asset.path, cached.asset.thumbnail)
+        self.store.save_render(render_id, cached.asset.id, self.run_id)
         return Delivered(
             output_record(
                 item,
@@ -167,69 +171,76 @@ class RunDelivery:
                 thumbnail_url=picture.absolute().as_uri() if picture else None,
                 path=str(path),
                 thumbnail_path=str(picture) if picture else None,
-                asset_id=known.asset.id,
-                reused=known.reused,
+                asset_id=cached.asset.id,
+                reused=cached.reused,
                 quality=self.quality,
-                **_size_of(known.asset.info),
-                **known.facts,
+                **_size_of(cached.asset.info),
+                **cached.facts,
             )
         )
 
     def _key(self, item: Item) -> str:
         return self.renders.key(item.value, self._target, self._types)
 
-    def _is_there(self, item: Item) -> bool:
-        return self.renders.is_there(self._key(item))
+    def _is_cached(self, item: Item) -> bool:
+        return self.renders.has(self._key(item))
 
-    def _make(self, item: Item, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
-        made = self._renderer(making).render(item.value, self._scratch_of(item))
-        if making.watch.kills:
-            raise RenderError("crashes, though no ffmpeg is needed")
-        return self._stored(item, made, making)
+    def _render_one(self, item: Item, hooks: _RenderHooks) -> tuple[Asset, dict[str, Any]]:
+        made = self._renderer(hooks).render(item.value, self._scratch_of(item))
+        if hooks.watch.kills:
+            raise RenderError("crash, although no ffmpeg is needed")
+        return self._store_render(item, made, hooks)
 
-    def _make_all(self, items: Sequence[Item], making: _Rendering) -> dict[tuple[str, int], CachedRender]:
-        """Those of several items that are not there, rendered together; none where that fails, as each by
-        itself will tell what is wrong.
+    def _render_group(
+        self, items: Sequence[Item], hooks: _RenderHooks
+    ) -> dict[tuple[str, int], CachedRender]:
+        """Return those renders of several items that are missing, made together.
+
+        If that fails, return none: each item is then rendered alone, and its own error names the cause.
         """
         keys = {self._key(item): item for item in items}
 
         def make(missing: Sequence[str]) -> dict[str, tuple[Asset, dict[str, Any]]]:
-            asked = [(_video(keys[key]), self._scratch_of(keys[key])) for key in missing]
+            requests = [(_video(keys[key]), self._scratch_of(keys[key])) for key in missing]
             try:
-                made = self._renderer(making).render_together(asked)
+                made = self._renderer(hooks).render_together(requests)
             except Cancelled:
                 raise
             except Exception:  # a tile's own painter may raise anything
                 return {}
-            return {key: self._stored(keys[key], one, making) for key, one in zip(missing, made, strict=True)}
+            return {
+                key: self._store_render(keys[key], render, hooks)
+                for key, render in zip(missing, made, strict=True)
+            }
 
-        found = self.renders.several(list(keys), make, making.stopped)
-        return {keys[key].ref: known for key, known in found.items()}
+        found = self.renders.render_missing(list(keys), make, hooks.stopped)
+        return {keys[key].ref: cached for key, cached in found.items()}
 
-    def _renderer(self, making: _Rendering) -> Renderer:
+    def _renderer(self, hooks: _RenderHooks) -> Renderer:
         from tessera.media.render.renderer import Renderer
 
         return Renderer(
             locator(self.library),
             painter(self._types),
-            cancelled=making.stopped,
-            progress=making.progress,
+            cancelled=hooks.stopped,
+            progress=hooks.progress,
             timeout_s=self.timeout_s,
             target=self._target,
-            watch=making.watch,
+            watch=hooks.watch,
             drawn=self.store.workspace / DRAWN,
         )
 
-    def _stored(self, item: Item, made: Rendered, making: _Rendering) -> tuple[Asset, dict[str, Any]]:
-        """What was rendered, as an asset, and what is to be said of it."""
+    def _store_render(self, item: Item, made: Rendered, hooks: _RenderHooks) -> tuple[Asset, dict[str, Any]]:
+        """Store a render as an asset, and return it with the facts to record."""
         asset = self.library.take(made.path, f"{self._name(item)}{made.path.suffix}")
+        # Recorded commands name a placeholder, since the scratch path differs in every run.
         own = Path(f"{OUTPUT_STEM}{made.path.suffix}")
         names = {str(made.path): str(own), str(single_stream_path(made.path)): str(single_stream_path(own))}
         return asset, {
             "commands": [[names.get(arg, arg) for arg in command] for command in made.commands],
             "measured": made.measured,
             "render": made.made.to_dict() if made.made else None,
-            **({"scripts": making.watch.scripts} if making.watch.scripts else {}),
+            **({"scripts": hooks.watch.scripts} if hooks.watch.scripts else {}),
         }
 
     def _name(self, item: Item) -> str:
@@ -239,8 +250,8 @@ class RunDelivery:
         name = derived_id(self.run_id, item.node, item.index)
         return Path(self._scratch.name) / f"{name}{suffix_of(item.value)}"
 
-    def _place(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
-        """Put an output where the user finds it: in `out`, else in the run's own folder."""
+    def _copy_out(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
+        """Copy an output and its thumbnail to `out`, or else to the run's own folder."""
         folder = self.out if self.out is not None else self.store.folder(self.run_id) / "outputs"
         path = folder / f"{name}{media.suffix}"
         picture = folder / f"{name}.jpg" if thumbnail else None

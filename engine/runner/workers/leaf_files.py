@@ -1,4 +1,4 @@
-"""Where the leaves of expressions come from in a workspace: files of assets, and pictures that tiles draw."""
+"""The sources of expression leaves in a workspace: files of assets, and pictures that tiles draw."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ __all__ = ["locator", "painter"]
 
 
 def locator(library: Library) -> Callable[[str], Located]:
-    """Finds the files of assets; a `WorkspaceError` tells of one that is gone."""
+    """Return a function that finds the file of an asset. It raises `WorkspaceError` if the asset is
+    missing.
+    """
     from tessera.media.ffmpeg.lowering import Located
 
     def locate(asset_id: str) -> Located:
@@ -32,7 +34,7 @@ def locator(library: Library) -> Callable[[str], Located]:
 
 
 def painter(types: Mapping[str, type[NodeType]]) -> Callable[[Image], PillowImage]:
-    """Draws drawn leaves by the code of the node types, given by their ids."""
+    """Return a function that draws a leaf with the painter of its node type, found by type id."""
 
     def paint(leaf: Image) -> PillowImage:
         kind = types[leaf.arg("type_id")]

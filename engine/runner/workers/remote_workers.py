@@ -1,8 +1,8 @@
-"""Workers that are other processes, of this machine or another: what goes to them, and what comes back.
+"""Workers in other processes, of this machine or another, and the exchange with them.
 
-Only small values cross: keys, expressions, messages. A worker finds all else (the plan, assets, what is kept)
-in the workspace, which it reaches by the same path. It tells what came of a job by what it returns; only that
-it has begun, and how far it is, it may tell meanwhile. The coordinator alone writes events.
+Only small values are sent: keys, expressions, messages. A worker reads the plan, the assets and the caches
+from the workspace, which must have the same path for it. Its return value is the list of messages about the
+job; only the start and the progress are sent while it works. The coordinator alone writes events.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ from tessera.media.algebra.item import Item
 from tessera.runner.workers.worker import Job, Key, Message, Put, RenderJob, Stopped, TileJob, Worker, Workers
 from tessera.store.item_codec import ItemWriter, read_items
 
-__all__ = ["JobParcel", "RemoteExecutor", "RemoteWorkers", "WorkerSetup", "pack", "perform", "unpack"]
+__all__ = ["JobParcel", "RemoteExecutor", "RemoteWorkers", "WorkerSetup", "pack", "run_job", "unpack"]
 
-_LOOK_S = 0.3
-"""How often a worker looks whether its run was asked to end."""
+_CANCEL_POLL_S = 0.3
+"""Seconds between checks whether the run was cancelled."""
 
-_TELL_S = 0.2
-"""How often a worker tells how far it is."""
+_PROGRESS_INTERVAL_S = 0.2
+"""Seconds between progress messages of a worker."""
 
 Packed = tuple[list[str], list[tuple[str, int, str]]]
-"""Items written down: the expressions that they share, each once, and the items."""
+"""Serialised items: their expressions, each once, and the items."""
 
 
 def pack(items: Sequence[Item]) -> Packed:
-    """Write items down; `unpack` reads them."""
-    shelf = ItemWriter()
-    written: list[str] = []
+    """Serialise items; `unpack` restores them."""
+    writer = ItemWriter()
+    expressions: list[str] = []
     rows: list[tuple[str, int, str]] = []
     for item in items:
-        new, body = shelf.add(item)
-        written += [one for _place, one in new]
+        new, body = writer.add(item)
+        expressions += [expression for _index, expression in new]
         rows.append((item.node, item.index, body))
-    return written, rows
+    return expressions, rows
 
 
 def unpack(packed: Packed) -> tuple[Item, ...]:
-    """The items that were written down, in their order."""
-    written, rows = packed
-    found, _shelf = read_items(written, rows)
+    """Restore serialised items, in their order."""
+    expressions, rows = packed
+    found, _reader = read_items(expressions, rows)
     items = {item.ref: item for made in found.values() for item in made}
     return tuple(items[node, index] for node, index, _body in rows)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """Where a run lives, and how its work is done: what every job of it has in common."""
+    """The location and settings of a run, common to all its jobs."""
 
     workspace: str
     run_id: str
@@ -70,7 +70,7 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class JobParcel:
-    """A job on its way. `limit_s`: the seconds that it may take."""
+    """A serialised job. `limit_s` is its time limit in seconds."""
 
     key: Key
     items: Packed
@@ -78,7 +78,7 @@ class JobParcel:
     limit_s: float | None = None
 
 
-def _no_listening(_topic: str, _hear: Callable[[Any], None]) -> AbstractContextManager[None]:
+def _ignore_topic(_topic: str, _receive: Callable[[Any], None]) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -89,13 +89,13 @@ class RemoteExecutor:
     Attributes
     ----------
     executor
-        Gives them work: `concurrent.futures.ProcessPoolExecutor`, `distributed.Client.get_executor()`.
+        Submits work to them: `concurrent.futures.ProcessPoolExecutor`, `distributed.Client.get_executor()`.
     listen
-        Hears what they tell under a topic while they work, as long as the context lasts.
+        Receives messages under a topic while workers run, for as long as the context lasts.
     """
 
     executor: Executor
-    listen: Callable[[str, Callable[[Any], None]], AbstractContextManager[None]] = _no_listening
+    listen: Callable[[str, Callable[[Any], None]], AbstractContextManager[None]] = _ignore_topic
 
 
 # in the worker's process
@@ -103,7 +103,7 @@ class RemoteExecutor:
 
 @dataclass(frozen=True)
 class _WorkerState:
-    """What a worker's process has of a run."""
+    """The state of a run in a worker's process."""
 
     store: Any
     plan: Any
@@ -112,93 +112,93 @@ class _WorkerState:
 
 
 @lru_cache(maxsize=4)
-def _worker_state(place: WorkerSetup) -> _WorkerState:
+def _worker_state(setup: WorkerSetup) -> _WorkerState:
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
     from tessera.runner.answers.tile_context import Answers
     from tessera.store.run_store import RunStore
 
-    home = Path(place.workspace)
+    home = Path(setup.workspace)
     store, library = RunStore(home), Library(home)
-    text = store.document(place.run_id, "plan.json")
+    text = store.document(setup.run_id, "plan.json")
     if text is None:
         import socket
 
-        where = f"the worker on {socket.gethostname()} does not find run {place.run_id} in {home}"
-        raise WorkspaceError(f"{where}: workers must reach the workspace by the same path")
+        where = f"the worker on {socket.gethostname()} cannot find run {setup.run_id} in {home}"
+        raise WorkspaceError(f"{where}: the workspace needs the same path on all workers")
     return _WorkerState(store, Plan.from_dict(text), library, Answers(library, None, lambda: False))
 
 
-def perform(place: WorkerSetup, parcel: JobParcel) -> list[Message]:
-    """Do a job in this process, and give what it told."""
-    told: list[Message] = []
-    live = _Live(place.run_id)
+def run_job(setup: WorkerSetup, parcel: JobParcel) -> list[Message]:
+    """Do a job in this process, and return its messages."""
+    messages: list[Message] = []
+    channel = _ProgressChannel(setup.run_id)
 
     def put(message: Message) -> None:
-        live.tell(message)
+        channel.send(message)
         if message[0] not in ("progress", "output_progress"):
-            told.append(message)
+            messages.append(message)
 
-    bench = _worker_state(place)
-    stopped = _stopping(bench, place.run_id, parcel.limit_s)
+    state = _worker_state(setup)
+    stopped = _stop_check(state, setup.run_id, parcel.limit_s)
     items = unpack(parcel.items)
     if isinstance(parcel.key, str):
-        worker = Worker(bench.answers, _deliver_nothing, place.max_items)
-        tile = bench.plan.tile(parcel.key)
+        worker = Worker(state.answers, _deliver_nothing, setup.max_items)
+        tile = state.plan.tile(parcel.key)
         worker.do(TileJob(parcel.key, tile, items, parcel.sources), stopped, put)
     else:
-        _render(bench, place, RenderJob(parcel.key, items[0]), stopped, put)
-    return [(*one[:2], pack(one[2])) if one[0] == "worked" else one for one in told]
+        _render(state, setup, RenderJob(parcel.key, items[0]), stopped, put)
+    return [(*sent[:2], pack(sent[2])) if sent[0] == "worked" else sent for sent in messages]
 
 
 def _deliver_nothing(*_args: Any) -> Any:
-    raise AssertionError("a tile's own work delivers nothing")
+    raise AssertionError("a tile's own work has no delivery")
 
 
-def _render(bench: _WorkerState, place: WorkerSetup, job: RenderJob, stopped: Stopped, put: Put) -> None:
+def _render(state: _WorkerState, setup: WorkerSetup, job: RenderJob, stopped: Stopped, put: Put) -> None:
     from tessera.record.events import now
     from tessera.runner.workers.delivery import RunDelivery
 
-    out = Path(place.out) if place.out is not None else None
+    out = Path(setup.out) if setup.out is not None else None
     delivery = RunDelivery(
-        bench.plan,
-        bench.library,
-        bench.store,
-        place.run_id,
+        state.plan,
+        state.library,
+        state.store,
+        setup.run_id,
         out,
-        place.render_timeout_s,
+        setup.render_timeout_s,
         now,
-        place.quality,
-        fresh=place.fresh,
+        setup.quality,
+        fresh=setup.fresh,
     )
     try:
-        Worker(bench.answers, delivery.deliver, place.max_items).do(job, stopped, put)
+        Worker(state.answers, delivery.deliver, setup.max_items).do(job, stopped, put)
     finally:
         delivery.close()
 
 
-def _stopping(bench: _WorkerState, run_id: str, limit_s: float | None) -> Stopped:
-    """Whether the run was asked to end, or the time of the job is over."""
-    begun = looked = time.monotonic()
-    asked = False
+def _stop_check(state: _WorkerState, run_id: str, limit_s: float | None) -> Stopped:
+    """Return a function that is True once the run is cancelled or the job exceeds its time limit."""
+    started = last_poll = time.monotonic()
+    cancel_requested = False
 
     def stopped() -> bool:
-        nonlocal looked, asked
+        nonlocal last_poll, cancel_requested
         now = time.monotonic()
-        if now - looked > _LOOK_S:
-            looked, asked = now, asked or bench.store.is_asked_to_cancel(run_id)
-        return asked or (limit_s is not None and now - begun > limit_s)
+        if now - last_poll > _CANCEL_POLL_S:
+            last_poll, cancel_requested = now, cancel_requested or state.store.is_asked_to_cancel(run_id)
+        return cancel_requested or (limit_s is not None and now - started > limit_s)
 
     return stopped
 
 
-class _Live:
-    """Tells what is worth telling at once, where there is somebody to tell."""
+class _ProgressChannel:
+    """Sends start and progress messages at once, if a Dask scheduler can forward them."""
 
     def __init__(self, topic: str) -> None:
         self.topic, self.last = topic, 0.0
         self.log: Callable[[str, Any], None] | None = None
-        if "distributed" in sys.modules:  # else this is no worker of a cluster
+        if "distributed" in sys.modules:  # a Dask worker has always imported it
             from distributed import get_worker
 
             try:
@@ -206,12 +206,14 @@ class _Live:
             except ValueError:
                 self.log = None
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         if self.log is None:
             return
         now = time.monotonic()
-        begun = message[0] in ("started", "render_started")
-        if begun or (message[0] in ("progress", "output_progress") and now - self.last > _TELL_S):
+        started = message[0] in ("started", "render_started")
+        if started or (
+            message[0] in ("progress", "output_progress") and now - self.last > _PROGRESS_INTERVAL_S
+        ):
             self.last = now
             self.log(self.topic, [message[0], message[1], *message[2:]])
 
@@ -226,20 +228,20 @@ class RemoteWorkers:
     Attributes
     ----------
     local
-        Does what is nothing to send: what a stub does, or what was made before.
+        Does the jobs that need no worker: stubs, and tiles with known items.
     limits
-        By tile: the seconds that its jobs may take.
+        By tile: the time limit of its jobs, in seconds.
     """
 
     remote: RemoteExecutor
-    place: WorkerSetup
+    setup: WorkerSetup
     local: Workers
     limits: Mapping[str, float]
     _futures: dict[Key, Future[Any]] = field(default_factory=dict, init=False)
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
         for job, stopped in work:
-            if isinstance(job, TileJob) and (job.stub is not None or job.given is not None):
+            if isinstance(job, TileJob) and (job.stub is not None or job.known_items is not None):
                 self.local.submit([(job, stopped)], put)
             else:
                 self._send(job, put)
@@ -249,8 +251,8 @@ class RemoteWorkers:
             parcel = JobParcel(job.key, pack(job.inputs), tuple(job.sources), self.limits.get(job.key))
         else:
             parcel = JobParcel(job.key, pack([job.item]), (), self.limits.get(job.key[0]))
-        future = self._futures[job.key] = self.remote.executor.submit(perform, self.place, parcel)
-        future.add_done_callback(partial(self._arrived, job, put))
+        future = self._futures[job.key] = self.remote.executor.submit(run_job, self.setup, parcel)
+        future.add_done_callback(partial(self._receive_result, job, put))
 
     def drop(self, key: Key) -> None:
         future = self._futures.get(key)
@@ -259,22 +261,22 @@ class RemoteWorkers:
         else:
             future.cancel()
 
-    def hear(self, put: Put) -> AbstractContextManager[None]:
-        """Take in what workers tell while they work."""
+    def subscribe(self, put: Put) -> AbstractContextManager[None]:
+        """Receive the messages that workers send while they work."""
 
-        def heard(message: Any) -> None:
-            what, key, *told = message
-            put((what, key if isinstance(key, str) else (key[0], tuple(key[1])), *told))
+        def receive(message: Any) -> None:
+            kind, key, *payload = message
+            put((kind, key if isinstance(key, str) else (key[0], tuple(key[1])), *payload))
 
-        return self.remote.listen(self.place.run_id, heard)
+        return self.remote.listen(self.setup.run_id, receive)
 
-    def _arrived(self, job: Job, put: Put, future: Future[Any]) -> None:
-        """What a worker came to; one that was lost for good has failed."""
+    def _receive_result(self, job: Job, put: Put, future: Future[Any]) -> None:
+        """Report the result of a job. A job whose worker was lost for good has failed."""
         self._futures.pop(job.key, None)
         try:
             for message in future.result():
                 put((*message[:2], unpack(message[2])) if message[0] == "worked" else message)
         except (Exception, CancelledError) as error:
             lost = "it was cancelled" if isinstance(error, CancelledError) else str(error)
-            what = "failed" if isinstance(job, TileJob) else "output_failed"
-            put((what, job.key, f"its worker was lost: {lost or type(error).__name__}"))
+            kind = "failed" if isinstance(job, TileJob) else "output_failed"
+            put((kind, job.key, f"lost its worker: {lost or type(error).__name__}"))

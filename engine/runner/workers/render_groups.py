@@ -1,4 +1,4 @@
-"""Renders of one run that share a decoder: whoever's turn comes first makes them all."""
+"""Groups of renders that share a decoder: the first render that starts makes the whole group."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _MakeAll = Callable[[Sequence[Item]], Mapping[_Ref, CachedRender]]
 
 
 class _Group:
-    """Items that are rendered together, once: what becomes of it is for each of them to take."""
+    """Items that are rendered together, once. Each render takes its own result from the group."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = tuple(items)
-        self.tried = False
+        self.attempted = False
         self.made: Mapping[_Ref, CachedRender] = {}
         self.lock = threading.Lock()
 
 
 class RenderGroups:
-    """Which renders of a run are made together. Called from several threads.
+    """The groups of renders in a run. Thread-safe.
 
     Parameters
     ----------
-    is_there
-        Whether the render of an item was made before: then it needs no decoder.
+    is_cached
+        Returns True if an item is rendered already and needs no decoder.
     """
 
-    def __init__(self, is_there: Callable[[Item], bool] = lambda _item: False) -> None:
-        self._is_there = is_there
+    def __init__(self, is_cached: Callable[[Item], bool] = lambda _item: False) -> None:
+        self._is_cached = is_cached
         self._groups: dict[_Ref, _Group] = {}
 
     def announce(self, items: Sequence[Item]) -> None:
-        """These are to be rendered now: find those that gain by a common decoder."""
-        items = [item for item in items if not self._is_there(item)] if len(items) > 1 else []
+        """Group those of the next items to render that gain from a common decoder."""
+        items = [item for item in items if not self._is_cached(item)] if len(items) > 1 else []
         if len(items) < 2:
             return
         from tessera.media.render.decoder_groups import groups_of
@@ -52,19 +52,22 @@ class RenderGroups:
             group = _Group([items[number] for number in numbers])
             self._groups.update((item.ref, group) for item in group.items)
 
-    def beside(self, item: Item) -> tuple[Item, ...]:
-        """The items that the render of this one most likely makes: its group's, where it is the first."""
+    def group_items(self, item: Item) -> tuple[Item, ...]:
+        """Return the items that the render of this one is expected to make: its group if it is the first,
+        else itself.
+        """
         group = self._groups.get(item.ref)
         return group.items if group is not None and group.items[0].ref == item.ref else (item,)
 
     def take(self, item: Item, make: _MakeAll, stopped: Stopped) -> CachedRender | None:
-        """The render of an item that is made together with others, by `make` where this is the first of them;
-        None where it has to be rendered by itself, as it has no others, or something failed.
+        """Return the render of an item from its group, made by `make` on the first call.
+
+        Return None if the item has no group or its group failed, so that it must be rendered alone.
 
         Raises
         ------
         Cancelled
-            `stopped()` became true.
+            If `stopped()` becomes true.
         """
         group = self._groups.get(item.ref)
         if group is None:
@@ -73,8 +76,8 @@ class RenderGroups:
             if stopped():
                 raise Cancelled("the run was cancelled")
         try:
-            if not group.tried:
-                group.tried = True
+            if not group.attempted:
+                group.attempted = True
                 group.made = make(group.items)
             return group.made.get(item.ref)
         finally:

@@ -1,9 +1,9 @@
-"""The threads that all runs of this process share: who works next, and how much at a time.
+"""The thread pool that all runs of this process share.
 
-Runs take turns, so that a short one is not kept waiting by a long one; of one run, what has the greatest rank
-comes first. Tiles and encodes are bounded apart: an encode takes cores and memory for seconds, a tile's own
-work mostly none. Threads are daemons, and one whose work was given up is replaced: nothing that hangs keeps
-others from working, nor the process from ending.
+Runs take turns, so that a short run does not wait for a long one. Within a run, the job with the greatest
+priority comes first. Tiles and encodes have separate limits: an encode needs cores and memory for seconds, a
+tile's own work usually neither. Threads are daemons, and a thread with abandoned work is replaced, so that a
+hanging job blocks neither other jobs nor the exit of the process.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ __all__ = ["Lane", "Pool", "Work", "cores", "shared_pool"]
 
 Work = Callable[[], None]
 
-_LEAVING_S = 0.5
-"""How long work that was given up may take to notice."""
+_ABANDONED_WAIT_S = 0.5
+"""Seconds that abandoned work may take to stop."""
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _memory() -> int:
-    """The bytes of memory of this machine; 4 GB where it does not say."""
+    """Return the bytes of memory of this machine, or 4 GiB if it is unknown."""
     with suppress(ValueError, OSError, AttributeError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return 4 << 30
@@ -48,7 +48,7 @@ _State = Literal["queued", "working", "over"]
 
 @dataclass(eq=False, slots=True)
 class _Task:
-    """One piece of work. `memory`: what an encode takes, in bytes; None of what is no encode."""
+    """One job. `memory` is the bytes that an encode needs, or None for any other work."""
 
     work: Work
     lane: Lane
@@ -58,47 +58,49 @@ class _Task:
 
 
 _Queue = list[tuple[float, int, _Task]]
-"""A heap: the greatest rank first, then the first that came."""
+"""A heap of (negative priority, order of arrival, task)."""
 
 
 class Pool:
-    """Threads, and the lanes that bring them work.
+    """Threads, and the lanes that feed them.
 
     Parameters
     ----------
     tiles
-        How many tiles work at a time.
+        The greatest number of tiles that work at a time.
     encodes
-        How many encodes run at a time, if memory allows.
+        The greatest number of encodes that run at a time, if memory allows.
     memory
-        The bytes that all encodes together may take by their estimates. One alone is always let in.
+        The bytes that all running encodes together may take by estimate. A single encode may always run.
     """
 
     def __init__(self, tiles: int, encodes: int, memory: int) -> None:
         if min(tiles, encodes) < 1:
-            raise ValueError("a pool works on one tile and one encode at a time at least")
+            raise ValueError("a pool needs room for at least one tile and one encode")
         self.tiles, self.encodes, self.memory = tiles, encodes, memory
         lock = threading.Lock()
         self._changed, self._ended = threading.Condition(lock), threading.Condition(lock)
         self._turns: deque[Lane] = deque()
-        self._heavy: Lane | None = None
+        self._memory_waiter: Lane | None = None
         self._threads = self._idle = 0
-        self._working = self._encoding = self._taken = 0
+        self._working = self._encoding = self._memory_used = 0
 
     def lane(self) -> Lane:
-        """A new lane: that of one run."""
+        """Return a new lane, for one run."""
         return Lane(self)
 
-    def _add(self, lane: Lane, ranked: Iterable[tuple[float, _Task]]) -> None:
+    def _add_tasks(self, lane: Lane, pairs: Iterable[tuple[float, _Task]]) -> None:
         with self._changed:
-            for rank, task in ranked:
+            for priority, task in pairs:
                 if not lane.tiles and not lane.encodes:
                     self._turns.append(lane)
-                heappush(lane.tiles if task.memory is None else lane.encodes, (-rank, next(lane.order), task))
-                self._call()
+                heappush(
+                    lane.tiles if task.memory is None else lane.encodes, (-priority, next(lane.order), task)
+                )
+                self._wake_thread()
 
-    def _call(self) -> None:
-        """Have a thread look for work: one that waits, else a new one where there may be more."""
+    def _wake_thread(self) -> None:
+        """Wake an idle thread, or start a new one if the limit allows."""
         if self._idle:
             self._idle -= 1
             self._changed.notify()
@@ -107,34 +109,34 @@ class Pool:
             threading.Thread(target=self._serve, daemon=True, name="tessera-worker").start()
 
     def _serve(self) -> None:
-        """A thread's life: it ends when the work that it does was given up meanwhile."""
+        """Run tasks in a thread. The thread ends after a task that was abandoned meanwhile."""
         while True:
             with self._changed:
-                while (task := self._next()) is None:
+                while (task := self._next_task()) is None:
                     self._idle += 1
                     self._changed.wait()
             try:
                 task.work()
-            except BaseException as error:  # the thread is there for all runs: it goes on
-                told = (type(error), error, error.__traceback__, threading.current_thread())
-                threading.excepthook(threading.ExceptHookArgs(told))
+            except BaseException as error:  # all runs share this thread, so it must survive
+                details = (type(error), error, error.__traceback__, threading.current_thread())
+                threading.excepthook(threading.ExceptHookArgs(details))
             finally:
                 with self._changed:
-                    given_up = task.state == "over"
-                    if given_up:
-                        task.lane.leaving.discard(task)
+                    abandoned = task.state == "over"
+                    if abandoned:
+                        task.lane.abandoned.discard(task)
                         self._ended.notify_all()
                     else:
                         self._release(task)
-            if given_up:
+            if abandoned:
                 return
 
-    def _next(self) -> _Task | None:
-        """What to do now; the lane that it is from has its next turn after all others."""
+    def _next_task(self) -> _Task | None:
+        """Return the next task, or None. Its lane moves behind all others."""
         for _ in range(len(self._turns)):
             lane = self._turns[0]
-            _forget(lane.tiles)
-            _forget(lane.encodes)
+            _drop_finished(lane.tiles)
+            _drop_finished(lane.encodes)
             task = None
             if lane.tiles and self._working < self.tiles:
                 task = heappop(lane.tiles)[2]
@@ -144,32 +146,34 @@ class Pool:
                 self._turns.rotate(-1)
             else:
                 self._turns.popleft()
-            if self._heavy is lane and not lane.encodes:
-                self._heavy = None
+            if self._memory_waiter is lane and not lane.encodes:
+                self._memory_waiter = None
             if task is not None:
-                self._take(task)
+                self._start(task)
                 return task
         return None
 
     def _has_room(self, lane: Lane) -> bool:
-        """Whether a lane's next encode may begin. One for which memory lacks is the next to begin at all, so
-        that lighter ones do not pass it by for ever.
+        """Return True if a lane's next encode may start.
+
+        An encode that lacks memory becomes the next to start at all, so that lighter ones cannot overtake it
+        forever.
         """
-        if self._encoding >= self.encodes or self._heavy not in (None, lane):
+        if self._encoding >= self.encodes or self._memory_waiter not in (None, lane):
             return False
         needed = lane.encodes[0][2].memory or 0
-        fits = not self._encoding or self._taken + needed <= self.memory
-        self._heavy = None if fits else lane
+        fits = not self._encoding or self._memory_used + needed <= self.memory
+        self._memory_waiter = None if fits else lane
         return fits
 
-    def _take(self, task: _Task) -> None:
+    def _start(self, task: _Task) -> None:
         task.state = "working"
         task.lane.working.add(task)
         if task.memory is None:
             self._working += 1
         else:
             self._encoding += 1
-            self._taken += task.memory
+            self._memory_used += task.memory
 
     def _release(self, task: _Task) -> None:
         task.state = "over"
@@ -178,32 +182,33 @@ class Pool:
             self._working -= 1
         else:
             self._encoding -= 1
-            self._taken -= task.memory
+            self._memory_used -= task.memory
+            # A finished encode can make room for several tasks, so wake all idle threads.
             self._idle = 0
             self._changed.notify_all()
         if not task.lane.working:
             self._ended.notify_all()
 
-    def _give_up(self, lane: Lane, key: Hashable) -> None:
-        """Wait no more for work that has begun: its place, and its thread's, are free for another."""
+    def _abandon(self, lane: Lane, key: Hashable) -> None:
+        """Stop waiting for running work, and let another job and another thread take its place."""
         with self._changed:
-            for task in [one for one in lane.working if one.key == key]:
+            for task in [task for task in lane.working if task.key == key]:
                 self._threads -= 1
                 self._release(task)
-                lane.leaving.add(task)
-                self._call()
+                lane.abandoned.add(task)
+                self._wake_thread()
 
     def _drain(self, lane: Lane, timeout_s: float) -> bool:
         with self._changed:
             for _rank, _order, task in (*lane.tiles, *lane.encodes):
                 task.state = "over"
             ended = self._ended.wait_for(lambda: not lane.working, timeout_s)
-            left = self._ended.wait_for(lambda: not lane.leaving, _LEAVING_S)
+            left = self._ended.wait_for(lambda: not lane.abandoned, _ABANDONED_WAIT_S)
             return ended and left
 
 
-def _forget(queue: _Queue) -> None:
-    """Drop what was given up before its turn came."""
+def _drop_finished(queue: _Queue) -> None:
+    """Remove tasks from the top of a queue that were abandoned before they started."""
     while queue and queue[0][2].state == "over":
         heappop(queue)
 
@@ -216,46 +221,55 @@ class Lane:
     tiles: _Queue = field(default_factory=list)
     encodes: _Queue = field(default_factory=list)
     working: set[_Task] = field(default_factory=set)
-    leaving: set[_Task] = field(default_factory=set)
+    abandoned: set[_Task] = field(default_factory=set)
     order: count[int] = field(default_factory=count)
 
-    def add(self, work: Work, key: Hashable, rank: float = 0.0, memory: int | None = None) -> None:
-        """Have work done: the greater its rank, the sooner.
+    def add(self, work: Work, key: Hashable, priority: float = 0.0, memory: int | None = None) -> None:
+        """Queue a job; jobs with a greater priority start first.
 
         Parameters
         ----------
         key
-            Names it in this lane.
+            Identifies the job in this lane.
         memory
-            Of an encode: the bytes that it takes. None: it is no encode.
+            The bytes that an encode needs, or None for any other work.
         """
-        self.add_all([(work, key, rank, memory)])
+        self.add_all([(work, key, priority, memory)])
 
     def add_all(self, pieces: Iterable[tuple[Work, Hashable, float, int | None]]) -> None:
-        """Have many pieces of work done; see `add`."""
-        self.pool._add(self, [(rank, _Task(work, self, key, memory)) for work, key, rank, memory in pieces])
+        """Queue several jobs; see `add`."""
+        self.pool._add_tasks(
+            self, [(priority, _Task(work, self, key, memory)) for work, key, priority, memory in pieces]
+        )
 
-    def give_up(self, key: Hashable) -> None:
-        """If this work has begun, wait no more for it: others have its place, and its thread ends with it."""
-        self.pool._give_up(self, key)
+    def abandon(self, key: Hashable) -> None:
+        """Stop waiting for a job if it has started. Another job takes its place, and its thread ends with
+        it.
+        """
+        self.pool._abandon(self, key)
 
     def drain(self, timeout_s: float) -> bool:
-        """Begin nothing more, and wait for what is being done; whether that has ended in time. What was given
-        up is waited for too, though not for long: the process that an encode was is killed, not only doomed.
+        """Drop queued jobs and wait for running ones. Return True if all ended in time.
+
+        Abandoned jobs get a short wait too, so that the ffmpeg process of an abandoned encode is really
+        killed.
         """
         return self.pool._drain(self, timeout_s)
 
 
 def shared_pool() -> Pool:
-    """The pool of this process, as the settings say when it is first needed: by default an encode for every
-    two cores, and half of the memory for them.
+    """Return the pool of this process, with the limits from the settings at its first use.
+
+    By default there is one encode per two cores, and half of the memory for encodes.
     """
     return _pool_of(os.getpid())
 
 
 @cache
 def _pool_of(_process: int) -> Pool:
-    """A process that was forked has no threads of its parent's pool: it has a pool of its own."""
-    asked = settings()
-    memory = asked.encode_memory_mb * 1_000_000 if asked.encode_memory_mb else _memory() // 2
-    return Pool(max(2, cores()), asked.encodes or max(1, cores() // 2), memory)
+    """Return the pool of a process. A forked process has no threads of its parent's pool and needs its
+    own.
+    """
+    configured = settings()
+    memory = configured.encode_memory_mb * 1_000_000 if configured.encode_memory_mb else _memory() // 2
+    return Pool(max(2, cores()), configured.encodes or max(1, cores() // 2), memory)

@@ -1,4 +1,4 @@
-"""The crew of a run in this process: the threads of the shared pool."""
+"""Workers in this process: the threads of the shared pool."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from tessera.runner.workers.worker import Job, Key, Put, RenderJob, Stopped, Wor
 
 __all__ = ["ThreadWorkers", "encode_memory"]
 
-_BASE = 64 << 20
-_FRAMES = {"ultrafast": 40, "veryfast": 95}
-_MOST_FRAMES = 160
+_BASE_BYTES = 64 << 20
+_FRAMES_HELD = {"ultrafast": 40, "veryfast": 95}
+"""Frames in memory during an encode, by x264 preset."""
+_MAX_FRAMES_HELD = 160
 
 
 def encode_memory(item: Item, target: EncodeSettings) -> int:
-    """The bytes that the encode of an item takes, about: x264 and what feeds it hold so many of its frames.
+    """Return the approximate bytes that the encode of an item needs: x264 and its input hold a number of
+    frames.
 
     Measured for pictures of 640×360 to 3840×2160: 50 MB to 1.7 GB.
     """
     if not isinstance(item.value, Video):
-        return 0 if isinstance(item.value, Image) else _BASE
+        return 0 if isinstance(item.value, Image) else _BASE_BYTES
     width, height = item.value.picture.width, item.value.picture.height
     longest = max(width, height)
     scale = min(1.0, target.longest / longest) if target.longest is not None else 1.0
+    # A yuv420p frame takes 1.5 bytes per pixel.
     frame = int(width * height * scale * scale * 1.5)
-    return _BASE + _FRAMES.get(target.preset, _MOST_FRAMES) * frame
+    return _BASE_BYTES + _FRAMES_HELD.get(target.preset, _MAX_FRAMES_HELD) * frame
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,22 @@ class ThreadWorkers:
     lane: Lane
     worker: Worker
     target: EncodeSettings
-    together: RenderGroups
+    groups: RenderGroups
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
         do = self.worker.do
         self.lane.add_all(
-            [(partial(do, job, stopped, put), job.key, job.rank, self._memory(job)) for job, stopped in work]
+            [
+                (partial(do, job, stopped, put), job.key, job.priority, self._bytes(job))
+                for job, stopped in work
+            ]
         )
 
-    def _memory(self, job: Job) -> int | None:
-        """What the encode takes, with those that are made together with it; None of what is no encode."""
+    def _bytes(self, job: Job) -> int | None:
+        """Return the bytes that an encode and the others of its group need, or None for any other work."""
         if isinstance(job, RenderJob):
-            return sum(encode_memory(item, self.target) for item in self.together.beside(job.item))
+            return sum(encode_memory(item, self.target) for item in self.groups.group_items(job.item))
         return None
 
     def drop(self, key: Key) -> None:
-        self.lane.give_up(key)
+        self.lane.abandon(key)

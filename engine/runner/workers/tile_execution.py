@@ -1,4 +1,6 @@
-"""One tile at work: what reaches it checked, its own work or a stub's, what it makes numbered."""
+"""The execution of one tile: check its input items, run its code or its stub, and number the items it
+makes.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +26,22 @@ def run_tile(
     stub: StubbedTile | None = None,
     attempt: Attempt | None = None,
 ) -> tuple[Item, ...]:
-    """Run one tile: check what reaches it, let it work, number what it makes.
+    """Run one tile and return its numbered items.
 
     Raises
     ------
     TileError
-        Something reaches it that it does not take, too much reaches it, or it fails.
+        If an input item has the wrong kind, too many items arrive, or the tile fails.
     """
     kind = tile.type
     if len(inputs) > max_items:
-        raise TileError(f"{len(inputs):,} items reach {tile.name} {tile.id}; at most {max_items:,} may")
+        raise TileError(f"{len(inputs):,} items reach {tile.name} {tile.id}; the limit is {max_items:,}")
     if kind.produces is not None:
         for item in inputs:
             if kind_of(item.value) not in kind.accepts:
                 takes = " or ".join(sorted(kind.accepts)) or "nothing"
                 raise TileError(
-                    f"{tile.name} takes {takes}; it was given {kind_of(item.value)} by {item.node}"
+                    f"{tile.name} takes {takes}, but received {kind_of(item.value)} from {item.node}"
                 )
     if attempt is not None and stub is not None and attempt.makes is not None:
         work: Iterable[Made] = stub.make(attempt, inputs)
@@ -51,21 +53,21 @@ def run_tile(
             index,
             made.value,
             tuple(parent.ref for parent in made.parents),
-            _why(made),
+            _checked_why(made),
             _fidelity(made),
         )
         for index, made in enumerate(work)
     )
 
 
-def _why(made: Made) -> str:
+def _checked_why(made: Made) -> str:
     if not isinstance(made.why, str):
-        raise TileError(f"why an item was made is told in words, not by {type(made.why).__name__}")
+        raise TileError(f"'why' of an item must be a str, not {type(made.why).__name__}")
     return replace_lone_surrogates(made.why)
 
 
 _FIDELITIES = ("real", "placeholder", "described", "stubbed")
-"""From the best to the worst; what is made of something worse is no better."""
+"""From best to worst. An item is no better than the worst item that it is made of."""
 
 
 def _fidelity(made: Made) -> str:

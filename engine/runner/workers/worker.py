@@ -1,7 +1,7 @@
-"""A worker's side of a run: a tile's own work, or the render of one output, done and told in messages.
+"""The worker's side of a run: do a tile's own work, or render one output, and report in messages.
 
-Nothing here knows who runs it: a thread of this process, another process, the caller itself. What a worker is
-given (`Job`) and what it tells (`Message`) are values; the coordinator alone makes events of them.
+A worker runs in a thread of this process, in another process, or in the caller itself. Its input (`Job`) and
+its output (`Message`) are values; only the coordinator turns them into events.
 """
 
 from __future__ import annotations
@@ -47,40 +47,40 @@ __all__ = [
 ]
 
 Key = str | tuple[str, tuple[str, int]]
-"""Names a job in its run: the tile whose work it is, or the tile that delivers and the item it renders."""
+"""The key of a job in its run: its tile, or the delivering tile and the item to render."""
 
 Message = tuple[Any, ...]
-"""What a worker tells: the name of it, the key of the job, and what belongs to it."""
+"""A message of a worker: its kind, the key of the job, and the payload."""
 
 Put = Callable[[Message], None]
 Stopped = Callable[[], bool]
-"""Asked between steps and some times a second; once it is true, a job ends as soon as it can."""
+"""Polled between steps and a few times a second. Once it returns True, a job ends as soon as it can."""
 
 _Made = TypeVar("_Made")
 
-_MOST_ATTEMPTS = 3
+_MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """An output that is there: its record."""
+    """A finished output: its record."""
 
     output: dict[str, Any]
 
 
 class RenderWatch(Watch):
-    """Tells of the ffmpeg processes of a render; in a drill, kills them.
+    """Reports the ffmpeg processes of a render, and kills them for an injected crash.
 
     Attributes
     ----------
     scripts
-        The texts of the files that their commands name.
+        The texts of the files that the commands name.
     """
 
-    def __init__(self, told: Callable[[Process], None], *, kills: bool = False) -> None:
-        self._told, self.kills = told, kills
+    def __init__(self, report: Callable[[Process], None], *, kills: bool = False) -> None:
+        self._report, self.kills = report, kills
         self.scripts: dict[str, str] = {}
 
     def begun(self, pid: int) -> None:
@@ -90,7 +90,7 @@ class RenderWatch(Watch):
 
     def ended(self, process: Process) -> None:
         self.scripts.update(process.scripts)
-        self._told(process)
+        self._report(process)
 
 
 Deliver = Callable[[Item, Callable[[float], None], Stopped, RenderWatch], Delivered]
@@ -106,13 +106,13 @@ class TileJob:
     inputs
         The items that reach it.
     sources
-        Of a Video Input: what the request gave it.
-    given
-        What it has made before, or is taken to have made: then it does not work.
-    rank
-        The greater, the sooner it is to be begun.
-    drills
-        What it is made to suffer.
+        The media of a Video Input.
+    known_items
+        Items from an earlier run. The tile does not work if they are given.
+    priority
+        Jobs with a greater priority start first.
+    faults
+        The faults to inject.
     """
 
     key: str
@@ -120,32 +120,32 @@ class TileJob:
     inputs: Sequence[Item]
     sources: Sequence[InputMedia] = ()
     stub: StubbedTile | None = None
-    given: tuple[Item, ...] | None = None
-    rank: float = 0.0
-    drills: tuple[InjectedFault, ...] = ()
+    known_items: tuple[Item, ...] | None = None
+    priority: float = 0.0
+    faults: tuple[InjectedFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """The render of one output. `rank` and `drills` as of a tile's work."""
+    """The render of one output. `priority` and `faults` are as in `TileJob`."""
 
     key: tuple[str, tuple[str, int]]
     item: Item
-    rank: float = 0.0
-    drills: tuple[InjectedFault, ...] = ()
+    priority: float = 0.0
+    faults: tuple[InjectedFault, ...] = ()
 
 
 Job = TileJob | RenderJob
 
 
 class Workers(Protocol):
-    """Those who work for a coordinator."""
+    """The workers of a coordinator."""
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
-        """Have jobs done, now or later. What comes of them is told by `put`, from any thread."""
+        """Queue jobs. Workers report with `put`, from any thread."""
 
     def drop(self, key: Key) -> None:
-        """A job is given up, begun or not: let others have its place."""
+        """Drop a job, started or not, and let other jobs take its place."""
 
 
 _DONE: Future[Any] = Future()
@@ -153,7 +153,7 @@ _DONE.set_result(None)
 
 
 class InlineExecutor(Executor):
-    """Runs what it is given at once, in the caller's thread. What it gives back says only that it is done."""
+    """Runs each call at once in the caller's thread. The returned future is done, but holds no result."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         fn(*args, **kwargs)
@@ -162,7 +162,7 @@ class InlineExecutor(Executor):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Does jobs of one run.
+    """Does the jobs of one run.
 
     Attributes
     ----------
@@ -170,18 +170,18 @@ class Worker:
         Makes an output of an item.
     max_items
         The greatest number of items that may reach a tile.
-    waits
-        Whether time passes: False in a simulation, which neither pauses nor hangs.
+    live
+        False in a simulation, which neither pauses nor hangs.
     """
 
     answers: Answers
     deliver: Deliver
     max_items: int
-    waits: bool = True
+    live: bool = True
     clock: Callable[[], float] = time.monotonic
 
     def do(self, job: Job, stopped: Stopped, put: Put) -> None:
-        """Do a job; it ends with a message that says how, whatever happens."""
+        """Do a job. Its last message reports the outcome, whatever happens."""
         if isinstance(job, TileJob):
             self._tile(job, stopped, put)
         else:
@@ -191,59 +191,57 @@ class Worker:
         key = job.key
         put(("started", key))
         try:
-            items = self._attempts(job, stopped, put, partial(self._attempt, job, stopped, put))
+            items = self._with_retries(job, stopped, put, partial(self._run_tile, job, stopped, put))
         except Cancelled:
             put(("cancelled", key))
         except QuestionError as error:
             put(("question", key, error))
         except TesseraError as error:
             put(("failed", key, str(error)))
-        except BaseException as error:  # a tile's own fault must not end the run
-            _let_through(error)
+        except BaseException as error:  # a bug in a tile must not end the run
+            _reraise_interrupt(error)
             put(("log", key, traceback.format_exc()))
             put(("failed", key, f"{type(error).__name__}: {error}"))
         else:
             put(("worked", key, items))
 
-    def _attempts(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
-        """Work, tried again where it failed for this time only. It is told the number of the attempt."""
-        for number in range(1, _MOST_ATTEMPTS):
+    def _with_retries(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
+        """Call `work` with the number of the attempt, and retry after transient errors."""
+        for number in range(1, _MAX_ATTEMPTS):
             try:
-                return self._drilled(job, number, stopped, put, work)
+                return self._run_attempt(job, number, stopped, put, work)
             except TransientError as error:
-                put(("log", job.key, f"attempt {number} of {_MOST_ATTEMPTS} failed: {error}"))
+                put(("log", job.key, f"attempt {number} of {_MAX_ATTEMPTS} failed: {error}"))
                 self._pause(number, stopped)
-        return self._drilled(job, _MOST_ATTEMPTS, stopped, put, work)
+        return self._run_attempt(job, _MAX_ATTEMPTS, stopped, put, work)
 
-    def _drilled(
+    def _run_attempt(
         self, job: Job, number: int, stopped: Stopped, put: Put, work: Callable[[int], _Made]
     ) -> _Made:
-        """Work, or suffer the drill that is meant for this attempt. In a real run the crash of a render is
-        that of its ffmpeg.
-        """
-        _go_on(stopped)
-        drill = fault_at(job.drills, number)
-        if drill is not None:
-            put(("log", job.key, f"{drill.by} strikes, attempt {number}"))
+        """Call `work`, or inject the fault of this attempt. The crash of a real render kills its ffmpeg."""
+        _raise_if_stopped(stopped)
+        fault = fault_at(job.faults, number)
+        if fault is not None:
+            put(("log", job.key, f"{fault.cause} injected in attempt {number}"))
             if not self._kills(job, number):
-                inject(drill.fault, drill.by, stopped, waits=self.waits)
+                inject(fault.fault, fault.cause, stopped, live=self.live)
         made = work(number)
-        for late in job.drills:
-            if late.attempt is not None and late.attempt > number:
-                put(("log", job.key, f"{late.by} did not strike: attempt {number} has done it"))
+        for unused in job.faults:
+            if unused.attempt is not None and unused.attempt > number:
+                put(("log", job.key, f"{unused.cause} had no effect: attempt {number} succeeded"))
         return made
 
     def _kills(self, job: Job, number: int) -> bool:
-        drill = fault_at(job.drills, number)
-        return drill is not None and drill.fault == "crash" and isinstance(job, RenderJob) and self.waits
+        fault = fault_at(job.faults, number)
+        return fault is not None and fault.fault == "crash" and isinstance(job, RenderJob) and self.live
 
-    def _attempt(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
-        if job.given is not None:
-            return job.given
+    def _run_tile(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
+        if job.known_items is not None:
+            return job.known_items
         key, tile, stub = job.key, job.tile, job.stub
         attempt = stub.stub.attempt(number) if stub is not None else None
         if attempt is not None and attempt.fault is not None:
-            inject(attempt.fault, "a stub", stopped, waits=self.waits, message=attempt.message)
+            inject(attempt.fault, "a stub", stopped, live=self.live, message=attempt.message)
         context = TileContext(
             tile,
             self.answers,
@@ -257,39 +255,38 @@ class Worker:
         return run_tile(tile, context, job.inputs, max_items=self.max_items, stub=stub, attempt=attempt)
 
     def _pause(self, attempt: int, stopped: Stopped) -> None:
-        """Wait before the next attempt, about twice as long each time, so that those who failed together do
-        not try again together. It ends at once when the job does; a simulation does not wait.
+        """Wait before the next attempt, about twice as long each time. A simulation does not wait.
+
+        The length is random, so that jobs that failed together do not retry together. The wait ends if the
+        job is stopped.
         """
-        if not self.waits:
+        if not self.live:
             return
         end = time.monotonic() + _FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
         while (left := end - time.monotonic()) > 0:
-            _go_on(stopped)
+            _raise_if_stopped(stopped)
             time.sleep(min(left, _POLL_S))
 
     def _render(self, job: RenderJob, stopped: Stopped, put: Put) -> None:
         key = job.key
         put(("render_started", key))
-        begun = self.clock()
+        started = self.clock()
         try:
-            made = self._attempts(
-                job,
-                stopped,
-                put,
-                lambda number: self._delivered(job, number, stopped, put),
+            made = self._with_retries(
+                job, stopped, put, lambda number: self._deliver(job, number, stopped, put)
             )
         except Cancelled:
             put(("output_cancelled", key))
         except TesseraError as error:
             put(("output_failed", key, str(error)))
-        except BaseException as error:  # as above
-            _let_through(error)
+        except BaseException as error:  # a bug in a painter must not end the run either
+            _reraise_interrupt(error)
             put(("log", key, traceback.format_exc()))
             put(("output_failed", key, f"{type(error).__name__}: {error}"))
         else:
-            put(("output", key, made, self.clock() - begun))
+            put(("output", key, made, self.clock() - started))
 
-    def _delivered(self, job: RenderJob, number: int, stopped: Stopped, put: Put) -> Delivered:
+    def _deliver(self, job: RenderJob, number: int, stopped: Stopped, put: Put) -> Delivered:
         kills = self._kills(job, number)
         watch = RenderWatch(lambda process: put(("process", job.key, process)), kills=kills)
         try:
@@ -297,23 +294,24 @@ class Worker:
                 job.item, lambda fraction: put(("output_progress", job.key, fraction)), stopped, watch
             )
         except MediaError as error:
-            drill = fault_at(job.drills, number)
-            if drill is None:
+            fault = fault_at(job.faults, number)
+            if fault is None:
                 raise
-            said = "ffmpeg was killed" if kills else str(error)
-            raise RenderError(f"{said}, by {drill.by}") from None
+            reason = "ffmpeg was killed" if kills else str(error)
+            raise RenderError(f"{reason}, by {fault.cause}") from None
 
 
-def _let_through(error: BaseException) -> None:
-    """What is no tile's to answer goes to the caller, where the tile works in the main thread: Ctrl-C, or
-    what a test raises to end itself. From a worker's thread nobody would hear of it.
+def _reraise_interrupt(error: BaseException) -> None:
+    """Raise Ctrl-C and test exits again, if they occur in the main thread.
+
+    They are no fault of the tile. In a worker's thread nobody would catch them.
     """
     ours = isinstance(error, Exception | SystemExit)
     if not ours and threading.current_thread() is threading.main_thread():
         raise error
 
 
-def _go_on(stopped: Stopped) -> None:
+def _raise_if_stopped(stopped: Stopped) -> None:
     if stopped():
         raise Cancelled("the run was cancelled")
 
@@ -329,16 +327,16 @@ class ExecutorWorkers:
         for job, stopped in work:
             future = self.executor.submit(self.worker.do, job, stopped, put)
             if future is not _DONE:
-                future.add_done_callback(partial(_tell_if_lost, job, put))
+                future.add_done_callback(partial(_report_lost_job, job, put))
 
     def drop(self, key: Key) -> None:
-        """Nothing: it keeps its thread until it ends."""
+        """Do nothing, since an executor cannot interrupt a thread."""
 
 
-def _tell_if_lost(job: Job, put: Put, future: Future[Any]) -> None:
-    """A job that ended without a message has failed."""
+def _report_lost_job(job: Job, put: Put, future: Future[Any]) -> None:
+    """Report a job as failed if it ended without a message."""
     error = None if future.cancelled() else future.exception()
     if not future.cancelled() and error is None:
         return
-    what = f"its worker was lost: {error}" if error is not None else "its worker was shut down"
-    put(("failed" if isinstance(job, TileJob) else "output_failed", job.key, what))
+    message = f"lost its worker: {error}" if error is not None else "its executor was shut down"
+    put(("failed" if isinstance(job, TileJob) else "output_failed", job.key, message))
