@@ -10,7 +10,7 @@ __all__ = ["Change", "Changes", "Rewire"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A parameter that the request overrides: what it was (null where it was not set), and what it is."""
+    """A parameter that the request overrides: its old value (None if it was unset) and its new value."""
 
     node: str
     parameter: str
@@ -23,7 +23,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Rewire:
-    """A connection that the template does not have, and the removed tiles that it leads past."""
+    """A connection that the template does not have, and the removed tiles that it replaces (`via`)."""
 
     source: str
     target: str
@@ -35,7 +35,7 @@ class Rewire:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What differs from the template in this run."""
+    """The differences between the template and the graph of one run."""
 
     removed: tuple[str, ...] = ()
     rewired: tuple[Rewire, ...] = ()

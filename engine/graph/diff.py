@@ -1,8 +1,8 @@
-"""What differs between two agents, plans, requests or records of runs. Pure functions of the documents.
+"""Compares two agents, plans, requests or records of runs. Pure functions of the documents.
 
-What a run would do, or did, is compared, not how it is written down: neither the order of members counts,
-nor the form of a source, the case of an id, or whether a value is set or is the default. Ids of runs and
-renders, times, URLs and paths that a run made do not count.
+The comparison is about the effect of a document, not about its spelling. It ignores the order of members,
+the case of ids, and whether a value is explicit or a default. It also ignores the ids of runs and renders,
+times, and the URLs and paths that a run created.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
+from itertools import zip_longest
 from typing import Any, Literal
 
 from tessera.errors import Fault, RequestError
@@ -28,22 +29,22 @@ Key = str
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that differs.
+    """One difference between two documents.
 
     Attributes
     ----------
     node, target
-        The tile that it is about; of an edge, both its ends.
+        The tile concerned; for an edge, its two ends.
     index
-        Of an output: its place among those of its tile, from 1.
+        For an output: its position among the outputs of its tile, from 1.
     name
-        Of a parameter, an output or a request: which member differs.
+        For a parameter, an output or a request: the member that differs.
     old, new
-        What stands in the first document and in the second; None where nothing does.
+        The values in the first and in the second document; None if absent.
     old_origin, new_origin
-        Of a parameter: where each value came from.
+        For a parameter: the origin of each value.
     note
-        The cause, where the documents tell one.
+        The cause, if the documents contain one.
     """
 
     section: Section
@@ -68,18 +69,22 @@ class Difference:
             "new_origin": self.new_origin,
             "note": self.note or None,
         }
-        told = {name: value for name, value in members.items() if value is not None}
-        return {"section": self.section, "change": self.change, **told, "old": self.old, "new": self.new}
+        present = {name: value for name, value in members.items() if value is not None}
+        return {"section": self.section, "change": self.change, **present, "old": self.old, "new": self.new}
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences of two documents; `names` holds the name of each tile by its id.
+    """The differences between two documents.
 
     Attributes
     ----------
+    kinds
+        The kinds of the two documents.
     notes
-        What else was seen; it does not make the documents differ.
+        Observations that do not count as differences.
+    names
+        Tile id → tile name.
     """
 
     kinds: tuple[Kind, Kind]
@@ -88,31 +93,31 @@ class Comparison:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        """Whether the documents differ."""
+        """Return True if the documents differ."""
         return bool(self.differences)
 
     def summary(self) -> str:
-        """How many differences of each section there are."""
+        """Return the number of differences in each section, as text."""
         sections: dict[str, int] = {}
-        for one in self.differences:
-            sections[one.section] = sections.get(one.section, 0) + 1
+        for difference in self.differences:
+            sections[difference.section] = sections.get(difference.section, 0) + 1
         plurals = {
             "status": "statuses",
             "items": "counts of items",
             "order": "orders",
             "ignored": "ignored tiles",
         }
-        told = (
+        counts = (
             f"{number:,} {plurals[name]}" if name in plurals and number > 1 else _counted(name, number)
             for name, number in sections.items()
         )
-        return ", ".join(told) or "no differences"
+        return ", ".join(counts) or "no differences"
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "equal": not self.differences,
             "kinds": list(self.kinds),
-            "differences": [one.to_dict() for one in self.differences],
+            "differences": [difference.to_dict() for difference in self.differences],
             "notes": list(self.notes),
             "names": dict(self.names),
         }
@@ -123,19 +128,19 @@ def _counted(name: str, number: int) -> str:
 
 
 def diff(old: Any, new: Any, *, unknown_tiles: UnknownTiles = "error") -> Comparison:
-    """What differs between two documents of one kind; an agent and a plan can be compared too.
+    """Compare two documents of one kind, or an agent and a plan.
 
     Parameters
     ----------
     old, new
-        Each a path, JSON text, a dict, or a loaded agent, plan, request or record.
+        A path, JSON text, a dict, or a loaded agent, plan, request or record.
     unknown_tiles
         As in `load_agent`.
 
     Raises
     ------
     RequestError
-        One of them is no such document, or the two are of kinds that cannot be compared.
+        If a document is of no known kind or has faults, or if the two kinds cannot be compared.
 
     Examples
     --------
@@ -145,8 +150,8 @@ def diff(old: Any, new: Any, *, unknown_tiles: UnknownTiles = "error") -> Compar
     before, after = _read(old, "first", unknown_tiles), _read(new, "second", unknown_tiles)
     kinds = (before.kind, after.kind)
     if before.kind != after.kind and set(kinds) != {"agent", "plan"}:
-        what = f"the first is {_a(before.kind)} and the second {_a(after.kind)}: they cannot be compared"
-        raise RequestError([Fault("", "request", what)])
+        kinds_text = f"{_with_article(before.kind)} (first) with {_with_article(after.kind)} (second)"
+        raise RequestError([Fault("", "request", f"cannot compare {kinds_text}")])
     notes = list(_notes(before, after))
     if (
         before.kind == "agent"
@@ -154,9 +159,9 @@ def diff(old: Any, new: Any, *, unknown_tiles: UnknownTiles = "error") -> Compar
         and after.tiles
         and not before.tiles.keys() & after.tiles.keys()
     ):
-        before = _renamed(before, after)
-        notes.append("the two share no id of a tile: tiles of one type are paired in their order")
-    tiles = [tile for view in (before, after) for tile in (*view.gone.values(), *view.tiles.values())]
+        before = _with_paired_ids(before, after)
+        notes.append("the two agents share no tile id: tiles of the same type are paired in order")
+    tiles = [tile for view in (before, after) for tile in (*view.absent.values(), *view.tiles.values())]
     names = {tile.id: tile.name for tile in tiles if tile.name}
     return Comparison(kinds, tuple(_differences(before, after)), tuple(notes), names)
 
@@ -166,40 +171,41 @@ def _read(document: Any, which: str, unknown_tiles: UnknownTiles) -> View:
         return read_view(document, unknown_tiles)
     except RequestError as error:
         faults = [
-            Fault(one.loc, one.document, f"the {which} document: {one.message}") for one in error.errors
+            Fault(fault.loc, fault.document, f"the {which} document: {fault.message}")
+            for fault in error.errors
         ]
         raise RequestError(faults) from None
 
 
-def _a(kind: str) -> str:
+def _with_article(kind: str) -> str:
     return f"an {kind}" if kind == "agent" else f"a {kind}"
 
 
 def _notes(before: View, after: View) -> Iterator[str]:
     if before.name != after.name and before.kind != "request":
-        yield f"the agents are called {before.name!r} and {after.name!r}"
+        yield f"the names of the agents are {before.name!r} and {after.name!r}"
     if before.mode != after.mode:
         yield f"the first is a {before.mode}, the second a {after.mode}"
 
 
-def _renamed(before: View, after: View) -> View:
-    """The first agent with the ids of the second: tiles of one type are paired in topological order."""
-    free: dict[str, list[Key]] = {}
+def _with_paired_ids(before: View, after: View) -> View:
+    """Return the first agent with the ids of the second; tiles of one type pair up in topological order."""
+    unpaired: dict[str, list[Key]] = {}
+    # Reversed, so that `pop` takes the first tile of a type first.
     for key in reversed(after.order):
-        free.setdefault(after.tiles[key].type_id, []).append(key)
+        unpaired.setdefault(after.tiles[key].type_id, []).append(key)
     pairs = {
-        key: waiting.pop() if (waiting := free.get(before.tiles[key].type_id)) else key
-        for key in before.order
+        key: keys.pop() if (keys := unpaired.get(before.tiles[key].type_id)) else key for key in before.order
     }
     tiles = {
         pairs[key]: replace(tile, id=after.tiles[pairs[key]].id if pairs[key] in after.tiles else tile.id)
         for key, tile in before.tiles.items()
     }
-    edges = {(pairs[one], pairs[other]): via for (one, other), via in before.edges.items()}
+    edges = {(pairs[source], pairs[target]): via for (source, target), via in before.edges.items()}
     parameters = {pairs[key]: values for key, values in before.parameters.items()}
-    fed = {pairs[key]: tuple(pairs[one] for one in feeders) for key, feeders in before.fed_by.items()}
+    feeders = {pairs[key]: tuple(pairs[source] for source in keys) for key, keys in before.feeders.items()}
     order = tuple(pairs[key] for key in before.order)
-    return replace(before, tiles=tiles, edges=edges, parameters=parameters, fed_by=fed, order=order)
+    return replace(before, tiles=tiles, edges=edges, parameters=parameters, feeders=feeders, order=order)
 
 
 def _differences(before: View, after: View) -> Iterator[Difference]:
@@ -216,9 +222,9 @@ def _differences(before: View, after: View) -> Iterator[Difference]:
     yield from _outputs(before, after)
 
 
-def _union(one: Iterable[Any], other: Iterable[Any]) -> list[Any]:
-    """What is in either, in the order of the first, then of the second."""
-    return list(dict.fromkeys([*one, *other]))
+def _union(first: Iterable[Any], second: Iterable[Any]) -> list[Any]:
+    """Return the distinct elements of both, in the order of the first, then of the second."""
+    return list(dict.fromkeys([*first, *second]))
 
 
 def _change(old: Any, new: Any) -> Literal["added", "removed", "changed"]:
@@ -232,7 +238,7 @@ def _tiles(before: View, after: View) -> Iterator[Difference]:
         assert tile is not None
         if old is None or new is None:
             other, which = (before, "first") if old is None else (after, "second")
-            state = other.gone[key].state if key in other.gone else ""
+            state = other.absent[key].state if key in other.absent else ""
             note = f"{state} in the {which}" if state else ""
             old_name, new_name = old and old.name, new and new.name
             yield Difference("tile", _change(old, new), tile.id, old=old_name, new=new_name, note=note)
@@ -257,11 +263,11 @@ def _ids(view: View, keys: tuple[Key, ...] | None) -> list[str] | None:
 
 
 def _orders(before: View, after: View) -> Iterator[Difference]:
-    """Tiles whose items come in another order: they are fed by the same tiles, listed in another order."""
-    for key in (key for key in before.fed_by if key in after.fed_by):
-        shared = set(before.fed_by[key]) & set(after.fed_by[key])
-        old = tuple(one for one in before.fed_by[key] if one in shared)
-        new = tuple(one for one in after.fed_by[key] if one in shared)
+    """Yield the tiles whose items arrive in another order, since the shared feeders are in another order."""
+    for key in (key for key in before.feeders if key in after.feeders):
+        shared = set(before.feeders[key]) & set(after.feeders[key])
+        old = tuple(feeder for feeder in before.feeders[key] if feeder in shared)
+        new = tuple(feeder for feeder in after.feeders[key] if feeder in shared)
         if old != new:
             yield Difference(
                 *("order", "changed", after.id_of(key)),
@@ -281,17 +287,19 @@ def _parameters(before: View, after: View) -> Iterator[Difference]:
             continue
         node = after.id_of(key) if key in after.parameters else before.id_of(key)
         for name in _union(old, new):
-            mine, theirs = old.get(name), new.get(name)
-            mine, theirs = mine or after.known.get((key, name)), theirs or before.known.get((key, name))
-            if mine and theirs and same(mine[0], theirs[0]):
+            old_value, new_value = old.get(name), new.get(name)
+            # A record holds only overrides: take the value before an override from the other record.
+            old_value = old_value or after.original_values.get((key, name))
+            new_value = new_value or before.original_values.get((key, name))
+            if old_value and new_value and same(old_value[0], new_value[0]):
                 continue
             yield Difference(
-                *("parameter", _change(mine, theirs), node),
+                *("parameter", _change(old_value, new_value), node),
                 name=name,
-                old=mine and mine[0],
-                new=theirs and theirs[0],
-                old_origin=mine and mine[1],
-                new_origin=theirs and theirs[1],
+                old=old_value and old_value[0],
+                new=new_value and new_value[0],
+                old_origin=old_value and old_value[1],
+                new_origin=new_value and new_value[1],
             )
 
 
@@ -305,19 +313,19 @@ def _ignored(before: View, after: View) -> Iterator[Difference]:
 def _inputs(before: View, after: View) -> Iterator[Difference]:
     old, new = before.inputs, after.inputs
     if len(old) == len(new) == 1 and None in (*old, *new):
-        old = {next(iter(new)): next(iter(old.values()))}  # a source at top level is for the only Video Input
+        # Top-level sources (key None) belong to the only Video Input, whatever its id.
+        old = {next(iter(new)): next(iter(old.values()))}
     for key in _union(old, new):
         node = None if key is None else (after if key in new else before).id_of(key)
-        mine, theirs = old.get(key, ()), new.get(key, ())
-        matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
-        for what, start, end, begin, stop in matcher.get_opcodes():
-            if what == "equal":
+        old_sources, new_sources = old.get(key, ()), new.get(key, ())
+        matcher = SequenceMatcher(None, old_sources, new_sources, autojunk=False)
+        for tag, start, end, begin, stop in matcher.get_opcodes():
+            if tag == "equal":
                 continue
-            gone, come = list(mine[start:end]), list(theirs[begin:stop])
-            for at in range(max(len(gone), len(come))):
-                one = dict(gone[at]) if at < len(gone) else None
-                other = dict(come[at]) if at < len(come) else None
-                yield Difference("input", _change(one, other), node, old=one, new=other)
+            for left, right in zip_longest(old_sources[start:end], new_sources[begin:stop]):
+                old_facts = None if left is None else dict(left)
+                new_facts = None if right is None else dict(right)
+                yield Difference("input", _change(old_facts, new_facts), node, old=old_facts, new=new_facts)
 
 
 def _members(before: View, after: View) -> Iterator[Difference]:
@@ -336,8 +344,8 @@ def _statuses(before: View, after: View) -> Iterator[Difference]:
 
 
 def _items(before: View, after: View) -> Iterator[Difference]:
-    for key in (key for key in before.made if key in after.made):
-        old, new = before.made[key], after.made[key]
+    for key in (key for key in before.item_counts if key in after.item_counts):
+        old, new = before.item_counts[key], after.item_counts[key]
         if old != new:
             yield Difference("items", "changed", after.id_of(key), old=old, new=new)
 
@@ -350,31 +358,34 @@ def _outputs(before: View, after: View) -> Iterator[Difference]:
             yield Difference("output", _change(old, new), node, index=index, old=old, new=new)
             continue
         for name in _union(old, new):
-            mine, theirs = old.get(name), new.get(name)
-            if not same(mine, theirs):
-                yield Difference("output", "changed", node, index=index, name=name, old=mine, new=theirs)
+            old_value, new_value = old.get(name), new.get(name)
+            if not same(old_value, new_value):
+                yield Difference(
+                    "output", "changed", node, index=index, name=name, old=old_value, new=new_value
+                )
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal: `1` and `1.0` are, `1` and `true` are not.
+def same(first: Any, second: Any) -> bool:
+    """Return True if two JSON values are equal: `1` equals `1.0`, but not `true`.
 
     >>> same({"a": [1]}, {"a": [1.0]}), same(1, True)
     (True, False)
     """
-    stack = [(one, other)]
+    # An explicit stack: nesting of user documents must not exhaust Python's recursion limit.
+    stack = [(first, second)]
     while stack:
-        mine, theirs = stack.pop()
-        if isinstance(mine, bool) or isinstance(theirs, bool):
-            if mine is not theirs:
+        old_value, new_value = stack.pop()
+        if isinstance(old_value, bool) or isinstance(new_value, bool):
+            if old_value is not new_value:
                 return False
-        elif isinstance(mine, dict) and isinstance(theirs, dict):
-            if mine.keys() != theirs.keys():
+        elif isinstance(old_value, dict) and isinstance(new_value, dict):
+            if old_value.keys() != new_value.keys():
                 return False
-            stack += [(mine[name], theirs[name]) for name in mine]
-        elif isinstance(mine, list | tuple) and isinstance(theirs, list | tuple):
-            if len(mine) != len(theirs):
+            stack += [(old_value[name], new_value[name]) for name in old_value]
+        elif isinstance(old_value, list | tuple) and isinstance(new_value, list | tuple):
+            if len(old_value) != len(new_value):
                 return False
-            stack += zip(mine, theirs, strict=True)
-        elif mine != theirs:
+            stack += zip(old_value, new_value, strict=True)
+        elif old_value != new_value:
             return False
     return True

@@ -1,4 +1,4 @@
-"""Which inputs go to which Video Input: the rules of the contract's section 3 that need no network."""
+"""The binding of inputs to Video Inputs: the rules of the contract's section 3 that need no network."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["ALIKE", "SUGGESTIONS", "InputBinding", "bind_inputs", "input_faults", "input_nodes"]
 
 ALIKE = 80
-"""How much alike two ids must be, of 100, for one to be a slip of the other: any two are half alike."""
+"""The least similarity (0 to 100) at which an id is suggested: any two UUIDs score about 50."""
 
 SUGGESTIONS = 20
-"""The most ids of a request that are compared with all others: a comparison looks at every tile."""
+"""The largest number of unknown ids that get a suggestion: each is compared with the id of every tile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class InputBinding:
 
 
 def input_nodes(graph: nx.DiGraph) -> list[str]:
-    """What the request fills: the Video Inputs of a runnable graph, or its triggers where it has none."""
+    """Return the tiles that need sources: the Video Inputs of a runnable graph, or else its triggers."""
     found: dict[str, list[str]] = {"input": [], "trigger": []}
     for node, tile in graph.nodes(data="node"):
         if tile.type.category in found:
@@ -44,7 +44,7 @@ def input_nodes(graph: nx.DiGraph) -> list[str]:
 
 
 def input_faults(outline: Outline, runnable: nx.DiGraph, template: Mapping[str, Tile]) -> Iterator[Fault]:
-    """Every rule about inputs that a request breaks.
+    """Yield a fault for every rule about inputs that a request breaks.
 
     Parameters
     ----------
@@ -56,29 +56,32 @@ def input_faults(outline: Outline, runnable: nx.DiGraph, template: Mapping[str, 
     nodes = input_nodes(runnable)
     if not nodes:
         for name in (*outline.fields, *(["video_inputs"] if outline.entries else []), *outline.clip):
-            yield Fault(pointer(name), "request", "this agent takes no inputs: no Video Input of it runs")
+            yield Fault(pointer(name), "request", "this agent takes no inputs: none of its Video Inputs run")
         return
     if outline.fields and outline.entries:
-        what = f"give 'video_inputs' or the arrays at top level ({', '.join(outline.fields)}), not both"
-        yield Fault("/video_inputs", "request", what)
+        message = (
+            f"use either 'video_inputs' or the shared-level arrays ({', '.join(outline.fields)}), not both"
+        )
+        yield Fault("/video_inputs", "request", message)
     for name in () if outline.fields else outline.clip:
-        hint = "put it into an entry of 'video_inputs'" if outline.entries else "give a source with it"
-        yield Fault(pointer(name), "request", f"{name!r} at top level has no source beside it: {hint}")
+        hint = "move it into an entry of 'video_inputs'" if outline.entries else "add a source"
+        yield Fault(pointer(name), "request", f"shared-level {name!r} has no source to apply to: {hint}")
     if outline.entries:
         yield from _entry_faults(outline, nodes, template)
     elif not outline.fields:
-        what = (
+        message = (
             f"the agent needs inputs for its Video Input{'s' if len(nodes) > 1 else ''} {comma_list(nodes)}"
         )
-        yield Fault("", "request", what)
+        yield Fault("", "request", message)
     elif len(nodes) > 1:
-        several = f"the agent has {len(nodes)} Video Inputs that run ({comma_list(nodes)})"
+        inputs = f"{len(nodes)} Video Inputs run ({comma_list(nodes)})"
+        message = f"{inputs}: use 'video_inputs', with one entry for each"
         for name in outline.fields:
-            yield Fault(pointer(name), "request", f"{several}: use 'video_inputs', one entry for each")
+            yield Fault(pointer(name), "request", message)
 
 
 def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Tile]) -> Iterator[Fault]:
-    wanted = {node.lower(): node for node in nodes}
+    inputs = {node.lower(): node for node in nodes}
     first_at: dict[str, int] = {}
     readable = True
     for index, node, has_sources in outline.entries:
@@ -88,37 +91,38 @@ def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Til
             continue
         key = node.lower()
         if key in first_at:
-            yield Fault(loc, "request", f"Video Input {node} has an entry already (entry {first_at[key]})")
-        elif key not in wanted:
-            yield Fault(loc, "request", _why_not(node, template, nodes, index))
+            yield Fault(loc, "request", f"Video Input {node} already has an entry (entry {first_at[key]})")
+        elif key not in inputs:
+            yield Fault(loc, "request", _binding_problem(node, template, nodes, index))
         first_at.setdefault(key, index)
         if not has_sources:
-            what = f"the entry of {node} has no source: give at least one"
-            yield Fault(pointer("video_inputs", index), "request", what)
-    missing = [node for key, node in wanted.items() if key not in first_at]
+            message = f"the entry for {node} has no source: add at least one"
+            yield Fault(pointer("video_inputs", index), "request", message)
+    missing = [node for key, node in inputs.items() if key not in first_at]
     if missing and readable:
-        what = f"no entry for Video Input {comma_list(missing)}: each that runs needs one"
-        yield Fault("/video_inputs", "request", what)
+        message = f"no entry for Video Input {comma_list(missing)}: every Video Input that runs needs one"
+        yield Fault("/video_inputs", "request", message)
 
 
-def _why_not(node: str, template: Mapping[str, Tile], wanted: Sequence[str], index: int) -> str:
-    """Why the node of an entry cannot take inputs."""
-    allowed = f"allowed: {comma_list(wanted)}"
+def _binding_problem(node: str, template: Mapping[str, Tile], inputs: Sequence[str], index: int) -> str:
+    """Return the reason why the node of an entry cannot take inputs."""
+    allowed = f"allowed: {comma_list(inputs)}"
     tile = template.get(node.lower())
     if tile is None:
-        near = suggestion(node, wanted, least=ALIKE) if index < SUGGESTIONS else ""
-        return f"unknown node {node}{near}; {allowed}"
+        hint = suggestion(node, inputs, least=ALIKE) if index < SUGGESTIONS else ""
+        return f"unknown node {node}{hint}; {allowed}"
     if not (tile.type.is_input() or tile.type.is_trigger()):
         return f"node {node} is a {tile.name}, not a Video Input; {allowed}"
-    return f"{tile.name} {node} does not run (it is ignored, or a trigger beside a Video Input); {allowed}"
+    reason = "it is ignored, or a trigger beside a Video Input"
+    return f"{tile.name} {node} does not run ({reason}); {allowed}"
 
 
 def bind_inputs(request: RunRequest, runnable: nx.DiGraph) -> tuple[InputBinding, ...]:
-    """The sources of each Video Input of a request without faults, in the order of the template."""
+    """Return the sources of each Video Input, in the order of the template. The request has no faults."""
     nodes = input_nodes(runnable)
-    top = tuple(request.refs())
-    if top:
-        return (InputBinding(nodes[0], top),)
+    shared = tuple(request.refs())
+    if shared:
+        return (InputBinding(nodes[0], shared),)
     entries = {
         entry.agent_node_id.lower(): tuple(entry.refs("video_inputs", index))
         for index, entry in enumerate(request.video_inputs or ())

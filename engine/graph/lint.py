@@ -19,14 +19,14 @@ _OVERLAYS = frozenset(
 )
 _STYLE = _OVERLAYS | {"Reframe", "Color Correction", "Intro", "Outro"}
 _BETTER_AFTER: Mapping[str, frozenset[str]] = {"Rough Cut": _STYLE, "Clips": _STYLE, "Reframe": _OVERLAYS}
-"""Tile → the tiles that had better come after it."""
+"""Tile name → the names of the tiles that should come after it."""
 
 
 def lint(graph: nx.DiGraph, order: Sequence[str]) -> Iterator[Notice]:
-    """Advice on each tile of a graph, in topological order. Linear in tiles and edges."""
+    """Yield advice on the tiles of a graph, in topological order, in time linear in tiles and edges."""
     tiles: Mapping[str, Tile] = dict(graph.nodes(data="node"))
     above: dict[str, Mapping[str, str]] = {}
-    """Of each tile: the names of the style tiles that lead to it → the first of that name."""
+    """Tile id → the style tiles upstream of it: name → id of the first tile of that name."""
     for node in order:
         tile = tiles[node]
         name = tile.name
@@ -36,11 +36,13 @@ def lint(graph: nx.DiGraph, order: Sequence[str]) -> Iterator[Notice]:
                 styles = {**above[before], **styles}
         for style in styles if name in _BETTER_AFTER else ():
             if style in _BETTER_AFTER[name]:
-                what = f"{name} {node} comes after {style} {styles[style]}; it is better placed before it"
-                yield Notice("order_advice", what, tile.loc)
+                message = (
+                    f"{name} {node} comes after {style} {styles[style]}; place it before {style} instead"
+                )
+                yield Notice("order_advice", message, tile.loc)
         if name == "Rough Cut" and not tile.values().get("prompt"):
-            what = (
-                f"Rough Cut {node} has no prompt: the hosted tile needs one; here it keeps what it finds best"
+            message = (
+                f"Rough Cut {node} has no prompt: the hosted tile requires one; here it picks the best parts"
             )
-            yield Notice("no_prompt", what, tile.loc)
+            yield Notice("no_prompt", message, tile.loc)
         above[node] = {name: node, **styles} if name in _STYLE else styles

@@ -1,4 +1,4 @@
-"""`load_agent`: a template read, resolved against the catalogue and checked, all its faults found at once."""
+"""`load_agent`: reads a template, resolves it against the catalogue and reports all its faults at once."""
 
 from __future__ import annotations
 
@@ -39,16 +39,17 @@ def load_agent(
     Parameters
     ----------
     agent
-        A path, JSON text, bytes, a dict, or an `AgentTemplate` (returned as it is).
+        A path, JSON text, bytes, a dict, or an `AgentTemplate` (returned unchanged).
     catalogue
-        The node types to know; by default all that are installed, with the mapping of `tessera.toml`.
+        The known node types; by default all installed ones, with the mapping of `tessera.toml`.
     unknown_tiles
-        `"opaque"` lets types that nobody knows pass through; they can be planned and simulated, not run.
+        `"opaque"` accepts types that the catalogue does not know; such tiles can be planned and simulated,
+        but not run.
 
     Raises
     ------
     RequestError
-        Every fault of the template, each with a JSON pointer into it.
+        If the template has faults. The error holds every fault, each with a JSON pointer into the template.
 
     Examples
     --------
@@ -67,12 +68,13 @@ def load_agent(
     reader = _TemplateReader(reading, catalogue, unknown_tiles)
     template = reader.read()
     if reader.faults:
-        raise RequestError(sorted(reader.faults, key=lambda fault: _natural(fault.loc)))
+        raise RequestError(sorted(reader.faults, key=lambda fault: _pointer_sort_key(fault.loc)))
     return template
 
 
-def _natural(loc: str) -> list[tuple[int, str]]:
-    """Pointers in the order of the document: numbers as numbers."""
+def _pointer_sort_key(loc: str) -> list[tuple[int, str]]:
+    """Return a sort key that orders pointers as in the document: `/nodes/2` before `/nodes/10`."""
+    # Of two decimal numbers without leading zeros, the shorter one is the smaller one.
     return [(len(part) if part.isdecimal() else sys.maxsize, part) for part in loc.split("/")[1:]]
 
 
@@ -81,8 +83,21 @@ def check_params(
 ) -> tuple[BaseModel | None, dict[str, Any], list[tuple[Path, Fault]], list[Notice]]:
     """Check a tile's parameters against its type.
 
-    Returns the parameters as a model (None where they are wrong), those of unknown name that were kept
-    because the type's own names may differ, the faults with their paths below `base`, and the warnings.
+    Parameters
+    ----------
+    base
+        The path of the parameters in `document`.
+
+    Returns
+    -------
+    params
+        The parameters as a model, or None if any of them is invalid.
+    unknown
+        The parameters of unknown name that a lenient type keeps without using them.
+    faults
+        Each fault with its path below `base`.
+    notices
+        The warnings.
     """
     fields = node_type.Params.model_fields
     label = f"{node_type.name} {node_id}"
@@ -92,56 +107,63 @@ def check_params(
         unknown = {name: value for name, value in values.items() if name not in fields}
         values = {name: value for name, value in values.items() if name in fields}
         for name in unknown:
-            what = f"{label}: parameter {name!r} is not known here; kept, and without effect"
-            notices.append(Notice("unknown_parameter", what, pointer(*base, name), document))
+            message = f"{label}: unknown parameter {name!r} is kept but has no effect"
+            notices.append(Notice("unknown_parameter", message, pointer(*base, name), document))
     for name in values:
         if name in fields and fields[name].deprecated:
-            what = f"{label}: parameter {name!r} is deprecated: {fields[name].deprecation_message}"
-            notices.append(Notice("deprecated_parameter", what, pointer(*base, name), document))
+            message = f"{label}: parameter {name!r} is deprecated: {fields[name].deprecation_message}"
+            notices.append(Notice("deprecated_parameter", message, pointer(*base, name), document))
     found: list[tuple[Path, str]] = []
     params: BaseModel | None = None
-    odd = not_json({**values, **unknown})
-    if odd is not None:
-        found.append(odd)
+    # Pydantic accepts NaN and infinity, which the JSON of a plan cannot hold.
+    non_json = not_json({**values, **unknown})
+    if non_json is not None:
+        found.append(non_json)
     try:
         params = node_type.Params.model_validate(values)
     except ValidationError as error:
-        odd_at = odd[0] if odd else None
+        reported = non_json[0] if non_json else None
         faults = faults_of(error, values, document, known=fields)
-        found += [(path, fault.message) for path, fault in faults if path != odd_at]
-    named = [
-        (path, Fault(pointer(*base, *path), document, f"{label}: {_of(path)}{message}"))
+        found += [(path, fault.message) for path, fault in faults if path != reported]
+    labelled = [
+        (path, Fault(pointer(*base, *path), document, f"{label}: {_parameter_label(path)}{message}"))
         for path, message in found
     ]
-    return (None if named else params), unknown, named, notices
+    return (None if labelled else params), unknown, labelled, notices
 
 
-def _of(path: Path) -> str:
+def _parameter_label(path: Path) -> str:
     return f"parameter {path[0]!r} " if path else ""
 
 
 def edge_problem(source: type[NodeType], target: type[NodeType]) -> tuple[str, bool] | None:
-    """Why `source` may not feed `target`, and whether that is certain (not where a type is ours)."""
+    """Return the reason why `source` may not feed `target` and whether it is certain, or None if it may.
+
+    The reason is uncertain if either type is `ours`: the hosted type may differ from our declaration.
+    """
     if target.category in ("input", "trigger"):
-        return f"nothing connects into {target.name}: it is {_a(target.category)} tile", True
+        return (
+            f"{target.name} is {_with_article(target.category)} tile and takes no incoming connection",
+            True,
+        )
     if source.produces is None:
-        return f"nothing leaves {source.name}: it is an output tile", True
+        return f"{source.name} is an output tile and feeds no other tile", True
     if source.produces in target.accepts:
         return None
-    takes = " or ".join(sorted(target.accepts)) or "nothing"
+    accepted = " or ".join(sorted(target.accepts)) or "nothing"
     certain = "ours" not in (source.source, target.source)
-    return f"{source.name} makes {source.produces}, but {target.name} takes {takes}", certain
+    return f"{source.name} produces {source.produces}, but {target.name} accepts {accepted}", certain
 
 
-def _a(word: str) -> str:
+def _with_article(word: str) -> str:
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 class _TemplateReader:
-    """Reads one wire document; collects faults and warnings as it goes.
+    """Reads one wire document and collects its faults and warnings.
 
-    What depends on a tile's type and parameters alone (which type a name means, whether parameters are right,
-    what may feed what) is worked out once.
+    Results that depend only on a tile's type and parameters are cached: the type of a name, checked
+    parameters, and which type may feed which. Large agents repeat a few types many times.
     """
 
     def __init__(self, reading: Reading, catalogue: Catalogue, unknown_tiles: UnknownTiles) -> None:
@@ -152,6 +174,7 @@ class _TemplateReader:
         self.notices: list[Notice] = []
         self.section = reading.wire.section()
         self.by_id: dict[str, Tile | None] = {}
+        # With an unreadable node, an unknown id in a connection may be that node's: report no second fault.
         self.unreadable = any(fault.loc in ("", "/agent_nodes", "/nodes") for fault in reading.faults)
         self.types: dict[tuple[tuple[str | None, ...], ...], type[NodeType] | None] = {}
         self.opaque: dict[str, type[NodeType]] = {}
@@ -167,9 +190,9 @@ class _TemplateReader:
                 nodes.append(node)
                 wires.append(wire)
         connections, pairs = self._connections()
-        self._cycles(pairs)
+        self._report_cycles(pairs)
         meta = self.wire.agent or WireMeta()
-        self._sayable(meta.model_dump(), "agent")
+        self._check_json(meta.model_dump(), "agent")
         extra = dict(self.wire.model_extra or {})
         if self.wire.update_params_template is not None:
             extra["update_params_template"] = self.wire.update_params_template
@@ -182,32 +205,30 @@ class _TemplateReader:
             warnings=tuple(self.notices),
         )
 
-    def _fault(self, message: str, *at: str | int) -> None:
-        self.faults.append(Fault(pointer(*at), "template", message))
+    def _fault(self, message: str, *path: str | int) -> None:
+        self.faults.append(Fault(pointer(*path), "template", message))
 
-    def _sayable(self, value: Any, *at: str | int) -> bool:
-        """Whether JSON can say a value that goes into plans as it is; a fault where it cannot."""
-        odd = not_json(value)
-        if odd is not None:
-            self._fault(odd[1], *at, *odd[0])
-        return odd is None
+    def _check_json(self, value: Any, *path: str | int) -> bool:
+        """Return True if JSON can hold a value; add a fault if not. Plans repeat such values unchanged."""
+        problem = not_json(value)
+        if problem is not None:
+            self._fault(problem[1], *path, *problem[0])
+        return problem is None
 
     def _node(self, index: int, wire: WireNode) -> Tile | None:
         faulty = (self.section, index) in self.faulty
-        named = "agent_node_id" if wire.get("agent_node_id") else "id"
+        id_member = "agent_node_id" if wire.get("agent_node_id") else "id"
         node_id = wire.get("agent_node_id") or wire.get("id")
         if node_id is None:
             self.unreadable = True
             if not faulty:
-                self._fault(
-                    "a node needs an 'agent_node_id' (or 'id', in older exports)", self.section, index
-                )
+                self._fault("a node needs an 'agent_node_id' ('id' in older exports)", self.section, index)
             return None
         key = node_id.lower()
         if key in self.by_id:
             first = self.by_id[key]
-            where = f" (first at {first.loc})" if first else ""
-            self._fault(f"duplicate node id {node_id}{where}", self.section, index, named)
+            where = f" (first used at {first.loc})" if first else ""
+            self._fault(f"duplicate node id {node_id}{where}", self.section, index, id_member)
             return None
         self.by_id[key] = None
         node_type = None if faulty else self._type(index, wire, node_id)
@@ -221,52 +242,56 @@ class _TemplateReader:
     ) -> Tile:
         loc = f"/{self.section}/{index}"
         own = explicit or {}
-        alike = (node_type, repr(own))
-        params, unknown = self.checked.get(alike), dict[str, Any]()
+        check_key = (node_type, repr(own))
+        params, unknown = self.checked.get(check_key), dict[str, Any]()
         if params is None:
-            at = (self.section, index, "params_used")
-            params, unknown, found, notices = check_params(node_type, own, "template", at, node_id)
+            path = (self.section, index, "params_used")
+            params, unknown, found, notices = check_params(node_type, own, "template", path, node_id)
             self.notices += notices
             self.faults += [fault for _path, fault in found]
             if params is not None and not notices:
-                self.checked[alike] = params
+                self.checked[check_key] = params
+        # The template must not change if the caller later edits the document that it came from.
         if any(isinstance(value, dict | list) for value in own.values()):
             own = deepcopy(own)
         checked = params or node_type.Params.model_construct()
         return Tile(node_id, node_type, checked, own, unknown=unknown, index=index, loc=loc)
 
     def _type(self, index: int, wire: WireNode, node_id: str) -> type[NodeType] | None:
-        ids, names = called = type_names(wire)
-        if called not in self.types:
-            self.types[called] = self.catalogue.find(*ids, *names)
-        found = self.types[called]
+        ids, names = type_key = type_names(wire)
+        if type_key not in self.types:
+            self.types[type_key] = self.catalogue.find(*ids, *names)
+        found = self.types[type_key]
         if found is not None:
             return found
-        given = next((text for text in (*ids, *names) if text), None)
-        if given is None:
+        first_name = next((text for text in (*ids, *names) if text), None)
+        if first_name is None:
             self._fault(
-                f"node {node_id} has no type: give 'node_type' with an id or a name", self.section, index
+                f"node {node_id} has no type: add 'node_type' with an id or a name", self.section, index
             )
             return None
         name = next((text for text in names if text), None)
-        label = name or given
-        if not self._sayable(label, self.section, index, *_type_at(wire)):
+        label = name or first_name
+        if not self._check_json(label, self.section, index, *_type_member(wire)):
             return None
         if self.unknown_tiles == "opaque":
-            what = f"node {node_id}: type {label!r} is not known; taken as opaque, it hands its inputs on"
-            self.notices.append(Notice("opaque_tile", what, pointer(self.section, index)))
-            if given not in self.opaque:
-                self.opaque[given] = opaque(given, name)
-            return self.opaque[given]
+            message = f"node {node_id}: unknown node type {label!r} is opaque here: it passes its inputs on"
+            self.notices.append(Notice("opaque_tile", message, pointer(self.section, index)))
+            if first_name not in self.opaque:
+                self.opaque[first_name] = opaque(first_name, name)
+            return self.opaque[first_name]
         near = self.catalogue.nearest(name) if name else []
         hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(self.catalogue.names())}"
         self._fault(
-            f"node {node_id}: unknown node type {label!r}{hint}", self.section, index, *_type_at(wire)
+            f"node {node_id}: unknown node type {label!r}{hint}", self.section, index, *_type_member(wire)
         )
         return None
 
     def _connections(self) -> tuple[list[Connection], dict[tuple[str, str], int]]:
-        """The connections between nodes that are right, and every connected pair of ids with its place."""
+        """Return the connections between valid nodes, and the index of every connected pair of ids.
+
+        The pairs include nodes with faults, so that a cycle through such a node is found too.
+        """
         pairs: dict[tuple[str, str], int] = {}
         kept: list[Connection] = []
         by_id, faulty = self.by_id, self.faulty
@@ -274,48 +299,49 @@ class _TemplateReader:
             pair = (wire["source_agent_node_id"].lower(), wire["target_agent_node_id"].lower())
             if pair[0] not in by_id or pair[1] not in by_id or pair[0] == pair[1]:
                 if ("connections", index) not in faulty:
-                    self._misconnected(index, wire, pair)
+                    self._report_bad_ends(index, wire, pair)
                 continue
             if pair in pairs:
                 ends = f"{wire['source_agent_node_id']} → {wire['target_agent_node_id']}"
-                what = f"connection {ends} is given more than once; taken as one"
-                self.notices.append(Notice("duplicate_connection", what, pointer("connections", index)))
+                message = f"duplicate connection {ends} counts once"
+                self.notices.append(Notice("duplicate_connection", message, pointer("connections", index)))
                 continue
             pairs[pair] = index
             source, target = by_id[pair[0]], by_id[pair[1]]
             if source is not None and target is not None:
                 kept.append(Connection(source.id, target.id, index, wire))
-                self._kinds(source, target, index)
+                self._check_media_kinds(source, target, index)
         return kept, pairs
 
-    def _misconnected(self, index: int, wire: WireConnection, pair: tuple[str, str]) -> None:
-        """Say which end of a connection is no node of the template, and that both are one."""
+    def _report_bad_ends(self, index: int, wire: WireConnection, pair: tuple[str, str]) -> None:
+        """Report each end of a connection that is not a node of the template, and a self-loop."""
         if pair[0] == pair[1]:
-            what = f"node {wire['source_agent_node_id']} is connected to itself"
-            self._fault(what, "connections", index)
+            message = f"node {wire['source_agent_node_id']} is connected to itself"
+            self._fault(message, "connections", index)
         if self.unreadable:
             return
         ends = (wire["source_agent_node_id"], wire["target_agent_node_id"])
         for member, end in zip(("source_agent_node_id", "target_agent_node_id"), ends, strict=True):
             if end.lower() not in self.by_id:
-                self._fault(f"connection to an unknown node {end}", "connections", index, member)
+                self._fault(f"connection to unknown node {end}", "connections", index, member)
 
-    def _kinds(self, source: Tile, target: Tile, index: int) -> None:
+    def _check_media_kinds(self, source: Tile, target: Tile, index: int) -> None:
         types = (source.type, target.type)
         if types not in self.problems:
             self.problems[types] = edge_problem(*types)
         problem = self.problems[types]
         if problem is None:
             return
-        what = f"connection {source.id} → {target.id}: {problem[0]}"
+        message = f"connection {source.id} → {target.id}: {problem[0]}"
+        # A mismatch that may come from our own declarations is only a warning.
         if problem[1]:
-            self._fault(what, "connections", index)
+            self._fault(message, "connections", index)
         else:
-            self.notices.append(Notice("kinds_do_not_fit", what, pointer("connections", index)))
+            self.notices.append(Notice("kinds_do_not_fit", message, pointer("connections", index)))
 
-    def _cycles(self, pairs: Mapping[tuple[str, str], int]) -> None:
-        """Say of every group of nodes that lead to each other what one cycle through it is."""
-        left = _cyclic(self.by_id, pairs)
+    def _report_cycles(self, pairs: Mapping[tuple[str, str], int]) -> None:
+        """Report one cycle of every strongly connected group of nodes."""
+        left = _unordered_nodes(self.by_id, pairs)
         if not left:
             return
         import networkx as nx
@@ -331,24 +357,26 @@ class _TemplateReader:
             cycle = [source for source, _target in nx.find_cycle(within, start)]
             first = cycle.index(min(cycle, key=place.__getitem__))
             cycle = cycle[first:] + cycle[:first]
-            shown = [self._written(node) for node in cycle]
-            if len(shown) > _LONGEST_CYCLE:
-                shown[_LONGEST_CYCLE - 1 : -1] = [f"({len(shown) - _LONGEST_CYCLE:,} more)"]
-            what = f"the connections form a cycle: {' → '.join([*shown, shown[0]])}"
-            self._fault(what, "connections", pairs[cycle[-1], cycle[0]])
-
-    def _written(self, key: str) -> str:
-        """A node's id as the template writes it, where the node could be read."""
-        node = self.by_id[key]
-        return node.id if node else key
+            tiles = [self.by_id[key] for key in cycle]
+            names = [tile.name if tile else key for tile, key in zip(tiles, cycle, strict=True)]
+            ids = [tile.id if tile else key for tile, key in zip(tiles, cycle, strict=True)]
+            path = " → ".join([*_shortened(names), names[0]])
+            message = f"the connections form a cycle: {path} (ids {' → '.join(_shortened(ids))})"
+            self._fault(message, "connections", pairs[cycle[-1], cycle[0]])
 
 
-_LONGEST_CYCLE = 50
-"""The most tiles of a cycle that a message lists."""
+def _shortened(steps: list[str]) -> list[str]:
+    """Return the steps of a cycle; of a long cycle, replace the middle by a count."""
+    hidden = len(steps) - _MAX_CYCLE_SHOWN
+    return [*steps[: _MAX_CYCLE_SHOWN - 1], f"({hidden:,} more)", steps[-1]] if hidden > 0 else steps
 
 
-def _cyclic(nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
-    """The nodes on cycles and downstream of them: what no topological order can reach."""
+_MAX_CYCLE_SHOWN = 50
+"""The largest number of tiles of a cycle that a message lists, each by name and by id."""
+
+
+def _unordered_nodes(nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the nodes on cycles and downstream of them, which have no topological order."""
     targets: dict[str, list[str]] = {node: [] for node in nodes}
     waiting = dict.fromkeys(targets, 0)
     for source, target in pairs:
@@ -363,8 +391,8 @@ def _cyclic(nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
     return waiting.keys() - ready if len(ready) < len(waiting) else set()
 
 
-def _type_at(wire: WireNode) -> tuple[str, ...]:
-    """The member that says what type a node has."""
+def _type_member(wire: WireNode) -> tuple[str, ...]:
+    """Return the path of the member that holds a node's type, or `()` if it has none."""
     if wire.get("node_type"):
         return ("node_type",)
     for name in ("node_type_id", "node_type_name", "node_id", "node"):

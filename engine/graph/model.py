@@ -1,4 +1,4 @@
-"""The graph that a template and a run share: a `networkx.DiGraph` whose nodes carry resolved tiles."""
+"""The graph of a template or a run: a `networkx.DiGraph` whose nodes carry resolved tiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Origin", "Tile", "build_graph", "copy_graph", "is_opaque"]
 
 
 def build_graph(template: AgentTemplate) -> nx.DiGraph:
-    """A fresh graph of a whole template. Node attribute `node`: a `Tile`; edge attribute `via`: `()`."""
+    """Build a new graph of a whole template. Node attribute `node`: a `Tile`; edge attribute `via`: `()`."""
     import networkx as nx
 
     graph = nx.DiGraph()
@@ -25,7 +25,7 @@ def build_graph(template: AgentTemplate) -> nx.DiGraph:
 
 
 def copy_graph(graph: nx.DiGraph, nodes: Iterable[str] | None = None) -> nx.DiGraph:
-    """A copy of a graph, or of its part on `nodes`, that shares no mutable state with it."""
+    """Copy a graph, or its subgraph on `nodes`. The copy shares no mutable state with the original."""
     import networkx as nx
 
     copy = nx.DiGraph()
@@ -44,5 +44,5 @@ def copy_graph(graph: nx.DiGraph, nodes: Iterable[str] | None = None) -> nx.DiGr
 
 
 def is_opaque(node_type: type[NodeType]) -> bool:
-    """Whether a type is the stand-in for one that nobody knows."""
+    """Return True if a type is the placeholder for a type that the catalogue does not know."""
     return node_type.__name__ == "Opaque" and node_type.__module__ == NodeType.__module__

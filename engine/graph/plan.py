@@ -1,4 +1,4 @@
-"""`plan`: template and request → this run's graph, its order, inputs, parameters and changes. Pure."""
+"""`plan`: a pure function from template and request to a run's graph, order, inputs and changes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Change", "Changes", "Plan", "Rewire", "plan"]
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that a run will do, decided before it does anything.
+    """Everything that a run does, decided before it starts.
 
     Attributes
     ----------
@@ -38,18 +38,17 @@ class Plan:
         A `networkx.DiGraph` of exactly the tiles that run. Node attribute `node`: a `Tile`; edge attribute
         `via`.
     order
-        A topological order of it: of the tiles that could come next, always the first in the template's
-        order.
+        The topological order of `graph` that keeps to the template's order where it can.
     inputs
         The sources of each Video Input.
     changes
-        What differs from the template.
+        The differences from the template.
     warnings
-        Advice and what was skipped.
+        Advice and skipped tiles.
     request
-        The request as it was given.
+        The original request.
     template
-        The agent that it was drawn from; None where the plan was read from JSON. No part of the plan's value.
+        The agent of the plan; None if the plan was read from JSON. Equality ignores it.
     """
 
     graph: nx.DiGraph
@@ -63,12 +62,12 @@ class Plan:
     template: AgentTemplate | None = None
 
     def tile(self, node: str) -> Tile:
-        """The tile with this id.
+        """Return the tile with this id.
 
         Raises
         ------
         KeyError
-            No such tile runs.
+            If no tile with this id runs.
         """
         tile: Tile = self.graph.nodes[node]["node"]
         return tile
@@ -80,7 +79,7 @@ class Plan:
         return hash((self.order, self.inputs))
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON values; `Plan.from_dict` reads it back without loss."""
+        """Return the plan as JSON values; `Plan.from_dict` reads it back without loss."""
         tiles = []
         for node in self.order:
             tile = self.tile(node)
@@ -115,12 +114,12 @@ class Plan:
 
     @classmethod
     def from_dict(cls, value: Any, *, catalogue: Catalogue | None = None) -> Plan:
-        """Read a plan back.
+        """Read a plan from a path, JSON text or the result of `to_dict`.
 
         Raises
         ------
         RequestError
-            The document is not a plan.
+            If the document is not a valid plan.
         """
         from tessera.graph.plan_json import read_members
 
@@ -134,19 +133,20 @@ def plan(
     catalogue: Catalogue | None = None,
     unknown_tiles: UnknownTiles = "error",
 ) -> Plan:
-    """Decide what a run of `agent` with `request` does. No network, no media, no clock.
+    """Plan a run of `agent` with `request`, without network, media or clock.
 
     Parameters
     ----------
     agent
-        What `load_agent` takes.
+        Any form of agent that `load_agent` accepts.
     request
         A `RunRequest`, a dict, JSON text or a path; None is an empty request.
 
     Raises
     ------
     RequestError
-        Every fault of the template, or every fault of the request: of its shape and against the graph.
+        If the template or the request has faults. The error holds every fault of the template, or every
+        fault of the request: of its shape and against the graph.
     """
     model, outline, faults = read_request(request)
     try:
@@ -163,16 +163,16 @@ def plan(
 
 
 class _Planner:
-    """Rewrites one template by one request; collects the request's faults."""
+    """Applies one request to one template and collects the request's faults."""
 
     def __init__(self, template: AgentTemplate, outline: Outline, faults: list[Fault]) -> None:
         self.template, self.outline, self.faults = template, outline, faults
-        self.whole = build_graph(template)
+        self.full_graph = build_graph(template)
         self.notices: list[Notice] = list(template.warnings)
         self.by_id = template.by_id
-        self.compared = 0
+        self.suggestions = 0
         self.overridden: list[Change] = []
-        self.graph = self.whole
+        self.graph = self.full_graph
         self.kept: set[str] = set()
 
     def _fault(self, message: str, *at: str | int) -> None:
@@ -182,42 +182,42 @@ class _Planner:
         ignored = self._ignored()
         if ignored:
             try:
-                self.graph = ignore_nodes(self.whole, ignored)
+                self.graph = ignore_nodes(self.full_graph, ignored)
             except TooManyEdges as error:
                 self._fault(str(error), "ignore_nodes")
                 return
-        self._start(ignored)
+        self._prune(ignored)
         self._overrides(ignored)
         self.faults.extend(input_faults(self.outline, self.graph, self.by_id))
-        self._rewired_kinds()
+        self._check_rewired_kinds()
 
     def _ignored(self) -> set[str]:
         ignored = set()
         for index, node in self.outline.ignored:
             tile = self.by_id.get(node.lower())
             if tile is None:
-                self._fault(f"unknown node {node}{self._near(node)}", "ignore_nodes", index)
+                self._fault(f"unknown node {node}{self._suggestion(node)}", "ignore_nodes", index)
             else:
                 ignored.add(tile.id)
         return ignored
 
-    def _near(self, node: str) -> str:
-        """What id was probably meant; of the first few only, since each is compared with every tile's."""
-        self.compared += 1
-        return suggestion(node, self.whole, least=ALIKE) if self.compared <= SUGGESTIONS else ""
+    def _suggestion(self, node: str) -> str:
+        """Return the nearest id as a suggestion, for the first few only: each is compared with every tile."""
+        self.suggestions += 1
+        return suggestion(node, self.full_graph, least=ALIKE) if self.suggestions <= SUGGESTIONS else ""
 
-    def _start(self, ignored: set[str]) -> None:
-        """Cut the graph down to what runs; warn of what does not."""
+    def _prune(self, ignored: set[str]) -> None:
+        """Reduce the graph to the tiles that run and warn about the others."""
         rewritten = self.graph
         self.kept = runnable_nodes(rewritten)
         if not self.kept:
             if ignored:
-                self._fault("no tile is left to run: all that could are ignored", "ignore_nodes")
+                self._fault("no tile is left to run: every tile that could run is ignored", "ignore_nodes")
             else:
-                what = (
-                    "nothing in this agent can run: it has no Video Input, trigger or unconnected generator"
+                message = (
+                    "no tile of this agent can run: it has no Video Input, trigger or unconnected generator"
                 )
-                self.faults.append(Fault("", "template", what))
+                self.faults.append(Fault("", "template", message))
         if len(self.kept) < len(rewritten):
             starts = set(sources(rewritten))
             for node, tile in rewritten.nodes(data="node"):
@@ -228,42 +228,45 @@ class _Planner:
                         if beside
                         else "nothing that runs leads to it"
                     )
-                    what = f"{tile.name} {node} is skipped: {why}"
-                    self.notices.append(Notice("skipped_tile", what, tile.loc))
+                    message = f"{tile.name} {node} is skipped: {why}"
+                    self.notices.append(Notice("skipped_tile", message, tile.loc))
             self.graph = copy_graph(rewritten, self.kept)
 
     def _overrides(self, ignored: set[str]) -> None:
         checked: dict[str, tuple[dict[str, Any], BaseModel, Mapping[str, Any]]] = {}
-        given: dict[str, str] = {}
+        spellings: dict[str, str] = {}
         for node, values in self.outline.overrides.items():
             at = ("update_params", node)
-            first = given.setdefault(node.lower(), node)
+            # Ids are case-insensitive, so two keys of the object can name one tile.
+            first = spellings.setdefault(node.lower(), node)
             if first != node:
-                self._fault(f"node {node} is given twice, first as {first}", *at)
+                self._fault(f"node {node} appears twice, first as {first}", *at)
                 continue
             tile = self.by_id.get(node.lower())
             if tile is None:
-                self._fault(f"unknown node {node}{self._near(node)}", *at)
+                self._fault(f"unknown node {node}{self._suggestion(node)}", *at)
                 continue
-            refused = self._refused(tile, ignored)
-            if refused:
-                self._fault(f"{tile.name} {tile.id} {refused}: its parameters cannot be overridden", *at)
+            refusal = self._override_refusal(tile, ignored)
+            if refusal:
+                self._fault(f"{tile.name} {tile.id} {refusal}: its parameters cannot be overridden", *at)
                 continue
             merged = {**tile.explicit, **values}
             params, unknown, found, notices = check_params(tile.type, merged, "request", at, tile.id)
             for path, fault in found:
+                # A fault of the template's own value has no place in the request but the tile's entry.
                 within = path and path[0] in values
                 self.faults.append(fault if within else Fault(pointer(*at), "request", fault.message))
-            ours = {pointer(*at, name) for name in values}
-            self.notices += [notice for notice in notices if notice.loc in ours]
+            # The template's own parameters were warned about when it was loaded.
+            overridden = {pointer(*at, name) for name in values}
+            self.notices += [notice for notice in notices if notice.loc in overridden]
             if params is not None and values:
                 checked[tile.id] = (dict(values), params, unknown)
                 self._record(tile, values, at)
         if checked:
             self.graph = update_params(self.graph, checked)
 
-    def _refused(self, tile: Tile, ignored: set[str]) -> str | None:
-        """Why a tile's parameters may not be overridden, or None where they may."""
+    def _override_refusal(self, tile: Tile, ignored: set[str]) -> str | None:
+        """Return the reason why a tile's parameters may not be overridden, or None if they may."""
         if tile.type.protected():
             return "is protected"
         if tile.id in ignored:
@@ -275,12 +278,13 @@ class _Planner:
         for name, new in values.items():
             old = before.get(name)
             if name in before and type(old) is type(new) and old == new:
-                what = f"{tile.name} {tile.id}: {name!r} is overridden with the value that it has"
-                self.notices.append(Notice("needless_override", what, pointer(*at, name), "request"))
+                message = f"{tile.name} {tile.id}: {name!r} is overridden with its present value"
+                self.notices.append(Notice("needless_override", message, pointer(*at, name), "request"))
             self.overridden.append(Change(tile.id, name, old, new))
 
-    def _rewired_kinds(self) -> None:
-        """Say which new connections do not fit, at the ignored tile that each leads past first."""
+    def _check_rewired_kinds(self) -> None:
+        """Report new connections between incompatible tiles, at the first ignored tile of each."""
+        # Reversed, so that an id that is listed twice keeps its first index.
         place = {node.lower(): index for index, node in reversed(self.outline.ignored)}
         problems: dict[tuple[type[NodeType], type[NodeType]], tuple[str, bool] | None] = {}
         tiles = self.graph.nodes(data="node")
@@ -291,18 +295,18 @@ class _Planner:
             problem = problems[types]
             if not via or problem is None:
                 continue
-            what = f"{source} → {target} via {', '.join(via)}: {problem[0]}"
+            text = f"{source} → {target} via {', '.join(via)}: {problem[0]}"
             at = place[via[0].lower()]
             if problem[1]:
-                self._fault(what, "ignore_nodes", at)
+                self._fault(text, "ignore_nodes", at)
             else:
-                self.notices.append(Notice("kinds_do_not_fit", what, pointer("ignore_nodes", at), "request"))
+                self.notices.append(Notice("kinds_do_not_fit", text, pointer("ignore_nodes", at), "request"))
 
     def plan(self, request: RunRequest) -> Plan:
         order = topological_order(self.graph)
-        gone = [node for node in self.whole if node not in self.graph]
+        removed = [node for node in self.full_graph if node not in self.graph]
         ignored = {self.by_id[node.lower()].id for _index, node in self.outline.ignored}
-        place = {node: index for index, node in enumerate(self.whole)}
+        place = {node: index for index, node in enumerate(self.full_graph)}
         rewired = sorted(
             (Rewire(*edge) for edge in self.graph.edges(data="via") if edge[2]),
             key=lambda edge: (place[edge.source], place[edge.target]),
@@ -312,10 +316,10 @@ class _Planner:
             order=order,
             inputs=bind_inputs(request, self.graph),
             changes=Changes(
-                removed=tuple(node for node in gone if node in ignored),
+                removed=tuple(node for node in removed if node in ignored),
                 rewired=tuple(rewired),
                 overridden=tuple(self.overridden),
-                skipped=tuple(node for node in gone if node not in ignored),
+                skipped=tuple(node for node in removed if node not in ignored),
             ),
             warnings=(*self.notices, *lint(self.graph, order)),
             request=request,
@@ -326,7 +330,7 @@ class _Planner:
 
 
 def topological_order(graph: nx.DiGraph) -> tuple[str, ...]:
-    """A stable topological order: of the tiles that could come next, the first in the template's order."""
+    """Return a stable topological order: of all ready tiles, the first in the template's order comes next."""
     nodes = list(graph)
     place = {node: index for index, node in enumerate(nodes)}
     waiting = [0] * len(nodes)
@@ -348,7 +352,7 @@ def topological_order(graph: nx.DiGraph) -> tuple[str, ...]:
 
 
 def static_items(plan: Plan) -> Iterable[tuple[str, int]]:
-    """The least number of items that will reach each tile, in topological order."""
+    """Yield (tile id, the least number of items that reach it) in topological order."""
     made: dict[str, int] = {}
     bound = {binding.node: len(binding.sources) for binding in plan.inputs}
     tiles = dict(plan.graph.nodes(data="node"))

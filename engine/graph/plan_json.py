@@ -1,4 +1,4 @@
-"""A plan read back from its JSON."""
+"""Reads a plan from its JSON and checks it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Tile(_Wire):
     loc: str
 
     def values(self, origin: Origin) -> dict[str, Any]:
-        return {name: one.value for name, one in self.parameters.items() if one.origin == origin}
+        return {name: item.value for name, item in self.parameters.items() if item.origin == origin}
 
 
 class _Edge(_Wire):
@@ -106,21 +106,21 @@ def read_members(source: Any, catalogue: Catalogue | None = None) -> dict[str, A
         from tessera.settings import default_catalogue
 
         catalogue = default_catalogue()
-    return _PlanReader(_wired(source), catalogue).read()
+    return _PlanReader(_parse_shape(source), catalogue).read()
 
 
 def check_plan(source: Any) -> None:
-    """Whether something has the shape of a plan, whatever tiles are known here.
+    """Check that a document has the shape of a plan. The types of its tiles need not be known.
 
     Raises
     ------
     RequestError
-        It has not.
+        If the document does not have the shape of a plan.
     """
-    _wired(source)
+    _parse_shape(source)
 
 
-def _wired(source: Any) -> _Plan:
+def _parse_shape(source: Any) -> _Plan:
     raw = read_json(source, "request")
     try:
         return _Plan.model_validate(raw)
@@ -132,7 +132,7 @@ def _wired(source: Any) -> _Plan:
 
 
 class _PlanReader:
-    """Reads one plan of the right shape; collects faults."""
+    """Reads one plan of the right shape and collects its faults."""
 
     def __init__(self, wire: _Plan, catalogue: Catalogue) -> None:
         self.wire, self.catalogue = wire, catalogue
@@ -151,48 +151,49 @@ class _PlanReader:
         graph = nx.DiGraph()
         for tile in sorted(self._tiles(), key=lambda tile: tile.index):
             graph.add_node(tile.id, node=tile)
-        self._refuse()
+        self._raise_if_faulty()
         self._order(graph)
-        if self._bound() != set(input_nodes(graph)):
-            self._fault(
-                f"one entry for each of {', '.join(input_nodes(graph)) or 'no tile'} is needed", "inputs"
-            )
-        self._refuse()
+        if self._bound_ids() != set(input_nodes(graph)):
+            tiles = ", ".join(input_nodes(graph)) or "no tile"
+            self._fault(f"'inputs' needs exactly one entry for each of: {tiles}", "inputs")
+        self._raise_if_faulty()
         assert request is not None
         return {
             "graph": graph,
             "order": tuple(wire.order),
             "inputs": tuple(
-                InputBinding(one.agent_node_id, tuple(SourceRef(**dict(source)) for source in one.sources))
-                for one in wire.inputs
+                InputBinding(entry.agent_node_id, tuple(SourceRef(**dict(ref)) for ref in entry.sources))
+                for entry in wire.inputs
             ),
             "changes": Changes(
                 removed=tuple(wire.changes.removed),
-                rewired=tuple(Rewire(one.source, one.target, tuple(one.via)) for one in wire.changes.rewired),
+                rewired=tuple(
+                    Rewire(edge.source, edge.target, tuple(edge.via)) for edge in wire.changes.rewired
+                ),
                 overridden=tuple(
-                    Change(one.agent_node_id, one.parameter, one.old, one.new)
-                    for one in wire.changes.overridden
+                    Change(change.agent_node_id, change.parameter, change.old, change.new)
+                    for change in wire.changes.overridden
                 ),
                 skipped=tuple(wire.changes.skipped),
             ),
-            "warnings": tuple(Notice(**dict(one)) for one in wire.warnings),
+            "warnings": tuple(Notice(**dict(notice)) for notice in wire.warnings),
             "request": request,
             "agent_id": wire.agent.id,
             "agent_name": wire.agent.name,
         }
 
-    def _refuse(self) -> None:
+    def _raise_if_faulty(self) -> None:
         if self.faults:
             raise RequestError(self.faults)
 
-    def _bound(self) -> set[str]:
-        return {one.agent_node_id for one in self.wire.inputs}
+    def _bound_ids(self) -> set[str]:
+        return {entry.agent_node_id for entry in self.wire.inputs}
 
     def _tiles(self) -> Iterator[Tile]:
         seen = set()
         for index, wire in enumerate(self.wire.tiles):
             if wire.agent_node_id in seen:
-                self._fault(f"tile {wire.agent_node_id} is given twice", "tiles", index, "agent_node_id")
+                self._fault(f"duplicate tile {wire.agent_node_id}", "tiles", index, "agent_node_id")
             seen.add(wire.agent_node_id)
             tile = self._tile(index, wire)
             if tile is not None:
@@ -201,13 +202,14 @@ class _PlanReader:
     def _tile(self, index: int, wire: _Tile) -> Tile | None:
         node_type = self._type(wire)
         if node_type is None:
-            what = f"unknown node type {wire.node_type_name!r} {wire.node_type_id}"
-            self._fault(what, "tiles", index, "node_type_id")
+            message = f"unknown node type {wire.node_type_name!r} {wire.node_type_id}"
+            self._fault(message, "tiles", index, "node_type_id")
             return None
+        # A plan must mean the same in every version: a default that has changed since is a fault.
         for name, value in wire.values("default").items():
             if name not in node_type.defaults() or node_type.defaults()[name] != value:
-                what = "is not this version's default: make the plan again, or call its origin 'template'"
-                self._fault(f"{wire.node_type_name}: {name!r} {what}", "tiles", index, "parameters", name)
+                message = "differs from this version's default: plan again, or set its origin to 'template'"
+                self._fault(f"{wire.node_type_name}: {name!r} {message}", "tiles", index, "parameters", name)
         explicit, overrides = wire.values("template"), wire.values("override")
         base = ("tiles", index, "parameters")
         params, unknown, found, _notices = check_params(
@@ -221,20 +223,20 @@ class _PlanReader:
     def _type(self, wire: _Tile) -> type[NodeType] | None:
         if not wire.opaque:
             return self.catalogue.find(wire.node_type_id, wire.node_type_name)
-        called = (wire.node_type_id, wire.node_type_name)
-        if called not in self.opaque:
-            self.opaque[called] = opaque(*called)
-        return self.opaque[called]
+        type_key = (wire.node_type_id, wire.node_type_name)
+        if type_key not in self.opaque:
+            self.opaque[type_key] = opaque(*type_key)
+        return self.opaque[type_key]
 
     def _order(self, graph: Any) -> None:
-        """Add the edges, all of which must lead onwards in the order."""
+        """Add the edges; each must lead forwards in `order`, which rules out cycles."""
         place = {node: index for index, node in enumerate(self.wire.order)}
         if place.keys() != set(graph) or len(place) < len(self.wire.order):
-            self._fault("'order' must hold every tile once", "order")
+            self._fault("'order' must list every tile exactly once", "order")
             return
         for index, edge in enumerate(self.wire.edges):
             if edge.source not in place or edge.target not in place:
-                self._fault(f"{edge.source} → {edge.target} joins a tile that is not there", "edges", index)
+                self._fault(f"{edge.source} → {edge.target} names an unknown tile", "edges", index)
             elif place[edge.source] >= place[edge.target]:
                 self._fault(f"{edge.source} → {edge.target} leads backwards in 'order'", "edges", index)
             else:

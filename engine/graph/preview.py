@@ -1,4 +1,4 @@
-"""The plan of a request that has no inputs yet: what its rewrites do can be seen all the same."""
+"""The plan of a request without inputs, which shows the effect of its rewrites."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from tessera.request import read_request
 __all__ = ["STAND_IN", "has_inputs", "preview"]
 
 STAND_IN = "to be given"
-"""The key of the source that stands in for each one that is not given."""
+"""The key of the placeholder source of a Video Input without sources."""
 
 
 def preview(template: AgentTemplate, request: Any = None) -> Plan:
-    """The plan of `request`, with a stand-in for every source where it names none at all.
+    """Return the plan of `request`, with a placeholder for each Video Input if it names no source at all.
 
     Raises
     ------
     RequestError
-        Something else is wrong with the request.
+        If the request has any other fault.
     """
     model, outline, _faults = read_request(request)
     if model is None or outline is None or outline.fields or outline.entries:
         return plan(template, request)
-    gone = {
+    ignored = {
         template.by_id[node.lower()].id for _at, node in outline.ignored if node.lower() in template.by_id
     }
     try:
-        whole = ignore_nodes(build_graph(template), gone)
+        rewritten = ignore_nodes(build_graph(template), ignored)
     except TooManyEdges:
-        return plan(template, request)  # which says so
-    wanted = input_nodes(copy_graph(whole, runnable_nodes(whole)))
+        # `plan` repeats the rewrite and reports its failure as a fault of the request.
+        return plan(template, request)
+    input_ids = input_nodes(copy_graph(rewritten, runnable_nodes(rewritten)))
     raw = model.to_dict()
-    if wanted:
-        raw["video_inputs"] = [{"agent_node_id": node, "video_ids": [STAND_IN]} for node in wanted]
+    if input_ids:
+        raw["video_inputs"] = [{"agent_node_id": node, "video_ids": [STAND_IN]} for node in input_ids]
     return plan(template, raw)
 
 
-def has_inputs(decided: Plan) -> bool:
-    """Whether every source of a plan was given."""
-    return not any(source.key == STAND_IN for binding in decided.inputs for source in binding.sources)
+def has_inputs(plan: Plan) -> bool:
+    """Return True if no source of a plan is a placeholder."""
+    return not any(source.key == STAND_IN for binding in plan.inputs for source in binding.sources)

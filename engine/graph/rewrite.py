@@ -24,49 +24,49 @@ __all__ = [
 ]
 
 MAX_REWIRED = 1_000_000
-"""The greatest number of edges that removing tiles may make."""
+"""The largest number of edges that removing tiles may create."""
 
-_EXITS_AT_ONCE = 8_192
-"""Exits counted in one pass over a component: bounds the memory of its bit sets at 1 KiB a tile."""
+_EXITS_PER_PASS = 8_192
+"""Exits counted in one pass over a component: limits the memory of its bit sets to 1 KiB per tile."""
 
 
 MAX_VIA = 10_000_000
-"""The greatest length of all their `via` together: what keeps a long chain between many tiles in memory."""
+"""The largest total length of the `via` of new edges: limits memory when a long chain joins many tiles."""
 
 
 class TooManyEdges(ValueError):
-    """Removing the tiles would make `count` new edges (or steps of their `via`), more than `limit`."""
+    """Raised if removing the tiles would create `count` edges (or `via` steps), more than `limit`."""
 
-    def __init__(self, count: int, limit: int, what: str = "new connections") -> None:
-        super().__init__(f"removing these tiles would make {count:,} {what}; at most {limit:,} are allowed")
+    def __init__(self, count: int, limit: int, unit: str = "new connections") -> None:
+        super().__init__(f"removing these tiles would create {count:,} {unit}; at most {limit:,} are allowed")
         self.count, self.limit = count, limit
 
 
 def ignore_nodes(graph: nx.DiGraph, ignored: Collection[str], *, limit: int = MAX_REWIRED) -> nx.DiGraph:
-    """The graph without `ignored`; every connection into a removed tile is led on to each tile that it fed.
+    """Return the graph without `ignored`; the feeders of a removed tile feed its targets instead.
 
-    Two kept tiles are connected afterwards exactly when a path led from one to the other all of whose inner
-    nodes were removed (law 5). Edge attribute `via`: the ids along one shortest such path, `()` where the
-    template has the edge itself. The input is not changed. The order of `ignored` has no effect, and applying
-    it twice neither.
+    Two kept tiles are connected in the result if and only if the input has a path between them on which
+    every inner node is removed (law 5). Edge attribute `via`: the ids along one shortest such path, `()` if
+    the template has the edge itself. The input does not change. The order of `ignored` has no effect, and
+    the function is idempotent: it skips ids that are not in the graph, since an earlier call removed them.
 
-    Time is linear in the edges of the input and of the output, but for components of removed tiles that have
-    many entries and many exits at once; there it is at most the smaller number of the two times the
+    Time is linear in the edges of the input and of the output, except for components of removed tiles with
+    both many entries and many exits. For these it is at most the smaller of the two numbers times the
     component's edges.
-
-    An id that is not in the graph is one that was removed before.
 
     Raises
     ------
     TooManyEdges
-        More than `limit` edges would be made (known before any is), or their `via` would fill the memory.
+        If more than `limit` edges would be created (checked before any is), or if the total length of their
+        `via` exceeds `MAX_VIA`.
     """
-    gone = {node for node in ignored if node in graph}
-    kept = copy_graph(graph, (node for node in graph if node not in gone))
-    components = [_Component.of(graph, members, gone) for members in _components(graph, gone)]
+    # Entries × exits is an upper bound of the new edges; the exact count is costly, so it comes second.
+    removed = {node for node in ignored if node in graph}
+    kept = copy_graph(graph, (node for node in graph if node not in removed))
+    components = [_Component.build(graph, members, removed) for members in _components(graph, removed)]
     if sum(len(part.entries) * len(part.exits) for part in components) > limit:
         members = [member for part in components for member in part.members]
-        count = _Component.of(graph, members, gone).count(graph)
+        count = _Component.build(graph, members, removed).count(graph)
         if count > limit:
             raise TooManyEdges(count, limit)
     steps = 0
@@ -74,16 +74,16 @@ def ignore_nodes(graph: nx.DiGraph, ignored: Collection[str], *, limit: int = MA
         for source, target, via in part.rewired(graph):
             steps += len(via)
             if steps > MAX_VIA:
-                raise TooManyEdges(steps, MAX_VIA, "or more tiles to be led past")
+                raise TooManyEdges(steps, MAX_VIA, "or more steps past removed tiles")
             known = kept.edges.get((source, target))
             if known is None or len(via) < len(known["via"]):
                 kept.add_edge(source, target, via=via)
     return kept
 
 
-def _components(graph: nx.DiGraph, gone: set[str]) -> Iterator[list[str]]:
-    """The weakly connected components of the removed part, members in the graph's order."""
-    place = {node: index for index, node in enumerate(graph) if node in gone}
+def _components(graph: nx.DiGraph, removed: set[str]) -> Iterator[list[str]]:
+    """Yield the weakly connected components of the removed nodes, each in the graph's order."""
+    place = {node: index for index, node in enumerate(graph) if node in removed}
     left = set(place)
     for start in place:
         if start not in left:
@@ -101,7 +101,7 @@ def _components(graph: nx.DiGraph, gone: set[str]) -> Iterator[list[str]]:
 
 
 class _Component:
-    """Removed tiles, the kept tiles that feed them (entries) and that they feed (exits)."""
+    """Connected removed tiles, the kept tiles that feed them (entries) and those that they feed (exits)."""
 
     def __init__(
         self, members: list[str], entries: dict[str, list[str]], exits: dict[str, list[str]]
@@ -110,40 +110,40 @@ class _Component:
         self.inside = set(members)
 
     @classmethod
-    def of(cls, graph: nx.DiGraph, members: list[str], gone: set[str]) -> _Component:
+    def build(cls, graph: nx.DiGraph, members: list[str], removed: set[str]) -> _Component:
         entries: dict[str, list[str]] = {}
         exits: dict[str, list[str]] = {}
         for member in members:
             for node in graph.predecessors(member):
-                if node not in gone:
+                if node not in removed:
                     entries.setdefault(node, []).append(member)
             for node in graph.successors(member):
-                if node not in gone:
+                if node not in removed:
                     exits.setdefault(node, []).append(member)
         return cls(members, entries, exits)
 
     def count(self, graph: nx.DiGraph) -> int:
-        """How many pairs (entry, exit) it connects that have no edge yet; by bit sets of exits."""
+        """Count the connected pairs (entry, exit) that have no edge yet, with bit sets of exits."""
         total = 0
-        backwards = self._backwards(graph)
-        for at in range(0, len(self.exits), _EXITS_AT_ONCE):
-            bit = {node: 1 << index for index, node in enumerate(list(self.exits)[at : at + _EXITS_AT_ONCE])}
+        members = self._reverse_order(graph)
+        for at in range(0, len(self.exits), _EXITS_PER_PASS):
+            bit = {node: 1 << index for index, node in enumerate(list(self.exits)[at : at + _EXITS_PER_PASS])}
             reach: dict[str, int] = {}
-            for member in backwards:
-                bits = 0
+            for member in members:
+                exit_bits = 0
                 for after in graph.succ[member]:
-                    bits |= reach[after] if after in self.inside else bit.get(after, 0)
-                reach[member] = bits
+                    exit_bits |= reach[after] if after in self.inside else bit.get(after, 0)
+                reach[member] = exit_bits
             for entry in self.entries:
-                bits = known = 0
+                exit_bits = known = 0
                 for after in graph.succ[entry]:
-                    bits |= reach.get(after, 0)
+                    exit_bits |= reach.get(after, 0)
                     known |= bit.get(after, 0)
-                total += (bits & ~known).bit_count()
+                total += (exit_bits & ~known).bit_count()
         return total
 
-    def _backwards(self, graph: nx.DiGraph) -> list[str]:
-        """The members in reverse topological order."""
+    def _reverse_order(self, graph: nx.DiGraph) -> list[str]:
+        """Return the members in reverse topological order."""
         waiting = {
             member: sum(after in self.inside for after in graph.succ[member]) for member in self.members
         }
@@ -157,7 +157,7 @@ class _Component:
         return ready
 
     def rewired(self, graph: nx.DiGraph) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-        """Every (entry, exit, via) with a shortest via, searched from the side that has fewer tiles."""
+        """Yield every (entry, exit, via) with a shortest `via`, searched from the side with fewer tiles."""
         if len(self.entries) <= len(self.exits):
             for entry in self.entries:
                 for target, steps in self._search(entry, self.entries[entry], graph.succ):
@@ -174,14 +174,15 @@ class _Component:
     def _search(
         self, start: str, first: Sequence[str], onward: Mapping[str, Mapping[str, Any]]
     ) -> Iterator[tuple[str, list[_Step]]]:
-        """Shortest paths from a kept tile through this component to each kept tile that it meets (Dijkstra).
+        """Find the shortest path from a kept tile through this component to each kept tile (Dijkstra).
 
-        A path's length is the number of removed tiles on it, those that its edges skip already included.
-        Yields the kept tile met and the steps (from, to, via) that lead back from it to `start`.
+        The length of a path is the number of removed tiles on it, including those in the `via` of its edges.
+        Yields each kept tile and the steps (from, to, via) that lead back from it to `start`.
         """
         best: dict[str, tuple[int, str]] = {start: (0, "")}
-        met: dict[str, tuple[int, str]] = {}
+        kept_ends: dict[str, tuple[int, str]] = {}
         done: set[str] = set()
+        # The second member makes ties deterministic: of equal lengths, the first pushed comes first.
         queue: list[tuple[int, int, str]] = [(0, 0, start)]
         pushed = 0
         while queue:
@@ -194,26 +195,26 @@ class _Component:
                 edge = edges[after]
                 inside = after in self.inside
                 reached = length + len(edge["via"]) + inside
-                known = best if inside else met
+                known = best if inside else kept_ends
                 if after not in known or reached < known[after][0]:
                     known[after] = (reached, node)
                     if inside:
                         pushed += 1
                         heappush(queue, (reached, pushed, after))
-        for kept, (_length, last) in met.items():
-            steps: list[_Step] = [(kept, last, onward[last][kept]["via"])]
+        for end, (_length, last) in kept_ends.items():
+            steps: list[_Step] = [(end, last, onward[last][end]["via"])]
             while last != start:
                 before = best[last][1]
                 steps.append((last, before, onward[before][last]["via"]))
                 last = before
-            yield kept, steps
+            yield end, steps
 
 
 _Step = tuple[str, str, tuple[str, ...]]
 
 
 def _via(steps: Sequence[_Step]) -> tuple[str, ...]:
-    """The removed tiles along a path, in its order: those that edges skip, and each between two edges."""
+    """Return the removed tiles along a path, in order: its inner nodes and the `via` of its edges."""
     via: list[str] = []
     for index, (tile, _next, skipped) in enumerate(steps):
         if index:
@@ -225,14 +226,13 @@ def _via(steps: Sequence[_Step]) -> tuple[str, ...]:
 def update_params(
     graph: nx.DiGraph, overrides: Mapping[str, tuple[Mapping[str, Any], BaseModel, Mapping[str, Any]]]
 ) -> nx.DiGraph:
-    """The graph with some tiles' parameters overridden.
+    """Return the graph with the parameters of some tiles overridden. The input does not change.
 
     Parameters
     ----------
     overrides
-        Node id → (the values set by the request, all parameters of the tile checked, those of unknown name).
-
-    The input is not changed. Values replace what they override as a whole.
+        Node id → (the values set by the request, all parameters of the tile as a checked model, those of
+        unknown name). A value replaces the old one as a whole; nested objects are not merged.
     """
     copy = copy_graph(graph)
     for node, (values, params, unknown) in overrides.items():
@@ -243,7 +243,7 @@ def update_params(
 
 
 def sources(graph: nx.DiGraph) -> list[str]:
-    """What a run starts from: Video Inputs (triggers where there is none), and unconnected generators."""
+    """Return the tiles that start a run: Video Inputs (or else triggers) and unconnected generators."""
     starts: dict[str, list[str]] = {"input": [], "trigger": [], "generator": []}
     for node, tile in graph.nodes(data="node"):
         kind = tile.type.category
@@ -255,7 +255,7 @@ def sources(graph: nx.DiGraph) -> list[str]:
 
 
 def reachable(graph: nx.DiGraph, starts: Iterable[str]) -> set[str]:
-    """`starts` and everything downstream of them."""
+    """Return `starts` and every node downstream of them."""
     seen = set(starts)
     stack = list(seen)
     while stack:
@@ -267,5 +267,5 @@ def reachable(graph: nx.DiGraph, starts: Iterable[str]) -> set[str]:
 
 
 def runnable_nodes(graph: nx.DiGraph) -> set[str]:
-    """The nodes that a run executes: all that is reachable from its sources."""
+    """Return the nodes that a run executes: all nodes that are reachable from its sources."""
     return reachable(graph, sources(graph))

@@ -1,4 +1,4 @@
-"""Agents, plans, requests and records of runs, read into one shape in which two of them can be compared."""
+"""Reads agents, plans, requests and records of runs into one comparable shape, the `View`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TileView:
-    """A tile; `state` says why one that is not in a run's graph is not."""
+    """A tile; for a tile outside the run's graph, `state` is the reason: `ignored` or `skipped`."""
 
     id: str
     name: str
@@ -34,90 +34,94 @@ class TileView:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What can be compared of a document. What a kind does not have is empty.
+    """The comparable content of a document. Attributes that a kind of document lacks are empty.
 
     Attributes
     ----------
     mode
-        Of a record: `run` or `simulation`.
-    gone
-        Tiles that the request takes out of the graph.
+        For a record: `run` or `simulation`.
+    absent
+        Tiles that are not in the run's graph: ignored or skipped.
     edges
-        (source, target) → the removed tiles led past.
-    fed_by
-        What feeds each tile, in the order in which its items arrive.
+        (source, target) → the removed tiles between them (`via`).
+    feeders
+        Tile → the tiles that feed it, in the order in which their items arrive.
     order
         The tiles in topological order.
     parameters
         Tile → parameter → (value, origin).
-    known
-        Of a record: what a parameter that it overrides would be without that.
+    original_values
+        For a record: (tile, parameter) → the value before the override.
     inputs
         Video Input (None: the only one) → its sources, each as pairs of names and values.
-    statuses, made
-        Of a record: of each tile (None: of the run) its status and message; how many items it made.
+    statuses
+        For a record: tile (None: the run) → status and message.
+    item_counts
+        For a record: tile → number of items produced.
     outputs
-        Of a record: (tile, index) → what the output is.
+        For a record: (tile, index) → the facts about the output.
+    ids
+        For a request: tile key → id as the document spells it.
     """
 
     kind: Kind
     name: str = ""
     mode: str = ""
     tiles: Mapping[Key, TileView] = field(default_factory=dict)
-    gone: Mapping[Key, TileView] = field(default_factory=dict)
+    absent: Mapping[Key, TileView] = field(default_factory=dict)
     edges: Mapping[tuple[Key, Key], tuple[Key, ...]] = field(default_factory=dict)
-    fed_by: Mapping[Key, tuple[Key, ...]] = field(default_factory=dict)
+    feeders: Mapping[Key, tuple[Key, ...]] = field(default_factory=dict)
     order: tuple[Key, ...] = ()
     parameters: Mapping[Key, Mapping[str, tuple[Any, str | None]]] = field(default_factory=dict)
-    known: Mapping[tuple[Key, str], tuple[Any, str | None]] = field(default_factory=dict)
+    original_values: Mapping[tuple[Key, str], tuple[Any, str | None]] = field(default_factory=dict)
     ignored: Mapping[Key, str] = field(default_factory=dict)
     inputs: Mapping[Key | None, tuple[tuple[tuple[str, Any], ...], ...]] = field(default_factory=dict)
     members: Facts = field(default_factory=dict)
     statuses: Mapping[Key | None, tuple[str, str | None]] = field(default_factory=dict)
-    made: Mapping[Key, int] = field(default_factory=dict)
+    item_counts: Mapping[Key, int] = field(default_factory=dict)
     outputs: Mapping[tuple[Key, int], Facts] = field(default_factory=dict)
     ids: Mapping[Key, str] = field(default_factory=dict)
 
     def id_of(self, key: Key) -> str:
-        """A tile's id as the document writes it."""
+        """Return a tile's id as the document spells it."""
         if key in self.tiles:
             return self.tiles[key].id
-        return self.gone[key].id if key in self.gone else self.ids.get(key, key)
+        return self.absent[key].id if key in self.absent else self.ids.get(key, key)
 
 
 def read_view(document: Any, unknown_tiles: UnknownTiles = "error") -> View:
-    """A document, told by its members, as what can be compared of it.
+    """Read a document of any kind into a `View`; the kind follows from its members.
 
     Raises
     ------
     RequestError
-        It is none of the four kinds, or faults were found in it.
+        If the document is of none of the four kinds or has faults.
     """
     if isinstance(document, AgentTemplate):
-        return _of_agent(document)
+        return _agent_view(document)
     if isinstance(document, Plan):
-        return _of_plan(document)
+        return _plan_view(document)
     raw = document.to_dict() if hasattr(document, "to_dict") else read_json(document, "request")
     kind = kind_of(raw)
     if kind == "agent":
-        return _of_agent(load_agent(raw, unknown_tiles=unknown_tiles))
+        return _agent_view(load_agent(raw, unknown_tiles=unknown_tiles))
     if kind == "plan":
-        return _of_plan(Plan.from_dict(raw))
+        return _plan_view(Plan.from_dict(raw))
     if kind == "run":
-        return _of_record(raw)
+        return _record_view(raw)
     request, _outline, faults = read_request(raw)
     if request is None or faults:
         raise RequestError(faults)
-    return _of_request(request)
+    return _request_view(request)
 
 
 def kind_of(raw: Any) -> Kind:
-    """Which kind of document this is, by its members.
+    """Return the kind of a document, judged by its members.
 
     Raises
     ------
     RequestError
-        It is none.
+        If the document is of none of the four kinds.
 
     Examples
     --------
@@ -133,36 +137,36 @@ def kind_of(raw: Any) -> Kind:
             return "run"
         if not raw or raw.keys() & RunRequest.model_fields.keys():
             return "request"
-    what = "is none of an agent, a plan, a request or the record of a run: it has none of their members"
-    raise _refused(what, "request")
+    message = "not an agent, plan, request or record of a run: it has the members of none of them"
+    raise _request_error(message, "request")
 
 
-def _refused(message: str, document: Document) -> RequestError:
+def _request_error(message: str, document: Document) -> RequestError:
     return RequestError([Fault("", document, message)])
 
 
-def _of_agent(template: AgentTemplate) -> View:
+def _agent_view(template: AgentTemplate) -> View:
     graph = build_graph(template)
     tiles = {tile.id.lower(): TileView(tile.id, tile.name, tile.type.type_id.lower()) for tile in template}
-    parameters = {tile.id.lower(): _values(tile) for tile in template}
+    parameters = {tile.id.lower(): _parameter_values(tile) for tile in template}
     edges = {(edge.source.lower(), edge.target.lower()): () for edge in template.connections}
     return View(
         "agent",
         template.name or "",
         tiles=tiles,
         edges=edges,
-        fed_by=_fed_by(edges, {tile.id.lower(): tile.index for tile in template}),
+        feeders=_feeders(edges, {tile.id.lower(): tile.index for tile in template}),
         order=tuple(node.lower() for node in topological_order(graph)),
         parameters=parameters,
     )
 
 
-def _values(tile: Any) -> dict[str, tuple[Any, str | None]]:
-    return {name: (one["value"], one["origin"]) for name, one in tile.parameters().items()}
+def _parameter_values(tile: Any) -> dict[str, tuple[Any, str | None]]:
+    return {name: (value["value"], value["origin"]) for name, value in tile.parameters().items()}
 
 
-def _fed_by(edges: Mapping[tuple[Key, Key], Any], place: Mapping[Key, int]) -> dict[Key, tuple[Key, ...]]:
-    """What feeds each tile that is fed by several, in the template's order."""
+def _feeders(edges: Mapping[tuple[Key, Key], Any], place: Mapping[Key, int]) -> dict[Key, tuple[Key, ...]]:
+    """Return the feeders of each tile that has several, in the template's order."""
     found: dict[Key, list[Key]] = {}
     for source, target in edges:
         found.setdefault(target, []).append(source)
@@ -173,7 +177,7 @@ def _fed_by(edges: Mapping[tuple[Key, Key], Any], place: Mapping[Key, int]) -> d
     }
 
 
-def _of_plan(plan: Plan) -> View:
+def _plan_view(plan: Plan) -> View:
     tiles = [plan.tile(node) for node in plan.order]
     edges = {
         (source.lower(), target.lower()): tuple(node.lower() for node in via)
@@ -183,16 +187,16 @@ def _of_plan(plan: Plan) -> View:
         "plan",
         plan.agent_name or "",
         tiles={tile.id.lower(): TileView(tile.id, tile.name, tile.type.type_id.lower()) for tile in tiles},
-        gone=_gone(plan.changes.to_dict()),
+        absent=_absent_tiles(plan.changes.to_dict()),
         edges=edges,
-        fed_by=_fed_by(edges, {tile.id.lower(): tile.index for tile in tiles}),
+        feeders=_feeders(edges, {tile.id.lower(): tile.index for tile in tiles}),
         order=tuple(node.lower() for node in plan.order),
-        parameters={tile.id.lower(): _values(tile) for tile in tiles},
+        parameters={tile.id.lower(): _parameter_values(tile) for tile in tiles},
         inputs={binding.node.lower(): tuple(map(_source, binding.sources)) for binding in plan.inputs},
     )
 
 
-def _gone(changes: Facts) -> dict[Key, TileView]:
+def _absent_tiles(changes: Facts) -> dict[Key, TileView]:
     states = {"removed": "ignored", "skipped": "skipped"}
     return {
         node.lower(): TileView(node, "", "", state)
@@ -202,7 +206,7 @@ def _gone(changes: Facts) -> dict[Key, TileView]:
 
 
 def _source(ref: SourceRef) -> tuple[tuple[str, Any], ...]:
-    """A source as it is compared: the signature of a signed URL is new each time."""
+    """Return the comparable facts of a source, without the signature of a URL, which is new each time."""
     signed = ref.form == "signed_url"
     key = urlsplit(ref.key)._replace(query="", fragment="").geturl() if signed else ref.key
     facts = {
@@ -214,7 +218,7 @@ def _source(ref: SourceRef) -> tuple[tuple[str, Any], ...]:
     return tuple((name, value) for name, value in facts.items() if value is not None)
 
 
-def _of_request(request: RunRequest) -> View:
+def _request_view(request: RunRequest) -> View:
     inputs: dict[Key | None, tuple[tuple[tuple[str, Any], ...], ...]] = {}
     ids: dict[Key, str] = {}
     top = tuple(map(_source, request.refs()))
@@ -243,74 +247,77 @@ _OUTPUT_FACTS = ("kind", "duration_ms", "width", "height", "fps", "has_audio", "
 _INPUT_FACTS = ("duration_ms", "width", "height", "fps", "has_audio", "clip_ms", "metered_ms")
 
 
-def _of_record(raw: Facts) -> View:
+def _record_view(raw: Facts) -> View:
     try:
-        return _Record(raw).view()
+        return _RecordReader(raw).view()
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise _refused(f"is no record of a run: {reason}", "request") from None
+        raise _request_error(f"not a record of a run: {reason}", "request") from None
 
 
-class _Record:
-    """Reads one record, as `RunRecord.to_dict()` gives it."""
+class _RecordReader:
+    """Reads the result of `RunRecord.to_dict()`."""
 
     def __init__(self, raw: Facts) -> None:
         self.raw, self.changes = raw, raw.get("changes") or {}
-        self.numbers = {
-            str(one[member]).lower(): f"input {number}"
-            for number, one in enumerate(raw["inputs"], 1)
+        # Each run gives its inputs new ids, so outputs refer to them by number here.
+        self.input_numbers = {
+            str(source[member]).lower(): f"input {number}"
+            for number, source in enumerate(raw["inputs"], 1)
             for member in ("video_id", "key")
-            if one.get(member)
+            if source.get(member)
         }
 
     def view(self) -> View:
         nodes = list(self.raw.get("nodes", ()))
         tiles = {
-            one["original_node_id"].lower(): TileView(
-                one["original_node_id"], one["node_type_name"], one["node_type_id"].lower()
+            node["original_node_id"].lower(): TileView(
+                node["original_node_id"], node["node_type_name"], node["node_type_id"].lower()
             )
-            for one in nodes
+            for node in nodes
         }
         statuses: dict[Key | None, tuple[str, str | None]] = {
             None: (self.raw["status"], self.raw.get("status_message"))
         }
         statuses |= {
-            one["original_node_id"].lower(): (one["status"], one.get("status_message")) for one in nodes
+            node["original_node_id"].lower(): (node["status"], node.get("status_message")) for node in nodes
         }
         overridden = list(self.changes.get("overridden", ()))
         parameters: dict[Key, dict[str, tuple[Any, str | None]]] = {}
-        for one in overridden:
-            own = parameters.setdefault(one["agent_node_id"].lower(), {})
-            own[one["parameter"]] = (one["new"], "override")
+        for change in overridden:
+            values = parameters.setdefault(change["agent_node_id"].lower(), {})
+            values[change["parameter"]] = (change["new"], "override")
         return View(
             "run",
             self.raw.get("agent_name") or "",
             "simulation" if self.raw.get("mode") == "simulate" else "run",
             tiles=tiles,
-            gone=_gone(self.changes),
+            absent=_absent_tiles(self.changes),
             edges={
-                (one["source"].lower(), one["target"].lower()): tuple(node.lower() for node in one["via"])
-                for one in self.changes.get("rewired", ())
+                (edge["source"].lower(), edge["target"].lower()): tuple(node.lower() for node in edge["via"])
+                for edge in self.changes.get("rewired", ())
             },
             parameters=parameters,
-            known={
-                (one["agent_node_id"].lower(), one["parameter"]): (one["old"], "not overridden")
-                for one in overridden
+            original_values={
+                (change["agent_node_id"].lower(), change["parameter"]): (change["old"], "not overridden")
+                for change in overridden
             },
             inputs=self.inputs(),
             statuses=statuses,
-            made={one["original_node_id"].lower(): one["items"] for one in nodes if "items" in one},
+            item_counts={
+                node["original_node_id"].lower(): node["items"] for node in nodes if "items" in node
+            },
             outputs=self.outputs(),
         )
 
     def inputs(self) -> dict[Key | None, tuple[tuple[tuple[str, Any], ...], ...]]:
         found: dict[Key | None, tuple[tuple[tuple[str, Any], ...], ...]] = {}
-        for one in self.raw["inputs"]:
-            node = one.get("agent_node_id")
+        for source in self.raw["inputs"]:
+            node = source.get("agent_node_id")
             facts = tuple(
                 (name, tuple(value) if isinstance(value, list) else value)
                 for name in _INPUT_FACTS
-                if (value := one.get(name)) is not None
+                if (value := source.get(name)) is not None
             )
             key = node.lower() if node else None
             found[key] = (*found.get(key, ()), facts)
@@ -318,14 +325,14 @@ class _Record:
 
     def outputs(self) -> dict[tuple[Key, int], Facts]:
         found: dict[tuple[Key, int], Facts] = {}
-        for at, one in enumerate(self.raw["outputs"]):
-            facts = {name: one[name] for name in _OUTPUT_FACTS if one.get(name) is not None}
-            facts["sources"] = list(self.ranges(one.get("sources") or ()))
-            found[one["original_node_id"].lower(), one.get("index", at)] = facts
+        for position, output in enumerate(self.raw["outputs"]):
+            facts = {name: output[name] for name in _OUTPUT_FACTS if output.get(name) is not None}
+            facts["sources"] = list(self.ranges(output.get("sources") or ()))
+            found[output["original_node_id"].lower(), output.get("index", position)] = facts
         return found
 
     def ranges(self, sources: Any) -> Iterator[dict[str, Any]]:
-        """The ranges of sources that an output shows; an input is told by its place, not by its id."""
-        for one in sources:
-            source = str(one.get("source", ""))
-            yield {**one, "source": self.numbers.get(source.lower(), source)}
+        """Yield the source ranges of an output, with the number of an input in place of its id."""
+        for source_range in sources:
+            source = str(source_range.get("source", ""))
+            yield {**source_range, "source": self.input_numbers.get(source.lower(), source)}

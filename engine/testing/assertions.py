@@ -1,4 +1,4 @@
-"""`assert_plan`: what a request makes of an agent, asserted in a line, with failures that say the cause."""
+"""`assert_plan`: one-line assertions on the plan of an agent and a request; failures name the cause."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tessera.testing.simulation import SimulationOutcome
 __all__ = ["PlanAssertion", "assert_plan"]
 
 _ANY: Any = object()
-_LONGEST_HEAD = 160
+_MAX_SUBJECT = 160
 
 
 def assert_plan(
@@ -39,36 +39,41 @@ def assert_plan(
     catalogue: Catalogue | None = None,
     unknown_tiles: UnknownTiles = "error",
 ) -> PlanAssertion:
-    """Plan a run of an agent, to be asserted on.
+    """Plan a run of an agent and return assertions on the plan.
 
     Parameters
     ----------
     agent
-        The notation, an `AgentTemplate`, or what else `tessera.testing.agent` takes.
+        The notation, an `AgentTemplate`, or any other source that `tessera.testing.agent` accepts.
     request
-        A request as `plan` takes it. Where an id stands in an object, `<clips>` stands for that tile's.
+        A request as `plan` takes it. In an object, `<clips>` replaces the id of that tile.
     ignore, set
-        More of the request, by the names of tiles: `["captions"]`, `{"clips.num_clips": 3}`.
+        Additions to the request, by tile name: `["captions"]`, `{"clips.num_clips": 3}`.
     inputs
-        An id, a URL, or some of them, for the only Video Input; an object for several: `{"host": "a",
-        "guest": ["b", "c"]}`. Left out, each Video Input that runs gets a video where the request gives none.
+        An id, a URL or a list of them for the only Video Input; an object for several Video Inputs:
+        `{"host": "a", "guest": ["b", "c"]}`. By default, if the request has no sources, each Video Input
+        that runs gets a placeholder video.
     facts
-        What `simulate` takes, for the assertions on items, durations and outputs. The id of a video that was
-        left out is its tile's name; unless facts say otherwise, it is one minute of speech, 1920×1080, 30
-        frames/s.
+        Facts about the inputs as `simulate` takes them, for the assertions on items, durations and outputs.
+        The id of a placeholder video is the name of its tile; without other facts it is 60,000 ms of
+        speech, 1920×1080 pixels, 30 frames/s.
     stubs
-        What tiles make, answer or suffer in the simulation, by their names; as `simulate` takes it.
+        Stubbed results and faults of tiles by tile name, as `simulate` takes them.
+    catalogue
+        The known node types; by default all installed ones.
+    unknown_tiles
+        As in `load_agent`.
 
     Returns
     -------
     PlanAssertion
-        Each of its methods asserts one thing, and returns it again. A request that is refused fails all of
-        them but `raises`.
+        Each method makes one assertion and returns the object, for chaining. If the request is rejected,
+        every method except `raises` fails.
 
     Raises
     ------
     NotationError
-        The notation cannot be read, or a name is not that of a tile.
+        If the notation cannot be parsed, or a name matches no tile.
 
     Examples
     --------
@@ -81,107 +86,150 @@ def assert_plan(
     try:
         template = build_agent(agent, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
-        return PlanAssertion(None, None, error, {}, "an agent that does not load")
+        return PlanAssertion(None, None, error, {}, "an invalid agent")
     names = Names(template)
     ignored = [ignore] if isinstance(ignore, str) else list(ignore)
     try:
         body = build_request(names, request, ignored, set or {}, inputs)
-        made = plan(template, body, catalogue=catalogue, unknown_tiles=unknown_tiles)
+        planned = plan(template, body, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
-        return PlanAssertion(names, None, error, {}, _head(names, ignored, set))
+        return PlanAssertion(names, None, error, {}, _subject(names, ignored, set))
     session = current_session()
-    if session is not None and session.coverage is not None and not _is_drawn():
-        session.coverage.add(template, made)
-    told = {"facts": facts, "stubs": {names.id(name): stub for name, stub in (stubs or {}).items()}}
-    return PlanAssertion(names, made, None, told, _head(names, ignored, set))
+    if session is not None and session.coverage is not None and not _is_generated():
+        session.coverage.add(template, planned)
+    options = {"facts": facts, "stubs": {names.id(name): stub for name, stub in (stubs or {}).items()}}
+    return PlanAssertion(names, planned, None, options, _subject(names, ignored, set))
 
 
-def _is_drawn() -> bool:
-    """Whether Hypothesis draws this test's agents: they are not what a suite is to cover."""
+def _is_generated() -> bool:
+    """Return True if Hypothesis generates the agents of this test, which do not count for coverage."""
     hypothesis = sys.modules.get("hypothesis")
     return hypothesis is not None and bool(hypothesis.currently_in_test_context())
 
 
-def _head(names: Names, ignored: Sequence[str], overrides: Mapping[str, Any] | None) -> str:
-    """What was planned, in a line."""
-    with_tiles = " and ".join(
+def _subject(names: Names, ignored: Sequence[str], overrides: Mapping[str, Any] | None) -> str:
+    """Return one line that names the agent and the changes of the request, for failure messages."""
+    changes = " and ".join(
         [
             *([f"ignoring {', '.join(ignored)}"] if ignored else []),
             *([f"setting {json.dumps(overrides, ensure_ascii=False, default=str)}"] if overrides else []),
         ]
     )
-    said = f"{names.template.name or 'the agent'}{' ' + with_tiles if with_tiles else ''}"
-    return said if len(said) <= _LONGEST_HEAD else said[: _LONGEST_HEAD - 1] + "…"
+    text = f"{names.template.name or 'the agent'}{' ' + changes if changes else ''}"
+    return text if len(text) <= _MAX_SUBJECT else text[: _MAX_SUBJECT - 1] + "…"
 
 
 class PlanAssertion(PlanOutcome):
-    """A plan (or why there is none) to be asserted on; see `assert_plan`."""
+    """Assertions on a plan, or on a rejected request; see `assert_plan`.
+
+    Examples
+    --------
+    >>> p = assert_plan("input > clips(num_clips=3) > mirror > destination")
+    >>> p = p.tiles("input > clips > mirror > destination").has_edges("clips > mirror")
+    >>> p = p.param("clips.num_clips", 3, origin="template").items(clips=3).outputs(3)
+    """
 
     # the graph
 
     def edges(self, *specs: str) -> Self:
-        """Each named edge is there, with exactly this `via`, and there is no rewired edge besides."""
+        """Assert that each named edge exists with exactly this `via`, and that no other edge is rewired.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > captions > mirror > destination", ignore=["captions"])
+        >>> p = p.edges("input > mirror via captions")
+        """
         __tracebackhide__ = True
-        counted = [edge for edge, via in edge_specs.edges_of(self.plan).items() if via]
-        return self._compared("edges", specs, counted)
+        rewired = [edge for edge, via in edge_specs.edges_of(self.plan).items() if via]
+        return self._compare("edges", specs, rewired)
 
     def has_edges(self, *specs: str) -> Self:
-        """Each named edge is there, with exactly this `via`; others may be."""
+        """Assert that each named edge exists with exactly this `via`; other edges are allowed.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > captions > destination").has_edges("input > captions")
+        """
         __tracebackhide__ = True
-        return self._compared("edges", specs, ())
+        return self._compare("edges", specs, ())
 
     def only_edges(self, *specs: str) -> Self:
-        """The named edges are all that are there."""
-        __tracebackhide__ = True
-        return self._compared("all edges", specs, edge_specs.edges_of(self.plan))
+        """Assert that the plan has exactly the named edges.
 
-    def _compared(self, what: str, specs: Sequence[str], counted: Iterable[edge_specs.Edge]) -> Self:
+        Examples
+        --------
+        >>> p = assert_plan("input > captions > destination").only_edges("input > captions > destination")
+        """
+        __tracebackhide__ = True
+        return self._compare("all edges", specs, edge_specs.edges_of(self.plan))
+
+    def _compare(self, title: str, specs: Sequence[str], required: Iterable[edge_specs.Edge]) -> Self:
         __tracebackhide__ = True
         names = self.names()
-        diff = edge_specs.EdgeDiff(names, self.plan, edge_specs.read_edges(specs, names), counted)
+        diff = edge_specs.EdgeDiff(names, self.plan, edge_specs.read_edges(specs, names), required)
         if diff:
-            raise self._fail(f"{what} differ (- expected, + there):\n{diff}")
+            raise self._fail(f"{title} differ (- expected, + actual):\n{diff}")
         return self
 
     def no_edges(self, *specs: str) -> Self:
-        """None of the named edges is there, whatever it leads past."""
+        """Assert that the plan has none of the named edges, with any `via`.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > captions > destination").no_edges("input > destination")
+        """
         __tracebackhide__ = True
         names, actual = self.names(), edge_specs.edges_of(self.plan)
-        there = [edge for edge in edge_specs.read_edges(specs, names) if edge in actual]
-        if there:
-            found = "\n".join(f"  + {edge_specs.edge_text(edge, actual[edge], names.of)}" for edge in there)
-            raise self._fail(f"edges are there that should not be:\n{found}")
+        unwanted = [edge for edge in edge_specs.read_edges(specs, names) if edge in actual]
+        if unwanted:
+            lines = [f"  + {edge_specs.edge_text(edge, actual[edge], names.name_of)}" for edge in unwanted]
+            raise self._fail("\n".join(["the plan has unexpected edges:", *lines]))
         return self
 
     def tiles(self, *tiles: str) -> Self:
-        """Exactly these tiles run."""
+        """Assert that exactly these tiles run.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > captions > destination").tiles("input", "captions", "destination")
+        """
         __tracebackhide__ = True
-        return self._same("tiles that run", tiles, self.plan.order)
+        return self._compare_tiles("tiles that run", tiles, self.plan.order)
 
     def removed(self, *tiles: str) -> Self:
-        """Exactly these tiles are ignored."""
+        """Assert that exactly these tiles are ignored.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > captions > destination", ignore=["captions"]).removed("captions")
+        """
         __tracebackhide__ = True
-        return self._same("ignored tiles", tiles, self.plan.changes.removed)
+        return self._compare_tiles("ignored tiles", tiles, self.plan.changes.removed)
 
     def skipped(self, *tiles: str) -> Self:
-        """Exactly these tiles do not run because nothing that runs leads to them."""
-        __tracebackhide__ = True
-        return self._same("skipped tiles", tiles, self.plan.changes.skipped)
+        """Assert that exactly these tiles are skipped: nothing that runs leads to them.
 
-    def _same(self, what: str, tiles: Sequence[str], actual: Sequence[str]) -> Self:
+        Examples
+        --------
+        >>> p = assert_plan("input > destination; captions").skipped("captions")
+        """
+        __tracebackhide__ = True
+        return self._compare_tiles("skipped tiles", tiles, self.plan.changes.skipped)
+
+    def _compare_tiles(self, title: str, tiles: Sequence[str], actual: Sequence[str]) -> Self:
         __tracebackhide__ = True
         names = self.names()
-        wanted = _listed(names, tiles)
-        missing = [names.of[node] for node in wanted if node not in actual]
-        extra = [names.of[node] for node in actual if node not in wanted]
+        wanted = _tile_ids(names, tiles)
+        missing = [names.name_of[node] for node in wanted if node not in actual]
+        extra = [names.name_of[node] for node in actual if node not in wanted]
         if missing or extra:
-            lines = [f"  - {name}{self._where(name)}" for name in missing]
-            lines += [f"  + {name}{self._where(name)}" for name in extra]
-            raise self._fail(f"{what} differ (- expected, + there):\n" + "\n".join(lines))
+            lines = [f"  - {name}{self._state(name)}" for name in missing]
+            lines += [f"  + {name}{self._state(name)}" for name in extra]
+            raise self._fail(f"{title} differ (- expected, + actual):\n" + "\n".join(lines))
         return self
 
-    def _where(self, name: str) -> str:
-        """What became of a tile."""
+    def _state(self, name: str) -> str:
+        """Return the state of a tile in the plan, in brackets."""
         node = self.names().id(name)
         changes = self.plan.changes
         for state, nodes in (
@@ -194,17 +242,23 @@ class PlanAssertion(PlanOutcome):
         return ""
 
     def order(self, *tiles: str) -> Self:
-        """The named tiles run in this order: `order("input", "clips")` or `order("input > clips")`."""
+        """Assert that the named tiles run in this order; other tiles may run in between.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > clips > destination")
+        >>> p = p.order("input", "destination").order("input > clips > destination")
+        """
         __tracebackhide__ = True
         names = self.names()
-        wanted = _listed(names, tiles)
+        wanted = _tile_ids(names, tiles)
         actual = [node for node in self.plan.order if node in wanted]
-        absent = [names.of[node] for node in wanted if node not in actual]
+        absent = [names.name_of[node] for node in wanted if node not in actual]
         if absent:
-            raise self._fail("; ".join(f"{name} does not run{self._where(name)}" for name in absent))
+            raise self._fail("; ".join(f"{name} does not run{self._state(name)}" for name in absent))
         if actual != wanted:
-            said = [" > ".join(names.of[node] for node in nodes) for nodes in (wanted, actual)]
-            raise self._fail(f"the order differs:\n  - {said[0]}\n  + {said[1]}")
+            lines = [" > ".join(names.name_of[node] for node in nodes) for nodes in (wanted, actual)]
+            raise self._fail(f"the order differs (- expected, + actual):\n  - {lines[0]}\n  + {lines[1]}")
         return self
 
     # parameters
@@ -216,27 +270,44 @@ class PlanAssertion(PlanOutcome):
         *,
         origin: Literal["default", "template", "override"] | None = None,
     ) -> Self:
-        """The parameter `"tile.parameter"` has this value, and it came from there."""
+        """Assert the value and the origin of the parameter `"tile.parameter"`.
+
+        Parameters
+        ----------
+        name
+            Tile name and parameter, joined by a dot.
+        value
+            The expected value; not checked by default. `3` equals `3.0`, but not `True`.
+        origin
+            The expected origin of the value; not checked by default.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > clips > destination", set={"clips.num_clips": 3})
+        >>> p = p.param("clips.num_clips", 3, origin="override")
+        """
         __tracebackhide__ = True
         names = self.names()
         tile_name, _dot, parameter = name.partition(".")
         node = names.id(tile_name)
         if node not in self.plan.graph:
-            raise self._fail(f"{tile_name} does not run{self._where(tile_name)}")
+            raise self._fail(f"{tile_name} does not run{self._state(tile_name)}")
         known = self.plan.tile(node).parameters()
         if parameter not in known:
             from tessera.text.nearest import comma_list, suggestion
 
-            hint = suggestion(parameter, known) or f"; its parameters: {comma_list(known)}"
+            hint = suggestion(parameter, known) or f"; it has: {comma_list(known)}"
             raise self._fail(f"{tile_name} has no parameter {parameter!r}{hint}")
         found = known[parameter]
         if value is not _ANY and not _equal(found["value"], value):
-            raise self._fail(f"{name} is {_json(found['value'])} ({found['origin']}), not {_json(value)}")
+            actual = f"{_json(found['value'])} ({found['origin']})"
+            raise self._fail(f"{name} is {actual}, expected {_json(value)}")
         if origin is not None and found["origin"] != origin:
-            raise self._fail(f"{name} is {_json(found['value'])} by {found['origin']}, not by {origin}")
+            actual = f"{_json(found['value'])} with origin {found['origin']}"
+            raise self._fail(f"{name} is {actual}, expected origin {origin}")
         return self
 
-    # what a simulation makes of it
+    # the results of a simulation
 
     def _simulation(self) -> SimulationOutcome:
         __tracebackhide__ = True
@@ -245,7 +316,12 @@ class PlanAssertion(PlanOutcome):
         return self._simulated
 
     def items(self, counts: Mapping[str, int] | None = None, /, **more: int) -> Self:
-        """So many items are made by these tiles: `items(clips=3)`."""
+        """Assert the number of items that each named tile produces in a simulation.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > clips(num_clips=3) > destination").items(clips=3)
+        """
         __tracebackhide__ = True
         problem = self._simulation().items({**(counts or {}), **more})
         if problem:
@@ -253,7 +329,12 @@ class PlanAssertion(PlanOutcome):
         return self
 
     def durations(self, seconds: Mapping[str, Any] | None = None, /, **more: Any) -> Self:
-        """The items of these tiles last so long, in seconds: `durations(clips=[10, 10, 7.5])`."""
+        """Assert the durations of the items of each named tile, in seconds, to the millisecond.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > mirror > destination").durations(mirror=60)
+        """
         __tracebackhide__ = True
         problem = self._simulation().durations({**(seconds or {}), **more})
         if problem:
@@ -261,10 +342,18 @@ class PlanAssertion(PlanOutcome):
         return self
 
     def outputs(self, *expected: int | str | Mapping[str, Any]) -> Self:
-        """What the run hands over: how many, or each in order.
+        """Assert the outputs of the run: their number, or each of them in order.
 
-        Each is a tile's name, or an object of what is said of it: `tile`, `seconds`, and members of an output
-        such as `width`, `height`, `kind`, `fps`, `has_audio`.
+        Parameters
+        ----------
+        expected
+            One number; or for each output a tile name or an object of expected facts: `tile`, `seconds`, and
+            members of an output such as `width` and `height` (pixels), `kind`, `fps`, `has_audio`.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > mirror > destination")
+        >>> p = p.outputs(1).outputs({"seconds": 60, "width": 1920, "height": 1080})
         """
         __tracebackhide__ = True
         problem = self._simulation().outputs(expected)
@@ -275,9 +364,10 @@ class PlanAssertion(PlanOutcome):
     # snapshots
 
     def snapshot(self, name: str) -> Self:
-        """The plan is as `__snapshots__/NAME.json` beside the test has it.
+        """Assert that the plan equals the snapshot `__snapshots__/NAME.json` beside the test.
 
-        `pytest --tessera-update-snapshots` writes the file.
+        `pytest --tessera-update-snapshots` writes the file. It needs a running pytest session:
+        `assert_plan(a).snapshot("plain")`.
         """
         __tracebackhide__ = True
         from tessera.testing.snapshot import check_snapshot, snapshot_text
@@ -288,8 +378,8 @@ class PlanAssertion(PlanOutcome):
         return self
 
 
-def _listed(names: Names, tiles: Sequence[str]) -> list[str]:
-    """The ids of tiles named one by one, or several in a text of the notation."""
+def _tile_ids(names: Names, tiles: Sequence[str]) -> list[str]:
+    """Return the ids of tiles that are named one by one or in texts of the notation."""
     found: list[str] = []
     for text in tiles:
         if re.search(r"[>{};\n]", text):
@@ -300,17 +390,17 @@ def _listed(names: Names, tiles: Sequence[str]) -> list[str]:
 
 
 def _equal(actual: Any, expected: Any) -> bool:
-    """Whether two values are the same JSON: `True` is not 1, but 3 is 3.0."""
-    return json.dumps(_floats(actual), sort_keys=True) == json.dumps(
-        _floats(expected), sort_keys=True, default=str
+    """Return True if two values are the same JSON: `3` equals `3.0`, but `True` does not equal `1`."""
+    return json.dumps(_normal_numbers(actual), sort_keys=True) == json.dumps(
+        _normal_numbers(expected), sort_keys=True, default=str
     )
 
 
-def _floats(value: Any) -> Any:
+def _normal_numbers(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _floats(one) for name, one in value.items()}
+        return {name: _normal_numbers(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_floats(one) for one in value]
+        return [_normal_numbers(member) for member in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

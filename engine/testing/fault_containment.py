@@ -1,4 +1,4 @@
-"""The fault sweep: each tile of a plan fails once, each way, and what the contract says of it must hold."""
+"""The fault sweep: each tile of a plan fails once in each way, and the rules of the contract must hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tessera.graph.plan import Plan
 from tessera.graph.rewrite import reachable
 from tessera.record.record import RunRecord
 from tessera.runner.entry import simulate
-from tessera.text.wording import count
 
 __all__ = ["WAYS", "Violation", "assert_faults_contained", "fault_sweep"]
 
@@ -20,15 +19,27 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "transient always": {"fault": "transient"},
     "hang": {"fault": "hang"},
 }
-"""How a tile fails: the name of the way, and the stub that makes it."""
+"""The ways in which a tile fails: name → the stub that causes the fault."""
 
 Invariant = Callable[[Plan, str, RunRecord], str | None]
-"""Given a plan, the tile that failed, and the record: what is wrong, or None."""
+"""A check of (plan, id of the failed tile, record): returns the problem, or None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that did not hold after a fault."""
+    """A rule that does not hold after a fault.
+
+    Attributes
+    ----------
+    tile
+        The id of the tile that failed.
+    name
+        The name of its type.
+    way
+        The way in which it failed, a key of `WAYS`.
+    message
+        The problem.
+    """
 
     tile: str
     name: str
@@ -42,50 +53,75 @@ class Violation:
 def fault_sweep(
     plan: Plan, *, facts: Any = None, invariants: Sequence[Invariant] = (), workspace: str | None = None
 ) -> list[Violation]:
-    """Simulate a plan once for each tile and each way of failing; what did not hold.
+    """Simulate a plan once for each tile and each way of failing, and return the violated rules.
 
-    Checked each time: a fault that passes leaves the run as it is without one; any other fails the tile,
-    blocks all its descendants, leaves every other tile and its items as they are, and ends the run
-    `partial_complete` where outputs are left and `failed` where none is.
+    A transient fault must not change the run. Any other fault must fail the tile, block all its descendants,
+    leave every other tile and its items unchanged, and end the run as `partial_complete` if outputs remain,
+    or else as `failed`.
 
     Parameters
     ----------
+    plan
+        The plan to simulate.
     facts
-        As for `simulate`; speech that nothing tells of is assumed.
+        Facts about the inputs, as for `simulate`; unknown facts are assumed.
     invariants
-        What must hold besides.
+        Additional checks: functions of (plan, id of the failed tile, record) that return a problem or None.
+    workspace
+        The workspace of the simulations, as for `simulate`.
+
+    Examples
+    --------
+    >>> from tessera.testing import assert_plan, fault_sweep
+    >>> p = assert_plan("input > mirror > destination")
+    >>> fault_sweep(p.plan, facts={"*": {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": "30"}})
+    []
     """
-    calm = simulate(plan, facts=facts, assume=True, workspace=workspace)
+    reference = simulate(plan, facts=facts, assume=True, workspace=workspace)
     found: list[Violation] = []
     for node in plan.order:
         for way, stub in WAYS.items():
             record = simulate(plan, facts=facts, assume=True, workspace=workspace, stubs={node: dict(stub)})
-            said = list(_broken(plan, node, way, calm, record))
-            said += [text for check in invariants if (text := check(plan, node, record)) is not None]
-            found += [Violation(node, plan.tile(node).name, way, text) for text in said]
+            problems = list(_problems(plan, node, way, reference, record))
+            problems += [text for check in invariants if (text := check(plan, node, record)) is not None]
+            found += [Violation(node, plan.tile(node).name, way, text) for text in problems]
     return found
 
 
-def _broken(plan: Plan, node: str, way: str, calm: RunRecord, record: RunRecord) -> Iterator[str]:
+def _problems(plan: Plan, node: str, way: str, reference: RunRecord, record: RunRecord) -> Iterator[str]:
     if way == "transient once":
-        if record.status != calm.status or len(record.outputs) != len(calm.outputs):
-            yield f"a fault that passed changed the run: {calm.status} → {record.status}"
+        if record.status != reference.status or len(record.outputs) != len(reference.outputs):
+            yield f"a transient fault changed the run: {reference.status} → {record.status}"
         return
-    hit = reachable(plan.graph, [node])
-    for other, told in record.nodes.items():
-        wanted = "failed" if other == node else "blocked" if other in hit else calm.node(other).status.value
-        if told.status != wanted:
-            yield f"{told.name} {other} is {told.status.value}, not {wanted}"
-        if other not in hit and told.made != calm.node(other).made:
-            yield f"{told.name} {other} made {count(told.made, 'item')}, not {calm.node(other).made}"
+    affected = reachable(plan.graph, [node])
+    for other, result in record.nodes.items():
+        normal = reference.node(other)
+        wanted = "failed" if other == node else "blocked" if other in affected else normal.status.value
+        if result.status != wanted:
+            yield f"{result.name} {other} is {result.status.value}, expected {wanted}"
+        if other not in affected and result.made != normal.made:
+            yield f"{result.name} {other} produced {result.made} items, expected {normal.made}"
     wanted = "partial_complete" if record.outputs else "failed"
     if record.status != wanted:
-        yield f"the run is {record.status.value}, not {wanted}"
+        yield f"the run is {record.status.value}, expected {wanted}"
 
 
 def assert_faults_contained(
     plan: Plan, *, facts: Any = None, invariants: Sequence[Invariant] = (), workspace: str | None = None
 ) -> None:
-    """Raise `AssertionError` that lists what a fault sweep found; see `fault_sweep`."""
+    """Assert that a fault sweep finds no violation. Parameters as in `fault_sweep`.
+
+    Raises
+    ------
+    AssertionError
+        If rules are violated. The message lists all violations.
+
+    Examples
+    --------
+    >>> from tessera.testing import assert_faults_contained, assert_plan
+    >>> p = assert_plan("input > mirror > destination")
+    >>> facts = {"*": {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": "30"}}
+    >>> assert_faults_contained(p.plan, facts=facts)
+    """
     found = fault_sweep(plan, facts=facts, invariants=invariants, workspace=workspace)
-    assert not found, "faults are not contained:\n" + "\n".join(f"  {one}" for one in found)
+    assert not found, "faults are not contained:\n" + "\n".join(f"  {violation}" for violation in found)

@@ -1,6 +1,6 @@
 """The pytest plug-in: fixtures `agent`, `assert_plan` and `replay`, options `--tessera-…`.
 
-Nothing of the engine is imported before a test asks for it.
+The plug-in is active in every pytest run on a machine, so it imports the engine only if a test uses it.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--tessera-update-snapshots",
         action="store_true",
-        help="write the snapshots of plans instead of comparing them",
+        help="write the snapshots of plans instead of comparing with them",
     )
     group.addoption(
         "--tessera-coverage",
         action="store_true",
-        help="report which tiles, edges, branches and parameters of agents the tests exercised",
+        help="report which tiles, edges, branches and parameters of agents the tests exercise",
     )
     group.addoption(
         "--tessera-coverage-min",
         type=float,
         metavar="N",
-        help="fail where less than N percent is exercised; implies --tessera-coverage",
+        help="fail if graph coverage is below N percent; implies --tessera-coverage",
     )
 
 
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     session = item.config.stash[_SESSION]
     session.test = item.path
-    session.refused.clear()
+    session.unchecked.clear()
     token = CURRENT.set(session)
     try:
         return (yield)
@@ -66,31 +66,33 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """A request that was refused, which no assertion has looked at, fails the test."""
+    """Fail a test whose request is rejected without an assertion that checks it."""
     session = item.config.stash[_SESSION]
     result = yield
-    if session.refused:
-        said = "\n".join(session.refused.values())
-        session.refused.clear()
-        pytest.fail(said, pytrace=False)
+    if session.unchecked:
+        message = "\n".join(session.unchecked.values())
+        session.unchecked.clear()
+        pytest.fail(message, pytrace=False)
     return result
 
 
 @pytest.fixture
 def agent(request: pytest.FixtureRequest) -> Callable[..., AgentTemplate]:
-    """The builder of agents: `agent("input > clips > destination")`, or of a path (as it stands, or from the
-    test's folder or the root), a dict or JSON text."""
+    """Build agents: `agent("input > clips > destination")`, or from a path, a dict or JSON text.
+
+    A relative path is resolved against the working directory, the test's folder, then the root folder.
+    """
     from tessera.testing.notation.parser import agent as build
 
-    def built(source: Any, **options: Any) -> AgentTemplate:
-        return build(_found(source, request), **options)
+    def build_agent(source: Any, **options: Any) -> AgentTemplate:
+        return build(_locate(source, request), **options)
 
-    return built
+    return build_agent
 
 
 @pytest.fixture
 def assert_plan() -> Callable[..., PlanAssertion]:
-    """`tessera.testing.assert_plan`."""
+    """Return `tessera.testing.assert_plan`."""
     from tessera.testing.assertions import assert_plan
 
     return assert_plan
@@ -100,31 +102,31 @@ def assert_plan() -> Callable[..., PlanAssertion]:
 def replay(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., RunRecord]:
-    """Runs a recording that `tessera run --record` made, without a network, in a workspace of the test's own.
+    """Replay a recording of `tessera run --record` without network, in a workspace of the test's own.
 
-    `replay("talk.zip")` is the recorded run; `replay("talk.zip", agent, request)` another agent or request on
-    what was recorded. Files are looked for as those of `agent`; options are those of `tessera.run`.
+    `replay("talk.zip")` repeats the recorded run; `replay("talk.zip", agent, request)` runs another agent or
+    request on the recorded data. Paths are resolved as by `agent`; options are those of `tessera.run`.
     """
     workspace = tmp_path_factory.mktemp("replay")
 
-    def replayed(file: str | Path, agent: Any = None, asked: Any = None, **options: Any) -> RunRecord:
+    def replay_file(file: str | Path, agent: Any = None, body: Any = None, **options: Any) -> RunRecord:
         from tessera.runner.entry import run
 
-        given = {"workspace": workspace, **options}
+        options = {"workspace": workspace, **options}
         return run(
-            _found(agent, request), _found(asked, request), replay=_found(Path(file), request), **given
+            _locate(agent, request), _locate(body, request), replay=_locate(Path(file), request), **options
         )
 
-    return replayed
+    return replay_file
 
 
-def _found(source: Any, request: pytest.FixtureRequest) -> Any:
-    """A relative path that is not there, looked for beside the test and below the root of the tests."""
-    text = isinstance(source, str) and source.strip().endswith(".json")
-    if not (text or isinstance(source, Path)) or Path(source).exists():
+def _locate(source: Any, request: pytest.FixtureRequest) -> Any:
+    """Return the path of a file, searched beside the test and below the root folder if it does not exist."""
+    is_path_text = isinstance(source, str) and source.strip().endswith(".json")
+    if not (is_path_text or isinstance(source, Path)) or Path(source).exists():
         return source
-    places = (folder / source for folder in (request.path.parent, request.config.rootpath))
-    return next((place for place in places if place.exists()), source)
+    paths = (folder / source for folder in (request.path.parent, request.config.rootpath))
+    return next((path for path in paths if path.exists()), source)
 
 
 # graph coverage
@@ -132,11 +134,11 @@ def _found(source: Any, request: pytest.FixtureRequest) -> Any:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take in what a worker of pytest-xdist counted."""
+    """Merge the coverage of a worker of pytest-xdist."""
     session = node.config.stash[_SESSION]
-    counted = getattr(node, "workeroutput", {}).get(_WORKER_DATA)
-    if session.coverage is not None and counted is not None:
-        session.coverage.merge(counted)
+    worker_data = getattr(node, "workeroutput", {}).get(_WORKER_DATA)
+    if session.coverage is not None and worker_data is not None:
+        session.coverage.merge(worker_data)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -146,7 +148,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if hasattr(config, "workeroutput"):
         config.workeroutput[_WORKER_DATA] = coverage.to_dict()
-    elif _too_low(config) and session.exitstatus == pytest.ExitCode.OK:
+    elif _below_minimum(config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -156,11 +158,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     terminalreporter.section("graph coverage")
     terminalreporter.write_line(coverage.report())
-    if _too_low(config):
-        least = config.option.tessera_coverage_min
-        terminalreporter.write_line(f"graph coverage is below {least:g} %", red=True, bold=True)
+    if _below_minimum(config):
+        minimum = config.option.tessera_coverage_min
+        terminalreporter.write_line(f"graph coverage is below {minimum:g} %", red=True, bold=True)
 
 
-def _too_low(config: pytest.Config) -> bool:
-    coverage, least = config.stash[_SESSION].coverage, config.option.tessera_coverage_min
-    return coverage is not None and least is not None and coverage.percent < least
+def _below_minimum(config: pytest.Config) -> bool:
+    coverage, minimum = config.stash[_SESSION].coverage, config.option.tessera_coverage_min
+    return coverage is not None and minimum is not None and coverage.percent < minimum

@@ -1,4 +1,4 @@
-"""What the pytest plug-in tells assertions of the session that they run in; none outside of it."""
+"""The state that the pytest plug-in shares with the assertions of a session."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Session:
     Attributes
     ----------
     update_snapshots
-        Whether snapshots are written, not compared.
+        True if snapshots are written instead of compared.
     coverage
-        What counts the exercised parts of agents, if anything does.
+        The counter of exercised parts of agents; None if coverage is off.
     test
-        The file of the test that runs.
-    refused
-        Of the test that runs: requests that were refused, and no assertion has looked at it yet.
+        The file of the running test.
+    unchecked
+        The rejected requests of the running test that no assertion has checked: object id → message.
     written
-        The snapshots written so far.
+        The snapshots written so far: path → text.
     """
 
     update_snapshots: bool = False
     coverage: GraphCoverage | None = None
     test: Path | None = None
-    refused: dict[int, str] = field(default_factory=dict)
+    unchecked: dict[int, str] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
 
 
@@ -42,5 +42,5 @@ CURRENT: ContextVar[Session | None] = ContextVar("tessera_session", default=None
 
 
 def current_session() -> Session | None:
-    """The session that this test belongs to, where the plug-in is active."""
+    """Return the session of the running test, or None if the plug-in is not active."""
     return CURRENT.get()

@@ -1,4 +1,4 @@
-"""Snapshots: a plan as a small JSON file that a person can review, with names in place of ids."""
+"""Snapshots: a plan as a small reviewable JSON file, with names in place of ids."""
 
 from __future__ import annotations
 
@@ -22,32 +22,35 @@ _OPTION = "--tessera-update-snapshots"
 
 
 def snapshot_text(names: Names, plan: Plan) -> str:
-    """A plan for review: what runs in order, parameters other than defaults, edges, changes, warnings."""
-    of = names.of
+    """Return a plan as text for review: tiles in order, non-default parameters, edges, changes, warnings."""
+    name_of = names.name_of
     changes = plan.changes
-    rewired = [edge_text((one.source, one.target), one.via, of) for one in changes.rewired]
+    rewired = [edge_text((edge.source, edge.target), edge.via, name_of) for edge in changes.rewired]
     document: dict[str, Mapping[str, Any] | Sequence[Any]] = {
-        "tiles": {of[node]: plan.tile(node).name for node in plan.order},
+        "tiles": {name_of[node]: plan.tile(node).name for node in plan.order},
         "parameters": dict(_parameters(names, plan)),
-        "inputs": {of[one.node]: [_source(source) for source in one.sources] for one in plan.inputs},
-        "edges": [edge_text(edge, via, of) for edge, via in edges_of(plan).items()],
-        "removed": [of[node] for node in changes.removed],
-        "skipped": [of[node] for node in changes.skipped],
+        "inputs": {
+            name_of[entry.node]: [_source(source) for source in entry.sources] for entry in plan.inputs
+        },
+        "edges": [edge_text(edge, via, name_of) for edge, via in edges_of(plan).items()],
+        "removed": [name_of[node] for node in changes.removed],
+        "skipped": [name_of[node] for node in changes.skipped],
         "rewired": rewired,
         "overridden": {
-            f"{of[one.node]}.{one.parameter}": {"old": one.old, "new": one.new} for one in changes.overridden
+            f"{name_of[change.node]}.{change.parameter}": {"old": change.old, "new": change.new}
+            for change in changes.overridden
         },
-        "warnings": [f"{notice.code}: {names.said(notice.message)}" for notice in plan.warnings],
+        "warnings": [f"{notice.code}: {names.with_names(notice.message)}" for notice in plan.warnings],
     }
-    return "{\n" + ",\n".join(f'  "{name}": {_section(own)}' for name, own in document.items()) + "\n}\n"
+    return "{\n" + ",\n".join(f'  "{name}": {_section(value)}' for name, value in document.items()) + "\n}\n"
 
 
 def _section(section: Mapping[str, Any] | Sequence[Any]) -> str:
-    """A member of the snapshot, one entry a line."""
+    """Return a member of the snapshot as text, one entry per line, so that a diff shows single entries."""
     if isinstance(section, Mapping):
-        lines, ends = [f"{_json(name)}: {_json(one)}" for name, one in section.items()], "{}"
+        lines, ends = [f"{_json(name)}: {_json(value)}" for name, value in section.items()], "{}"
     else:
-        lines, ends = [_json(one) for one in section], "[]"
+        lines, ends = [_json(value) for value in section], "[]"
     body = "".join(f"\n    {line}," for line in lines)
     return f"{ends[0]}{body[:-1]}\n  {ends[1]}" if lines else ends
 
@@ -57,11 +60,11 @@ def _json(value: Any) -> str:
 
 
 def _parameters(names: Names, plan: Plan) -> Iterator[tuple[str, Any]]:
-    """The parameters that are not left at their defaults."""
+    """Yield the parameters whose values are not defaults."""
     for node in plan.order:
-        for name, one in plan.tile(node).parameters().items():
-            if one["origin"] != "default":
-                yield f"{names.of[node]}.{name}", one
+        for name, value in plan.tile(node).parameters().items():
+            if value["origin"] != "default":
+                yield f"{names.name_of[node]}.{name}", value
 
 
 def _source(source: SourceRef) -> str:
@@ -73,28 +76,34 @@ def _source(source: SourceRef) -> str:
 
 
 def check_snapshot(name: str, text: str) -> str | None:
-    """Compare a text with the snapshot of this name, or write it; what is wrong, or None."""
+    """Compare a text with the snapshot of this name, or write the snapshot.
+
+    Returns
+    -------
+    str or None
+        The text of a failure, or None if the snapshot matches or was written.
+    """
     session = current_session()
     if session is None or session.test is None:
-        return "a snapshot needs pytest with the plug-in of Tessera: it lies beside the test"
+        return "snapshots need pytest with the Tessera plug-in, which knows the folder of the test"
     if not re.fullmatch(r"[\w.\- ]+", name) or name.startswith("."):
-        return f"{name!r} is no name for a snapshot: use letters, digits, '_', '-', '.' and spaces"
+        return f"invalid snapshot name {name!r}: use letters, digits, '_', '-', '.' and spaces"
     path = session.test.parent / _FOLDER / f"{name}.json"
     shown = f"{_FOLDER}/{path.name}"
     if session.update_snapshots:
         if session.written.setdefault(path, text) != text:
-            return f"two tests write different plans to {shown}: give one another name"
+            return f"two tests write different plans to {shown}: rename one of the snapshots"
         if _read(path) != text:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(text.encode())
         return None
     kept = _read(path)
     if kept is None:
-        return f"there is no snapshot {shown} yet; `pytest {_OPTION}` writes it:\n{text}"
+        return f"the snapshot {shown} does not exist yet; `pytest {_OPTION}` writes it:\n{text}"
     if kept == text:
         return None
     lines = unified_diff(kept.splitlines(), text.splitlines(), shown, "this plan", lineterm="")
-    return f"the plan is not as its snapshot; `pytest {_OPTION}` takes it as it is:\n" + "\n".join(lines)
+    return f"the plan differs from its snapshot; `pytest {_OPTION}` updates it:\n" + "\n".join(lines)
 
 
 def _read(path: Path) -> str | None:

@@ -106,7 +106,7 @@ def test_a_copy_of_an_agent_is_paired_by_type_and_order() -> None:
         text = text.replace(uid(number), uid(number + 16))
     copy = json.loads(text)
     assert not diff(CLIPS, copy)
-    assert "share no id" in diff(CLIPS, copy).notes[0]
+    assert "share no tile id" in diff(CLIPS, copy).notes[0]
     copy["agent_nodes"][2]["params_used"] = {"vertical_flip": True}
     assert told(diff(CLIPS, copy)) == [("parameter", "changed", 18, "vertical_flip", False, True)]
 
@@ -117,7 +117,7 @@ def test_names_and_unknown_tiles() -> None:
         diff(first, second)
     found = diff(first, second, unknown_tiles="opaque")
     assert not found
-    assert found.notes == ("the agents are called 'a' and 'b'",)
+    assert found.notes == ("the names of the agents are 'a' and 'b'",)
 
 
 # plans
@@ -281,13 +281,13 @@ def test_runs_differ_in_their_inputs() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "words"),
     [
-        (CLIPS, V, "the first is an agent and the second a request"),
-        (CLIPS, {"x": 1}, "the second document: is none of"),
-        (CLIPS, [], "the second document: is none of"),
+        (CLIPS, V, r"cannot compare an agent \(first\) with a request \(second\)"),
+        (CLIPS, {"x": 1}, "the second document: not an agent, plan, request or record"),
+        (CLIPS, [], "the second document: not an agent, plan, request or record"),
         ("nowhere.json", CLIPS, "the first document: cannot read"),
         ("{", CLIPS, "the first document: .*not JSON"),
         ({"tiles": 1, "edges": 2, "order": 3}, CLIPS, "the first document: not a plan"),
-        ({"run_id": "x", "status": "x", "outputs": 3}, V, "the first document: is no record of a run"),
+        ({"run_id": "x", "status": "x", "outputs": 3}, V, "the first document: not a record of a run"),
         ({"run_id": "x", "status": "x", "outputs": [{}], "inputs": []}, V, "is missing"),
         ({"video_ids": 3}, V, "the first document"),
         (chain("Video Input", "Nobody"), CLIPS, "the first document: .*Nobody"),

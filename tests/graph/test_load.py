@@ -236,15 +236,18 @@ def test_a_duplicate_id_names_the_first_whatever_its_case() -> None:
     document = agent("a:Mirror", "b:Mirror")
     document["agent_nodes"][1]["agent_node_id"] = uid("a").upper()
     with refused(
-        ("/agent_nodes/1/agent_node_id", f"duplicate node id {uid('a').upper()} (first at /agent_nodes/0)")
+        (
+            "/agent_nodes/1/agent_node_id",
+            f"duplicate node id {uid('a').upper()} (first used at /agent_nodes/0)",
+        )
     ):
         load_agent(document)
 
 
 def test_a_connection_to_an_unknown_node_is_named_at_its_end() -> None:
     with refused(
-        ("/connections/0/target_agent_node_id", f"connection to an unknown node {uid('x')}"),
-        ("/connections/1/source_agent_node_id", f"connection to an unknown node {uid('y')}"),
+        ("/connections/0/target_agent_node_id", f"connection to unknown node {uid('x')}"),
+        ("/connections/1/source_agent_node_id", f"connection to unknown node {uid('y')}"),
     ):
         load_agent(agent(IN, "a:Mirror", edges="in>x y>a"))
 
@@ -256,7 +259,7 @@ def test_a_self_loop_is_named() -> None:
 
 def test_a_cycle_is_printed_from_its_first_tile_at_the_connection_that_closes_it() -> None:
     document = agent(IN, "a:Mirror", "b:Mirror", "c:Mirror", "d:Mirror", edges="in>a a>b c>a b>c c>d")
-    path = " → ".join(uid(name) for name in "abca")
+    path = "Mirror → Mirror → Mirror → Mirror (ids " + " → ".join(uid(name) for name in "abc") + ")"
     with refused(("/connections/2", f"the connections form a cycle: {path}")):
         load_agent(document)
 
@@ -270,7 +273,7 @@ def test_a_cycle_through_tiles_that_have_other_faults_is_found_too() -> None:
     with refused(
         ("/agent_nodes/0/node_type", "unknown node type 'Mirrow'; nearest: Mirror"),
         ("/agent_nodes/1/params_used", "must be an object"),
-        ("/connections/1", f"cycle: {uid('a')} → {uid('b')} → {uid('a')}"),
+        ("/connections/1", f"(ids {uid('a')} → {uid('b')})"),
     ):
         document = agent("a:Mirrow", "b:Watermark", edges="a>b b>a")
         document["agent_nodes"][1]["params_used"] = 5
@@ -284,7 +287,8 @@ def test_a_long_cycle_is_printed_in_part() -> None:
     with pytest.raises(RequestError) as caught:
         load_agent(document)
     message = caught.value.errors[0].message
-    assert f"(9,950 more) → {uid('n9999')} → {uid('n0')}" in message
+    assert "(9,950 more) → Mirror → Mirror (ids" in message
+    assert f"(9,950 more) → {uid('n9999')})" in message
     assert len(message) < 3_000
 
 
@@ -349,11 +353,11 @@ def test_each_of_two_tiles_alike_gives_its_warning() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "part"),
     [
-        ("Mirror", "Video Input", "nothing connects into Video Input: it is an input tile"),
-        ("Mirror", "S3 Trigger", "nothing connects into S3 Trigger: it is a trigger tile"),
-        ("Destination", "Mirror", "nothing leaves Destination: it is an output tile"),
-        ("Image Generation", "Watermark", "Image Generation makes image, but Watermark takes video"),
-        ("Audio Generation", "AI Avatar", "AI Avatar takes nothing"),
+        ("Mirror", "Video Input", "Video Input is an input tile and takes no incoming connection"),
+        ("Mirror", "S3 Trigger", "S3 Trigger is a trigger tile and takes no incoming connection"),
+        ("Destination", "Mirror", "Destination is an output tile and feeds no other tile"),
+        ("Image Generation", "Watermark", "Image Generation produces image, but Watermark accepts video"),
+        ("Audio Generation", "AI Avatar", "AI Avatar accepts nothing"),
     ],
 )
 def test_a_connection_that_cannot_be_is_an_error(source: str, target: str, part: str) -> None:
@@ -364,7 +368,7 @@ def test_a_connection_that_cannot_be_is_an_error(source: str, target: str, part:
 def test_kinds_that_do_not_fit_are_a_warning_where_a_type_is_ours() -> None:
     (warning,) = load_agent(chain("i:Image Generation", "d:Destination")).warnings
     assert (warning.code, warning.loc) == ("kinds_do_not_fit", "/connections/0")
-    assert "Image Generation makes image, but Destination takes video" in warning.message
+    assert "Image Generation produces image, but Destination accepts video" in warning.message
 
 
 def test_a_connection_given_twice_is_taken_as_one_with_a_warning() -> None:
@@ -486,13 +490,14 @@ def test_a_cycle_of_more_than_fifty_tiles_is_printed_with_how_many_are_left_out(
     document["connections"].append(
         {"source_agent_node_id": uid(names[-1]), "target_agent_node_id": uid("n0")}
     )
-    shown = [uid(name) for name in names]
+    shown, ids = ["Mirror"] * count, [uid(name) for name in names]
     if count > 50:
-        shown[49:-1] = [f"({count - 50} more)"]
+        shown[49:-1] = ids[49:-1] = [f"({count - 50} more)"]
     with pytest.raises(RequestError) as caught:
         load_agent(document)
     (fault,) = caught.value.errors
-    assert fault.message == f"the connections form a cycle: {' → '.join([*shown, uid('n0')])}"
+    path = " → ".join([*shown, "Mirror"])
+    assert fault.message == f"the connections form a cycle: {path} (ids {' → '.join(ids)})"
 
 
 def test_a_tile_carries_the_values_of_the_template_as_checked_parameters() -> None:

@@ -59,7 +59,7 @@ def test_a_tile_that_is_skipped_gives_a_warning_that_says_why() -> None:
 
 
 def test_an_agent_in_which_nothing_can_run_is_refused() -> None:
-    with refused(("", "nothing in this agent can run"), ("/video_ids", "this agent takes no inputs")):
+    with refused(("", "no tile of this agent can run"), ("/video_ids", "this agent takes no inputs")):
         planned(agent("lone:Mirror"))
 
 
@@ -96,7 +96,7 @@ def test_an_override_with_the_value_that_is_there_gives_a_warning_at_its_place()
 @pytest.mark.parametrize("style", ["Captions", "Cinematic Captions", "Motion Graphics", "Watermark", "Outro"])
 def test_clips_and_rough_cut_are_better_placed_before_style_tiles(tile: str, style: str) -> None:
     (message,) = advice(planned(chain(IN, f"s:{style}", "m:Mirror", f"c:{tile}")))
-    assert message == f"{tile} {uid('c')} comes after {style} {uid('s')}; it is better placed before it"
+    assert message == f"{tile} {uid('c')} comes after {style} {uid('s')}; place it before {style} instead"
 
 
 @pytest.mark.parametrize("style", ["Captions", "Cinematic Captions", "Motion Graphics", "Watermark"])
@@ -183,11 +183,11 @@ def test_a_plan_read_back_holds_everything() -> None:
             "one of",
         ),
         ("tiles/1/node_type_id", "?", "/tiles/1/node_type_id", "unknown node type"),
-        ("tiles/1/agent_node_id", uid("in"), "/tiles/1/agent_node_id", "given twice"),
-        ("order/1", uid("in"), "/order", "every tile once"),
+        ("tiles/1/agent_node_id", uid("in"), "/tiles/1/agent_node_id", "duplicate tile"),
+        ("order/1", uid("in"), "/order", "every tile exactly once"),
         ("order", [uid("a"), uid("in")], "/edges/0", "leads backwards"),
-        ("edges/0/target", "x", "/edges/0", "a tile that is not there"),
-        ("inputs", [], "/inputs", f"one entry for each of {uid('in')} is needed"),
+        ("edges/0/target", "x", "/edges/0", "names an unknown tile"),
+        ("inputs", [], "/inputs", f"exactly one entry for each of: {uid('in')}"),
         ("inputs/0/sources", [], "/inputs/0/sources", "at least 1"),
         ("inputs/0/sources/0/form", "ftp", "/inputs/0/sources/0/form", "one of"),
         ("request/video_ids", 5, "/request/video_ids", "an array"),

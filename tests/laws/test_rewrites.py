@@ -303,7 +303,7 @@ def test_tiles_ignored_one_after_the_other_are_all_named_in_the_order_of_the_pat
 def test_connections_are_counted_exactly_however_many_exits_one_pass_takes(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tessera.graph.rewrite._EXITS_AT_ONCE", at_once)
+    monkeypatch.setattr("tessera.graph.rewrite._EXITS_PER_PASS", at_once)
     edges = [(0, 4), (0, 2), (1, 3), (2, 3), (2, 4), (2, 5), (3, 6), (3, 7), (3, 8)]
     graph = build_graph(load_agent(agent(*["Mirror"] * 9, edges=edges)))
     assert ignore_nodes(graph, [uid(2), uid(3)], limit=7).number_of_edges() == 8

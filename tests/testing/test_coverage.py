@@ -74,7 +74,7 @@ def test_the_report_names_what_is_missing() -> None:
     wide = "input > {" + ", ".join(f"mirror_{at}" for at in range(20)) + "}"
     coverage = covered({}, of=agent(wide))
     assert "mirror_7 and 12 more" in coverage.report()
-    assert GraphCoverage().report() == "no plan was asserted on"
+    assert GraphCoverage().report() == "no plan was checked by an assertion"
     assert GraphCoverage().percent == 0
 
 

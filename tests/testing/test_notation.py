@@ -20,14 +20,14 @@ AGENTS = sorted(Path("fixtures/agents").glob("*.json"))
 
 
 def edges(template: AgentTemplate) -> set[str]:
-    of = Names(template).of
-    return {f"{of[edge.source]} > {of[edge.target]}" for edge in template.connections}
+    name_of = Names(template).name_of
+    return {f"{name_of[edge.source]} > {name_of[edge.target]}" for edge in template.connections}
 
 
 def facts(template: AgentTemplate) -> list[Any]:
     """Everything of an agent that the notation keeps, but for ids that are not of names."""
-    of = Names(template).of
-    tiles = [(of[tile.id], tile.type, dict(tile.explicit)) for tile in template]
+    name_of = Names(template).name_of
+    tiles = [(name_of[tile.id], tile.type, dict(tile.explicit)) for tile in template]
     return [tiles, edges(template)]
 
 
@@ -141,9 +141,9 @@ def test_everything_that_load_agent_takes_is_taken() -> None:
         ("clips(num_clips=1 prompt=2)", ["',' or ')'"], 18),
         ("clips(num_clips=1, num_clips=2)", ["'num_clips' is given twice"], 19),
         ("clips(num_clips=1) > clips(num_clips=2)", ["'clips' are given twice"], 21),
-        ("a:Mirror > a:Captions", ["'a' is a Mirror already, not a Captions"], 11),
+        ("a:Mirror > a:Captions", ["'a' is already a Mirror, not a Captions"], 11),
         ("music > ai_music:Mirror", ["plain name"], 0),
-        ("input > via", ["'via' is no name"], 8),
+        ("input > via", ["'via' is not a valid name"], 8),
         ("input > mirror } > captions", ["'>', ';' or a new line"], 15),
         ("input > " + "{" * 60, ["nested"], 58),
     ],
@@ -162,7 +162,7 @@ def test_an_agent_that_is_no_good_is_refused_with_names_in_the_notes() -> None:
         "/agent_nodes/1/params_used/num_clips",
         "/connections/2",
     ]
-    assert "cycle: clips → mirror → clips" in caught.value.__notes__[1]
+    assert "cycle: Clips → Mirror → Clips (ids clips → mirror)" in caught.value.__notes__[1]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_tiles_are_found_by_name_type_and_id() -> None:
     assert names.id("LEFT") == names.id("<left>") == names.id(node_id("left").upper()) == node_id("left")
     assert names.id("Video Input") == node_id("input")
     assert names.id("music") == node_id("ai_music")
-    with pytest.raises(NotationError, match="several tiles are a Mirror: left, mirror_2"):
+    with pytest.raises(NotationError, match="'Mirror' is ambiguous: use one of left, mirror_2"):
         names.id("Mirror")
     with pytest.raises(NotationError, match="no tile 'captoins'; did you mean 'captions'"):
         names.id("captoins")

@@ -16,7 +16,7 @@ from tessera.graph.model import build_graph
 from tessera.graph.rewrite import ignore_nodes, runnable_nodes, sources
 from tessera.node import Catalogue, NodeType, Params
 from tessera.testing import assert_plan, strategies, to_notation
-from tessera.testing.request_builder import running, starting
+from tessera.testing.request_builder import running_tiles, start_tiles
 from tessera.testing.strategies.parameters import fitting, parameters
 from tests.support.planning import cases
 
@@ -64,13 +64,13 @@ def test_nearly_valid_requests_have_one_fault_at_the_place_named(
 def test_what_runs_is_worked_out_as_the_planner_does(template: AgentTemplate, data: st.DataObject) -> None:
     ignored = data.draw(st.lists(st.sampled_from([tile.id for tile in template]), unique=True))
     graph = ignore_nodes(build_graph(template), ignored)
-    assert set(running(template, ignored)) == runnable_nodes(graph)
-    assert set(starting(template, ignored)) == set(sources(graph))
+    assert set(running_tiles(template, ignored)) == runnable_nodes(graph)
+    assert set(start_tiles(template, ignored)) == set(sources(graph))
 
 
 @given(cases())
 def test_what_runs_is_nothing_where_nothing_starts(case: Any) -> None:
-    assert running(load_agent(case.template), case.chosen) == []
+    assert running_tiles(load_agent(case.template), case.chosen) == []
 
 
 @pytest.mark.parametrize("kind", TILES, ids=lambda kind: kind.name)

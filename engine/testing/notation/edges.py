@@ -1,4 +1,4 @@
-"""Edges as tests write them (`a > b via c`), compared with a plan's; each difference with its cause."""
+"""Edges in the notation of tests (`a > b via c`), compared with the edges of a plan, with causes."""
 
 from __future__ import annotations
 
@@ -19,133 +19,136 @@ Via = tuple[str, ...]
 
 
 def read_edges(specs: Iterable[str], names: Names) -> dict[Edge, Via]:
-    """The edges that texts mean: chains and groups of the notation, each line with its `via`.
+    """Read edges from texts: chains and groups of the notation, each line with its own `via`.
 
     Raises
     ------
     NotationError
-        A text cannot be read, or names a tile that is not there.
+        If a text cannot be parsed, or a name matches no tile.
     """
     found: dict[Edge, Via] = {}
     for spec in specs:
         for line in re.split(r"[;\n]", spec):
             if not line.strip():
                 continue
-            text, *past = re.split(r"\svia\s", line)
-            if len(past) > 1:
-                raise NotationError("an edge has one 'via'", line, line.rindex("via"))
+            text, *via_texts = re.split(r"\svia\s", line)
+            if len(via_texts) > 1:
+                raise NotationError("an edge has only one 'via'", line, line.rindex("via"))
             chains = parse(text)
             if not chains.edges:
-                raise NotationError("an edge is written 'a > b', or 'a > b via c'", line, 0)
+                raise NotationError("write an edge as 'a > b' or 'a > b via c'", line, 0)
             ids = [names.id(mention.name) for mention in chains.mentions]
-            via = tuple(names.id(name) for name in re.split(r"[>,]", past[0])) if past else ()
+            via = tuple(names.id(name) for text in via_texts for name in re.split(r"[>,]", text))
             found.update(((ids[source], ids[target]), via) for source, target in chains.edges)
     return found
 
 
 def edges_of(plan: Plan) -> dict[Edge, Via]:
-    """The edges of a plan with their `via`, in the order of its tiles."""
+    """Return the edges of a plan with their `via`, in the order of its tiles."""
     place = {node: index for index, node in enumerate(plan.order)}
     edges = sorted(plan.graph.edges(data="via"), key=lambda edge: (place[edge[0]], place[edge[1]]))
     return {(source, target): tuple(via) for source, target, via in edges}
 
 
-def edge_text(edge: Edge, via: Via, of: Mapping[str, str]) -> str:
-    """An edge as a test writes it."""
-    text = f"{of[edge[0]]} > {of[edge[1]]}"
-    return f"{text} via {' > '.join(of[node] for node in via)}" if via else text
+def edge_text(edge: Edge, via: Via, name_of: Mapping[str, str]) -> str:
+    """Return an edge in the notation of tests."""
+    text = f"{name_of[edge[0]]} > {name_of[edge[1]]}"
+    return f"{text} via {' > '.join(name_of[node] for node in via)}" if via else text
 
 
 class EdgeDiff:
-    """Expected and actual edges of a plan, as a text a person can read.
+    """The difference between expected and actual edges of a plan; `str()` gives a readable text.
 
     Parameters
     ----------
+    names
+        The names of the agent's tiles.
+    plan
+        The plan with the actual edges.
     expected
         The edges that a test names.
-    counted
-        The edges of the plan that must be named; others may be there.
+    required
+        The edges of the plan that `expected` must include; other edges of the plan are optional.
     """
 
     def __init__(
-        self, names: Names, plan: Plan, expected: Mapping[Edge, Via], counted: Iterable[Edge]
+        self, names: Names, plan: Plan, expected: Mapping[Edge, Via], required: Iterable[Edge]
     ) -> None:
         self.names, self.plan, self.expected = names, plan, expected
         self.actual = edges_of(plan)
-        self.extra = [edge for edge in counted if edge not in expected]
+        self.extra = [edge for edge in required if edge not in expected]
 
     def __bool__(self) -> bool:
-        """Whether there is a difference."""
+        """Return True if the edges differ."""
         return bool(self.extra) or any(self.actual.get(edge) != via for edge, via in self.expected.items())
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        of = self.names.of
+        name_of = self.names.name_of
         for edge, via in self.expected.items():
             if self.actual.get(edge) == via:
-                yield f"    {edge_text(edge, via, of)}"
+                yield f"    {edge_text(edge, via, name_of)}"
                 continue
-            yield f"  - {edge_text(edge, via, of)}"
+            yield f"  - {edge_text(edge, via, name_of)}"
             if edge in self.actual:
-                yield f"  + {edge_text(edge, self.actual[edge], of)}"
+                yield f"  + {edge_text(edge, self.actual[edge], name_of)}"
             for cause in self._causes(edge, via):
                 yield f"      {cause}"
         for edge in self.extra:
-            yield f"  + {edge_text(edge, self.actual[edge], of)}"
-            yield f"      {self._why_there(edge)}"
+            yield f"  + {edge_text(edge, self.actual[edge], name_of)}"
+            yield f"      {self._extra_cause(edge)}"
 
-    def _why_there(self, edge: Edge) -> str:
-        of, via = self.names.of, self.actual[edge]
+    def _extra_cause(self, edge: Edge) -> str:
+        name_of, via = self.names.name_of, self.actual[edge]
         if not via:
-            return "not named; the template has it"
-        past = ", ".join(of[node] for node in via)
-        return f"not named; {past} {'is' if len(via) == 1 else 'are'} ignored"
+            return "not expected; the template has this edge"
+        bypassed = ", ".join(name_of[node] for node in via)
+        return f"not expected; {bypassed} {'is' if len(via) == 1 else 'are'} ignored"
 
     def _causes(self, edge: Edge, via: Via) -> Iterator[str]:
-        """Why an edge is not as it is expected: the first of the causes that explain it."""
-        gone = [cause for node in dict.fromkeys(edge) for cause in self._absent(node)]
-        kept = [f"{self.names.of[node]} is not ignored" for node in via if node not in self._removed]
-        if gone or kept:
-            yield from gone
-            yield from kept
+        """Yield the causes of a mismatch, from the first group of causes that applies."""
+        causes = [cause for node in dict.fromkeys(edge) for cause in self._absence_causes(node)]
+        causes += [f"{self.names.name_of[node]} is not ignored" for node in via if node not in self._removed]
+        if causes:
+            yield from causes
             return
         if edge in self.actual:
-            yield self._other_via(edge, via)
+            yield self._via_cause(edge, via)
             return
-        yield from self._no_edge(edge)
+        yield from self._missing_edge_causes(edge)
 
-    def _other_via(self, edge: Edge, via: Via) -> str:
-        of = self.names.of
-        if edge in self._template:
-            return "the template has this edge itself, so it leads past nothing"
+    def _via_cause(self, edge: Edge, via: Via) -> str:
+        name_of = self.names.name_of
+        if edge in self._template_edges:
+            return "the template has this edge itself, so its via is empty"
         if not via:
-            return "the template has no such edge: it leads past what is ignored"
+            return "no such edge in the template: it replaces ignored tiles, so its via is not empty"
         for source, target in zip((edge[0], *via), (*via, edge[1]), strict=True):
-            if (source, target) not in self._template:
-                return f"{of[source]} does not feed {of[target]} in the template"
-        return "another path is as short or shorter, and was found first"
+            if (source, target) not in self._template_edges:
+                return f"{name_of[source]} does not feed {name_of[target]} in the template"
+        return "the plan uses another path, which is at most as long"
 
-    def _no_edge(self, edge: Edge) -> Iterator[str]:
-        of = self.names.of
+    def _missing_edge_causes(self, edge: Edge) -> Iterator[str]:
+        name_of = self.names.name_of
         source, target = edge
-        feeds = [of[after] for before, after in self.actual if before == source]
-        fed_by = [of[before] for before, after in self.actual if after == target]
-        yield f"no such edge; {of[source]} feeds: {', '.join(feeds) or 'nothing'}"
-        yield f"{of[target]} is fed by: {', '.join(fed_by) or 'nothing'}"
-        between = self._between(source, target)
+        feeds = [name_of[after] for before, after in self.actual if before == source]
+        feeders = [name_of[before] for before, after in self.actual if after == target]
+        yield f"no such edge; {name_of[source]} feeds: {', '.join(feeds) or 'nothing'}"
+        yield f"{name_of[target]} is fed by: {', '.join(feeders) or 'nothing'}"
+        between = self._inner_tiles(source, target)
         if between:
-            yield f"the way from one to the other leads through {', '.join(of[node] for node in between)}"
+            yield f"the path between them goes through {', '.join(name_of[node] for node in between)}"
 
-    def _absent(self, node: str) -> Iterator[str]:
+    def _absence_causes(self, node: str) -> Iterator[str]:
         if node in self._removed:
-            yield f"{self.names.of[node]} is ignored"
+            yield f"{self.names.name_of[node]} is ignored"
         elif node not in self.plan.graph:
-            yield f"{self.names.of[node]} does not run: nothing that runs leads to it"
+            yield f"{self.names.name_of[node]} does not run: nothing that runs leads to it"
 
-    def _between(self, source: str, target: str) -> Sequence[str]:
-        """The tiles on one shortest way through the run's graph, ends not included."""
+    def _inner_tiles(self, source: str, target: str) -> Sequence[str]:
+        """Return the tiles on one shortest path through the run's graph, without its ends."""
         try:
             path: list[str] = nx.shortest_path(self.plan.graph, source, target)
         except nx.NetworkXNoPath:
@@ -157,5 +160,5 @@ class EdgeDiff:
         return frozenset(self.plan.changes.removed)
 
     @cached_property
-    def _template(self) -> frozenset[Edge]:
+    def _template_edges(self) -> frozenset[Edge]:
         return frozenset((edge.source, edge.target) for edge in self.names.template.connections)

@@ -1,4 +1,4 @@
-"""A notation for agents: `input > rough_cut > {captions, mirror} > watermark > destination`."""
+"""The notation for agents: `input > rough_cut > {captions, mirror} > watermark > destination`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tessera.testing.notation.names import MEMBER, NotationError, Types, node_id
 
 __all__ = ["Chains", "Mention", "agent", "parse"]
 
-_DEEPEST = 50
+_MAX_DEPTH = 50
 _WORD = re.compile(r"[^>{},;:()\n#\"=]+")
 _SPACE = re.compile(r"(?:[ \t\r\f\v]|#[^\n]*)*")
 _SPACES = re.compile(r"(?:\s|#[^\n]*)*")
@@ -26,7 +26,7 @@ _PARAMETER = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A tile where a text mentions it: its name, the type and the parameters that stand there, the place."""
+    """One mention of a tile in a text: its name, its offset, and the type and parameters given there."""
 
     name: str
     at: int
@@ -36,7 +36,7 @@ class Mention:
 
 @dataclass(slots=True)
 class Chains:
-    """What a text says: every mention of a tile, and the edges between mentions (by their numbers)."""
+    """The content of a text: every mention of a tile, and the edges as pairs of indices of mentions."""
 
     text: str
     mentions: list[Mention] = field(default_factory=list)
@@ -50,27 +50,31 @@ def agent(
     catalogue: Catalogue | None = None,
     unknown_tiles: UnknownTiles = "error",
 ) -> AgentTemplate:
-    """An agent from the notation, or from whatever `load_agent` takes.
+    """Build an agent from the notation, or from any source that `load_agent` accepts.
 
-    Tiles are joined by `>`; `{a, b}` fans out and in: every member to every member of its neighbours, and a
-    member may be a chain. `;` or a new line begins another chain, `#` a comment. A tile that is named again
-    is the same tile. A plain name is that of a type, ignoring case, spaces and underscores (`input` is a
-    Video Input), perhaps with a number (`mirror_2`); `left:Mirror` names one freely. Parameters are JSON
-    values, given at one mention of the tile.
+    `>` connects tiles. `{a, b}` fans out and in: every member connects to every member of its neighbours, and
+    a member may be a chain. `;` or a new line starts another chain, `#` starts a comment. A repeated name is
+    the same tile. A plain name is the name of a type, ignoring case, spaces and underscores (`input` is a
+    Video Input), with an optional number (`mirror_2`); `left:Mirror` gives a Mirror a free name. Parameters
+    are JSON values, given at one mention of the tile.
 
     Parameters
     ----------
     source
         The notation; or a path that ends in `.json`, JSON text, a dict, an `AgentTemplate`.
     name
-        What the agent is called.
+        The name of the agent.
+    catalogue
+        The known node types; by default all installed ones.
+    unknown_tiles
+        As in `load_agent`.
 
     Raises
     ------
     NotationError
-        The text cannot be read, or names a type that is not known.
+        If the text cannot be parsed or names an unknown type.
     RequestError
-        The agent is no good: a cycle, kinds that do not fit, a wrong parameter.
+        If the agent is invalid: for example a cycle, incompatible tiles, or a wrong parameter.
 
     Examples
     --------
@@ -85,7 +89,7 @@ def agent(
 
         catalogue = default_catalogue()
     chains = parse(source)
-    tiles, named = _resolved(chains, Types(catalogue), unknown_tiles)
+    tiles, mentioned = _resolve(chains, Types(catalogue), unknown_tiles)
     nodes = [
         {
             "agent_node_id": node_id(tile),
@@ -95,7 +99,7 @@ def agent(
         }
         for tile, (type_id, type_name, params) in tiles.items()
     ]
-    pairs = dict.fromkeys((named[source], named[target]) for source, target in chains.edges)
+    pairs = dict.fromkeys((mentioned[source], mentioned[target]) for source, target in chains.edges)
     connections = [
         {"source_agent_node_id": node_id(source), "target_agent_node_id": node_id(target)}
         for source, target in pairs
@@ -104,17 +108,17 @@ def agent(
     try:
         return load_agent(document, catalogue=catalogue, unknown_tiles=unknown_tiles)
     except RequestError as error:
-        places = {node_id(tile): tile for tile in tiles}
+        # The ids are derived from the names, so the author of the test knows only the names.
         for fault in error.errors:
             message = fault.message
-            for node, tile in places.items():
-                message = message.replace(node, tile)
+            for tile in tiles:
+                message = message.replace(node_id(tile), tile)
             error.add_note(f"{fault.loc}: {message}")
         raise
 
 
 def is_notation(source: Any) -> bool:
-    """Whether this is a text of the notation, not a path or JSON."""
+    """Return True if the source is a text of the notation, not a path or JSON."""
     if not isinstance(source, str) or isinstance(source, os.PathLike):
         return False
     text = source.strip()
@@ -124,80 +128,81 @@ def is_notation(source: Any) -> bool:
 _Tiles = dict[str, tuple[str | None, str, dict[str, Any]]]
 
 
-def _resolved(chains: Chains, types: Types, unknown_tiles: UnknownTiles) -> tuple[_Tiles, list[str]]:
-    """Tile → (type id, type name, parameters) in order of first mention, and the tile of every mention."""
-    free = {snake(one.name) for one in chains.mentions if one.type is not None}
+def _resolve(chains: Chains, types: Types, unknown_tiles: UnknownTiles) -> tuple[_Tiles, list[str]]:
+    """Return tile → (type id, type name, parameters) by first mention, and the tile of every mention."""
+    free_names = {snake(mention.name) for mention in chains.mentions if mention.type is not None}
     tiles: _Tiles = {}
-    first: dict[str, str] = {}
-    named: list[str] = []
+    first_types: dict[str, str] = {}
+    mentioned: list[str] = []
     for mention in chains.mentions:
         name, label = snake(mention.name), mention.type
-        if label is None and name in free:
-            named.append(name)
+        if label is None and name in free_names:
+            mentioned.append(name)
+            # The type follows at a later mention; this entry only keeps the order.
             tiles.setdefault(name, (None, "", {}))
         else:
             if label is None:
                 plain = types.plain(mention.name)
                 if plain is None:
-                    raise _unknown(mention, chains.text, [*types.names(), *free])
+                    raise _unknown_type(mention, chains.text, [*types.names(), *free_names])
                 found, name = plain
-                if name in free:
-                    what = f"{mention.name!r} is the plain name of a type, and {name!r} names a tile here"
-                    raise NotationError(what, chains.text, mention.at)
-                own = (found.type_id, found.name)
+                if name in free_names:
+                    message = f"{mention.name!r} is the plain name of a type, but {name!r} names a tile here"
+                    raise NotationError(message, chains.text, mention.at)
+                type_info = (found.type_id, found.name)
             else:
-                given = types.find(label)
-                if given is None and unknown_tiles == "error":
-                    raise _unknown(mention, chains.text, [one.name for one in types.catalogue])
-                own = (given.type_id, given.name) if given else (None, label)  # type: ignore[assignment]
-            if first.setdefault(name, own[1]) != own[1]:
-                what = f"{name!r} is a {first[name]} already, not a {own[1]}"
-                raise NotationError(what, chains.text, mention.at)
-            named.append(name)
-            tiles[name] = (*own, tiles[name][2] if name in tiles else {})
+                labelled = types.find(label)
+                if labelled is None and unknown_tiles == "error":
+                    raise _unknown_type(mention, chains.text, [known.name for known in types.catalogue])
+                type_info = (labelled.type_id, labelled.name) if labelled else (None, label)  # type: ignore[assignment]
+            if first_types.setdefault(name, type_info[1]) != type_info[1]:
+                message = f"{name!r} is already a {first_types[name]}, not a {type_info[1]}"
+                raise NotationError(message, chains.text, mention.at)
+            mentioned.append(name)
+            tiles[name] = (*type_info, tiles[name][2] if name in tiles else {})
         if mention.params is not None:
             if tiles[name][2]:
-                what = f"the parameters of {name!r} are given twice"
-                raise NotationError(what, chains.text, mention.at)
+                message = f"the parameters of {name!r} are given twice"
+                raise NotationError(message, chains.text, mention.at)
             tiles[name][2].update(mention.params)
-    return tiles, named
+    return tiles, mentioned
 
 
-def _unknown(mention: Mention, text: str, known: list[str]) -> NotationError:
+def _unknown_type(mention: Mention, text: str, known: list[str]) -> NotationError:
     from tessera.text.nearest import nearest
 
     wanted = mention.name if mention.type is None else mention.type
     near = nearest(wanted.replace("_", " "), known)
     hint = f"; did you mean {' or '.join(near)}?" if near else "; `tessera nodes` lists them"
-    return NotationError(f"no type of tile is called {wanted!r}{hint}", text, mention.at)
+    return NotationError(f"unknown node type {wanted!r}{hint}", text, mention.at)
 
 
 def parse(text: str) -> Chains:
-    """Read the chains of a text, without asking what the names mean.
+    """Parse the chains of a text, without resolving the names.
 
     Raises
     ------
     NotationError
-        The text is not of the notation.
+        If the text is not valid notation.
     """
     return _Parser(text).read()
 
 
 class _Parser:
-    """One pass over a text; every method leaves `at` behind what it has read."""
+    """Parses a text in one pass; every method leaves `at` behind the text that it has read."""
 
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
         self.chains = Chains(text)
 
     def _skip(self, space: re.Pattern[str] = _SPACES) -> str:
-        """The next character that counts, or `""` at the end."""
+        """Skip space and return the next character, or `""` at the end."""
         found = space.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return self.text[self.at : self.at + 1]
 
     def _take(self, char: str, space: re.Pattern[str] = _SPACES) -> bool:
-        """Step over a character if it is the next that counts; else stay."""
+        """Consume a character and return True if it comes next; otherwise do not move."""
         start = self.at
         if self._skip(space) != char:
             self.at = start
@@ -205,9 +210,9 @@ class _Parser:
         self.at += 1
         return True
 
-    def _wrong(self, wanted: str) -> NotationError:
+    def _unexpected(self, wanted: str) -> NotationError:
         here = self._skip()
-        found = repr(here) if here else "the end"
+        found = repr(here) if here else "the end of the text"
         return NotationError(f"expected {wanted}, found {found}", self.text, self.at)
 
     def read(self) -> Chains:
@@ -216,11 +221,11 @@ class _Parser:
                 continue
             self._chain(0)
             if self._skip(_SPACE) not in ("", "\n", ";"):
-                raise self._wrong("'>', ';' or a new line")
+                raise self._unexpected("'>', ';' or a new line")
         return self.chains
 
     def _chain(self, depth: int) -> tuple[list[int], list[int]]:
-        """Read a chain; the mentions that it begins with, and those that it ends with."""
+        """Read a chain and return the mentions at its start and at its end."""
         heads, tails = self._stage(depth)
         while self._take(">"):
             nexts, ends = self._stage(depth)
@@ -232,8 +237,8 @@ class _Parser:
         if not self._take("{"):
             mention = self._mention()
             return [mention], [mention]
-        if depth == _DEEPEST:
-            raise NotationError(f"groups are nested more than {_DEEPEST} deep", self.text, self.at - 1)
+        if depth == _MAX_DEPTH:
+            raise NotationError(f"groups are nested deeper than {_MAX_DEPTH} levels", self.text, self.at - 1)
         heads: list[int] = []
         tails: list[int] = []
         while not self._take("}"):
@@ -241,9 +246,9 @@ class _Parser:
             heads += begins
             tails += ends
             if not self._take(",") and self._skip() != "}":
-                raise self._wrong("',' or '}'")
+                raise self._unexpected("',' or '}'")
         if not heads:
-            raise NotationError("a group has at least one tile", self.text, self.at - 1)
+            raise NotationError("a group needs at least one tile", self.text, self.at - 1)
         return heads, tails
 
     def _mention(self) -> int:
@@ -251,7 +256,7 @@ class _Parser:
         start = self.at
         name = self._word("the name of a tile")
         if snake(name) in ("", "via"):
-            raise NotationError(f"{name!r} is no name for a tile", self.text, start)
+            raise NotationError(f"{name!r} is not a valid name for a tile", self.text, start)
         label: str | None = None
         if self._take(":", _SPACE):
             self._skip()
@@ -263,7 +268,7 @@ class _Parser:
     def _word(self, wanted: str) -> str:
         found = _WORD.match(self.text, self.at)
         if not found or not found[0].strip():
-            raise self._wrong(wanted)
+            raise self._unexpected(wanted)
         self.at = found.end()
         return found[0].strip()
 
@@ -277,24 +282,24 @@ class _Parser:
             else:
                 found = _PARAMETER.match(self.text, self.at)
                 if not found:
-                    raise self._wrong("the name of a parameter")
+                    raise self._unexpected("the name of a parameter")
                 name, self.at = found[0], found.end()
             if not self._take("="):
-                raise self._wrong("'='")
+                raise self._unexpected("'='")
             if name in params:
                 raise NotationError(f"parameter {name!r} is given twice", self.text, start)
             self._skip()
             params[name] = self._json()
             if not self._take(",") and self._skip() != ")":
-                raise self._wrong("',' or ')'")
+                raise self._unexpected("',' or ')'")
         return params
 
     def _json(self) -> Any:
         try:
             value, self.at = _DECODER.raw_decode(self.text, self.at)
         except (ValueError, RecursionError) as error:
-            what = f"expected a JSON value: {getattr(error, 'msg', error)}"
-            raise NotationError(what, self.text, getattr(error, "pos", self.at)) from None
+            message = f"expected a JSON value: {getattr(error, 'msg', error)}"
+            raise NotationError(message, self.text, getattr(error, "pos", self.at)) from None
         return value
 
     def _json_text(self) -> str:
@@ -303,8 +308,9 @@ class _Parser:
         return value
 
 
-def _no_constant(name: str) -> Any:
+def _reject_constant(name: str) -> Any:
+    # Python's decoder accepts NaN and Infinity, which are not JSON.
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant)

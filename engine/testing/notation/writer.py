@@ -1,4 +1,4 @@
-"""An agent as the notation: chains and groups as long as they go, a tile's parameters where it is first."""
+"""Writes an agent in the notation: with long chains and groups, and parameters at the first mention."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ __all__ = ["chains_of", "text_of", "to_notation", "with_params"]
 
 
 def to_notation(agent: AgentTemplate, *, catalogue: Catalogue | None = None) -> str:
-    """The notation of an agent, one chain a line; read again it gives the same graph, types and parameters.
+    """Return the notation of an agent, one chain per line.
 
-    The ids of an agent that was not made from the notation are lost: a tile's id follows from its name.
+    `agent` reads it back with the same graph, types and parameters. The ids change if the agent was not built
+    from the notation, since the notation derives a tile's id from its name.
 
     Examples
     --------
@@ -31,23 +32,26 @@ def to_notation(agent: AgentTemplate, *, catalogue: Catalogue | None = None) -> 
         catalogue = default_catalogue()
     names = Names(agent)
     types = Types(catalogue)
-    written = {tile.id: _written(tile, names.of[tile.id], types) for tile in agent.nodes}
+    full = {tile.id: _full_text(tile, names.name_of[tile.id], types) for tile in agent.nodes}
     edges = [(edge.source, edge.target) for edge in agent.connections]
-    return text_of(edges, names.of, written)
+    return text_of(edges, names.name_of, full)
 
 
 def text_of(edges: Iterable[tuple[str, str]], plain: Mapping[str, str], full: Mapping[str, str]) -> str:
-    """The notation of a graph.
+    """Return the notation of a graph.
 
     Parameters
     ----------
     edges
         Pairs of ids.
-    plain, full
-        Id → name, in the order that the tiles shall have; the same with types and parameters.
+    plain
+        Id → name, in the order of the tiles.
+    full
+        Id → name with type and parameters.
     """
     order = list(plain)
     chains = list(chains_of(order, edges))
+    # The order of first mentions is the order of the tiles: if the chains break it, mention all tiles first.
     if list(dict.fromkeys(node for chain in chains for stage in chain for node in stage)) != order:
         chains.insert(0, [order])
     return "\n".join(_lines(chains, plain, dict(full)))
@@ -56,7 +60,7 @@ def text_of(edges: Iterable[tuple[str, str]], plain: Mapping[str, str], full: Ma
 def _lines(
     chains: Iterable[Sequence[Sequence[str]]], plain: Mapping[str, str], full: dict[str, str]
 ) -> Iterator[str]:
-    """Each chain as a line; a tile in full where it is first."""
+    """Yield each chain as a line, with each tile in full at its first mention."""
     for chain in chains:
         stages = []
         for stage in chain:
@@ -66,38 +70,40 @@ def _lines(
 
 
 def chains_of(order: Sequence[str], edges: Iterable[tuple[str, str]]) -> Iterator[list[list[str]]]:
-    """Chains of groups that cover every edge once, and every tile that has none.
+    """Yield chains of groups that cover every edge exactly once, and every tile without edges.
 
-    A chain begins with a tile whose edges are not all covered, and those that have the same ones left; it
-    goes on to all tiles that each member of its last group feeds by an edge that is not covered yet.
+    A chain starts with a tile that has uncovered edges, grouped with all tiles that have the same uncovered
+    edges. The next group is the set of tiles that every member of the last group feeds by an uncovered edge.
     """
     place = {node: index for index, node in enumerate(order)}
-    left: dict[str, set[str]] = {node: set() for node in order}
-    feeding: dict[str, list[str]] = {node: [] for node in order}
+    uncovered: dict[str, set[str]] = {node: set() for node in order}
+    feeders: dict[str, list[str]] = {node: [] for node in order}
     for source, target in edges:
-        left[source].add(target)
-        feeding[target].append(source)
-    alone = {node for node in order if not left[node] and not feeding[node]}
+        uncovered[source].add(target)
+        feeders[target].append(source)
+    isolated = {node for node in order if not uncovered[node] and not feeders[node]}
     for start in order:
-        if start in alone:
+        if start in isolated:
             yield [[start]]
-        while left[start]:
-            beside = (node for node in feeding[next(iter(left[start]))] if left[node] == left[start])
-            stage = sorted(beside, key=place.__getitem__)
+        while uncovered[start]:
+            group = (
+                node for node in feeders[next(iter(uncovered[start]))] if uncovered[node] == uncovered[start]
+            )
+            stage = sorted(group, key=place.__getitem__)
             chain = [stage]
             while True:
-                common = set.intersection(*(left[node] for node in stage))
+                common = set.intersection(*(uncovered[node] for node in stage))
                 if not common:
                     break
                 for node in stage:
-                    left[node] -= common
+                    uncovered[node] -= common
                 stage = sorted(common, key=place.__getitem__)
                 chain.append(stage)
             yield chain
 
 
-def _written(tile: Tile, name: str, types: Types) -> str:
-    """A tile in full: its name, its type where the name does not say it, its parameters."""
+def _full_text(tile: Tile, name: str, types: Types) -> str:
+    """Return a tile in full: its name, its type unless the name implies it, and its parameters."""
     plain = types.plain(name)
     text = name if plain == (tile.type, name) else f"{name}:{_label(tile, types)}"
     return with_params(text, tile.explicit)
@@ -113,9 +119,9 @@ def _label(tile: Tile, types: Types) -> str:
 
 
 def with_params(text: str, values: Mapping[str, Any]) -> str:
-    """A tile with its parameters behind it, where it has some."""
-    said = (f"{_parameter(name)}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
-    return f"{text}({', '.join(said)})" if values else text
+    """Append the parameters of a tile to its text, if it has any."""
+    params = (f"{_parameter(name)}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+    return f"{text}({', '.join(params)})" if values else text
 
 
 def _parameter(name: str) -> str:

@@ -1,4 +1,10 @@
-"""Hypothesis strategies: agents, rewrites and requests that are right, and documents with one planted fault.
+"""Hypothesis strategies: valid agents, rewrites and requests, and documents with one planted fault.
+
+The modules, in reading order:
+
+- `parameters`: values for the parameters of a node type, from its JSON schema
+- `valid`: agents, rewrites and requests without faults
+- `invalid`: documents with exactly one fault
 
 ::
 

@@ -1,4 +1,4 @@
-"""Strategies for the parameters of a type of tile, from its JSON schema."""
+"""Strategies for the parameters of a node type, from its JSON schema."""
 
 from __future__ import annotations
 
@@ -15,42 +15,45 @@ from tessera.node import NodeType
 __all__ = ["fitting", "parameters", "wrong_parameters"]
 
 _REACH = 100
-"""How far a number goes beyond the bound that it has."""
+"""The size of the range of a number that has only one bound, or none."""
 
 WRONG: Mapping[str, Any] = {"planted": "fault"}
-"""A value that a parameter of any plain type refuses."""
+"""A value that every parameter of a simple type rejects."""
 
 Values = dict[str, Any]
 
 
-def parameters(node_type: type[NodeType], *, least: int = 0) -> st.SearchStrategy[Values]:
-    """At least so many, up to two, parameters of a type, each with a value of its kind. See `fitting`."""
-    known: Any = node_type
-    return _parameters(known, least)
+def parameters(node_type: type[NodeType], *, minimum: int = 0) -> st.SearchStrategy[Values]:
+    """Generate `minimum` to two parameters of a type, each valid alone. See `fitting` for combinations."""
+    cached_type: Any = node_type
+    return _parameters(cached_type, minimum)
 
 
 @cache
-def _parameters(node_type: type[NodeType], least: int) -> st.SearchStrategy[Values]:
+def _parameters(node_type: type[NodeType], minimum: int) -> st.SearchStrategy[Values]:
     schema = node_type.Params.model_json_schema()
     fields = {
         name: found
-        for name, one in schema.get("properties", {}).items()
-        if (found := _values(one, schema.get("$defs", {}))) is not None
+        for name, member in schema.get("properties", {}).items()
+        if (found := _values(member, schema.get("$defs", {}))) is not None
     }
     if not fields:
-        # As many choices as where there are fields: no type is simpler than another for having none.
+        # The same number of draws as with fields: otherwise shrinking prefers types without parameters.
         return st.lists(st.none(), max_size=2).map(lambda _: {})
-    names = st.lists(st.sampled_from(list(fields)), min_size=min(least, len(fields)), max_size=2, unique=True)
+    names = st.lists(
+        st.sampled_from(list(fields)), min_size=min(minimum, len(fields)), max_size=2, unique=True
+    )
 
     @st.composite
-    def some(draw: st.DrawFn) -> Values:
+    def subset(draw: st.DrawFn) -> Values:
         return {name: draw(fields[name]) for name in draw(names)}
 
-    return some()
+    return subset()
 
 
 def fitting(node_type: type[NodeType], values: Values, beside: Mapping[str, Any] = {}) -> Values:
-    """Those of the values that the type takes beside other parameters: what it refuses is left out."""
+    """Return the values that the type accepts together with the parameters `beside`, without the others."""
+    # Each round removes at least one value, so there are at most as many rounds as values.
     for _ in range(len(values)):
         try:
             node_type.Params.model_validate({**beside, **values})
@@ -63,9 +66,9 @@ def fitting(node_type: type[NodeType], values: Values, beside: Mapping[str, Any]
 
 
 def wrong_parameters(node_type: type[NodeType]) -> tuple[str, ...]:
-    """The parameters of a type that refuse `WRONG`."""
-    known: Any = node_type
-    return _wrong_parameters(known)
+    """Return the parameters of a type that reject `WRONG`."""
+    cached_type: Any = node_type
+    return _wrong_parameters(cached_type)
 
 
 @cache
@@ -81,7 +84,7 @@ def _wrong_parameters(node_type: type[NodeType]) -> tuple[str, ...]:
 
 
 def _values(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> st.SearchStrategy[Any] | None:
-    """Values of a schema, the simplest first; None where there is no knowing."""
+    """Return a strategy for the values of a schema, simplest first; None if the schema is not supported."""
     if "$ref" in schema:
         return _values(defs.get(schema["$ref"].rpartition("/")[2], {}), defs)
     if "const" in schema:
@@ -89,11 +92,10 @@ def _values(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> st.SearchStra
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     if "anyOf" in schema:
-        ways = [
-            _values(one, defs) for one in sorted(schema["anyOf"], key=lambda one: one.get("type") != "null")
-        ]
-        known = [way for way in ways if way is not None]
-        return st.one_of(known) if known else None
+        # Null first: Hypothesis shrinks towards the first alternative.
+        members = sorted(schema["anyOf"], key=lambda member: member.get("type") != "null")
+        supported = [found for member in members if (found := _values(member, defs)) is not None]
+        return st.one_of(supported) if supported else None
     match schema.get("type"):
         case "null":
             return st.none()
@@ -116,11 +118,11 @@ def _values(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> st.SearchStra
 
 
 def _numbers(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Whole numbers within the bounds, or any where there is no whole one."""
-    least = schema.get("minimum", schema.get("exclusiveMinimum"))
-    most = schema.get("maximum", schema.get("exclusiveMaximum"))
-    low = least if least is not None else min(0, most - _REACH if most is not None else 0)
-    high = most if most is not None else low + _REACH
+    """Return a strategy for the integers within the bounds, or for floats if there is no such integer."""
+    minimum = schema.get("minimum", schema.get("exclusiveMinimum"))
+    maximum = schema.get("maximum", schema.get("exclusiveMaximum"))
+    low = minimum if minimum is not None else min(0, maximum - _REACH if maximum is not None else 0)
+    high = maximum if maximum is not None else low + _REACH
     first = ceil(low) + ("exclusiveMinimum" in schema and ceil(low) == low)
     last = floor(high) - ("exclusiveMaximum" in schema and floor(high) == high)
     return (
