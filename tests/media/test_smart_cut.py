@@ -21,11 +21,11 @@ from tessera.media.algebra.item import Video
 from tessera.media.algebra.time import Range
 from tessera.media.copy.copy_check import check_copy
 from tessera.media.copy.packets import Unsafe
-from tessera.media.copy.stream_copy import Halves, plan_copy, write_copy
+from tessera.media.copy.stream_copy import EncodedTracks, plan_copy, write_copy
 from tessera.media.ffmpeg.compiler import EncodeSettings, Located
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
-from tessera.media.render.renderer import Made, Renderer
+from tessera.media.render.renderer import CopyReport, Renderer
 from tests.support.copies import expected, made, psnr, renderer, shown, source_shown, video
 from tests.support.media import paint
 
@@ -47,13 +47,13 @@ ODD = (Fraction(33, 100), Fraction(271, 100))
 TWICE = [(Fraction(1, 10), Fraction(14, 10)), (Fraction(16, 10), Fraction(29, 10))]
 
 
-def cut(value: Video, folder: Path, **options: Any) -> tuple[Path, Made]:
+def cut(value: Video, folder: Path, **options: Any) -> tuple[Path, CopyReport]:
     rendered = renderer(**options).render(value, folder / "cut.mp4")
     assert rendered.made is not None
     return rendered.path, rendered.made
 
 
-def assert_shows(path: Path, name: str, ranges: list[Range], how: Made) -> None:
+def assert_shows(path: Path, name: str, ranges: list[Range], how: CopyReport) -> None:
     """The file shows exactly these ranges: copied pictures bit for bit, the others as good as they were."""
     got, want = shown(path), expected(name, ranges)
     assert len(got.times) == len(want.times) == how.frames_copied + how.frames_encoded
@@ -224,7 +224,7 @@ def test_copied_sound_begins_and_ends_at_the_sample(kept: Range, tmp_path: Path)
         ("refresh.mp4", "no whole group of pictures"),
         ("fields.mp4", "interlaced"),
         ("hevc.mp4", "hevc"),
-        ("av1.mp4", "not one that is copied"),
+        ("av1.mp4", "cannot be copied"),
     ],
 )
 def test_what_cannot_be_cut_with_certainty_is_encoded_and_says_why(
@@ -262,8 +262,11 @@ def test_a_check_refuses_a_picture_before_a_join_that_was_damaged_in_the_file(
     )
     picture, path = plan.picture, tmp_path / "cut.mp4"
     assert picture is not None
-    assert write_copy(plan, Halves(), path, cancelled=lambda: False, progress=lambda _: None).picture == "cut"
-    assert len(picture.proven) == proven
+    assert (
+        write_copy(plan, EncodedTracks(), path, cancelled=lambda: False, progress=lambda _: None).picture
+        == "cut"
+    )
+    assert len(picture.verified) == proven
     check_copy(picture, path, lambda: False)
     with av.open(str(path)) as container:
         packet = next(one for one in container.demux(video=0) if one.pts == list(picture.sums)[-1])

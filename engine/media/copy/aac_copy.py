@@ -1,7 +1,7 @@
-"""The sound of a file, copied: AAC packets of one range, its edges made exact by times alone.
+"""Copying the AAC packets of one range of a sound. Timestamps alone make its edges exact.
 
-The packet before the first one heard comes along, since a decoder of AAC needs it; it lies before t = 0,
-where an edit list hides it. What is left of the last packet is its duration.
+The packet before the first audible one is copied too, since an AAC decoder needs it. It lies before t = 0,
+where an edit list hides it. A shorter duration trims the last packet.
 """
 
 from __future__ import annotations
@@ -21,20 +21,27 @@ from tessera.media.probe.probe import open_media
 __all__ = ["CopiedSound", "copy_sound", "samples_before"]
 
 _FRAME = 1024
-"""Samples of a packet of AAC (LC)."""
+"""Samples per packet of AAC (LC)."""
 
 _MISSING_S = Fraction(1, 2)
-"""How much later than its picture a sound may begin, or end before it: as silent as silence."""
+"""Seconds by which a sound may begin after its picture, or end before it. The gap plays as silence."""
 
 _LEAD_S = 1
-"""How much before a range reading begins."""
+"""Seconds before a range at which reading begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedSound:
-    """The packets of a file's sound: (time in the file, duration), in samples from t = 0 on.
+    """The packets of a file's sound.
 
-    `zero` is t = 0 as a time of the source, in samples; `first` is where to read from, None for its start.
+    Attributes
+    ----------
+    zero
+        The source time of t = 0, in samples.
+    first
+        The source time to seek to, in samples, or None to read from the start.
+    line
+        (Time in the file, duration) of each packet, in samples from t = 0.
     """
 
     path: Path
@@ -46,25 +53,26 @@ class CopiedSound:
 
     @property
     def end(self) -> int:
-        """Samples that are heard, from t = 0 on."""
+        """The number of audible samples, from t = 0."""
         at, lasts = self.line[-1]
         return at + lasts
 
     def packets(self, container: Any, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
-        """The packets to write to the stream `out`, on the file's timeline. `container` is the source, opened
-        for this alone.
+        """Yield the packets to write to the stream `out`, on the file's timeline.
+
+        `container` is the source, opened for this call alone, since reading moves its position.
         """
         stream = alone(container, self.index)
         if self.first is not None:
             container.seek(self.first, stream=stream, backward=True)
         source = packets_from(container, stream)
         begin, tick = self.line[0][0] + self.zero, Fraction(1, self.rate)
-        packet = next((one for one in source if one.pts == begin), None)
+        packet = next((candidate for candidate in source if candidate.pts == begin), None)
         for at, lasts in self.line:
             if cancelled():
                 raise Cancelled("the run was cancelled")
             if packet is None or packet.pts != at + self.zero:
-                raise Unsafe("its sound reads otherwise the second time")
+                raise Unsafe("its sound changed between two reads")
             packet.time_base = tick
             packet.pts = packet.dts = at
             packet.duration = lasts
@@ -74,17 +82,17 @@ class CopiedSound:
 
 
 def samples_before(seconds: Fraction, rate: int) -> int:
-    """The number of samples before an instant (halves up)."""
+    """Return the number of samples before a time in seconds, rounded half up."""
     return (2 * rate * seconds.numerator + seconds.denominator) // (2 * seconds.denominator)
 
 
 def copy_sound(path: Path, info: MediaInfo, kept: Range) -> CopiedSound:
-    """The sound of one range of an MP4 file, in seconds from the first frame of its picture on.
+    """Read the sound of one range of an MP4 file, in seconds from the first frame of its picture.
 
     Raises
     ------
     Unsafe
-        It is not AAC (LC) on a grid of whole samples, has gaps, or does not fill the range.
+        If the sound is not AAC (LC) with a time base of one sample, has gaps, or does not fill the range.
     """
     sound, picture = info.sound, info.picture
     if sound is None or sound.codec != "aac" or "mp4" not in info.container:
@@ -96,7 +104,7 @@ def copy_sound(path: Path, info: MediaInfo, kept: Range) -> CopiedSound:
     with open_media(path) as container:
         stream = alone(container, sound.index)
         if stream.time_base != Fraction(1, rate) or str(stream.codec_context.profile) != "LC":
-            raise Unsafe("its sound is not AAC (LC) on a grid of whole samples")
+            raise Unsafe("its sound is not AAC (LC) with a time base of one sample")
         first = None
         if kept[0] > 2 * _LEAD_S:
             first = zero - _LEAD_S * rate
@@ -107,10 +115,10 @@ def copy_sound(path: Path, info: MediaInfo, kept: Range) -> CopiedSound:
 
 
 def _line(packets: Iterator[Any], zero: int, count: int, usual: int, missing: int) -> list[tuple[int, int]]:
-    """Times and durations of the packets of [zero, zero + count), and of the one before.
+    """Return the times and durations of the packets of [zero, zero + count), and of the packet before.
 
-    `usual` is the length of a packet. A gap shorter than that stays a gap, as in the source, and so does a
-    lack of up to `missing` samples at either end.
+    `usual` is the length of a packet. A gap of up to one packet stays a gap, as in the source. Up to
+    `missing` samples may be absent at either end.
     """
     line: list[tuple[int, int]] = []
     for packet in packets:
@@ -123,7 +131,7 @@ def _line(packets: Iterator[Any], zero: int, count: int, usual: int, missing: in
         if len(line) > 2 and sum(line[1]) <= 0:
             line.pop(0)
     if not line or line[0][0] > missing or count - sum(line[-1]) > missing:
-        raise Unsafe("its sound does not fill what is kept")
+        raise Unsafe("its sound does not fill the kept range")
     at, lasts = line[-1]
     line[-1] = (at, min(lasts, usual, count - at))
     return line

@@ -1,6 +1,6 @@
-"""H.264 as MP4 and Matroska hold it: the decoder configuration (`avcC`), NAL units, and what they say.
+"""H.264 as stored in MP4 and Matroska: the decoder configuration (`avcC`) and NAL units.
 
-After ISO/IEC 14496-15 (5.3.3, the configuration record) and ITU-T H.264 (7.3.1, 7.3.2.1.1).
+Follows ISO/IEC 14496-15 (5.3.3, the configuration record) and ITU-T H.264 (7.3.1, 7.3.2.1.1).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ __all__ = ["Configuration", "Unit", "first_units", "from_start_codes", "to_lengt
 
 _SLICE, _IDR, _SPS, _PPS = 1, 5, 7, 8
 _HIGH = (100, 110, 122, 244, 44, 83, 86, 118, 128)
-"""The profiles whose parameter sets name a chroma format and bit depths."""
+"""The profiles whose parameter sets hold a chroma format and bit depths."""
 
 _START_CODE = re.compile(b"\x00\x00\x01")
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A NAL unit: its bytes, its type, and whether other pictures refer to it."""
+    """A NAL unit: its bytes, its type (`kind`), and `used`, which is True if other pictures refer to it."""
 
     data: bytes
     kind: int
@@ -41,7 +41,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A decoder configuration record: how long the units' length fields are, and the parameter sets."""
+    """A decoder configuration record: the size of the units' length fields, and the parameter sets."""
 
     head: bytes
     sequences: tuple[bytes, ...]
@@ -55,10 +55,10 @@ class Configuration:
         Raises
         ------
         ValueError
-            It is none, or is cut short.
+            If the data is not such a record, or is truncated.
         """
         if len(data) < 7 or data[0] != 1:
-            raise ValueError("its parameter sets do not stand in a configuration record")
+            raise ValueError("its parameter sets are not in a configuration record")
         at = 5
         lists: list[tuple[bytes, ...]] = []
         for mask in (0x1F, 0xFF):
@@ -69,7 +69,7 @@ class Configuration:
                 found.append(data[at + 2 : at + 2 + size])
                 at += 2 + size
             if at > len(data) or not all(found):
-                raise ValueError("its configuration record is cut short")
+                raise ValueError("its configuration record is truncated")
             lists.append(tuple(found))
         return cls(data[:5], lists[0], lists[1], data[at:])
 
@@ -79,25 +79,25 @@ class Configuration:
 
     @property
     def level(self) -> int:
-        """Ten times the level, as 40 for level 4."""
+        """Ten times the level: 40 for level 4."""
         return self.head[3]
 
     def holds(self, unit: Unit) -> bool:
-        """Whether this parameter set is one of the record's own."""
+        """Return True if the record holds this parameter set."""
         return unit.data in self.sequences or unit.data in self.pictures
 
     def sequence_ids(self) -> frozenset[int]:
-        """The ids of its sequence parameter sets and of its picture parameter sets."""
+        """Return the ids of all sequence and picture parameter sets."""
         return frozenset(
-            [_sequence(one)[0] for one in self.sequences] + [_Bits(one[1:]).ue() for one in self.pictures]
+            [_sequence(unit)[0] for unit in self.sequences] + [_Bits(unit[1:]).ue() for unit in self.pictures]
         )
 
     def is_progressive(self) -> bool:
-        """Whether every picture is a whole frame."""
-        return all(_sequence(one)[1] for one in self.sequences)
+        """Return True if every picture is a frame, not a field."""
+        return all(_sequence(unit)[1] for unit in self.sequences)
 
     def joined(self, units: Iterable[Unit]) -> Configuration:
-        """With more parameter sets, and at least their level."""
+        """Return a copy with more parameter sets. Its level is at least theirs."""
         sequences, pictures, head = list(self.sequences), list(self.pictures), self.head
         for unit in units:
             known = sequences if unit.kind == _SPS else pictures
@@ -108,21 +108,21 @@ class Configuration:
         return replace(self, head=head, sequences=tuple(sequences), pictures=tuple(pictures))
 
     def to_bytes(self) -> bytes:
-        """The record, as `parse` reads it."""
+        """Return the record in the form that `parse` reads."""
         parts = [self.head]
         for units, flags in ((self.sequences, 0xE0), (self.pictures, 0)):
             parts.append(bytes([flags | len(units)]))
-            parts.extend(len(one).to_bytes(2) + one for one in units)
+            parts.extend(len(unit).to_bytes(2) + unit for unit in units)
         return b"".join((*parts, self.tail))
 
 
 def first_units(packet: memoryview, length_size: int) -> Iterator[Unit]:
-    """The units of a packet up to its first slice.
+    """Yield the units of a packet up to its first slice.
 
     Raises
     ------
     ValueError
-        The lengths do not fit the packet.
+        If the lengths do not fit the packet.
     """
     at, end = 0, len(packet)
     while at + length_size < end:
@@ -141,7 +141,7 @@ def first_units(packet: memoryview, length_size: int) -> Iterator[Unit]:
 
 
 def from_start_codes(stream: bytes) -> Iterator[Unit]:
-    """The units of a byte stream in which start codes part them (H.264, annex B)."""
+    """Yield the units of a byte stream with start codes (H.264, annex B)."""
     marks = [found.end() for found in _START_CODE.finditer(stream)]
     for begin, after in zip(marks, [*(mark - 3 for mark in marks[1:]), len(stream)], strict=True):
         data = stream[begin:after].rstrip(b"\0")
@@ -150,12 +150,12 @@ def from_start_codes(stream: bytes) -> Iterator[Unit]:
 
 
 def to_lengths(units: Iterable[Unit], length_size: int) -> bytes:
-    """Units with their lengths before them."""
+    """Join units, each after its length."""
     return b"".join(len(unit.data).to_bytes(length_size) + unit.data for unit in units)
 
 
 class _Bits:
-    """Bits of a unit's payload, first bit first; emulation prevention is taken out."""
+    """A reader of the bits of a unit's payload, without its emulation prevention bytes."""
 
     def __init__(self, data: bytes) -> None:
         clean = data.replace(b"\0\0\3", b"\0\0")
@@ -164,11 +164,11 @@ class _Bits:
     def u(self, count: int) -> int:
         self.left -= count
         if self.left < 0:
-            raise ValueError("a parameter set is cut short")
+            raise ValueError("a parameter set is truncated")
         return (self.value >> self.left) & ((1 << count) - 1)
 
     def ue(self) -> int:
-        """An unsigned Exp-Golomb code (H.264, 9.1)."""
+        """Read an unsigned Exp-Golomb code (H.264, 9.1)."""
         zeros = 0
         while not self.u(1):
             zeros += 1
@@ -176,7 +176,7 @@ class _Bits:
 
 
 def _sequence(unit: bytes) -> tuple[int, bool]:
-    """A sequence parameter set's id, and whether its pictures are all frames."""
+    """Return the id of a sequence parameter set, and True if all its pictures are frames."""
     bits = _Bits(unit[1:])
     profile = bits.u(8)
     bits.u(16)

@@ -1,7 +1,7 @@
-"""Checks of a file that was put together from copied packets: every picture counted, every join decoded.
+"""Checks of a file made of copied packets: count every picture, decode every join.
 
-Where a join was decoded before it was written, by a decoder that is set up as the file's is, it is enough
-that the same packets stand there.
+If a join was already decoded before it was written, by a decoder with the file's configuration, it is enough
+to compare the packets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from zlib import crc32
 
 from tessera.errors import Cancelled
-from tessera.media.copy.edge_encoder import Sample, is_other, sample_of
+from tessera.media.copy.edge_encoder import Sample, is_different, sample_of
 from tessera.media.copy.packets import Unsafe, alone, beginning_at
 from tessera.media.copy.picture_copy import CopiedPicture
 from tessera.media.probe.probe import open_media
@@ -22,25 +22,25 @@ from tessera.text.wording import count
 __all__ = ["check_copy"]
 
 _DECODED_AFTER = 3
-"""Pictures after a join, as coded, that are decoded with it."""
+"""The number of pictures after a join, in coding order, to decode with it."""
 
 _DECODED_BEFORE = 4
 
 _Window = tuple[int, int, set[int]]
-"""A range of packets from where decoding may begin over one join, and the times of the pictures that are to
-be looked at.
+"""A range of packets around one join, from a picture at which decoding can begin, and the times of the
+pictures to compare.
 """
 
 
 def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) -> None:
-    """See that a file shows the pictures that it must, at their times, and that it decodes across every join.
+    """Check that a file shows the expected pictures at their times, and that it decodes across every join.
 
     Raises
     ------
     Unsafe
-        It does not.
+        If it does not.
     Cancelled
-        `cancelled()` became true.
+        If `cancelled()` returns True.
     """
     windows = _windows(picture)
     with ThreadPoolExecutor(1, "tessera-check") as other:
@@ -53,7 +53,7 @@ def check_copy(picture: CopiedPicture, output: Path, cancelled: Callable[[], boo
 def _check_joins(
     picture: CopiedPicture, output: Path, windows: list[_Window], cancelled: Callable[[], bool]
 ) -> None:
-    """See that it decodes across every join that was not decoded before it was written."""
+    """Check that the file decodes across every join that was not decoded before it was written."""
     with open_media(output) as container:
         stream = alone(container, container.streams.video[0].index)
         per_tick = int(stream.time_base * picture.ticks)
@@ -65,14 +65,14 @@ def _check_joins(
 
 
 def _count(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) -> None:
-    """See that the pictures are there, and when they are to be shown."""
+    """Check the number and the presentation times of the pictures."""
     with open_media(output) as container:
         stream = alone(container, container.streams.video[0].index)
         per_tick = int(stream.time_base * picture.ticks)
-        if picture.proven and bytes(stream.codec_context.extradata or b"") != picture.configuration:
-            raise Unsafe("a check found a decoder's setup that is not the one written")
+        if picture.verified and bytes(stream.codec_context.extradata or b"") != picture.configuration:
+            raise Unsafe("a check found a decoder configuration other than the one written")
         shown = []
-        for packet in _watched(container, stream, cancelled):
+        for packet in _packets(container, stream, cancelled):
             time = packet.pts * per_tick
             if picture.sums.get(time) not in (None, crc32(memoryview(packet))):
                 raise Unsafe("a check found a copied picture that is not the source's")
@@ -83,7 +83,7 @@ def _count(picture: CopiedPicture, output: Path, cancelled: Callable[[], bool]) 
         raise Unsafe(f"a check found {count(len(shown), 'picture')} for {len(picture.times)}, or other times")
 
 
-def _watched(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
+def _packets(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
     for packet in container.demux(stream):
         if cancelled():
             raise Cancelled("the run was cancelled")
@@ -92,12 +92,12 @@ def _watched(container: Any, stream: Any, cancelled: Callable[[], bool]) -> Iter
 
 
 def _windows(picture: CopiedPicture) -> list[_Window]:
-    """One for each join that is to be decoded."""
+    """Return a window for each join to decode."""
     times = picture.line.pts
     return [
         (first, last, {*times[max(first, join - _DECODED_BEFORE) : last], *_sampled(picture, first, last)})
         for first, join in picture.joins()
-        if times[join] not in picture.proven
+        if times[join] not in picture.verified
         for last in [min(join + _DECODED_AFTER, len(times))]
     ]
 
@@ -109,7 +109,7 @@ def _sampled(picture: CopiedPicture, first: int, last: int) -> Iterator[int]:
 def _decoded(
     container: Any, stream: Any, times: list[int], wanted: set[int], cancelled: Callable[[], bool]
 ) -> dict[int, Sample]:
-    """Samples of the wanted pictures among those with these times, in the order of coding."""
+    """Return samples of the wanted pictures among those with these times, in coding order."""
     context = stream.codec_context
     found: dict[int, Sample] = {}
 
@@ -119,7 +119,7 @@ def _decoded(
                 found[frame.pts] = sample_of(frame)
 
     container.seek(times[0], stream=stream, backward=True)
-    source = beginning_at(times[0], _watched(container, stream, cancelled))
+    source = beginning_at(times[0], _packets(container, stream, cancelled))
     for time, packet in zip(times, source, strict=False):
         if packet.pts != time:
             break
@@ -133,10 +133,10 @@ def _decoded(
 def _compare(picture: CopiedPicture, found: dict[int, Sample], wanted: set[int]) -> None:
     if found.keys() != wanted:
         raise Unsafe("a check could not decode every picture at a join")
-    anew = picture.recoded()
+    encoded = picture.encoded_times()
     for time, sample in found.items():
         known = picture.samples.get(time)
         if known is None or sample == known:
             continue
-        if time not in anew or is_other(sample, known):
+        if time not in encoded or is_different(sample, known):
             raise Unsafe("a check found a picture at a join that is not the source's")

@@ -1,4 +1,4 @@
-"""Pictures at the edges of cuts, coded anew ahead of their being written, on a thread of their own."""
+"""Re-encoding the pictures at the edges of cuts, on a second thread and ahead of the writer."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from tessera.media.copy.splice import Group
 from tessera.media.probe.info import PictureInfo
 from tessera.media.probe.probe import open_media
 
-__all__ = ["EdgeEncoder", "EncodedEdge", "Sample", "is_other", "sample_of"]
+__all__ = ["EdgeEncoder", "EncodedEdge", "Sample", "is_different", "sample_of"]
 
 _SAMPLED_EVERY = 16
 _SAMPLED_BEFORE = 2
-"""Copied pictures before a join of which a sample is taken."""
+"""The number of copied pictures before a join to sample."""
 
 _WORST_MSE = 650.0
-"""The most that a picture coded anew may be off (a PSNR of 20 dB): even noise is less, a broken one more."""
+"""The largest mean squared error of a re-encoded picture (PSNR 20 dB): noise is below it, damage above."""
 
 _MOST_PUSHED = 24
-"""Pictures after those wanted that are decoded to have these come out: more than any decoder holds back."""
+"""The most pictures decoded past the wanted ones to flush these out: more than any decoder delays."""
 
-_PROVED = 3
-"""Pictures coded anew that a decoder goes on with."""
+_PICTURES_VERIFIED = 3
+"""The number of re-encoded pictures with which the decoder continues across a join."""
 
-_APART = 1 << 40
-"""Added to times of the file, so that they are none of the source's."""
+_TIME_OFFSET = 1 << 40
+"""An offset added to times of the file, so that they differ from all times of the source."""
 
 Sample = bytes
-"""A thin sample of a decoded picture's luma."""
+"""A sparse sample of the luma of a decoded picture."""
 
 
 def sample_of(frame: Any) -> Sample:
-    """Every sixteenth pixel of every sixteenth line of a frame's luma."""
+    """Return every sixteenth pixel of every sixteenth line of a frame's luma."""
     import numpy as np
 
     plane = frame.planes[0]
@@ -49,38 +49,38 @@ def sample_of(frame: Any) -> Sample:
     return lines[: frame.height : _SAMPLED_EVERY, : frame.width : _SAMPLED_EVERY].tobytes()
 
 
-def is_other(sample: Sample, known: Sample) -> bool:
-    """Whether two samples are of different pictures, though one may have been coded anew."""
+def is_different(sample: Sample, known: Sample) -> bool:
+    """Return True if two samples show different pictures, even allowing for re-encoding."""
     import numpy as np
 
-    apart = np.frombuffer(sample, np.uint8).astype(float) - np.frombuffer(known, np.uint8)
-    return bool(np.mean(apart**2) > _WORST_MSE)
+    difference = np.frombuffer(sample, np.uint8).astype(float) - np.frombuffer(known, np.uint8)
+    return bool(np.mean(difference**2) > _WORST_MSE)
 
 
 @dataclass(slots=True)
 class EncodedEdge:
-    """A run of pictures that were coded anew.
+    """A run of re-encoded pictures.
 
     Attributes
     ----------
     samples
-        Of them and of those near them: time → sample. Times in ticks of the file.
-    proven
-        Whether the decoder that had decoded the copied pictures before them went on with them, and gave
-        every picture, as it will where they stand in the file.
+        Samples of the run and of pictures near it: time → sample. Times in ticks of the file.
+    verified
+        True if the decoder of the preceding copied pictures continued with the run and returned every
+        picture, as a player of the file will.
     """
 
     coded: list[EncodedPicture] = field(default_factory=list)
     samples: dict[int, Sample] = field(default_factory=dict)
-    proven: bool = False
+    verified: bool = False
 
 
 _Run = list[tuple[Group, int]]
-"""Groups, with the shifts of their parts, whose coded pictures follow one another without a copied one."""
+"""Groups with the shifts of their parts. Their re-encoded pictures have no copied one in between."""
 
 
 class EdgePart(Protocol):
-    """One kept range of a picture: its groups, and what is taken from a source's time to get the file's."""
+    """One kept range of a picture: its groups, and the shift to subtract from a source time."""
 
     @property
     def groups(self) -> tuple[Group, ...]: ...
@@ -90,7 +90,7 @@ class EdgePart(Protocol):
 
 
 class EdgeSource(Protocol):
-    """A picture whose edges are to be coded: where it is read from, and what its packets must match."""
+    """A picture with edges to re-encode: its source, and the configuration that the packets must match."""
 
     path: Path
     info: PictureInfo
@@ -100,191 +100,193 @@ class EdgeSource(Protocol):
     @property
     def parts(self) -> Sequence[EdgePart]: ...
 
-    def coder(self, stream: Any) -> EdgeX264: ...
+    def make_encoder(self, stream: Any) -> EdgeX264: ...
 
 
 class EdgeEncoder:
-    """Codes the edges of a picture in their order, one while another is being written."""
+    """Encodes the edges of a picture in order, one while another is being written."""
 
     def __init__(self, picture: EdgeSource, cancelled: Callable[[], bool]) -> None:
         self._picture, self._cancelled = picture, cancelled
-        self._left = _runs(picture)
-        self._stopped = Event()
+        self._runs = _runs_of(picture)
+        self._stop = Event()
         self._files = ExitStack()
-        self._opened: tuple[Any, Any, Any] | None = None
+        self._decoding: tuple[Any, Any, Any] | None = None
         self._pool = ThreadPoolExecutor(1, "tessera-edge")
         self._ahead: deque[Future[EncodedEdge]] = deque()
-        self._begin()
-        self._begin()
+        self._submit_next()
+        self._submit_next()
 
     def __enter__(self) -> EdgeEncoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
+        self._stop.set()
         self._pool.shutdown(cancel_futures=True)
         self._files.close()
 
     def take(self) -> EncodedEdge:
-        """The next run.
+        """Return the next run.
 
         Raises
         ------
         Unsafe
-            It cannot be coded, or not with certainty.
+            If the run cannot be encoded, or cannot be verified.
         Cancelled
-            It was asked for.
+            If the run is cancelled.
         """
-        recoded = self._ahead.popleft().result()
-        self._begin()
-        return recoded
+        edge = self._ahead.popleft().result()
+        self._submit_next()
+        return edge
 
-    def _begin(self) -> None:
-        run = next(self._left, None)
+    def _submit_next(self) -> None:
+        run = next(self._runs, None)
         if run is not None:
-            self._ahead.append(self._pool.submit(self._recode, run))
+            self._ahead.append(self._pool.submit(self._encode, run))
 
-    def _recode(self, run: _Run) -> EncodedEdge:
-        """On the other thread: it alone uses the source, and a decoder that is set up as the file's is."""
-        if self._opened is None:
+    def _encode(self, run: _Run) -> EncodedEdge:
+        """Encode a run of edges. Only the pool's one thread calls this, so nothing needs a lock."""
+        if self._decoding is None:
             container = self._files.enter_context(open_media(self._picture.path))
             stream = alone(container, self._picture.info.index)
-            self._opened = container, stream, _decoder(self._picture.configuration)
-        container, stream, decoder = self._opened
-        made, coder = EncodedEdge(), self._picture.coder(stream)
-        held_back: set[int] | None = None
+            self._decoding = container, stream, _make_decoder(self._picture.configuration)
+        container, stream, decoder = self._decoding
+        result, encoder = EncodedEdge(), self._picture.make_encoder(stream)
+        pending: set[int] | None = None
         for group, shift in run:
             joins = bool(group.copied) and len(run) == 1
-            edge = _Edge(group, shift, self._picture.scale, decoder, coder, made)
+            edge = _Edge(group, shift, self._picture.scale, decoder, encoder, result)
             first = group.pictures[0].pts
             seek_to_join(container, stream, first, lambda _packet: True)
             source = beginning_at(first, packets_from(container, stream))
             self._decode(edge, zip(group.pictures, source, strict=False), push=joins)
-            if joins and not edge.left:
-                held_back = edge.pending
+            if joins and not edge.missing:
+                pending = edge.pending
             else:
                 edge.end()
-        made.coded += coder.finish()
-        if held_back is not None:
-            _go_on(decoder, held_back, made)
-        return made
+        result.coded += encoder.finish()
+        if pending is not None:
+            _verify_join(decoder, pending, result)
+        return result
 
     def _decode(self, edge: _Edge, pictures: Iterator[tuple[Access, Any]], *, push: bool) -> None:
-        """Decode what an edge needs. With `push` it goes on until all that are wanted have come out, so that
-        the decoder can go on with those coded anew.
+        """Decode the pictures that an edge needs.
+
+        With `push`, decode further until all wanted pictures are returned, without flushing the decoder, so
+        that it can continue with the re-encoded pictures.
         """
-        needed = {one.pts for one in edge.group.run_up()}
+        needed = {access.pts for access in edge.group.run_up()}
         pushed = 0
         for access, packet in pictures:
-            if self._stopped.is_set() or self._cancelled():
+            if self._stop.is_set() or self._cancelled():
                 raise Cancelled("the run was cancelled")
             if packet.pts != access.pts:
-                raise Unsafe("it reads otherwise the second time")
+                raise Unsafe("it changed between two reads")
             if access.pts in needed:
                 needed.remove(access.pts)
                 edge.decode(packet)
             elif not needed:
                 edge.decode(packet)
                 pushed += 1
-            if not needed and (not push or not edge.left or pushed == _MOST_PUSHED):
+            if not needed and (not push or not edge.missing or pushed == _MOST_PUSHED):
                 return
 
 
-def _decoder(setup: bytes | None) -> Any:
+def _make_decoder(configuration: bytes | None) -> Any:
     import av
 
     decoder = av.CodecContext.create("h264", "r")
-    decoder.extradata = setup
+    decoder.extradata = configuration
     decoder.thread_type = "AUTO"
     return decoder
 
 
-def _go_on(decoder: Any, held_back: set[int], made: EncodedEdge) -> None:
-    """Have a decoder that was given the pictures before a join go on with those coded anew after it.
+def _verify_join(decoder: Any, pending: set[int], result: EncodedEdge) -> None:
+    """Decode re-encoded pictures with the decoder that has decoded the copied pictures before the join.
 
-    `held_back` are those that it has not given back yet.
+    `pending` holds the times of the pictures that the decoder has not returned yet.
 
     Raises
     ------
     Unsafe
-        It does not give them all, or other ones.
+        If the decoder does not return all of them, or returns other pictures.
     """
     import av
 
-    times = {one.pts + _APART: one.pts for one in made.coded[:_PROVED]}
+    times = {one.pts + _TIME_OFFSET: one.pts for one in result.coded[:_PICTURES_VERIFIED]}
     found: list[Any] = []
-    for coded in made.coded[:_PROVED]:
+    for coded in result.coded[:_PICTURES_VERIFIED]:
         packet = av.Packet(coded.data)
-        packet.pts = coded.pts + _APART
+        packet.pts = coded.pts + _TIME_OFFSET
         found += decoder.decode(packet)
     found += decoder.decode(None)
     decoder.flush_buffers()
-    if {frame.pts for frame in found if not frame.is_corrupt} != {*held_back, *times}:
+    if {frame.pts for frame in found if not frame.is_corrupt} != {*pending, *times}:
         raise Unsafe("a check could not decode every picture at a join")
     for frame in found:
-        if frame.pts in times and is_other(sample_of(frame), made.samples[times[frame.pts]]):
+        if frame.pts in times and is_different(sample_of(frame), result.samples[times[frame.pts]]):
             raise Unsafe("a check found a picture at a join that is not the source's")
-    made.proven = True
+    result.verified = True
 
 
 @dataclass(slots=True)
 class _Edge:
-    """The decoding of one group, and what becomes of its pictures.
+    """The decoding of one group, and the re-encoding of its edge pictures.
 
     Attributes
     ----------
-    left
-        Those to be coded that have not come yet.
+    missing
+        The times of the pictures to re-encode that the decoder has not returned yet.
     pending
-        Those that the decoder was given and has not given back.
+        The times of all pictures sent to the decoder that it has not returned yet.
     """
 
     group: Group
     shift: int
     scale: int
     decoder: Any
-    coder: EdgeX264
-    made: EncodedEdge
-    left: set[int] = field(init=False)
+    encoder: EdgeX264
+    result: EncodedEdge
+    missing: set[int] = field(init=False)
     near: set[int] = field(init=False)
     pending: set[int] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        self.left = set(self.group.encoded)
+        self.missing = set(self.group.encoded)
         self.near = {*self.group.copied[:1], *sorted(self.group.copied)[-_SAMPLED_BEFORE:]}
 
     def decode(self, packet: Any) -> None:
         self.pending.add(packet.pts)
-        self._take(self.decoder.decode(packet))
+        self._receive(self.decoder.decode(packet))
 
     def end(self) -> None:
-        """Have the decoder give all that it holds back.
+        """Flush the decoder.
 
         Raises
         ------
         Unsafe
-            A picture that is to be coded was not among them.
+            If a picture to re-encode is missing.
         """
-        self._take(self.decoder.decode(None))
+        self._receive(self.decoder.decode(None))
         self.decoder.flush_buffers()
-        if self.left:
+        if self.missing:
             raise Unsafe("a picture at the edge of a cut cannot be decoded")
 
-    def _take(self, frames: list[Any]) -> None:
+    def _receive(self, frames: list[Any]) -> None:
         for frame in frames:
             self.pending.discard(frame.pts)
             time = frame.pts * self.scale - self.shift
-            if frame.pts in self.near or frame.pts in self.left:
-                self.made.samples[time] = sample_of(frame)
-            if frame.pts not in self.left:
+            if frame.pts in self.near or frame.pts in self.missing:
+                self.result.samples[time] = sample_of(frame)
+            if frame.pts not in self.missing:
                 continue
             if frame.is_corrupt:
                 raise Unsafe("a picture at the edge of a cut is damaged")
-            self.left.remove(frame.pts)
-            self.made.coded += self.coder.code(frame, time)
+            self.missing.remove(frame.pts)
+            self.result.coded += self.encoder.encode(frame, time)
 
 
-def _runs(picture: EdgeSource) -> Iterator[_Run]:
+def _runs_of(picture: EdgeSource) -> Iterator[_Run]:
     run: _Run = []
     for part in picture.parts:
         for group in part.groups:

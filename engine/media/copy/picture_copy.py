@@ -1,4 +1,4 @@
-"""The picture of a file, copied or cut: whole groups of its packets, and pictures coded anew at the edges."""
+"""Copying or cutting the picture of a file: copy whole groups of packets, re-encode pictures at the edges."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tessera.media.probe.probe import open_media
 __all__ = ["CopiedPicture", "cut_picture", "whole_picture"]
 
 _CODING_COST = 8
-"""What coding a picture costs, in decodings of one: about that of x264's veryfast beside its decoder."""
+"""The cost of encoding a picture relative to decoding one: about that of x264's veryfast preset."""
 
 _PARTS_TRIED = 16
-"""Ranges after which it is asked, and asked again, whether going on is worth it."""
+"""The number of ranges between two checks of whether copying still saves time."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One kept range: its groups, and how a source's time becomes a time of the file: t·scale - shift."""
+    """One kept range: its groups and its shift. A source time t becomes the file time t·scale - shift."""
 
     groups: tuple[Group, ...]
     shift: int
@@ -48,21 +48,23 @@ class _Part:
 
 @dataclass
 class CopiedPicture:
-    """The packets of a file's picture, to be written.
+    """The packets of a file's picture to write.
 
     Attributes
     ----------
     ticks
         Ticks per second of its times.
     times
-        The presentation times of the pictures that the file must show, ascending, in ticks.
+        The presentation times of the pictures in the file, ascending, in ticks.
     samples
-        Of pictures near the joins, as the source shows them: time → sample. Filled while packets are given.
+        Samples of the source's pictures near the joins: time → sample. Filled while packets are written.
     configuration
-        What the decoder of the written packets is set up with, where the source's own does not suffice.
-    proven
-        The times of pictures that were decoded, before they were written, on from the copied ones before
-        them; and `sums`, checksums of those copied packets by their times.
+        The decoder configuration of the written packets, or None if the source's own suffices.
+    verified
+        The times of re-encoded pictures that were decoded, before they were written, after the copied ones
+        before them.
+    sums
+        Checksums (CRC-32) of those copied packets, by time.
     """
 
     path: Path
@@ -73,43 +75,44 @@ class CopiedPicture:
     line: Timeline
     times: tuple[int, ...]
     setup: Configuration | None = None
-    target: EncodeSettings = field(default_factory=EncodeSettings)
+    settings: EncodeSettings = field(default_factory=EncodeSettings)
     samples: dict[int, Sample] = field(default_factory=dict)
     configuration: bytes | None = None
-    proven: set[int] = field(default_factory=set)
+    verified: set[int] = field(default_factory=set)
     sums: dict[int, int] = field(default_factory=dict)
 
     @property
     def encoded(self) -> int:
-        """How many pictures are coded anew."""
+        """The number of re-encoded pictures."""
         return sum(len(group.encoded) for part in self.parts for group in part.groups)
 
     @property
     def copied(self) -> int:
-        """How many are copied."""
+        """The number of copied pictures."""
         return len(self.line.pts) - self.encoded
 
     def joins(self) -> list[tuple[int, int]]:
-        """Places in the order of coding at which packets follow that do not follow so in the source, each
-        after the place at which decoding may begin.
+        """Return (position from which to decode, position of the join) for each join, in coding order.
+
+        A join is a position at which the packets do not follow each other in the source.
         """
         found, place, begins = list[tuple[int, int]](), 0, 0
         before: tuple[int, bool] | None = None
         for number, part in enumerate(self.parts):
             for group in part.groups:
-                for count, anew in ((len(group.copied), False), (len(group.encoded), True)):
+                for count, is_encoded in ((len(group.copied), False), (len(group.encoded), True)):
                     if not count:
                         continue
-                    if before is not None and before != (number, anew):
+                    if before is not None and before != (number, is_encoded):
                         found.append((begins, place))
-                    if not (before and before[1] and anew):
+                    if not (before and before[1] and is_encoded):
                         begins = place
-                    before = (number, anew)
+                    before = (number, is_encoded)
                     place += count
         return found
 
-    def recoded(self) -> frozenset[int]:
-        """The times of the pictures that are coded anew, in ticks of the file."""
+    def encoded_times(self) -> frozenset[int]:
+        """Return the times of the re-encoded pictures, in ticks of the file."""
         return frozenset(
             time * self.scale - part.shift
             for part in self.parts
@@ -118,43 +121,43 @@ class CopiedPicture:
         )
 
     def configure(self, stream: Any) -> None:
-        """Find what the decoder of the written packets is set up with, once the source's stream is open."""
+        """Set the decoder configuration of the written packets, once the source's stream is open."""
         if self.setup is not None and self.encoded:
-            self.configuration = self.setup.joined(self.coder(stream).units).to_bytes()
+            self.configuration = self.setup.joined(self.make_encoder(stream).units).to_bytes()
 
-    def coder(self, stream: Any) -> EdgeX264:
-        """An encoder whose pictures can stand among the copied ones."""
+    def make_encoder(self, stream: Any) -> EdgeX264:
+        """Create an encoder whose pictures can be inserted among the copied ones."""
         assert self.setup is not None
         groups = (group for part in self.parts for group in part.groups if group.copied)
-        repeats = any(one.repeats for group in groups for one in group.pictures)
-        return EdgeX264(stream, self.setup, self.ticks, self.target, repeats=repeats)
+        repeats = any(access.repeats for group in groups for access in group.pictures)
+        return EdgeX264(stream, self.setup, self.ticks, self.settings, repeats=repeats)
 
     def packets(
-        self, container: Any, out: Any, recoder: EdgeEncoder, cancelled: Callable[[], bool]
+        self, container: Any, out: Any, edge_encoder: EdgeEncoder, cancelled: Callable[[], bool]
     ) -> Iterator[Any]:
-        """The packets to write to the stream `out`, in the order of coding, on the file's timeline.
+        """Yield the packets to write to the stream `out`, in coding order, on the file's timeline.
 
-        `container` is the source, opened, and nobody else's until they are all given.
+        `container` is the opened source. Nothing else may read it meanwhile: reading moves its position.
         """
         stream = alone(container, self.info.index)
         stream.thread_type = "AUTO"
-        return _Splicer(self, container, stream, out, recoder, cancelled).packets()
+        return _PacketWriter(self, container, stream, out, edge_encoder, cancelled).packets()
 
 
 def _scale_of(info: PictureInfo, ticks: int) -> int:
     scale = ticks * info.time_base
     if scale.denominator != 1:
-        raise Unsafe("its time base is too fine to be kept")
+        raise Unsafe("its time base is too fine for the file")
     return int(scale)
 
 
 def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
-    """All of a file's picture, copied packet by packet.
+    """Plan to copy all of a file's picture, packet by packet.
 
     Raises
     ------
     Unsafe
-        A packet leaves a doubt.
+        If a packet cannot be copied safely.
     """
     scale = _scale_of(info, ticks)
     with open_media(path) as container:
@@ -183,14 +186,14 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
 
 
 def cut_picture(
-    path: Path, info: PictureInfo, ranges: Sequence[Range], ticks: int, target: EncodeSettings
+    path: Path, info: PictureInfo, ranges: Sequence[Range], ticks: int, settings: EncodeSettings
 ) -> CopiedPicture:
-    """The pictures of ascending ranges of an H.264 file, as few of them as can be coded anew.
+    """Plan to cut ascending ranges of an H.264 file, with as few re-encoded pictures as possible.
 
     Raises
     ------
     Unsafe
-        No group can be copied, it would not be worth it, or something leaves a doubt.
+        If no group can be copied, copying would not save time, or a packet cannot be copied safely.
     """
     scale = _scale_of(info, ticks)
     zero = info.start * info.time_base
@@ -226,7 +229,7 @@ def cut_picture(
         timeline(order, last),
         tuple(times),
         setup,
-        target,
+        settings,
     )
     if not found.copied:
         raise Unsafe("no whole group of pictures lies within what is kept")
@@ -235,28 +238,28 @@ def cut_picture(
 
 
 def _check_worth(parts: Sequence[_Part]) -> None:
-    """See that this takes at most half of the work of coding every picture anew.
+    """Check that copying takes at most half of the work of re-encoding every picture.
 
     Raises
     ------
     Unsafe
-        It does not.
+        If it takes more.
     """
     groups = [group for part in parts for group in part.groups]
     encoded = sum(len(group.encoded) for group in groups)
     shown = encoded + sum(len(group.copied) for group in groups)
     cost = sum(group.decoded for group in groups) + _CODING_COST * encoded
     if 2 * cost > (1 + _CODING_COST) * shown:
-        raise Unsafe("too little of it could be copied to win time")
+        raise Unsafe("too little of it could be copied to save time")
 
 
 def _setup(stream: Any) -> Configuration:
-    """The decoder configuration of a stream that can be cut.
+    """Return the decoder configuration of a stream that can be cut.
 
     Raises
     ------
     Unsafe
-        It has fields, or a form that cannot be matched.
+        If the stream may hold fields, or its configuration cannot be read.
     """
     try:
         setup = Configuration.parse(bytes(stream.codec_context.extradata or b""))
@@ -268,8 +271,8 @@ def _setup(stream: Any) -> Configuration:
     return setup
 
 
-class _Splicer:
-    """Gives a copied picture's packets: reads the source once more, and takes those coded anew on the way."""
+class _PacketWriter:
+    """Yields a copied picture's packets: reads the source again, and inserts the re-encoded pictures."""
 
     def __init__(
         self,
@@ -277,14 +280,14 @@ class _Splicer:
         container: Any,
         stream: Any,
         out: Any,
-        recoder: EdgeEncoder,
+        edge_encoder: EdgeEncoder,
         cancelled: Callable[[], bool],
     ) -> None:
         self.picture, self.container, self.stream, self.out = picture, container, stream, out
-        self.recoder, self.cancelled = recoder, cancelled
+        self.edge_encoder, self.cancelled = edge_encoder, cancelled
         self.tick = Fraction(1, picture.ticks)
         self.place = 0
-        self.anew = False
+        self.after_encoded = False
 
     def packets(self) -> Iterator[Any]:
         for part in self.picture.parts:
@@ -296,13 +299,13 @@ class _Splicer:
                         if self.picture.setup is not None:
                             seek_to_join(self.container, self.stream, first, lambda _packet: True)
                         source = packets_from(self.container, self.stream)
-                    yield from self._copied(group, part.shift, source, fresh=fresh or self.anew)
-                    fresh = self.anew = False
-                if group.encoded and not self.anew:
-                    self.anew = True
-                    yield from self._coded()
+                    yield from self._copied(group, part.shift, source, fresh=fresh or self.after_encoded)
+                    fresh = self.after_encoded = False
+                if group.encoded and not self.after_encoded:
+                    self.after_encoded = True
+                    yield from self._encoded()
         if self.place != len(self.picture.line.pts):
-            raise Unsafe("it holds fewer pictures than it did")
+            raise Unsafe("it lost pictures between two reads")
 
     def _copied(self, group: Group, shift: int, source: Iterator[Any], *, fresh: bool) -> Iterator[Any]:
         scale = self.picture.scale
@@ -311,7 +314,7 @@ class _Splicer:
             if self.cancelled():
                 raise Cancelled("the run was cancelled")
             if packet.pts != access.pts:
-                raise Unsafe("it reads otherwise the second time")
+                raise Unsafe("it changed between two reads")
             time = access.pts * scale - shift
             if fresh and not group.encoded:
                 self._sample(packet, time)
@@ -321,31 +324,31 @@ class _Splicer:
             yield self._stamped(packet, time)
 
     def _sample(self, packet: Any, time: int) -> None:
-        """Take a sample of the first copied picture after a join, on which its decoding begins anew."""
+        """Sample the first copied picture after a join, where its decoding begins."""
         if self.picture.setup is None:
             return
         for frame in (*self.stream.decode(packet), *self.stream.decode(None)):
             self.picture.samples[time] = sample_of(frame)
         self.stream.codec_context.flush_buffers()
 
-    def _coded(self) -> Iterator[Any]:
-        """The packets of the run of pictures that are coded anew here."""
+    def _encoded(self) -> Iterator[Any]:
+        """Yield the packets of the next run of re-encoded pictures."""
         import av
 
-        recoded = self.recoder.take()
-        self.picture.samples.update(recoded.samples)
-        if recoded.proven:
-            self.picture.proven.add(recoded.coded[0].pts)
-        for coded in recoded.coded:
+        edge = self.edge_encoder.take()
+        self.picture.samples.update(edge.samples)
+        if edge.verified:
+            self.picture.verified.add(edge.coded[0].pts)
+        for coded in edge.coded:
             packet = av.Packet(coded.data)
             packet.is_keyframe = coded.key
             yield self._stamped(packet, coded.pts)
 
     def _stamped(self, packet: Any, time: int) -> Any:
-        """The packet at its place of the file's timeline."""
+        """Set the packet's times from its position on the file's timeline."""
         line, place = self.picture.line, self.place
         if place == len(line.pts) or line.pts[place] != time:
-            raise Unsafe("its pictures come in another order than was found")
+            raise Unsafe("its pictures changed their order between two reads")
         packet.time_base = self.tick
         packet.pts, packet.dts, packet.duration = time, line.dts[place], line.durations[place]
         packet.stream = self.out

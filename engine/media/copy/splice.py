@@ -1,6 +1,6 @@
-"""How a cut picture is put together: which coded pictures are copied as they are, and which are coded anew.
+"""The plan of a cut picture: which coded pictures to copy and which to re-encode.
 
-All in ticks of the source's stream, without reading or writing anything.
+All times are in ticks of the source's stream. Nothing here reads or writes a file.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["Group", "Timeline", "groups_of", "shown_in", "timeline"]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Coded pictures from one join up to the next, in the order of their coding.
+    """Coded pictures from one join to the next, in coding order.
 
     Attributes
     ----------
     copied
-        Presentation times of those that are copied: the first of `pictures`, or none of them.
+        Presentation times of the copied pictures: a prefix of `pictures`, possibly empty.
     encoded
-        Presentation times of those that are decoded and coded anew, ascending. They follow the copied ones.
+        Presentation times of the re-encoded pictures, ascending. They follow the copied ones.
     """
 
     pictures: tuple[Access, ...]
@@ -32,11 +32,11 @@ class Group:
 
     @property
     def decoded(self) -> int:
-        """How many of its pictures must go through a decoder for those that are coded anew."""
+        """The number of pictures to decode for the re-encoded ones."""
         return len(self.run_up()) if self.encoded else 0
 
     def run_up(self) -> tuple[Access, ...]:
-        """The pictures that the ones to be coded anew need, and themselves, as coded."""
+        """Return the pictures to re-encode and those that they refer to, in coding order."""
         if not self.encoded:
             return ()
         wanted = set(self.encoded)
@@ -45,11 +45,11 @@ class Group:
 
 
 def groups_of(pictures: Sequence[Access], low: int, high: int) -> list[Group]:
-    """The groups that show something in [low, high), and what becomes of their pictures.
+    """Return the groups that show a picture in [low, high), split into copied and re-encoded pictures.
 
-    A group that lies inside is copied; of one that `low` cuts, the part shown is coded anew. Of one that only
-    `high` cuts, as many pictures are copied as were coded before the first that lies beyond; the few left
-    are coded anew.
+    A group inside the range is copied. If `low` cuts a group, its shown part is re-encoded. If only `high`
+    cuts a group, the pictures coded before the first one beyond `high` are copied; the few left are
+    re-encoded.
     """
     found = []
     for group in _closed(pictures):
@@ -69,10 +69,10 @@ def _is_shown(one: Access, low: int, high: int) -> bool:
 
 
 def _closed(pictures: Sequence[Access]) -> list[list[Access]]:
-    """Pictures parted at the joins. One that is shown among those before it is taken for none."""
+    """Split pictures at the joins. Ignore a join that is shown among the pictures before it."""
     starts = [place for place, one in enumerate(pictures) if one.join]
     if not starts or starts[0] != 0:
-        raise Unsafe("no picture before the cut is one that decoding can begin at")
+        raise Unsafe("decoding cannot begin at any picture before the cut")
     latest = list(accumulate((one.pts for one in pictures), max))
     earliest = list(accumulate((one.pts for one in reversed(pictures)), min))[::-1]
     safe = [place for place in starts if place == 0 or latest[place - 1] < earliest[place]]
@@ -80,7 +80,7 @@ def _closed(pictures: Sequence[Access]) -> list[list[Access]]:
 
 
 def _copyable(group: Sequence[Access], high: int) -> tuple[int, ...]:
-    """The times of the pictures at the group's beginning that are all shown before those left to show."""
+    """Return the times of the longest prefix of the group that is shown before all the rest."""
     times = [one.pts for one in group]
     latest = list(accumulate(times, max))
     earliest = [*list(accumulate(reversed(times), min))[::-1], high]
@@ -91,14 +91,14 @@ def _copyable(group: Sequence[Access], high: int) -> tuple[int, ...]:
 
 
 def shown_in(pictures: Sequence[Access], low: int, high: int) -> list[int]:
-    """The presentation times of all pictures shown in [low, high), ascending."""
+    """Return the presentation times of all pictures shown in [low, high), ascending."""
     return sorted(one.pts for one in pictures if _is_shown(one, low, high))
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Presentation and decoding times of a file's pictures in the order of their coding, and the last's
-    duration; in ticks of the file.
+    """Presentation times, decoding times and durations of a file's pictures, in coding order and in ticks of
+    the file.
     """
 
     pts: tuple[int, ...]
@@ -107,23 +107,23 @@ class Timeline:
 
 
 def timeline(pts: Sequence[int], last: int) -> Timeline:
-    """Decoding times for pictures that are coded in this order: ascending, never after the presentation.
+    """Compute decoding times for pictures in coding order: ascending, never after the presentation times.
 
     Parameters
     ----------
     pts
-        In the order of coding.
+        Presentation times in coding order.
     last
-        How long the picture that is shown last lasts.
+        The duration of the picture that is shown last.
 
     Raises
     ------
     Unsafe
-        Two pictures have one time.
+        If two pictures have the same time.
     """
     shown = sorted(pts)
     if any(after <= before for before, after in pairwise(shown)):
-        raise Unsafe("two pictures would be shown at one time")
+        raise Unsafe("two pictures would be shown at the same time")
     delay = max(early - time for early, time in zip(shown, pts, strict=True))
     lasts = {one: after - one for one, after in pairwise(shown)}
     durations = [lasts.get(time, last) for time in pts[:-1]] + [last]

@@ -1,8 +1,8 @@
-"""Copying what need not change: which halves of a video can be copied from its source, and the file made so.
+"""Stream copy: plan which streams of a video can be copied from its source, then write and check the file.
 
-A picture is copied where its expression is an H.264, AV1 or VP9 source as it is; where it keeps ranges of an
-H.264 source, it is cut. A sound is copied where it is one range of an AAC source in an MP4 file. The other
-half is encoded by ffmpeg as ever. What was written is checked; on any doubt nothing is copied.
+A picture is copied if its expression is an unchanged H.264, AV1 or VP9 source. It is cut if the expression
+keeps ranges of an H.264 source. A sound is copied if it is one range of an AAC source in an MP4 file. ffmpeg
+encodes the other stream. The written file is checked; if a check fails, nothing is copied.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.lowering import Lowering, Resolver
 from tessera.media.probe.probe import open_media
 
-__all__ = ["CopyPlan", "CopyReport", "Halves", "Way", "plan_copy", "write_copy"]
+__all__ = ["CopyPlan", "CopyReport", "EncodedTracks", "Way", "plan_copy", "write_copy"]
 
 _WHOLE = ("h264", "av1", "libdav1d", "vp9", "libvpx-vp9")
 """Codecs whose packets browsers play from an MP4 file. HEVC is not one: many have no decoder for it."""
@@ -43,17 +43,17 @@ Way = Literal["copied", "cut", "encoded"]
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """How a file was made.
+    """A report of how a file was made.
 
     Attributes
     ----------
     picture, sound
-        `"copied"` packet by packet, `"cut"` (copied but for a few pictures at the edges), `"encoded"`, or
-        None where there is none.
+        `"copied"` packet by packet, `"cut"` (copied except for a few pictures at the edges), `"encoded"`, or
+        None if there is no such stream.
     frames_copied, frames_encoded
-        Pictures of the file; both 0 where all were encoded.
+        The number of pictures copied and re-encoded. Both are 0 if the whole picture was encoded.
     note
-        Why what might have been copied was encoded; empty where nothing might have been.
+        The reason why a stream that might have been copied was encoded, or empty.
     """
 
     picture: Way | None
@@ -74,30 +74,30 @@ class CopyReport:
 
 @dataclass(frozen=True, slots=True)
 class CopyPlan:
-    """What of a video is copied: its picture, its sound, or both. `note`: why not the other, if it might."""
+    """The streams of a video to copy. `note` gives the reason if a candidate is encoded instead."""
 
     picture: CopiedPicture | None
     sound: CopiedSound | None
     note: str = ""
 
 
-def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, target: EncodeSettings) -> CopyPlan:
-    """What can be copied of an optimised picture and sound."""
+def plan_copy(picture: Picture, sound: Sound | None, resolve: Resolver, settings: EncodeSettings) -> CopyPlan:
+    """Plan which streams of an optimised picture and sound to copy."""
     notes = []
 
-    def tried(plan: Callable[[], Any]) -> Any:
+    def attempt(plan: Callable[[], Any]) -> Any:
         try:
             return plan()
         except (Unsafe, MediaError) as doubt:
             notes.append(str(doubt))
             return None
 
-    seen = tried(lambda: _plan_picture(picture, resolve, target))
-    heard = tried(lambda: _plan_sound(sound, resolve)) if sound is not None else None
-    return CopyPlan(seen, heard, "; ".join(notes))
+    copied_picture = attempt(lambda: _plan_picture(picture, resolve, settings))
+    copied_sound = attempt(lambda: _plan_sound(sound, resolve)) if sound is not None else None
+    return CopyPlan(copied_picture, copied_sound, "; ".join(notes))
 
 
-def _plan_picture(picture: Picture, resolve: Resolver, target: EncodeSettings) -> CopiedPicture | None:
+def _plan_picture(picture: Picture, resolve: Resolver, settings: EncodeSettings) -> CopiedPicture | None:
     found = kept_ranges(picture)
     if found is None:
         return None
@@ -108,18 +108,18 @@ def _plan_picture(picture: Picture, resolve: Resolver, target: EncodeSettings) -
     turned = info.rotation in (90, 270)
     size = (info.coded_height, info.coded_width) if turned else (info.coded_width, info.coded_height)
     if info.sar != 1 or size != (picture.width, picture.height) or info.pixel_format not in _FORMATS:
-        raise Unsafe("its picture is not stored as it is to be seen")
+        raise Unsafe("its picture is not stored in the size and form in which it is shown")
     if info.codec not in (_CUT if ranges else _WHOLE):
-        raise Unsafe(f"its codec ({info.codec}) is not one that is copied")
-    if target.longest is not None and max(size) > target.longest:
+        raise Unsafe(f"its codec ({info.codec}) cannot be copied")
+    if settings.longest is not None and max(size) > settings.longest:
         return None
     if info.color_transfer in HDR:
         raise Unsafe("it is HDR")
     if not any(one in located.info.container for one in _CONTAINERS):
-        raise Unsafe(f"its container ({located.info.container}) is not one that is copied from")
+        raise Unsafe(f"its container ({located.info.container}) cannot be copied from")
     ticks = Lowering(resolve, {}, [picture]).ticks
     if ranges:
-        return cut_picture(located.path, info, ranges, ticks, target)
+        return cut_picture(located.path, info, ranges, ticks, settings)
     return whole_picture(located.path, info, ticks)
 
 
@@ -131,15 +131,15 @@ def _plan_sound(sound: Sound, resolve: Resolver) -> CopiedSound | None:
     located = resolve(source)
     info = located.info.sound
     if info is None or (info.rate, info.channels) != (sound.rate, sound.channels):
-        raise Unsafe("its sound is not stored as it is to be heard")
+        raise Unsafe("its sound is not stored at the rate and with the channels of the output")
     if len(ranges) > 1:
         raise Unsafe("its sound is cut more than once")
     return copy_sound(located.path, located.info, ranges[0] if ranges else (Fraction(0), sound.duration))
 
 
 @dataclass(frozen=True, slots=True)
-class Halves:
-    """Files that hold the halves of a video that were encoded."""
+class EncodedTracks:
+    """The files that hold the encoded streams of a video."""
 
     picture: Path | None = None
     sound: Path | None = None
@@ -147,20 +147,20 @@ class Halves:
 
 def write_copy(
     plan: CopyPlan,
-    encoded: Halves,
+    encoded: EncodedTracks,
     output: Path,
     *,
     cancelled: Callable[[], bool],
     progress: Callable[[float], None],
 ) -> CopyReport:
-    """Write what a plan copies, and the halves that were encoded, into an MP4 file, and check it.
+    """Write the copied and the encoded streams into an MP4 file, and check it.
 
     Raises
     ------
     Unsafe
-        Something was not as it was found to be. What was written is of no use.
+        If the source or the written file differs from the plan. The written file is then unusable.
     Cancelled
-        `cancelled()` became true.
+        If `cancelled()` returns True.
     """
     import av
 
@@ -171,7 +171,7 @@ def write_copy(
     except (Cancelled, RenderError):
         raise
     except (MediaError, av.error.FFmpegError, ValueError) as error:
-        raise Unsafe(f"what was copied could not be read or written: {error}") from None
+        raise Unsafe(f"the copied packets could not be read or written: {error}") from None
     picture = plan.picture
     has_sound = plan.sound is not None or encoded.sound is not None
     return CopyReport(
@@ -185,7 +185,7 @@ def write_copy(
 
 def _write(
     plan: CopyPlan,
-    encoded: Halves,
+    encoded: EncodedTracks,
     output: Path,
     cancelled: Callable[[], bool],
     progress: Callable[[float], None],
@@ -210,8 +210,8 @@ def _write(
             picture.configure(video)
             if picture.configuration is not None:
                 seen.codec_context.extradata = picture.configuration
-            recoder = files.enter_context(EdgeEncoder(picture, cancelled))
-            tracks.append(picture.packets(seen_in, seen, recoder, cancelled))
+            edge_encoder = files.enter_context(EdgeEncoder(picture, cancelled))
+            tracks.append(picture.packets(seen_in, seen, edge_encoder, cancelled))
         else:
             tracks.append(_all_packets(seen_in, video, seen, cancelled))
         if sound is not None or encoded.sound is not None:
@@ -230,12 +230,12 @@ def _write(
 
 
 def _by_time(tracks: list[Iterator[Any]]) -> Iterator[tuple[float, Any]]:
-    """The packets of all tracks with their times of decoding in seconds, the earlier first."""
+    """Yield the packets of all tracks with their decoding times in seconds, in ascending order."""
     return merge(*map(_timed, tracks), key=itemgetter(0))
 
 
 def _timed(track: Iterator[Any]) -> Iterator[tuple[float, Any]]:
-    """The packets of a track, which has one time base, with their times of decoding in seconds."""
+    """Yield the packets of a track with their decoding times in seconds."""
     tick = 0.0
     for packet in track:
         tick = tick or float(packet.time_base)
@@ -248,7 +248,7 @@ def _file(path: Path | None) -> Path:
 
 
 def _all_packets(container: Any, stream: Any, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
-    """All packets of a stream that we encoded."""
+    """Yield all packets of an encoded stream."""
     for packet in container.demux(stream):
         if cancelled():
             raise Cancelled("the run was cancelled")

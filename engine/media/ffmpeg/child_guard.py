@@ -1,4 +1,4 @@
-"""Processes that do not outlive this one, however it ends.
+"""Child processes that end with this process, however it ends.
 
 On Linux the kernel does it: a process is given the reading end of a pipe of which only we hold the other, and
 asked for a SIGKILL to its group once that end closes. So it dies when we do, by SIGKILL too; no thread, no
@@ -21,14 +21,14 @@ class ChildGuard:
     Attributes
     ----------
     stdin
-        What the process is given as its standard input; nothing is ever written to it.
+        The standard input of the process. Nothing is ever written to it.
     """
 
     def __init__(self) -> None:
         self.stdin, self._held = os.pipe()
 
     def tie(self, group: int) -> None:
-        """From now on the processes of `group` die when this process dies, or `cut` is called."""
+        """Kill the processes of `group` when this process dies or `cut` is called."""
         if sys.platform == "linux":
             import fcntl
 
@@ -39,6 +39,6 @@ class ChildGuard:
                 fcntl.fcntl(self.stdin, fcntl.F_SETFL, flags | os.O_ASYNC)
 
     def cut(self) -> None:
-        """End what is left of the group: a program may have started others."""
+        """Kill the rest of the group: a program may have started others."""
         os.close(self._held)
         os.close(self.stdin)

@@ -1,4 +1,4 @@
-"""ffmpeg commands, and what must run beside one: streams that are made outside of it and fed to it by pipes.
+"""ffmpeg commands, and the feeds that run beside one: streams made by other processes and fed by pipes.
 
 A filter graph with a branch for each of thousands of cuts grows without bound in time and memory. So a
 sound of many cuts is decoded by a process of its own, from which a `SoundFeed` picks the samples in blocks;
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 __all__ = ["FEED_OUTPUT", "Command", "Feed", "PictureFeed", "Reel", "SoundFeed", "Take"]
 
 FEED_OUTPUT = "feed:out"
-"""Stands in a command that feeds another for the pipe that it writes to."""
+"""The placeholder for the output pipe in a command that feeds another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """`count` samples from the sample `first` of a reel on, the first `fade_in` of them rising, the last
-    `fade_out` falling.
+    """A range of `count` samples of a reel, from the sample `first`. The first `fade_in` samples fade in, the
+    last `fade_out` fade out.
     """
 
     reel: int
@@ -30,9 +30,9 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Reel:
-    """A sound that a command decodes into 32-bit floats, channels interleaved, on `FEED_OUTPUT`.
+    """A decoded sound: a command decodes it into 32-bit floats, channels interleaved, on `FEED_OUTPUT`.
 
-    It is read while it is made where its takes ascend; else it is written to a file first (`spooled`).
+    It is read while it is decoded if its takes ascend. Otherwise it is written to a file first (`spooled`).
     """
 
     command: Command
@@ -41,7 +41,7 @@ class Reel:
 
 @dataclass(frozen=True, slots=True)
 class SoundFeed:
-    """Takes of reels, one after another. `name` stands in the command that reads it for the pipe."""
+    """A sound made of takes of reels, in sequence. `name` is the placeholder of its pipe in the command."""
 
     name: str
     channels: int

@@ -1,4 +1,4 @@
-"""How outputs are encoded."""
+"""Encode settings of the outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 COMPILER_VERSION = 3
-"""Another whenever equal expressions come to be encoded otherwise by equal targets."""
+"""The version of the encoding. Bump it whenever the same expression would encode differently."""
 
 REPEATABLE = "sync-lookahead=0"
 """x264's parameter for the same bytes each time. By default it looks ahead on a thread of its own, and its
@@ -38,7 +38,7 @@ class EncodeSettings:
     crf, preset
         x264's constant quality and its preset. 8 bits and 4:2:0 always, so that every browser plays it.
     longest
-        The greatest width and height in pixels; a larger picture is made smaller. None: as it is.
+        The greatest width and height in pixels; a larger picture is scaled down. None keeps its size.
     lossless
         For tests of exactness: FFV1 and floating-point PCM in NUT.
     """
@@ -58,12 +58,12 @@ QUALITIES: Mapping[Quality, EncodeSettings] = {
 
 
 def encode_settings_for(quality: str) -> EncodeSettings:
-    """The target of a quality by its name.
+    """Return the encode settings of a quality by its name.
 
     Raises
     ------
     ValueError
-        There is no such quality.
+        If there is no such quality.
     """
     for name, target in QUALITIES.items():
         if name == quality:
@@ -72,7 +72,7 @@ def encode_settings_for(quality: str) -> EncodeSettings:
 
 
 def sized(picture: Picture, target: EncodeSettings) -> Picture:
-    """A picture in the size in which the target has it."""
+    """Scale a picture down to the size limit of the target."""
     longer = max(picture.width, picture.height)
     if target.longest is None or longer <= target.longest:
         return picture

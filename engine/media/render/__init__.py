@@ -1,0 +1,11 @@
+"""Rendering values into files. Read in this order:
+
+renderer
+    The renderer of videos, sounds and images.
+output_file
+    The plan and the assembly of one output file.
+loudness
+    Two-pass loudness measurement.
+decoder_groups
+    The choice of renders that share one decoder.
+"""

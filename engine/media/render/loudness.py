@@ -1,4 +1,4 @@
-"""Loudness in two passes: what a sound is measured at, and so by how much it is raised."""
+"""Loudness in two passes: measure a sound, then compute its gain."""
 
 from __future__ import annotations
 
@@ -21,27 +21,30 @@ __all__ = ["LoudnessMeter", "read_levels"]
 _TRUE_PEAK_MARGIN = 0.1
 _QUIET_LUFS = -69.0
 _CHEAP = frozenset({"source", "silence", "keep", "concat"})
-"""Operations that cost no more than reading back what they make."""
+"""Operations that cost no more than reading their result from a file."""
 
 _LONGEST_KEPT = Fraction(1800)
-"""Seconds of sound that are kept uncompressed at most: 700 MB of stereo."""
+"""The longest sound, in seconds, that is kept uncompressed: 700 MB of stereo."""
 
 
 @dataclass
 class LoudnessMeter:
     """Measures the `loudness` nodes of a sound.
 
-    What such a node works on is kept in a file while it is measured, where that spares computing it again.
+    The input of such a node is kept in a file while it is measured, if that saves computing it again.
 
     Attributes
     ----------
     run
-        Runs a command of ffmpeg.
+        Run an ffmpeg command.
     locate
-        Finds the files of leaves.
-    gains, measured, commands
-        What was found: by the digest of the node that is met, by that of the one that was asked for, and the
-        commands that ran.
+        Return the file of a leaf.
+    gains
+        Gains, by the digest of the `loudness` node in the returned sound.
+    measured
+        Measurements, by the digest of the `loudness` node in the given sound.
+    commands
+        The ffmpeg commands that ran.
     """
 
     run: Callable[[Command], Finished]
@@ -53,28 +56,28 @@ class LoudnessMeter:
     kept: dict[str, Located] = field(default_factory=dict)
 
     def resolve(self, node: Expr) -> Located:
-        """The file of a leaf, or of what was kept."""
+        """Return the file of a leaf, or of a kept sound."""
         if node.medium == "sound" and node.arg("asset") in self.kept:
             return self.kept[node.arg("asset")]
         return self.locate(node)
 
     def level(self, sound: Sound) -> Sound:
-        """The same sound, the gains of which are known; kept files stand for what was computed on the way."""
-        for asked in [node for node in walk(sound) if node.op == "loudness"]:
+        """Measure all gains of a sound. Return the sound with kept files in place of computed inputs."""
+        for original in [node for node in walk(sound) if node.op == "loudness"]:
             node = next(one for one in walk(sound) if one.op == "loudness" and one.digest not in self.gains)
             assert isinstance(node, Sound)
-            met = self._measure(node, asked.digest)
+            met = self._measure(node, original.digest)
             if met is not node:
                 sound = _replaced(sound, node, met)
         return sound
 
-    def _measure(self, node: Sound, asked: str) -> Sound:
-        """Find a node's gain: measure, and where a limiter must act, measure once more what it leaves."""
+    def _measure(self, node: Sound, digest: str) -> Sound:
+        """Find a node's gain. If a limiter must act, measure the limited sound again."""
         wanted, ceiling = float(node.arg("lufs")), float(node.arg("peak"))
         met, (loudness, peak) = self._first(node)
         if loudness <= _QUIET_LUFS:
             self.gains[met.digest] = Gain(0.0, False)
-            self.measured[asked] = {"loudness_lufs": None, "true_peak_dbtp": None, "gain_db": 0.0}
+            self.measured[digest] = {"loudness_lufs": None, "true_peak_dbtp": None, "gain_db": 0.0}
             return met
         gain = wanted - loudness
         limit = peak + gain > ceiling - _TRUE_PEAK_MARGIN
@@ -83,11 +86,11 @@ class LoudnessMeter:
             limited, _peak = self._levels(met, peak=False)
             gain += min(wanted - limited, 6.0)
             self.gains[met.digest] = Gain(gain, True)
-        self.measured[asked] = {"loudness_lufs": loudness, "true_peak_dbtp": peak, "gain_db": round(gain, 2)}
+        self.measured[digest] = {"loudness_lufs": loudness, "true_peak_dbtp": peak, "gain_db": round(gain, 2)}
         return met
 
     def _first(self, node: Sound) -> tuple[Sound, tuple[float, float]]:
-        """The node on what can be read at little cost, and the levels of what it works on."""
+        """Return the node with an input that is cheap to read, and the levels of that input."""
         inner = node.inputs[0]
         assert isinstance(inner, Sound)
         if inner.duration > _LONGEST_KEPT or all(one.op in _CHEAP for one in walk(inner)):
@@ -126,8 +129,8 @@ _LEVEL = re.compile(r"^\s*(I|Peak):\s+(-?inf|-?[\d.]+) (?:LUFS|dBFS)", re.MULTIL
 
 
 def read_levels(stderr: str) -> tuple[float, float]:
-    """Integrated loudness (LUFS) and true peak (dBTP; NaN where it was not asked for) from what ebur128
-    printed at its end.
+    """Read the integrated loudness (LUFS) and the true peak (dBTP; NaN if not measured) from the summary that
+    ebur128 prints.
     """
     found = dict(_LEVEL.findall(stderr))
     try:

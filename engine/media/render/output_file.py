@@ -1,4 +1,4 @@
-"""A file on its way: what of it is copied, what has to be encoded before, and how it is put together."""
+"""An output file: plan its copied and encoded streams, then assemble it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.media.algebra.expression import Picture, Sound
-from tessera.media.copy.stream_copy import CopyPlan, CopyReport, Halves, Way, plan_copy, write_copy
+from tessera.media.copy.stream_copy import CopyPlan, CopyReport, EncodedTracks, Way, plan_copy, write_copy
 from tessera.media.ffmpeg.compiler import Encode, EncodeSettings
 from tessera.media.probe.file_formats import single_stream_path
 from tessera.media.render.loudness import LoudnessMeter
@@ -16,39 +16,39 @@ __all__ = ["OutputFile"]
 
 
 class OutputFile:
-    """A render of a picture, a sound or both, optimised and levelled, into the file `partial`.
+    """A render of an optimised picture, an optimised and levelled sound, or both, into the file `partial`.
 
     Attributes
     ----------
-    asked
-        What has to be encoded first; None where all is copied.
+    encode
+        The streams to encode first, or None if all are copied.
     commands
-        The ffmpeg commands that have run for it, and for those that are made together with it.
+        The ffmpeg commands run for this file, and for the files rendered together with it.
     made
-        How it was made, once it is.
+        The report of how it was made, or None until it is finished.
     """
 
     def __init__(
         self,
         picture: Picture | None,
         sound: Sound | None,
-        leveller: LoudnessMeter,
+        meter: LoudnessMeter,
         partial: Path,
         target: EncodeSettings,
     ) -> None:
-        self.picture, self.sound, self.leveller, self.partial = picture, sound, leveller, partial
+        self.picture, self.sound, self.meter, self.partial = picture, sound, meter, partial
         self.half = single_stream_path(partial)
-        self.commands = list(leveller.commands)
+        self.commands = list(meter.commands)
         self.made: CopyReport | None = None
         self.note = ""
         self.plan: CopyPlan | None = None
         if picture is not None and not target.lossless:
-            plan = plan_copy(picture, sound, leveller.resolve, target)
+            plan = plan_copy(picture, sound, meter.resolve, target)
             self.note = plan.note
             self.plan = plan if plan.picture is not None or plan.sound is not None else None
-        self.asked = self._asked()
+        self.encode = self._streams_to_encode()
 
-    def _asked(self) -> Encode | None:
+    def _streams_to_encode(self) -> Encode | None:
         if self.plan is None:
             return Encode(self.picture, self.sound, self.partial)
         if self.plan.picture is None:
@@ -58,35 +58,39 @@ class OutputFile:
         return None
 
     def encode_all(self, why: str) -> None:
-        """Copy nothing after all: what is asked for is everything."""
+        """Drop the copy plan and encode everything. `why` becomes the note of the report."""
         self.plan, self.note = None, why
-        self.asked = self._asked()
+        self.encode = self._streams_to_encode()
 
     def finish(self, cancelled: Callable[[], bool], progress: Callable[[float], None]) -> None:
-        """Put the file together, once what was asked for is encoded.
+        """Assemble the file, after `encode` is done.
 
         Raises
         ------
         Unsafe
-            What was copied fails its check.
+            If the copied streams fail their check.
         Cancelled
-            `cancelled()` became true.
+            If `cancelled()` returns True.
         """
         if self.plan is None:
             picture: Way | None = "encoded" if self.picture is not None else None
             self.made = CopyReport(picture, "encoded" if self.sound is not None else None, note=self.note)
             return
-        halves = Halves()
-        if self.asked is not None:
-            halves = Halves(picture=self.half) if self.asked.picture is not None else Halves(sound=self.half)
-            progress = _unheard
-        self.made = write_copy(self.plan, halves, self.partial, cancelled=cancelled, progress=progress)
+        tracks = EncodedTracks()
+        if self.encode is not None:
+            tracks = (
+                EncodedTracks(picture=self.half)
+                if self.encode.picture is not None
+                else EncodedTracks(sound=self.half)
+            )
+            progress = _no_progress
+        self.made = write_copy(self.plan, tracks, self.partial, cancelled=cancelled, progress=progress)
 
     @property
     def measured(self) -> dict[str, Any]:
-        """What was measured of the sound, by the digest of the node that asked for it."""
-        return self.leveller.measured
+        """Loudness measurements of the sound, by the digest of the `loudness` node."""
+        return self.meter.measured
 
 
-def _unheard(_fraction: float) -> None:
-    """The encode has told how far it is."""
+def _no_progress(_fraction: float) -> None:
+    """Ignore the progress of the copy: the encode has already reported it."""

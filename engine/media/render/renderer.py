@@ -1,4 +1,4 @@
-"""Rendering: an expression into a file, under a temporary name until it is whole."""
+"""Rendering an expression into a file, under a temporary name until it is complete."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 __all__ = ["CopyReport", "Rendered", "Renderer", "write_thumbnail"]
 
 NOTHING_ENCODED = "nothing was encoded"
-"""What ffmpeg says of an output that holds no frame."""
+"""The text that ffmpeg prints for an output without a frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a render left: the file, the ffmpeg commands that made it, what was measured on the way, and
-    what of it was copied (None for an image).
+    """The result of a render: the file, the ffmpeg commands that made it, its loudness measurements, and the
+    copy report (None for an image).
     """
 
     path: Path
@@ -62,18 +62,18 @@ class Renderer:
     Attributes
     ----------
     locate
-        Finds the file and the probe of an asset by its id.
+        Return the file and the probe of an asset by its id.
     paint
-        Draws a drawn leaf: (type id, painter name, width, height, arguments) → a picture.
+        Draw a `drawn` leaf: (type id, painter name, width, height, arguments) → a picture.
     cancelled, progress
         As in `run_ffmpeg`; progress is a fraction of the whole, 0–1.
     timeout_s
         For each ffmpeg process, and for copying.
     watch
-        Looks on at the ffmpeg processes.
+        The observer of the ffmpeg processes.
     drawn
-        A folder that keeps the pictures which ffmpeg reads, by content, so that its commands can be run
-        again; by default they go when the render ends.
+        A folder that keeps the pictures that ffmpeg reads, named by content, so that its commands can be run
+        again. By default they are deleted when the render ends.
     """
 
     locate: Callable[[str], Located]
@@ -86,14 +86,14 @@ class Renderer:
     drawn: Path | None = None
 
     def render(self, value: Value, output: Path) -> Rendered:
-        """Render a value into `output`. The file appears whole or not at all.
+        """Render a value into `output`. The file appears complete or not at all.
 
         Raises
         ------
         RenderError
-            ffmpeg failed, or the file cannot be written.
+            If ffmpeg fails, or the file cannot be written.
         Cancelled
-            The run was cancelled.
+            If the run is cancelled.
         """
         output = output.absolute()
         match value:
@@ -107,58 +107,57 @@ class Renderer:
                 raise RenderError("projects cannot be written yet")
 
     def render_together(self, asked: Sequence[tuple[Video, Path]]) -> list[Rendered]:
-        """Render videos that share a decoder (see `decoder_groups`), each into its own file. All of them
-        appear, or none.
+        """Render videos that share a decoder (see `decoder_groups`), each into its own file.
+
+        Either all files appear or none.
 
         Raises
         ------
         RenderError
-            ffmpeg failed, or a file cannot be written.
+            If ffmpeg fails, or a file cannot be written.
         Cancelled
-            The run was cancelled.
+            If the run is cancelled.
         """
-        return self._timed([(one.picture, one.sound, output.absolute()) for one, output in asked])
+        return self._timed([(video.picture, video.sound, output.absolute()) for video, output in asked])
 
     def _timed(self, asked: Sequence[tuple[Picture | None, Sound | None, Path]]) -> list[Rendered]:
         with tempfile.TemporaryDirectory(prefix="tessera-") as name, contextlib.ExitStack() as files:
             folder = Path(name)
-            levelled = _Levelled(lambda command: self._run(command, folder), _Leaves(self, folder), folder)
-            makings = []
+            levels = _SoundLevels(lambda command: self._run(command, folder), _Leaves(self, folder), folder)
+            outputs = []
             for picture, sound, output in asked:
                 better = _picture(optimise(picture)) if picture is not None else None
-                heard, leveller = levelled.level(sound)
-                making = OutputFile(
-                    better, heard, leveller, files.enter_context(_temporary(output)), self.target
-                )
-                files.callback(making.half.unlink, missing_ok=True)
-                makings.append(making)
-            self._encode(makings, levelled.resolve, folder)
-            for making in makings:
-                self._finish(making, levelled.resolve, folder)
+                heard, meter = levels.level(sound)
+                file = OutputFile(better, heard, meter, files.enter_context(_temporary(output)), self.target)
+                files.callback(file.half.unlink, missing_ok=True)
+                outputs.append(file)
+            self._encode(outputs, levels.resolve, folder)
+            for file in outputs:
+                self._finish(file, levels.resolve, folder)
             names: dict[str, str] = {}
-            for making, (*_, output) in zip(makings, asked, strict=True):
-                names |= {str(making.partial): str(output), str(making.half): str(single_stream_path(output))}
+            for file, (*_, output) in zip(outputs, asked, strict=True):
+                names |= {str(file.partial): str(output), str(file.half): str(single_stream_path(output))}
         return [
             Rendered(
                 output,
-                tuple(tuple(names.get(arg, arg) for arg in command) for command in making.commands),
-                making.measured,
-                making.made,
+                tuple(tuple(names.get(arg, arg) for arg in command) for command in file.commands),
+                file.measured,
+                file.made,
             )
-            for making, (*_, output) in zip(makings, asked, strict=True)
+            for file, (*_, output) in zip(outputs, asked, strict=True)
         ]
 
-    def _finish(self, making: OutputFile, resolve: Resolver, folder: Path) -> None:
-        """Put the file together; where what is copied fails its check, encode it all."""
+    def _finish(self, file: OutputFile, resolve: Resolver, folder: Path) -> None:
+        """Assemble the file. If the copied streams fail their check, encode everything."""
         try:
-            making.finish(self._stopped(), self.progress)
+            file.finish(self._stopped(), self.progress)
         except Unsafe as doubt:
-            making.encode_all(str(doubt))
-            self._encode([making], resolve, folder)
-            making.finish(self._stopped(), self.progress)
+            file.encode_all(str(doubt))
+            self._encode([file], resolve, folder)
+            file.finish(self._stopped(), self.progress)
 
     def _stopped(self) -> Callable[[], bool]:
-        """`cancelled`, which fails once the time for one process is over."""
+        """Return `cancelled` with a timeout: it raises once `timeout_s` is over."""
         begun = time.monotonic()
 
         def stopped() -> bool:
@@ -168,12 +167,12 @@ class Renderer:
 
         return stopped
 
-    def _encode(self, makings: Sequence[OutputFile], resolve: Resolver, folder: Path) -> None:
-        """Encode what these ask for, by one ffmpeg."""
-        asked = [making.asked for making in makings if making.asked is not None]
+    def _encode(self, outputs: Sequence[OutputFile], resolve: Resolver, folder: Path) -> None:
+        """Encode the streams of these files with one ffmpeg process."""
+        asked = [file.encode for file in outputs if file.encode is not None]
         if not asked:
             return
-        gains = {digest: gain for making in makings for digest, gain in making.leveller.gains.items()}
+        gains = {digest: gain for file in outputs for digest, gain in file.meter.gains.items()}
         if len(asked) > 1:
             command = compile_together(asked, resolve, gains, self.target)
         else:
@@ -185,9 +184,9 @@ class Renderer:
         )
         if NOTHING_ENCODED in finished.stderr:
             raise RenderError(NO_FRAME)
-        before = dict.fromkeys(command for making in makings for command in making.commands)
-        for making in makings:
-            making.commands = [*before, *finished.fed, finished.command]
+        before = dict.fromkeys(command for file in outputs for command in file.commands)
+        for file in outputs:
+            file.commands = [*before, *finished.fed, finished.command]
 
     def _run(
         self, command: Command, folder: Path, progress: Callable[[float], None] | None = None
@@ -212,7 +211,7 @@ class Renderer:
         return Rendered(output)
 
     def raster(self, image: Image) -> PillowImage:
-        """An image expression as pixels."""
+        """Return the pixels of an image expression."""
         from PIL import Image as Pillow
 
         made: dict[Expr, PillowImage] = {}
@@ -238,7 +237,7 @@ def _sound(node: Expr | None) -> Sound | None:
 
 
 class _Leaves:
-    """The files of an expression's leaves; images become PNG files of our own writing, whatever they were."""
+    """The files of an expression's leaves. Every image is rewritten as a PNG file."""
 
     def __init__(self, renderer: Renderer, folder: Path) -> None:
         self.renderer, self.folder = renderer, folder
@@ -261,32 +260,32 @@ class _Leaves:
         return self.known[node.digest]
 
 
-class _Levelled:
-    """The sounds of renders that are made together: equal ones are levelled once."""
+class _SoundLevels:
+    """The sounds of renders that are made together: equal sounds are levelled once."""
 
     def __init__(self, run: Callable[[Command], Finished], leaves: _Leaves, folder: Path) -> None:
         self.run, self.leaves, self.folder = run, leaves, folder
         self.known: dict[Sound | None, tuple[Sound | None, LoudnessMeter]] = {}
 
     def level(self, sound: Sound | None) -> tuple[Sound | None, LoudnessMeter]:
-        """An optimised sound whose gains its leveller knows."""
+        """Return the optimised sound, and the meter that holds its gains."""
         if sound not in self.known:
-            leveller = LoudnessMeter(self.run, self.leaves.resolve, self.folder)
+            meter = LoudnessMeter(self.run, self.leaves.resolve, self.folder)
             better = _sound(optimise(sound)) if sound is not None else None
-            self.known[sound] = (leveller.level(better) if better is not None else None, leveller)
+            self.known[sound] = (meter.level(better) if better is not None else None, meter)
         return self.known[sound]
 
     def resolve(self, node: Expr) -> Located:
-        """The file of a leaf, or of what a leveller has kept."""
-        for _sound, leveller in self.known.values():
-            if node.medium == "sound" and node.arg("asset") in leveller.kept:
-                return leveller.kept[node.arg("asset")]
+        """Return the file of a leaf, or of a sound that a meter has kept."""
+        for _sound, meter in self.known.values():
+            if node.medium == "sound" and node.arg("asset") in meter.kept:
+                return meter.kept[node.arg("asset")]
         return self.leaves.resolve(node)
 
 
 @contextlib.contextmanager
 def _temporary(output: Path) -> Iterator[Path]:
-    """`whole_file`, with what goes wrong in it as a `RenderError`."""
+    """Open `whole_file`, and raise its errors as a `RenderError`."""
     try:
         with whole_file(output) as partial:
             yield partial
@@ -295,7 +294,7 @@ def _temporary(output: Path) -> Iterator[Path]:
 
 
 def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:
-    """A JPEG of a keyframe near the fraction `at` of a video, at most `width` pixels wide."""
+    """Write a JPEG of a keyframe near the fraction `at` of a video, at most `width` pixels wide."""
     from tessera.media.probe.probe import open_media
 
     with open_media(media) as container:
