@@ -106,7 +106,7 @@ def restore_answers(store: RunStore, library: Library, run_id: str) -> str | Non
     with decoding(f"the recording of run {run_id}"):
         replayed = ReplaySource.model_validate_json(text)
     for asset_id, original in replayed.assets.items():
-        library.call(stored_asset(asset_id, library), original.name, original.heard)
+        library.set_details(stored_asset(asset_id, library), original.name, original.heard)
     return replayed.path
 
 

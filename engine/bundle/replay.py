@@ -23,8 +23,8 @@ from tessera.graph.plan import Plan
 from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.asset import asset_id
 from tessera.inputs.assets.library import Library
-from tessera.inputs.recorded_answers import shown
 from tessera.request import SourceRef
+from tessera.text.wording import short_json
 
 __all__ = ["ReplayEnvironment"]
 
@@ -114,7 +114,7 @@ class ReplayEnvironment:
             for ref in binding.sources:
                 asset = self._asset_for(ref)
                 if asset is None:
-                    message = f"{tile.name} {tile.id}: {shown(ref)} is not in the recording {self.path}"
+                    message = f"{tile.name} {tile.id}: {short_json(ref)} is not in the recording {self.path}"
                     faults.append(Fault(ref.loc, "request", f"{message}{self._recorded_sources()}"))
                 else:
                     needed.add(asset)
@@ -166,7 +166,7 @@ class ReplayEnvironment:
         """Return the recorded sources as the end of an error message."""
         recorded = self._recording.outside
         answers = {answer.asset for answer in recorded.answers} | set(recorded.renders.values())
-        known = [*(answer.shown for answer in recorded.answers)]
+        known = [*(answer.question_label for answer in recorded.answers)]
         known += [f"node_render_id {render}" for render in recorded.renders]
         known += [
             f"asset {asset} ({original.name})"
@@ -187,7 +187,7 @@ class ReplayEnvironment:
                 name=original.name,
                 shown=f"{original.name} in {self.path}",
             )
-        self._library.call(asset, original.name, original.heard)
+        self._library.set_details(asset, original.name, original.heard)
         self._used[expected] = original
 
     def _extract(self, archive: Archive, expected: str, original: Original, folder: Path) -> tuple[Path, str]:

@@ -1,5 +1,6 @@
-"""Who is asked of what lies outside of a run, and what was answered. Most runs ask nothing: what answers them
-is made when somebody does.
+"""Record the answers that a run gets from outside: URLs, archive items and earlier renders.
+
+Most runs ask nothing, so the source of the answers is opened on first use.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tessera.errors import TesseraError
-    from tessera.inputs.fetch.fetcher import Fetched, Look
+    from tessera.inputs.fetch.fetcher import Fetched, Inspection
     from tessera.inputs.recorded_answers import Answer
     from tessera.media.algebra.time import Range
     from tessera.request import SourceRef
@@ -19,66 +20,66 @@ __all__ = ["AnswerRecorder", "AnswerSource"]
 
 
 class AnswerSource(Protocol):
-    """Who answers what a run asks of the world: the world, or a recording."""
+    """Inspects and fetches the external sources of a run: the live network, or a recording."""
 
-    def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
-        """See `Fetcher.look`."""
+    def inspect(self, sources: Mapping[str, SourceRef]) -> dict[str, Inspection | TesseraError]:
+        """See `Fetcher.inspect`."""
 
     def fetch(
-        self, looks: Mapping[str, Look], wanted: Mapping[str, Sequence[Range | None]]
+        self, inspections: Mapping[str, Inspection], wanted: Mapping[str, Sequence[Range | None]]
     ) -> dict[str, Fetched | TesseraError]:
         """See `Fetcher.fetch`."""
 
 
 class AnswerRecorder:
-    """Asks on, and notes what is answered.
+    """Forwards questions to an answer source and records the answers.
 
     Parameters
     ----------
     outside
-        Gives who is asked, once somebody asks.
+        Opens the answer source on first use.
     renders
-        The asset id of an earlier run's output, by its render id.
+        Return the asset id of an earlier run's output, by its render id.
     """
 
     def __init__(self, outside: Callable[[], AnswerSource], renders: Callable[[str], str | None]) -> None:
-        self._open, self._renders = outside, renders
+        self._open_source, self._renders = outside, renders
         self._refs: dict[str, SourceRef] = {}
-        self._found: dict[tuple[str, str, str | None], Answer] = {}
-        self._made: dict[str, str] = {}
+        self._answers: dict[tuple[str, str, str | None], Answer] = {}
+        self._assets: dict[str, str] = {}
 
     @cached_property
-    def _outside(self) -> AnswerSource:
-        return self._open()
+    def _source(self) -> AnswerSource:
+        return self._open_source()
 
     def to_json(self) -> str:
-        """What has been answered: a `AnswerLog`."""
-        if not self._found and not self._made:
+        """Return the recorded answers as the JSON of an `AnswerLog`."""
+        if not self._answers and not self._assets:
             return "{}"
         from tessera.inputs.recorded_answers import AnswerLog
 
-        return AnswerLog(answers=tuple(self._found.values()), renders=dict(self._made)).model_dump_json()
+        return AnswerLog(answers=tuple(self._answers.values()), renders=dict(self._assets)).model_dump_json()
 
     def render(self, render_id: str) -> str | None:
-        """The asset id of a render."""
+        """Return the asset id of a render and record it, or None if the render is unknown."""
         asset = self._renders(render_id)
         if asset is not None:
-            self._made[render_id.lower()] = asset
+            self._assets[render_id.lower()] = asset
         return asset
 
-    def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
+    def inspect(self, sources: Mapping[str, SourceRef]) -> dict[str, Inspection | TesseraError]:
         self._refs |= sources
-        return self._outside.look(sources)
+        return self._source.inspect(sources)
 
     def fetch(
-        self, looks: Mapping[str, Look], wanted: Mapping[str, Sequence[Range | None]]
+        self, inspections: Mapping[str, Inspection], wanted: Mapping[str, Sequence[Range | None]]
     ) -> dict[str, Fetched | TesseraError]:
         from tessera.inputs.fetch.fetcher import Fetched
         from tessera.inputs.recorded_answers import answer_of
 
-        found = self._outside.fetch(looks, wanted)
-        for place, fetched in found.items():
+        fetched_by_place = self._source.fetch(inspections, wanted)
+        for place, fetched in fetched_by_place.items():
             if isinstance(fetched, Fetched):
-                answer = answer_of(self._refs[place], looks[place], fetched, wanted[place])
-                self._found[(answer.form, answer.question, answer.artifact)] = answer
-        return found
+                answer = answer_of(self._refs[place], inspections[place], fetched, wanted[place])
+                self._answers[(answer.form, answer.question, answer.artifact)] = answer
+        return fetched_by_place

@@ -1,4 +1,4 @@
-"""Facts of media that is not there: what a simulation is told instead of a file."""
+"""Stated facts about media: a simulation uses them in place of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tessera.validation import faults_of
 __all__ = ["Facts", "MediaFacts", "read_facts"]
 
 Facts = Mapping[str, "MediaFacts"]
-"""Facts by asset id or masked URL, in lower case; `"*"` stands for every other one."""
+"""Facts by asset id or masked URL, in lower case; `"*"` applies to every other input."""
 
 
 def _rate(value: Any) -> Fraction:
@@ -26,8 +26,10 @@ def _rate(value: Any) -> Fraction:
 
 
 class MediaFacts(BaseModel):
-    """What is stated of one input or asset. `duration` (exact seconds) wins over
-    `duration_ms`; `name` is what records call it."""
+    """The stated facts of one input or asset.
+
+    `duration` (exact seconds) takes precedence over `duration_ms`; `name` is the display name in records.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -45,27 +47,25 @@ class MediaFacts(BaseModel):
 
     @property
     def seconds(self) -> Fraction | None:
-        """The duration as exact seconds, where one is stated."""
+        """The duration in exact seconds, or None if none is stated."""
         if self.duration is not None:
             return self.duration
         return ms(self.duration_ms) if self.duration_ms is not None else None
 
 
 def read_facts(source: Any) -> dict[str, MediaFacts]:
-    """Facts from a path, JSON text, or a dict of dicts or `MediaFacts`; None gives none.
+    """Read facts from a path, JSON text, or a dict of dicts or `MediaFacts`; None yields an empty dict.
 
     Raises
     ------
     RequestError
-        Every fault, each with a JSON pointer into the facts.
+        If any fact is invalid: every fault, each with a JSON pointer into the facts.
     """
     if source is None:
         return {}
     raw = read_json(source, "request")
     if not isinstance(raw, Mapping):
-        raise RequestError(
-            [Fault("", "request", "facts are an object: an id, a URL or '*' → what is known of it")]
-        )
+        raise RequestError([Fault("", "request", "facts are an object: {id, URL or '*': facts}")])
     found: dict[str, MediaFacts] = {}
     faults: list[Fault] = []
     for key, value in raw.items():
@@ -80,8 +80,10 @@ def read_facts(source: Any) -> dict[str, MediaFacts]:
             continue
         for index, (start, end) in enumerate(facts.speech or ()):
             if not 0 <= start < end:
-                what = f"a range of speech is [start_ms, end_ms] with 0 ≤ start < end, not [{start}, {end}]"
-                faults.append(Fault(pointer(key, "speech", index), "request", what))
+                message = (
+                    f"a range of speech is [start_ms, end_ms] with 0 ≤ start < end, not [{start}, {end}]"
+                )
+                faults.append(Fault(pointer(key, "speech", index), "request", message))
         found[masked_url(key).lower()] = facts
     if faults:
         raise RequestError([Fault(f.loc, f.document, f"facts: {f.message}") for f in faults])

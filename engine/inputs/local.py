@@ -1,4 +1,4 @@
-"""Local files and URLs given beside a request, as on the command line, made part of it."""
+"""Add local files and URLs, as given on the command line, to a run request."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ __all__ = ["LocalInput", "find_node", "local_inputs", "parse_clip", "with_local_
 
 @dataclass(frozen=True, slots=True)
 class LocalInput:
-    """A path or an http(s) URL, the Video Input that it is for (None: the only one), and the range of it in
-    ms.
-    """
+    """A path or an http(s) URL, its Video Input (None: the only one), and the range to use, in ms."""
 
     place: str
     node: str | None = None
@@ -34,23 +32,24 @@ class LocalInput:
         return re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*://", self.place) is not None
 
     def clip(self) -> dict[str, int]:
-        """The range as the members of a request."""
+        """Return the range as members of a request."""
         members = {"input_clip_start_ms": self.start_ms, "input_clip_end_ms": self.end_ms}
         return {name: value for name, value in members.items() if value is not None}
 
 
 def parse_clip(text: str) -> tuple[int | None, int | None]:
-    """`START:END` in decimal seconds, either side may be empty: `1.5:4` → (1500, 4000), `:10` → (None,
-    10000).
+    """Parse `START:END` in decimal seconds into milliseconds; either side may be empty.
+
+    `1.5:4` → (1500, 4000), `:10` → (None, 10000).
 
     Raises
     ------
     ValueError
-        Not of that form, or finer than a millisecond.
+        If the text does not have this form or is finer than a millisecond.
     """
     parts = text.split(":")
     if len(parts) != 2 or not any(part.strip() for part in parts):
-        raise ValueError(f"{text!r} is not a clip: give START:END in seconds, as in 1.5:4 or :10")
+        raise ValueError(f"{text!r} is not a clip: use START:END in seconds, as in 1.5:4 or :10")
     return _milliseconds(parts[0], text), _milliseconds(parts[1], text)
 
 
@@ -61,19 +60,19 @@ def _milliseconds(part: str, whole: str) -> int | None:
         raise ValueError(f"{whole!r} is not a clip: {part!r} is not a number of seconds")
     exact = Fraction(part.strip()) * 1000
     if exact.denominator != 1:
-        raise ValueError(f"{whole!r}: a clip is given to the millisecond at the finest")
+        raise ValueError(f"{whole!r}: a clip has a precision of at most one millisecond")
     return int(exact)
 
 
 def find_node(template: AgentTemplate, text: str) -> Tile:
-    """The node that an id, a unique beginning of one, or a unique tile name (case and spaces ignored) means.
+    """Return the node with this id, unique id prefix, or unique tile name (case and spaces ignored).
 
     Raises
     ------
     RequestError
-        None, or more than one.
+        If no node or more than one matches.
     """
-    found = meant(template, text)
+    found = matching_tiles(template, text)
     if len(found) == 1:
         return found[0]
     if found:
@@ -83,12 +82,12 @@ def find_node(template: AgentTemplate, text: str) -> Tile:
         )
     known = [node.name for node in template] + [node.id for node in template]
     names = ", ".join(sorted({node.name for node in template}))
-    what = f"no node {text!r} in this agent{suggestion(text, known) or f'; it has {names}'}"
-    raise RequestError([Fault("", "request", what)])
+    message = f"no node {text!r} in this agent{suggestion(text, known) or f'; it has {names}'}"
+    raise RequestError([Fault("", "request", message)])
 
 
-class _Called(Protocol):
-    """What has an id and a name: a tile, or what a record says of one."""
+class _Named(Protocol):
+    """An object with an id and a name: a tile, or its entry in a record."""
 
     @property
     def id(self) -> str: ...
@@ -97,100 +96,100 @@ class _Called(Protocol):
     def name(self) -> str: ...
 
 
-_Any = TypeVar("_Any", bound=_Called)
+_AnyNamed = TypeVar("_AnyNamed", bound=_Named)
 
 
-def meant(tiles: Iterable[_Any], text: str) -> list[_Any]:
-    """The tiles that a text means: that of this id, else those of this name, else those whose ids begin so.
+def matching_tiles(tiles: Iterable[_AnyNamed], text: str) -> list[_AnyNamed]:
+    """Return the tiles that match a text: by id, else by name, else by id prefix.
 
-    Case, spaces, underscores and hyphens of names do not count.
+    Case, spaces, underscores and hyphens in names are ignored.
     """
     tiles, low = list(tiles), text.lower()
     if not text:
         return []
     return (
         [tile for tile in tiles if tile.id.lower() == low]
-        or [tile for tile in tiles if _loose(tile.name) == _loose(text)]
+        or [tile for tile in tiles if _normalised_name(tile.name) == _normalised_name(text)]
         or [tile for tile in tiles if tile.id.lower().startswith(low)]
     )
 
 
-def _loose(name: str) -> str:
+def _normalised_name(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def with_local_inputs(
     template: AgentTemplate, request: Any, inputs: Sequence[LocalInput], store: Callable[[Path], Any]
 ) -> dict[str, Any]:
-    """The request with local files and URLs added to it.
+    """Return the request with local files and URLs added.
 
     Parameters
     ----------
     store
-        Makes an asset of a file; its `id` is what the request names.
+        Stores a file as an asset; the request refers to its `id`.
 
     Raises
     ------
     RequestError
-        A node is unknown, or a file cannot be used: the message names both.
+        If a node is unknown or a file cannot be used: the message names both.
     """
     given: Any = request.to_dict() if isinstance(request, RunRequest) else read_json(request or {}, "request")
     if not isinstance(given, dict):
-        raise RequestError([Fault("", "request", "a run request is an object")])
+        raise RequestError([Fault("", "request", "a run request must be an object")])
     raw: dict[str, Any] = dict(given)
     faults: list[Fault] = []
-    for one in inputs:
+    for item_input in inputs:
         try:
-            node = find_node(template, one.node) if one.node is not None else None
-            key = one.place if one.is_url else store(Path(one.place)).id
+            node = find_node(template, item_input.node) if item_input.node is not None else None
+            key = item_input.place if item_input.is_url else store(Path(item_input.place)).id
         except RequestError as error:
             faults.extend(error.errors)
             continue
         except TesseraError as error:
-            faults.append(Fault("", "request", f"{_whom(template, one)}: {error}"))
+            faults.append(Fault("", "request", f"{_target_label(template, item_input)}: {error}"))
             continue
-        field = "video_url_inputs" if one.is_url else "video_id_inputs"
-        item = {"url" if one.is_url else "id": key, **one.clip()}
+        field = "video_url_inputs" if item_input.is_url else "video_id_inputs"
+        item = {"url" if item_input.is_url else "id": key, **item_input.clip()}
         _add(raw, node.id if node else None, field, item)
     if faults:
         raise RequestError(faults)
     return raw
 
 
-def _whom(template: AgentTemplate, one: LocalInput) -> str:
-    """The tile that an input is for, as a message names it."""
-    if one.node is not None:
-        node = find_node(template, one.node)
+def _target_label(template: AgentTemplate, item_input: LocalInput) -> str:
+    """Return the label of the tile that an input belongs to, for messages."""
+    if item_input.node is not None:
+        node = find_node(template, item_input.node)
         return f"{node.name} {node.id}"
     inputs = [node for node in template if node.type.is_input()]
     return " or ".join(f"{node.name} {node.id}" for node in inputs[:4]) or "input"
 
 
 def _add(raw: dict[str, Any], node: str | None, field: str, item: dict[str, Any]) -> None:
-    """Add a source at top level, or to the entry of a node."""
+    """Add a source at the top level of a request, or to the entry of a node."""
     holder = raw
     if node is not None:
         entries = list(raw.get("video_inputs") or [])
         raw["video_inputs"] = entries
-        at = next((i for i, entry in enumerate(entries) if _is_for(entry, node)), None)
-        if at is None:
+        index = next((i for i, entry in enumerate(entries) if _has_node_id(entry, node)), None)
+        if index is None:
             entries.append({"agent_node_id": node})
-            at = len(entries) - 1
-        holder = entries[at] = dict(entries[at])
+            index = len(entries) - 1
+        holder = entries[index] = dict(entries[index])
     holder[field] = [*(holder.get(field) or []), item]
 
 
-def _is_for(entry: Any, node: str) -> bool:
+def _has_node_id(entry: Any, node: str) -> bool:
     return isinstance(entry, dict) and str(entry.get("agent_node_id", "")).lower() == node.lower()
 
 
 def local_inputs(places: Iterable[str], clip: str | None) -> list[LocalInput]:
-    """Inputs as the command line gives them: `[NODE=]PATH_OR_URL`, and one clip for all.
+    """Parse inputs in command-line form: `[NODE=]PATH_OR_URL`, with one clip for all.
 
     Raises
     ------
     ValueError
-        The clip is not of the form START:END.
+        If the clip does not have the form START:END.
     """
     start, end = parse_clip(clip) if clip is not None else (None, None)
     found = []

@@ -1,6 +1,7 @@
-"""Items of a connected Mimir archive: the connection of a workspace, and what an item's artifacts are.
+"""A workspace's connection to a Mimir archive, and the artifacts of the archive's items.
 
-The paths and member names of the archive's API are ours, in one place: `_ITEM`, `_ITEMS` and `_read`.
+The paths and member names of the archive's API are our assumption, kept in one place: `_ITEM`, `_ITEMS`
+and `_read`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tessera.errors import WorkspaceError
 from tessera.files import write_atomically
 from tessera.inputs.fetch.guard_proxy import GuardProxy
-from tessera.inputs.fetch.http_file import Retries, get_text
+from tessera.inputs.fetch.http_file import RetryPolicy, get_text
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.text.masking import masked_url
 
@@ -26,8 +27,8 @@ __all__ = ["LIMIT", "Connection", "Item", "connect", "connection_of", "item_of"]
 Artifact = Literal["highres", "proxy"]
 _ITEM, _ITEMS = "/api/v1/items/{id}", "/api/v1/items?itemsPerPage=1"
 LIMIT = 16 * 10**6
-"""Bytes that one look-up may receive."""
-_HOW = "`tessera settings mimir --url URL --key KEY` connects one"
+"""The largest response to one look-up, in bytes."""
+_SETUP_HINT = "`tessera settings mimir --url URL --key KEY` connects one"
 
 
 class Connection(BaseModel):
@@ -42,25 +43,25 @@ class Connection(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item of the archive: its title, and where the artifacts that it has can be fetched."""
+    """An item of the archive: its title, and the URLs of its artifacts."""
 
     id: str
     title: str
     artifacts: dict[Artifact, str]
 
     def choose(self, wanted: str) -> Artifact:
-        """The artifact to fetch: the one that is wanted; of `auto` highres, else proxy.
+        """Choose the artifact to fetch: the requested one; for `auto`, highres, else proxy.
 
         Raises
         ------
         FetchError
-            The item has no such artifact.
+            If the item has no such artifact.
         """
         for name in ("highres", "proxy"):
             if name in self.artifacts and wanted in (name, "auto"):
                 return name
         has = " and ".join(self.artifacts)
-        hint = f"it has {has}: ask for that, or for auto" if has else "nor any other that can be fetched"
+        hint = f"it has {has}: ask for that, or for auto" if has else "and no other that can be fetched"
         lacks = "highres or proxy" if wanted == "auto" else wanted
         raise FetchError(
             f"Mimir item {self.id} ({self.title}) has no {lacks} artifact{'; ' if has else ', '}{hint}"
@@ -68,63 +69,63 @@ class Item:
 
 
 def connect(workspace: Path, url: str, key: str, rules: FetchRules) -> Connection:
-    """Verify a connection, and save it for its owner's eyes alone.
+    """Verify a connection and save it with owner-only permissions.
 
     Raises
     ------
     FetchError
-        The archive cannot be reached, or refuses the key.
+        If the archive cannot be reached or rejects the key.
     WorkspaceError
-        It cannot be saved.
+        If the connection cannot be saved.
     """
     base = url.rstrip("/")
     if urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname:
-        raise FetchError(f"{masked_url(url)} is no http or https URL: check the URL")
-    found = Connection(id=str(uuid.uuid5(uuid.NAMESPACE_URL, base)), url=base, key=key)
+        raise FetchError(f"{masked_url(url)} is not an http or https URL: check the URL")
+    connection = Connection(id=str(uuid.uuid5(uuid.NAMESPACE_URL, base)), url=base, key=key)
     try:
         with GuardProxy(rules, LIMIT) as guard:
-            _asked(found, _ITEMS, guard, rules)
+            _get_json(connection, _ITEMS, guard, rules)
     except FetchError as error:
-        raise FetchError(f"Mimir could not be connected: {error}; check URL and key") from None
-    write_atomically(_path(workspace), found.model_dump_json() + "\n", private=True)
-    return found
+        raise FetchError(f"cannot connect to Mimir: {error}; check the URL and the key") from None
+    write_atomically(_path(workspace), connection.model_dump_json() + "\n", private=True)
+    return connection
 
 
 def connection_of(workspace: Path | None) -> Connection:
-    """The connection of a workspace.
+    """Return the connection of a workspace.
 
     Raises
     ------
     FetchError
-        There is none: the message says how to set one up.
+        If there is no connection: the message explains how to set one up.
     WorkspaceError
-        It cannot be read.
+        If the connection cannot be read.
     """
     try:
         if workspace is None:
             raise FileNotFoundError
         return Connection.model_validate_json(_path(workspace).read_text("utf-8"))
     except FileNotFoundError:
-        raise FetchError(f"no Mimir archive is connected to this workspace: {_HOW}") from None
+        raise FetchError(f"no Mimir archive is connected to this workspace: {_SETUP_HINT}") from None
     except (OSError, ValueError, ValidationError):
-        raise WorkspaceError(f"the workspace's connection to Mimir cannot be read: {_HOW} anew") from None
+        raise WorkspaceError(f"the workspace's connection to Mimir cannot be read: {_SETUP_HINT}") from None
 
 
 def item_of(connection: Connection, item_id: str, guard: GuardProxy, rules: FetchRules) -> Item:
-    """Look an item up; after a 429, a 5xx or a broken connection again, until `rules.retry_s` have passed.
+    """Look up an item; retry after a 429, a 5xx or a broken connection for up to `rules.retry_s`.
 
     Parameters
     ----------
     guard
-        The way out; once it is shut, the look-up ends.
+        The proxy for all requests; closing it ends the look-up.
 
     Raises
     ------
     FetchError
-        There is no such item, or the archive cannot be asked.
+        If the item does not exist or the archive cannot be queried.
     """
     try:
-        raw = _asked(connection, _ITEM.format(id=quote(item_id, safe="")), guard, rules)
+        raw = _get_json(connection, _ITEM.format(id=quote(item_id, safe="")), guard, rules)
     except FetchError as error:
         if "answered 404" in str(error):
             raise FetchError(f"Mimir has no item {item_id}: check the id") from None
@@ -134,24 +135,24 @@ def item_of(connection: Connection, item_id: str, guard: GuardProxy, rules: Fetc
 
 def _read(item_id: str, raw: Any) -> Item:
     if not isinstance(raw, dict):
-        raise FetchError(f"Mimir item {item_id}: the archive's answer is not understood")
+        raise FetchError(f"Mimir item {item_id}: the archive's response is not valid")
     urls: dict[Artifact, Any] = {"highres": raw.get("highResUrl"), "proxy": raw.get("proxyUrl")}
     usable = {name: url for name, url in urls.items() if isinstance(url, str) and url}
     return Item(item_id, str(raw.get("title") or item_id), usable)
 
 
-def _asked(connection: Connection, path: str, guard: GuardProxy, rules: FetchRules) -> Any:
-    trying, headers = Retries(rules, guard), {"Authorization": f"Bearer {connection.key}"}
+def _get_json(connection: Connection, path: str, guard: GuardProxy, rules: FetchRules) -> Any:
+    retries, headers = RetryPolicy(rules, guard), {"Authorization": f"Bearer {connection.key}"}
     while True:
         try:
             text = get_text(connection.url + path, guard, rules, headers)
             break
         except PassingError as error:
-            trying.pause(error)
+            retries.wait(error)
     try:
         return json.loads(text)
     except ValueError:
-        raise FetchError(f"{masked_url(connection.url)} does not answer as Mimir does") from None
+        raise FetchError(f"{masked_url(connection.url)} does not respond like a Mimir archive") from None
 
 
 def _path(workspace: Path) -> Path:

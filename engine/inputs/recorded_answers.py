@@ -1,6 +1,6 @@
-"""What a run asked of the world outside of it, and answers from what was noted then.
+"""Answers to a run's external questions, recorded in one run and replayed in another.
 
-A question is a URL or an item as it may be shown: without what signs it, and without any secret.
+A question is a URL or an item in displayable form: without its signature and without secrets.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from tessera.errors import TesseraError
 from tessera.inputs.fetch.download_cache import key_of
-from tessera.inputs.fetch.fetcher import Fetched, Look
-from tessera.inputs.fetch.http_file import HttpLook
+from tessera.inputs.fetch.fetcher import Fetched, Inspection
+from tessera.inputs.fetch.http_file import HttpInfo
 from tessera.inputs.fetch.rules import FetchError
-from tessera.inputs.fetch.ytdlp_site import About, SiteLook
+from tessera.inputs.fetch.ytdlp_site import About, SiteInfo
 from tessera.media.algebra.time import Range, to_ms
 from tessera.media.probe.info import Exact
 from tessera.request import SourceForm, SourceRef
@@ -24,22 +24,22 @@ from tessera.text.masking import masked_url
 if TYPE_CHECKING:
     from tessera.inputs.assets.asset import Asset
 
-__all__ = ["Answer", "AnswerLog", "RecordedAnswers", "answer_of", "shown"]
+__all__ = ["Answer", "AnswerLog", "RecordedAnswers", "answer_of", "question_label"]
 
 
 class Answer(BaseModel):
-    """What the world answered to one question.
+    """The recorded answer to one question.
 
     Attributes
     ----------
     question, key
-        What was asked for, as it may be shown, and a digest of it that a new signature does not change.
+        The question in displayable form, and a digest of it that a new signature does not change.
     duration
-        Seconds, as a site said.
+        Seconds, as stated by the site.
     asset, part
-        The media that came of it, and the range of the source that it holds; None: the whole.
+        The resulting media, and the range of the source that it covers; None: the whole source.
     asked
-        The range in which all lies that was asked for; None: the whole.
+        The smallest range that covers all requested ranges; None: the whole source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -57,13 +57,13 @@ class Answer(BaseModel):
     asked: tuple[Exact, Exact] | None = None
 
     @property
-    def shown(self) -> str:
-        """The question as a message names it."""
-        return shown(SourceRef(self.form, self.question, artifact=self.artifact))
+    def question_label(self) -> str:
+        """The label of the question in messages."""
+        return question_label(SourceRef(self.form, self.question, artifact=self.artifact))
 
 
 class AnswerLog(BaseModel):
-    """All that the world answered in one run: of URLs and items; and the assets of earlier runs' renders."""
+    """All external answers of one run: URLs, items, and the assets of earlier runs' renders."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -71,101 +71,106 @@ class AnswerLog(BaseModel):
     renders: dict[str, str] = {}
 
 
-def answer_of(ref: SourceRef, look: Look, fetched: Fetched, wanted: Sequence[Range | None]) -> Answer:
-    """What the world answered: to this question, seen so, of which these ranges were wanted."""
+def answer_of(ref: SourceRef, info: Inspection, fetched: Fetched, wanted: Sequence[Range | None]) -> Answer:
+    """Return the answer to record for a source that was inspected and fetched in these ranges."""
     return Answer(
         form=ref.form,
         question=masked_url(ref.key),
         key=key_of(ref.key),
         artifact=ref.artifact,
-        name=look.name,
-        duration=look.duration,
-        about=look.about,
-        source_info=dict(look.source_info) if look.source_info is not None else None,
+        name=info.name,
+        duration=info.duration,
+        about=info.about,
+        source_info=dict(info.source_info) if info.source_info is not None else None,
         asset=fetched.asset.id,
         part=fetched.part,
-        asked=_hull(wanted),
+        asked=_span(wanted),
     )
 
 
-def _hull(ranges: Sequence[Range | None]) -> Range | None:
-    """The range in which all lie; None where one of them is the whole."""
-    kept = [one for one in ranges if one is not None]
+def _span(ranges: Sequence[Range | None]) -> Range | None:
+    """Return the smallest range that covers all ranges; None if one of them is the whole source."""
+    kept = [item for item in ranges if item is not None]
     if len(kept) < len(ranges) or not kept:
         return None
     return min(start for start, _end in kept), max(end for _start, end in kept)
 
 
-def shown(ref: SourceRef) -> str:
-    """A question as a message names it."""
+def question_label(ref: SourceRef) -> str:
+    """Return the label of a question for messages."""
     artifact = f" ({ref.artifact})" if ref.artifact is not None else ""
     return f"{ref.form} {masked_url(ref.key)}{artifact}"
 
 
 class RecordedAnswers:
-    """Answers from what was told before, and asks nobody.
+    """Answers questions from a recording, without any network access.
 
     Parameters
     ----------
     asset
-        An asset by its id; it is there.
+        Return an asset by its id; the asset must be present.
     recording
-        What messages call the source of the answers.
+        The label of the recording in messages.
     """
 
     def __init__(self, recorded: AnswerLog, asset: Callable[[str], Asset], recording: str) -> None:
-        self._recorded, self._asset, self._recording = recorded, asset, recording
-        self._of: dict[str, Answer] = {}
+        self._log, self._asset, self._recording = recorded, asset, recording
+        self._by_key: dict[str, Answer] = {}
 
     def answer(self, ref: SourceRef) -> Answer | None:
-        """What was answered to a question; None where it was not asked."""
-        same = [one for one in self._recorded.answers if (one.form, one.artifact) == (ref.form, ref.artifact)]
+        """Return the recorded answer to a question, or None if there is none."""
+        same = [item for item in self._log.answers if (item.form, item.artifact) == (ref.form, ref.artifact)]
         question = masked_url(ref.key)
-        exact = [one for one in same if one.question == question]
-        return next(iter(exact or [one for one in same if one.key == key_of(ref.key)]), None)
+        exact = [item for item in same if item.question == question]
+        return next(iter(exact or [item for item in same if item.key == key_of(ref.key)]), None)
 
     def render(self, render_id: str) -> str | None:
-        """The asset id of a render."""
-        return self._recorded.renders.get(render_id.lower())
+        """Return the asset id of a render."""
+        return self._log.renders.get(render_id.lower())
 
-    def look(self, sources: Mapping[str, SourceRef]) -> dict[str, Look | TesseraError]:
-        found: dict[str, Look | TesseraError] = {}
+    def inspect(self, sources: Mapping[str, SourceRef]) -> dict[str, Inspection | TesseraError]:
+        found: dict[str, Inspection | TesseraError] = {}
         for place, ref in sources.items():
             answer = self.answer(ref)
             if answer is None:
-                found[place] = FetchError(f"{shown(ref)} is not in {self._recording}")
+                found[place] = FetchError(f"{question_label(ref)} is not in {self._recording}")
             else:
-                self._of[place] = answer
-                found[place] = _look(place, answer)
+                self._by_key[place] = answer
+                found[place] = _inspection_from(place, answer)
         return found
 
     def fetch(
-        self, looks: Mapping[str, Look], wanted: Mapping[str, Sequence[Range | None]]
+        self, inspections: Mapping[str, Inspection], wanted: Mapping[str, Sequence[Range | None]]
     ) -> dict[str, Fetched | TesseraError]:
-        return {place: self._fetched(self._of[look.key], wanted[place]) for place, look in looks.items()}
+        return {
+            place: self._fetched(self._by_key[info.key], wanted[place]) for place, info in inspections.items()
+        }
 
     def _fetched(self, answer: Answer, wanted: Sequence[Range | None]) -> Fetched | TesseraError:
-        asked = _hull(wanted)
-        held = _hull([one for one in (answer.part, answer.asked) if one is not None])
-        if answer.part is not None and held is not None and not _within(asked, held):
-            said = "the whole" if asked is None else _milliseconds(asked)
-            what = f"{said} of {answer.shown} is not in {self._recording}"
-            return FetchError(f"{what}, which holds {_milliseconds(held)} of it")
+        asked = _span(wanted)
+        recorded = _span([item for item in (answer.part, answer.asked) if item is not None])
+        if answer.part is not None and recorded is not None and not _contains(asked, recorded):
+            wanted_text = "the whole" if asked is None else _milliseconds(asked)
+            what = f"{wanted_text} of {answer.question_label} is not in {self._recording}"
+            return FetchError(f"{what}, which holds {_milliseconds(recorded)} of it")
         return Fetched(self._asset(answer.asset), answer.part)
 
 
-def _within(asked: Range | None, held: Range) -> bool:
-    return asked is not None and held[0] <= asked[0] and asked[1] <= held[1]
+def _contains(asked: Range | None, recorded: Range) -> bool:
+    return asked is not None and recorded[0] <= asked[0] and asked[1] <= recorded[1]
 
 
-def _milliseconds(one: Range) -> str:
-    return f"{to_ms(one[0])} to {to_ms(one[1])} ms"
+def _milliseconds(item: Range) -> str:
+    return f"{to_ms(item[0])} to {to_ms(item[1])} ms"
 
 
-def _look(place: str, answer: Answer) -> Look:
-    """What was seen of a source; what it would be fetched by is not known, and not needed."""
-    found: HttpLook | SiteLook = HttpLook(answer.question, None, False, None, None, "media")
+def _inspection_from(place: str, answer: Answer) -> Inspection:
+    """Return the inspection of a recorded source.
+
+    The details needed to fetch it are not recorded: a replay fetches nothing.
+    """
+    found: HttpInfo | SiteInfo = HttpInfo(answer.question, None, False, None, None, "media")
     if answer.about is not None:
         in_parts = answer.part is not None
-        found = SiteLook(answer.question, answer.about, answer.duration, None, in_parts, {})
-    return Look(place, answer.name, found, answer.source_info)
+        found = SiteInfo(answer.question, answer.about, answer.duration, None, in_parts, {})
+    return Inspection(place, answer.name, found, answer.source_info)

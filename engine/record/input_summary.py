@@ -14,7 +14,7 @@ __all__ = ["input_record", "triggered_by"]
 def triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
     """Return the `triggered_by` member of the contract's section 4, from the first YouTube URL input."""
     for entry in resolved.inputs:
-        about = entry.source.look.about if entry.source is not None else None
+        about = entry.source.inspection.about if entry.source is not None else None
         if about is not None and entry.ref.form == "youtube_url":
             return {
                 "type": "youtube",
@@ -31,8 +31,8 @@ def triggered_by(resolved: Resolved, at: str) -> dict[str, Any] | None:
 def input_record(resolved: ResolvedInput) -> dict[str, Any]:
     """Return the members of a record that describe an input."""
     clip = resolved.media.clip
-    about = resolved.source.look.about if resolved.source is not None else None
-    info = resolved.source.look.source_info if resolved.source is not None else None
+    about = resolved.source.inspection.about if resolved.source is not None else None
+    info = resolved.source.inspection.source_info if resolved.source is not None else None
     asset = resolved.asset
     thumbnail = asset.thumbnail if asset is not None else None
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tessera.errors import Fault, RequestError
-from tessera.inputs.local import meant
+from tessera.inputs.local import matching_tiles
 from tessera.record.record import NodeRecord, RunRecord
 from tessera.text.nearest import suggestion
 
@@ -19,7 +19,7 @@ def node_of(record: RunRecord, text: str) -> NodeRecord:
         If no tile matches, or more than one.
     """
     nodes = list(record.nodes.values())
-    matches = meant(nodes, text)
+    matches = matching_tiles(nodes, text)
     if len(matches) == 1:
         return matches[0]
     if matches:

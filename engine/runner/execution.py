@@ -134,7 +134,7 @@ class Execution:
         worker = Worker(answers, delivery.deliver, self.max_items)
         sources = by_node(self.resolved.inputs)
         cache = TileCache(
-            self.store, run_id, plan, sources, fresh=self.fresh, analysed_by=self.library.heard_by
+            self.store, run_id, plan, sources, fresh=self.fresh, analysed_by=self.library.analysis_name
         )
         recorder.add_to_commit(cache.is_due, cache.write)
         lane = shared_pool().lane()

@@ -127,7 +127,7 @@ def _check_drawings(folder: Path, report: CheckReport) -> None:
 def _check_shared_store(report: CheckReport) -> Iterator[str]:
     """Yield the ids of the intact assets in the store that machines share."""
     shared = shared_store()
-    for asset, damage in shared.look_through() if shared is not None else ():
+    for asset, damage in shared.check_all() if shared is not None else ():
         if damage is None:
             yield asset
         else:

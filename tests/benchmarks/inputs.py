@@ -158,9 +158,9 @@ def fetch(url: str, folder: Path) -> None:
     """Download a URL into a new workspace, and print what that took."""
     with tempfile.TemporaryDirectory(dir=folder) as home:
         fetcher = Fetcher(Library(Path(home)), FetchRules(allow_private=True))
-        looks = fetcher.look({url: SourceRef("video_url", url)})
+        inspections = fetcher.inspect({url: SourceRef("video_url", url)})
         before, used, begun = _peak(), cpu(), time.perf_counter()
-        (found,) = fetcher.fetch(looks, {url: [None]}).values()  # type: ignore[arg-type]
+        (found,) = fetcher.fetch(inspections, {url: [None]}).values()  # type: ignore[arg-type]
         assert not isinstance(found, Exception), found
         spent = {"wall": time.perf_counter() - begun, "cpu": cpu() - used}
         print(json.dumps({"before": before, "peak": _peak(), **spent}))

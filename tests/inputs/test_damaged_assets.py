@@ -232,7 +232,7 @@ def test_the_asset_of_another_content_is_damaged(tmp_path: Path) -> None:
     one, other = Library(tmp_path).add(SILENT), Library(tmp_path).add(MEDIA / "talk.mp4")
     shutil.rmtree(one.path.parent)
     shutil.copytree(other.path.parent, one.path.parent)
-    with pytest.raises(DamagedError, match="is of another asset"):
+    with pytest.raises(DamagedError, match="belongs to another asset"):
         Library(tmp_path).get(one.id)
     assert [problem.what for problem in check(tmp_path).problems] == ["corrupt"]
 

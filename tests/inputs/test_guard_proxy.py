@@ -17,7 +17,7 @@ from tessera.inputs.fetch.download_cache import key_of
 from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchRules
-from tessera.inputs.fetch.sniff import head_of
+from tessera.inputs.fetch.sniff import content_kind
 from tessera.text.masking import mask_urls, masked_url
 from tests.support.media import MEDIA
 from tests.support.servers import TALK, Served, serving
@@ -91,7 +91,7 @@ def test_a_name_is_resolved_once_and_the_address_that_was_judged_is_used(served:
         assert get(f"http://changing.example:{port}/good.mp4", guard).content == TALK.read_bytes()
         assert asked == [("changing.example", port)]
         assert get(f"http://changing.example:{port}/good.mp4", guard).status_code == 403
-        assert guard.refused == "refused: changing.example is a private address (192.0.2.1)"
+        assert guard.refusal == "refused: changing.example is a private address (192.0.2.1)"
     assert served.times("/good.mp4") == 1
 
 
@@ -129,7 +129,7 @@ def test_no_more_comes_through_than_its_limit(served: Served) -> None:
     with GuardProxy(LOOPBACK, 200_000) as guard:
         with pytest.raises(httpx.RemoteProtocolError):
             get(f"{served.url}/good.mp4", guard)
-        assert guard.ended == "it sends more than 200,000 bytes; no more are taken"
+        assert guard.close_reason == "it sends more than 200,000 bytes, the limit"
 
 
 def _address(guard: GuardProxy) -> tuple[str, int]:
@@ -161,7 +161,7 @@ def _address(guard: GuardProxy) -> tuple[str, int]:
     ],
 )
 def test_first_bytes_tell_what_is_no_media(head: bytes, is_: str) -> None:
-    assert head_of(head) == is_
+    assert content_kind(head) == is_
 
 
 @pytest.mark.parametrize(

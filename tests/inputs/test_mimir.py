@@ -62,7 +62,7 @@ def test_a_connection_is_verified_and_kept_for_its_owner_alone(served: Served, t
     [
         ("/mimir", "wrong", "the server answered 401"),
         ("/elsewhere", KEY, "the server answered 404"),
-        ("/page.mp4?", KEY, "does not answer as Mimir does"),
+        ("/page.mp4?", KEY, "does not respond like a Mimir archive"),
     ],
 )
 def test_a_connection_that_does_not_work_is_not_saved(
@@ -71,7 +71,7 @@ def test_a_connection_that_does_not_work_is_not_saved(
     done = connected(served, tmp_path, url, key)
     assert done.returncode == 2
     assert says in done.stderr
-    assert "check URL and key" in done.stderr
+    assert "check the URL and the key" in done.stderr
     assert KEY not in done.stderr
     assert left_in(tmp_path) == []
 
@@ -116,7 +116,7 @@ def test_an_item_asked_for_in_several_ways_is_fetched_once(served: Served, works
     ("item", "says"),
     [
         ({"id": "light"}, "has no highres artifact; it has proxy: ask for that, or for auto"),
-        ({"id": "empty", "artifact": "auto"}, "has no highres or proxy artifact, nor any other"),
+        ({"id": "empty", "artifact": "auto"}, "has no highres or proxy artifact, and no other"),
         ({"id": "nobody"}, "Mimir has no item nobody: check the id"),
         ({"id": "expired"}, "the server answered 403"),
     ],

@@ -106,7 +106,7 @@ def test_what_is_larger_than_its_kind_may_be_is_refused(kind: str, tmp_path: Pat
 
 def test_a_video_over_five_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = sparse(MEDIA / "talk.mp4", 5 * 10**9 + 1, tmp_path)
-    with pytest.raises(MediaError, match=r"has 5,000,000,001 bytes; no more than 5,000,000,000"):
+    with pytest.raises(MediaError, match=r"has 5,000,000,001 bytes; at most 5,000,000,000"):
         upload(path, tmp_path)
     assert not (tmp_path / "ws").exists()
 

@@ -100,13 +100,13 @@ def test_what_a_site_says_of_a_video_is_kept(served: Served, tmp_path: Path) -> 
         ({"error": "Sign in to confirm you're not a bot"}, "suspects a robot; try again later"),
         ({"error": "The uploader has not made this video available in your country"}, "geo-blocked"),
         ({"geo": True}, "geo-blocked"),
-        ({"is_live": True}, "is live, or is yet to be: wait"),
-        ({"error": "This live event will begin in 3 days."}, "is live, or is yet to be: wait"),
+        ({"is_live": True}, "is live or upcoming: wait"),
+        ({"error": "This live event will begin in 3 days."}, "is live or upcoming: wait"),
         ({"error": "No supported JavaScript runtime could be found"}, "pip install 'yt-dlp[default,deno]'"),
         ({"formats": []}, "has no video that can be fetched"),
         ({"formats": [{"format_id": "0", "url": "rtmp://x/y", "protocol": "rtmp"}]}, "has no video"),
         ({"formats": [{"format_id": "0", "url": "file:///etc/passwd"}]}, "has no video"),
-        ({"leads_to": "http://example.org/page"}, "is a web page, not media, and of no site"),
+        ({"leads_to": "http://example.org/page"}, "is a web page, not media, and not of a site"),
         (None, "the server answered 404: it is not available"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -230,10 +230,10 @@ def test_a_stream_that_a_site_made_is_fetched(served: Served, tmp_path: Path) ->
     served.videos["hls"] = {
         "formats": [{"format_id": "0", "url": "/site/hls.m3u8", "protocol": "m3u8_native"}]
     }
-    looks = Fetcher(Library(tmp_path), RULES).look(
+    inspections = Fetcher(Library(tmp_path), RULES).inspect(
         {"hls": SourceRef("youtube_url", f"{served.url}/site/watch?v=hls")}
     )
-    found = Fetcher(Library(tmp_path), RULES).fetch(looks, {url: [None] for url in looks})  # type: ignore[arg-type]
+    found = Fetcher(Library(tmp_path), RULES).fetch(inspections, {url: [None] for url in inspections})  # type: ignore[arg-type]
     (one,) = found.values()
     assert not isinstance(one, Exception), one
     assert one.asset.info.picture is not None

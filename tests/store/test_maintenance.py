@@ -98,7 +98,7 @@ def test_media_cut_short_or_gone_is_found(home: Path) -> None:
     media.write_bytes(media.read_bytes()[:-1])
     assert check(home).problems[0].message.startswith(f"has {media.stat().st_size:,} bytes, not ")
     media.unlink()
-    assert check(home).problems[0] == Problem("missing", str(media), "the media is not there")
+    assert check(home).problems[0] == Problem("missing", str(media), "the media is missing")
 
 
 def test_a_render_whose_asset_is_gone_is_found(home: Path) -> None:

@@ -1,7 +1,7 @@
-"""An asset: media that is known by its content; and whether one that was stored is what it was.
+"""Assets: media files addressed by content, with checks for missing or corrupted files.
 
-Its content is read again when the time of the file is not the noted one: whoever changes a file changes its
-time, and to look at that costs nothing.
+The content is hashed again only if the file's modification time differs from the recorded one: a change to
+a file changes its time, and checking the time is cheap.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ __all__ = [
     "Asset",
     "Damage",
     "asset_id",
+    "asset_json",
     "damage_of",
-    "described",
     "digest_of_file",
-    "noted",
+    "parse_asset_json",
     "read_asset",
 ]
 
 FACTS = "asset.json"
-"""The file of an asset's folder that says what it is."""
+"""The file in an asset's folder that describes the asset."""
 
-_CONTENT = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
+_ID_NAMESPACE = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
 _SECOND = 10**9
-_OF_THE_READER = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Why a file cannot be read that may be whole."""
+_READER_ERRNOS = frozenset({errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors of the reading process, such as missing permissions; the file itself can be intact."""
 
 
 def asset_id(sha256: str) -> str:
-    """The id of the media with this content: a UUIDv5 of its SHA-256."""
-    return str(uuid.uuid5(_CONTENT, sha256))
+    """Return the id of the media with this content: a UUIDv5 of its SHA-256."""
+    return str(uuid.uuid5(_ID_NAMESPACE, sha256))
 
 
 class Asset(BaseModel):
-    """A media file that is known by its content."""
+    """A media file addressed by its content."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -66,90 +66,91 @@ class Asset(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """What is wrong with an asset, and with which file of it."""
+    """The kind of damage to an asset, and the damaged file."""
 
     what: Literal["missing", "corrupt"]
     path: Path
     message: str
 
 
-def _is_as_noted(facts: Mapping[str, Any], now: int) -> bool:
-    """Whether a file has the time that was noted; archives keep whole seconds of it."""
-    then = facts.get("modified_ns")
-    return isinstance(then, int) and (then == now or (now % _SECOND == 0 and then - now in range(_SECOND)))
+def _has_recorded_time(facts: Mapping[str, Any], now: int) -> bool:
+    """Return True if a file has the recorded time; archives keep only whole seconds."""
+    saved = facts.get("modified_ns")
+    return isinstance(saved, int) and (saved == now or (now % _SECOND == 0 and saved - now in range(_SECOND)))
 
 
 def damage_of(folder: Path, *, thorough: bool = False) -> Damage | None:
-    """What is wrong with the asset in a folder; None where nothing is.
+    """Return the damage to the asset in a folder, or None if it is intact.
 
     Parameters
     ----------
     thorough
-        Read the media also where its time is the noted one.
+        Hash the media even if its time is the recorded one.
 
     Raises
     ------
     OSError
-        It cannot be read, and that may be no fault of it: its `asset.json` is not there, or what is may be
-        read by others.
+        If the asset cannot be read for a reason that is not damage: its `asset.json` is missing, or this
+        process may not read a file.
     """
-    found = _looked_at(folder, thorough)
+    found = _inspect(folder, thorough)
     return found if isinstance(found, Damage) else None
 
 
-def described(text: str | bytes, wanted: str) -> Asset:
-    """What an `asset.json` says of the asset with this id; its files by their names alone.
+def parse_asset_json(text: str | bytes, expected_id: str) -> Asset:
+    """Parse the `asset.json` of the asset with this id; file paths are bare names.
 
     Raises
     ------
     ValueError
-        It says nothing that can be understood, or it is of another asset.
+        If the text is invalid or describes another asset.
     """
     try:
         asset = Asset.model_validate(json_object(text))
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    if not wanted == asset.id == asset_id(asset.sha256):
-        raise ValueError("it is of another asset")
+    if not expected_id == asset.id == asset_id(asset.sha256):
+        raise ValueError("it belongs to another asset")
     for file in (asset.path, asset.thumbnail or asset.path):
         if len(file.parts) != 1 or file.name.startswith("."):
-            raise ValueError(f"it names {str(file)!r}, which is no file of it")
+            raise ValueError(f"it names {str(file)!r}, which is not a file name in its folder")
     return asset
 
 
 @dataclass(frozen=True, slots=True)
-class _Sound:
-    """An asset that is what it was, and the time of its media where that is not the noted one."""
+class _IntactAsset:
+    """An intact asset, and the time of its media if it differs from the recorded one."""
 
     asset: Asset
     changed_ns: int | None
 
 
-def _looked_at(folder: Path, thorough: bool) -> _Sound | Damage:
-    """An asset, or what is wrong with it."""
+def _inspect(folder: Path, thorough: bool) -> _IntactAsset | Damage:
+    """Return the intact asset in a folder, or its damage."""
     file = folder / FACTS
     asset = None
     try:
         text = file.read_text("utf-8")
-        asset = described(text, folder.name)
-        media, small = folder / asset.path, folder / asset.thumbnail if asset.thumbnail else None
-        found = media.stat()  # before it is read: what changes it meanwhile gives it another time
-        is_noted = _is_as_noted(json_object(text), found.st_mtime_ns)
+        asset = parse_asset_json(text, folder.name)
+        media, thumbnail_path = folder / asset.path, folder / asset.thumbnail if asset.thumbnail else None
+        # Stat before hashing: a change during the hash then shows as another time.
+        found = media.stat()
+        is_unchanged = _has_recorded_time(json_object(text), found.st_mtime_ns)
         if found.st_size != asset.size:
             return Damage("corrupt", media, f"has {found.st_size:,} bytes, not {asset.size:,}")
-        if (thorough or not is_noted) and digest_of_file(media) != asset.sha256:
+        if (thorough or not is_unchanged) and digest_of_file(media) != asset.sha256:
             return Damage("corrupt", media, "its content has changed")
-        if small is not None and not small.is_file():
-            return Damage("missing", small, "the thumbnail is not there")
-        whole = asset.model_copy(update={"path": media, "thumbnail": small})
-        return _Sound(whole, None if is_noted else found.st_mtime_ns)
+        if thumbnail_path is not None and not thumbnail_path.is_file():
+            return Damage("missing", thumbnail_path, "the thumbnail is missing")
+        located = asset.model_copy(update={"path": media, "thumbnail": thumbnail_path})
+        return _IntactAsset(located, None if is_unchanged else found.st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         if asset is None:
             raise
-        return Damage("missing", folder / asset.path, "the media is not there")
+        return Damage("missing", folder / asset.path, "the media is missing")
     except OSError as error:
-        if error.errno in _OF_THE_READER:
+        if error.errno in _READER_ERRNOS:
             raise
         what = f"cannot be read: {error.strerror or error}"
         return Damage("corrupt", folder / asset.path if asset else file, what)
@@ -158,47 +159,48 @@ def _looked_at(folder: Path, thorough: bool) -> _Sound | Damage:
 
 
 def read_asset(folder: Path) -> Asset | None:
-    """The asset in a folder, which is said to be used now; None where there is none.
+    """Read the asset in a folder and mark it as used now; return None if there is none.
 
     Raises
     ------
     DamagedError
-        It is not what it was when it was stored.
+        If the asset is missing a file or is corrupted.
     WorkspaceError
-        It cannot be read.
+        If the asset cannot be read.
     """
     try:
-        found = _looked_at(folder, thorough=False)
+        found = _inspect(folder, thorough=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise WorkspaceError(f"asset {folder.name} cannot be read: {error}") from None
     if isinstance(found, Damage):
-        again = "store the file again, or run again what made it"
-        raise DamagedError(f"asset {folder.name} is damaged: {found.path} {found.message}; {again}")
+        remedy = "store the file again, or repeat the run that made it"
+        raise DamagedError(f"asset {folder.name} is damaged: {found.path} {found.message}; {remedy}")
     file = folder / FACTS
     if found.changed_ns is not None:
         with contextlib.suppress(WorkspaceError):
-            write_atomically(file, noted(found.asset, found.changed_ns))
-    with contextlib.suppress(OSError):  # for whoever asks what was not used for long
+            write_atomically(file, asset_json(found.asset, found.changed_ns))
+    # `prune` removes the assets that were unused the longest, by this time.
+    with contextlib.suppress(OSError):
         os.utime(file)
     return found.asset
 
 
-def noted(asset: Asset, modified_ns: int) -> str:
-    """The `asset.json` of an asset whose media, last read whole, has this time."""
-    small = asset.thumbnail.name if asset.thumbnail is not None else None
-    facts = asset.model_dump(mode="json") | {"path": asset.path.name, "thumbnail": small}
+def asset_json(asset: Asset, modified_ns: int) -> str:
+    """Return the `asset.json` of an asset whose media had this time when it was last hashed."""
+    thumbnail_path = asset.thumbnail.name if asset.thumbnail is not None else None
+    facts = asset.model_dump(mode="json") | {"path": asset.path.name, "thumbnail": thumbnail_path}
     return json.dumps({**facts, "modified_ns": modified_ns}, indent=1)
 
 
 def digest_of_file(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal digits.
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
 
     Raises
     ------
     OSError
-        It cannot be read.
+        If the file cannot be read.
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

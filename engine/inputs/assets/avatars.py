@@ -1,4 +1,4 @@
-"""Avatar profiles of a workspace (contract, section 7): who speaks, from a video, or an image and a voice."""
+"""Avatar profiles of a workspace (contract, section 7): a speaker from a video, or an image and a voice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tessera.errors import Fault, MediaError, RequestError, pointer
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
 from tessera.inputs.fetch.guard_proxy import GuardProxy
-from tessera.inputs.fetch.http_file import fetch_file, look_at_file, name_of
+from tessera.inputs.fetch.http_file import fetch_file, inspect_file, name_of
 from tessera.inputs.fetch.rules import FetchError, FetchRules
 from tessera.media.algebra.time import to_ms
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
@@ -26,15 +26,15 @@ from tessera.text.masking import masked_url
 if TYPE_CHECKING:
     from tessera.database.interface import Database
 
-__all__ = ["LEAST_S", "MOST_S", "Profile", "create_profile", "find_profile", "profiles"]
+__all__ = ["MAX_S", "MIN_S", "Profile", "create_profile", "find_profile", "profiles"]
 
-LEAST_S, MOST_S = 4, 15
-"""How long the video, or the voice, of a profile may last, in seconds."""
+MIN_S, MAX_S = 4, 15
+"""The shortest and the longest video or voice of a profile, in seconds."""
 
-_WAYS = (("video_url",), ("video_id",), ("image_url", "audio_url"), ("image_id", "audio_id"))
+_SOURCE_SETS = (("video_url",), ("video_id",), ("image_url", "audio_url"), ("image_id", "audio_id"))
 _ALLOWED = "video_url, video_id, image_url and audio_url, or image_id and audio_id"
-_MOST_NAME = 200
-_MOST_SIDE = 1280
+_MAX_NAME_LENGTH = 200
+_MAX_SIDE_PX = 1280
 
 
 class Profile(BaseModel):
@@ -43,9 +43,9 @@ class Profile(BaseModel):
     Attributes
     ----------
     sources
-        What it was made of: ids, and URLs, masked.
+        The sources of the profile: ids, and masked URLs.
     video
-        The asset that shows it; None until it is ready.
+        The asset that shows the avatar; None until the profile is ready.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -58,17 +58,17 @@ class Profile(BaseModel):
     video: str | None = None
 
     def assets(self) -> set[str]:
-        """The ids of the assets that it needs."""
+        """Return the ids of the assets that the profile needs."""
         own = {value.lower() for name, value in self.sources.items() if name.endswith("_id")}
         return own | ({self.video} if self.video else set())
 
     def to_dict(self, library: Library) -> dict[str, Any]:
-        """The profile as the contract has it."""
-        shown = library.get(self.video) if self.video else None
+        """Return the profile in the form of the contract."""
+        preview = library.get(self.video) if self.video else None
         return {
             "id": self.id,
             "name": self.name,
-            "video_preview_url": shown.path.absolute().as_uri() if shown is not None else None,
+            "video_preview_url": preview.path.absolute().as_uri() if preview is not None else None,
             "status": self.status,
             "status_message": self.status_message,
         }
@@ -77,9 +77,9 @@ class Profile(BaseModel):
 def create_profile(
     workspace: Path, name: str, sources: Mapping[str, str], rules: FetchRules | None = None
 ) -> Profile:
-    """Make a profile, and keep it.
+    """Create a profile and save it.
 
-    Where a URL leads to nothing that can be used, the profile is kept as `failed`, with the reason.
+    If a URL cannot be fetched or used, the profile is saved as `failed`, with the reason.
 
     Parameters
     ----------
@@ -90,25 +90,24 @@ def create_profile(
     Raises
     ------
     RequestError
-        There is no name, the sources are not of that form, or an id is of nothing that can be used: nothing
-        is kept.
+        If the name is missing, the sources do not have this form, or an id is unusable: nothing is saved.
     WorkspaceError
-        The workspace cannot be written.
+        If the workspace cannot be written.
     """
     from tessera.database.location import open_database
 
     library = Library(workspace)
     _check_form(name, sources)
-    known = _known(library, sources)
-    shown = {key: masked_url(value) for key, value in sources.items()}
-    profile = Profile(id=str(uuid.uuid4()), name=name.strip(), sources=shown)
+    stored = _assets_by_id(library, sources)
+    masked = {key: masked_url(value) for key, value in sources.items()}
+    profile = Profile(id=str(uuid.uuid4()), name=name.strip(), sources=masked)
     database = open_database(workspace)
     try:
         _save(database, profile)
         try:
             profile = profile.model_copy(update={"status": "processing"})
             _save(database, profile)
-            found = known or {key: _fetched(library, key, url, rules) for key, url in sources.items()}
+            found = stored or {key: _fetched(library, key, url, rules) for key, url in sources.items()}
             video = _video_of(library, found, name)
             ready: dict[str, Any] = {"status": "ready", "video": video.id}
         except (FetchError, MediaError) as error:
@@ -121,12 +120,12 @@ def create_profile(
 
 
 def profiles(workspace: Path) -> list[Profile]:
-    """The profiles of a workspace, the oldest first.
+    """Return the profiles of a workspace, the oldest first.
 
     Raises
     ------
     WorkspaceError
-        One cannot be read.
+        If a profile cannot be read.
     """
     from tessera.database.location import database_exists, open_database
     from tessera.database.statements import decoding
@@ -144,7 +143,7 @@ def profiles(workspace: Path) -> list[Profile]:
 
 
 def find_profile(workspace: Path, wanted: str) -> Profile | None:
-    """The profile with this id (compared case-insensitively), or None."""
+    """Return the profile with this id (compared case-insensitively), or None."""
     return next((one for one in profiles(workspace) if one.id == wanted.lower()), None)
 
 
@@ -156,18 +155,18 @@ def _save(database: Database, profile: Profile) -> None:
 
 def _check_form(name: str, sources: Mapping[str, str]) -> None:
     faults = []
-    if not name.strip() or len(name) > _MOST_NAME or not name.isprintable():
-        what = f"a name has 1 to {_MOST_NAME} printable characters"
+    if not name.strip() or len(name) > _MAX_NAME_LENGTH or not name.isprintable():
+        what = f"a name has 1 to {_MAX_NAME_LENGTH} printable characters"
         faults.append(Fault("/name", "request", what))
-    if tuple(sorted(sources)) not in [tuple(sorted(way)) for way in _WAYS]:
-        given = " and ".join(sorted(sources)) or "none"
-        faults.append(Fault("/sources", "request", f"sources are {_ALLOWED}; not {given}"))
+    if tuple(sorted(sources)) not in [tuple(sorted(way)) for way in _SOURCE_SETS]:
+        limits = " and ".join(sorted(sources)) or "none"
+        faults.append(Fault("/sources", "request", f"sources are {_ALLOWED}; not {limits}"))
     if faults:
         raise RequestError(faults)
 
 
-def _known(library: Library, sources: Mapping[str, str]) -> dict[str, Asset]:
-    """The assets that the sources name by id, checked; none where they are URLs."""
+def _assets_by_id(library: Library, sources: Mapping[str, str]) -> dict[str, Asset]:
+    """Return the checked assets that the sources name by id; URLs are skipped."""
     found, faults = {}, []
     for key, value in sources.items():
         if not key.endswith("_id"):
@@ -176,7 +175,7 @@ def _known(library: Library, sources: Mapping[str, str]) -> dict[str, Asset]:
         if asset is None:
             what: str | None = f"unknown {key} {value}: the workspace holds none"
         else:
-            found[key], what = asset, _unfit(asset, kind)
+            found[key], what = asset, _unfit_reason(asset, kind)
         if what is not None:
             faults.append(Fault(pointer("sources", key), "request", what))
     if faults:
@@ -184,53 +183,55 @@ def _known(library: Library, sources: Mapping[str, str]) -> dict[str, Asset]:
     return found
 
 
-def _unfit(asset: Asset, kind: str) -> str | None:
-    """Why an asset cannot be the source of this kind; None where it can."""
+def _unfit_reason(asset: Asset, kind: str) -> str | None:
+    """Return the reason why an asset cannot be a source of this kind, or None if it can."""
     if asset.info.kind != kind:
         return f"{asset.name} is {asset.info.kind}, not {kind}"
-    if kind != "image" and not LEAST_S <= asset.info.duration <= MOST_S:
+    if kind != "image" and not MIN_S <= asset.info.duration <= MAX_S:
         lasts = to_ms(asset.info.duration)
-        return f"{asset.name} lasts {lasts} ms; {kind} for an avatar lasts {LEAST_S} to {MOST_S} s"
+        return f"{asset.name} lasts {lasts} ms; {kind} for an avatar lasts {MIN_S} to {MAX_S} s"
     return None
 
 
 def _fetched(library: Library, key: str, url: str, rules: FetchRules | None) -> Asset:
-    given, kind = rules or FetchRules(), key.partition("_")[0]
+    limits, kind = rules or FetchRules(), key.partition("_")[0]
 
     def check(asset: Asset) -> None:
-        what = _unfit(asset, kind)
+        what = _unfit_reason(asset, kind)
         if what is not None:
             raise MediaError(what)
 
-    with GuardProxy(given, given.most_bytes) as guard:
-        look = look_at_file(url, guard, given)
-        if look.head == "page":
+    with GuardProxy(limits, limits.most_bytes) as guard:
+        inspection = inspect_file(url, guard, limits)
+        if inspection.head == "page":
             raise FetchError(f"{masked_url(url)} is a web page, not media")
 
         def fill(folder: Path) -> tuple[Path, str | None]:
             media = folder / "fetched.part"
-            digest, _version = fetch_file(look, media, guard, given, lambda _bytes: None)
+            digest, _version = fetch_file(inspection, media, guard, limits, lambda _bytes: None)
             return media, digest
 
         return library.receive(fill, name=name_of(url), shown=masked_url(url), check=check)
 
 
 def _video_of(library: Library, found: Mapping[str, Asset], name: str) -> Asset:
-    """The video that shows a profile: its own, or its image for as long as its voice lasts."""
+    """Return the video of a profile: its own, or its image for the duration of its voice."""
     by_kind = {key.partition("_")[0]: asset for key, asset in found.items()}
     if "video" in by_kind:
         return by_kind["video"]
     with tempfile.TemporaryDirectory() as work:
-        still, made = Path(work) / "still.png", Path(work) / "avatar.mp4"
+        still, video = Path(work) / "still.png", Path(work) / "avatar.mp4"
         picture = pixels_of(by_kind["image"].path).convert("RGB")
-        picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
+        picture.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX))
         picture.resize((max(picture.width // 2, 1) * 2, max(picture.height // 2, 1) * 2)).save(still)
         voice = by_kind["audio"]
         read = ["-protocol_whitelist", PROTOCOLS]
-        seen = ["-loop", "1", "-framerate", "25", *read, "-i", str(still)]
-        heard = [*read, "-format_whitelist", DEMUXERS, "-i", f"file:{voice.path.absolute()}"]
+        image_in = ["-loop", "1", "-framerate", "25", *read, "-i", str(still)]
+        voice_in = [*read, "-format_whitelist", DEMUXERS, "-i", f"file:{voice.path.absolute()}"]
         length = f"{float(voice.info.duration):.6f}"
         coding = ["-c:v", "libx264", "-tune", "stillimage", "-x264-params", REPEATABLE]
         coding += ["-pix_fmt", "yuv420p", "-c:a", "aac"]
-        run_ffmpeg(["-y", *seen, *heard, "-map", "0:v", "-map", "1:a", "-t", length, *coding, str(made)])
-        return library.take(made, f"{name.strip()}.mp4")
+        run_ffmpeg(
+            ["-y", *image_in, *voice_in, "-map", "0:v", "-map", "1:a", "-t", length, *coding, str(video)]
+        )
+        return library.take(video, f"{name.strip()}.mp4")

@@ -18,19 +18,19 @@ _MOST = {1: 65_536, 3: 256}
 
 
 def is_cube(path: Path) -> bool:
-    """Whether a file says in its beginning that it is such a table."""
+    """Return True if the beginning of a file declares a `.cube` table."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return b"\0" not in head and _SIZE.search(head) is not None
 
 
 def check_cube(path: Path) -> tuple[int, int]:
-    """The dimensions of a table (1 or 3) and its size along each.
+    """Return the dimensions of a table (1 or 3) and its size along each.
 
     Raises
     ------
     MediaError
-        It is not whole, or holds what is no table.
+        If the table is incomplete or contains invalid lines.
     """
     lines = path.read_bytes().splitlines()
     found = next(match for line in lines if (match := _SIZE.match(line)))

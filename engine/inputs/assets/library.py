@@ -1,4 +1,4 @@
-"""The media that a workspace holds, by content; and local files that are only looked at."""
+"""The media of a workspace, addressed by content, and local files used in place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from tessera.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from tessera.errors import DamagedError, MediaError, WorkspaceError
 from tessera.files import alone_in, named, part_prefix, set_aside, sweep, synced, write_atomically
-from tessera.inputs.assets.asset import FACTS, Asset, asset_id, digest_of_file, noted, read_asset
+from tessera.inputs.assets.asset import FACTS, Asset, asset_id, asset_json, digest_of_file, read_asset
 from tessera.inputs.assets.shared_store import shared_store
 from tessera.media.probe.info import MediaInfo
 from tessera.node import is_id
@@ -31,60 +31,60 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
     "image": (50 * 10**6, None),
     "lut": (50 * 10**6, None),
 }
-"""Bytes and seconds that an asset of a kind may have (contract, section 6; that of colour tables is ours)."""
+"""The most bytes and seconds of an asset, by kind (contract, section 6; that of colour tables is ours)."""
 
 
 def workspace_of(given: str | Path | None) -> Path:
-    """The folder that is given, else `TESSERA_WORKSPACE`, else `.tessera` in the current directory.
+    """Return the given folder, else `TESSERA_WORKSPACE`, else `.tessera` in the current directory.
 
     Raises
     ------
     RequestError
-        Its name is not UTF-8.
+        If its name is not UTF-8.
     """
     return named(given if given is not None else os.environ.get("TESSERA_WORKSPACE") or ".tessera")
 
 
 class Library:
-    """Assets of a workspace, found by id.
+    """The assets of a workspace, by id.
 
     Parameters
     ----------
     workspace
-        The folder; it is made when something is first stored. None keeps nothing.
+        The folder, created on the first write. None: nothing is stored.
     """
 
     def __init__(self, workspace: Path | None) -> None:
         self.workspace = workspace.absolute() if workspace is not None else None
-        self._attached: dict[str, Asset] = {}
+        self._assets: dict[str, Asset] = {}
         self._facts: dict[str, SoundFacts] = {}
-        self._heard_by: dict[str, str] = {}
-        self._is_shared: set[str] = set()
+        self._analysis_names: dict[str, str] = {}
+        self._shared_ids: set[str] = set()
         self._is_swept = False
 
     def sweep(self) -> None:
-        """Remove what dead processes left half-written: in the workspace, in its folders, in its analyses."""
+        """Remove partial files of dead processes from the workspace, its folders and its analyses."""
         self._is_swept = True
         if self.workspace is not None and self.workspace.is_dir():
             analyses = self.workspace / "analysis"
             each = analyses.iterdir() if analyses.is_dir() else ()
             sweep([self.workspace, *(one for one in self.workspace.iterdir() if one.is_dir()), *each])
 
-    # finding
+    # lookup
 
     def get(self, wanted: str) -> Asset | None:
-        """The asset with this id (compared case-insensitively), or None.
+        """Return the asset with this id (compared case-insensitively), or None.
 
         Raises
         ------
         DamagedError
-            It is not what it was when it was stored.
+            If the asset is missing a file or is corrupted.
         WorkspaceError
-            It cannot be read.
+            If the asset cannot be read.
         """
         key = wanted.lower()
-        if key in self._attached:
-            return self._attached[key]
+        if key in self._assets:
+            return self._assets[key]
         if self.workspace is None or os.sep in key or key.startswith("."):
             return None
         folder = self.workspace / "assets" / key
@@ -93,9 +93,10 @@ class Library:
             asset = read_asset(folder)
         except DamagedError as error:
             damage = error
+        # A copy in the shared store replaces one that is missing or damaged here.
         if asset is None:
             try:
-                is_fetched = self._fetch(key)
+                is_fetched = self._pull_shared(key)
             except WorkspaceError as error:
                 raise error if damage is None else DamagedError(f"{damage}; and {error}") from None
             if is_fetched:
@@ -103,93 +104,93 @@ class Library:
             elif damage is not None:
                 raise damage
         if asset is not None:
-            self._attached[key] = asset
+            self._assets[key] = asset
         return asset
 
     def intact(self, wanted: str) -> Asset | None:
-        """The asset with this id, or None where it is not there, or is not what it was.
+        """Return the asset with this id, or None if it is missing or damaged.
 
         Raises
         ------
         WorkspaceError
-            It cannot be read.
+            If the asset cannot be read.
         """
         with contextlib.suppress(DamagedError):
             return self.get(wanted)
         return None
 
     def share(self, asset: Asset) -> None:
-        """Have a stored asset in the store that machines share, whenever it was stored.
+        """Copy a stored asset to the shared store, unless this library already did.
 
         Raises
         ------
         WorkspaceError
-            It cannot be brought there.
+            If the shared store cannot be written.
         """
         shared = shared_store()
-        if shared is not None and asset.id not in self._is_shared and self._stored(asset):
+        if shared is not None and asset.id not in self._shared_ids and self._is_stored(asset):
             shared.push(asset.path.parent, asset.id)
-            self._is_shared.add(asset.id)
+            self._shared_ids.add(asset.id)
 
-    def call(self, asset: Asset, name: str, heard: SoundFacts | None = None) -> Asset:
-        """Know an asset by this name, and by this analysis of its sound, as long as this library lives."""
-        self._attached[asset.id] = asset.model_copy(update={"name": name})
-        if heard is not None:
-            self._facts[asset.id] = heard
-            digest = hashlib.sha256(heard.model_dump_json().encode()).hexdigest()
-            self._heard_by[asset.id] = f"{heard.analyser} as recorded ({digest[:16]})"
-        return self._attached[asset.id]
+    def set_details(self, asset: Asset, name: str, analysis: SoundFacts | None = None) -> Asset:
+        """Override an asset's name, and optionally its sound analysis, for the lifetime of this library."""
+        self._assets[asset.id] = asset.model_copy(update={"name": name})
+        if analysis is not None:
+            self._facts[asset.id] = analysis
+            digest = hashlib.sha256(analysis.model_dump_json().encode()).hexdigest()
+            self._analysis_names[asset.id] = f"{analysis.analyser} as recorded ({digest[:16]})"
+        return self._assets[asset.id]
 
-    def heard_by(self, asset: str) -> str | None:
-        """Whose analysis of an asset's sound `call` gave: a name that no other analysis has; else None."""
-        return self._heard_by.get(asset)
+    def analysis_name(self, asset: str) -> str | None:
+        """Return a unique name of the analysis given to `set_details` for an asset, or None."""
+        return self._analysis_names.get(asset)
 
-    def _fetch(self, asset: str) -> bool:
-        """Bring an asset from the store that machines share; whether it is there."""
+    def _pull_shared(self, asset: str) -> bool:
+        """Copy an asset from the shared store; return True if it was there."""
         shared = shared_store() if is_id(asset) else None
         if shared is None:
             return False
-        with self._folder() as folder:
+        with self._staging_folder() as folder:
             found = shared.pull(asset, folder)
             if found:
-                self._settle(folder, asset)
+                self._install(folder, asset)
         return found
 
-    def _settle(self, folder: Path, asset: str) -> Path:
-        """Move a whole asset into its place; one that is there already stays, unless it is damaged."""
+    def _install(self, folder: Path, asset: str) -> Path:
+        """Move a complete asset to its final folder; an intact asset that is already there stays."""
         assert self.workspace is not None
         home = self.workspace / "assets" / asset
         with _writing(home):
             synced(folder)
-            while not _moved(folder, home):
+            while not _move_if_free(folder, home):
                 with alone_in(home.parent):
                     if _is_whole(home):
                         break
                     with set_aside(home):
-                        if _moved(folder, home):
+                        if _move_if_free(folder, home):
                             break
             synced(home.parent)
         return home
 
-    # adding
+    # storing
 
     def attach(self, path: Path) -> Asset:
-        """Know a local file where it lies, without storing it.
+        """Use a local file in place, without storing it.
 
         Raises
         ------
         MediaError
-            It is not media that can be used.
+            If the file is not usable media.
         """
-        known = self._known(path)
+        known = self._unchanged_asset(path)
         if known is not None:
             return known
         digest = _digest(path)
         found = self.intact(asset_id(digest))
         if found is None:
-            found = _asset(path, digest, path)
-            self._attached[found.id] = found
-        self._remember(path, found)
+            found = _probe_asset(path, digest, path)
+            self._assets[found.id] = found
+        self._save_stamp(path, found)
         return found
 
     def add(self, path: Path) -> Asset:
@@ -198,31 +199,31 @@ class Library:
         Raises
         ------
         MediaError
-            It is not media that can be used, or is over a limit of its kind.
+            If the file is not usable media or exceeds a limit of its kind.
         WorkspaceError
-            The workspace cannot be written.
+            If the workspace cannot be written.
         """
         if self.workspace is None:
             return self.attach(path)
-        known = self._shared(self._known(path))
+        known = self._stored_and_shared(self._unchanged_asset(path))
         if known is not None:
             return known
         _check_size(path)
-        with self._folder() as folder:
+        with self._staging_folder() as folder:
             copy = folder / f"media{path.suffix.lower()}"
             digest = _copy(path, copy)
-            asset = self._keep(folder, copy, digest, path)
-        self._remember(path, asset)
+            asset = self._store_media(folder, copy, digest, path)
+        self._save_stamp(path, asset)
         return asset
 
     def take(self, path: Path, name: str) -> Asset:
-        """Store a file of our own making by moving it into the workspace."""
-        with self._folder() as folder:
+        """Store a file made by a run by moving it into the workspace."""
+        with self._staging_folder() as folder:
             moved = folder / f"media{path.suffix}"
             digest = _digest(path)
             with _writing(moved):
                 path.replace(moved)
-            return self._keep(folder, moved, digest, Path(name))
+            return self._store_media(folder, moved, digest, Path(name))
 
     def receive(
         self,
@@ -232,77 +233,77 @@ class Library:
         shown: str,
         check: Callable[[Asset], None] = lambda _asset: None,
     ) -> Asset:
-        """Store what `fill` puts into a folder; nothing of it stays where that, or what it made, fails.
+        """Store the media that `fill` writes to a folder; on failure, nothing of it stays.
 
         Parameters
         ----------
         fill
-            Puts media into the folder that it is given; gives the file, and its SHA-256 where it knows it.
+            Writes media into the given folder; returns the file, and its SHA-256 if known.
         name, shown
-            What the asset is called, and what messages call it.
+            The name of the asset, and its label in messages.
         check
-            Raises where the asset is not to be stored.
+            Raises if the asset must not be stored.
 
         Raises
         ------
         MediaError
-            It is not media that can be used, or is over a limit of its kind.
+            If the file is not usable media or exceeds a limit of its kind.
         WorkspaceError
-            The workspace cannot be written.
+            If the workspace cannot be written.
         """
-        with self._folder() as folder:
+        with self._staging_folder() as folder:
             work = folder / "work"
             with _writing(folder):
                 work.mkdir()
                 filled, digest = fill(work)
                 if digest is None:
                     digest = _digest(filled)
-                info = _probed(filled, shown)
+                info = _probe(filled, shown)
                 media = filled.replace(folder / f"media{_suffix(info)}")
                 shutil.rmtree(work)
-            asset = _limited(media, digest, name, info, shown)
+            asset = _check_limits(media, digest, name, info, shown)
             check(asset)
-            return self._shared(self.intact(asset.id)) or self._kept(folder, asset)
+            return self._stored_and_shared(self.intact(asset.id)) or self._store_folder(folder, asset)
 
-    def _stored(self, asset: Asset) -> bool:
+    def _is_stored(self, asset: Asset) -> bool:
         return (
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
-    def _keep(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
-        """Make a folder with media in it an asset, unless its content is stored already."""
-        found = self._shared(self.intact(asset_id(digest)))
-        return found or self._kept(folder, _asset(media, digest, origin))
+    def _store_media(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
+        """Store the media in a folder as an asset, unless its content is already stored."""
+        found = self._stored_and_shared(self.intact(asset_id(digest)))
+        return found or self._store_folder(folder, _probe_asset(media, digest, origin))
 
-    def _shared(self, found: Asset | None) -> Asset | None:
-        """An asset that was found, where it is stored: then it is shared as well."""
-        if found is None or not self._stored(found):
+    def _stored_and_shared(self, found: Asset | None) -> Asset | None:
+        """Return a found asset if it is stored, after sharing it; otherwise None."""
+        if found is None or not self._is_stored(found):
             return None
         self.share(found)
         return found
 
-    def _kept(self, folder: Path, asset: Asset) -> Asset:
-        """Make a folder with media in it an asset, with a thumbnail where it has a picture."""
+    def _store_folder(self, folder: Path, asset: Asset) -> Asset:
+        """Store a folder with media as an asset, with a thumbnail if it has a picture."""
         with _writing(asset.path):
             synced(asset.path)
         from tessera.inputs.assets.thumbnail import thumbnail_of
 
-        seen = thumbnail_of(asset.path, asset.info, folder)
-        asset = asset.model_copy(update={"thumbnail": seen})
-        write_atomically(folder / FACTS, noted(asset, asset.path.stat().st_mtime_ns))
-        self._is_shared.discard(asset.id)
+        stamp = thumbnail_of(asset.path, asset.info, folder)
+        asset = asset.model_copy(update={"thumbnail": stamp})
+        write_atomically(folder / FACTS, asset_json(asset, asset.path.stat().st_mtime_ns))
+        self._shared_ids.discard(asset.id)
         self.share(asset)
-        home = self._settle(folder, asset.id)
-        moved = {"path": home / asset.path.name, "thumbnail": home / seen.name if seen else None}
+        home = self._install(folder, asset.id)
+        moved = {"path": home / asset.path.name, "thumbnail": home / stamp.name if stamp else None}
         asset = asset.model_copy(update=moved)
-        self._attached[asset.id] = asset
+        self._assets[asset.id] = asset
         return asset
 
     @contextlib.contextmanager
-    def _folder(self) -> Iterator[Path]:
-        """A folder of the workspace to work in; what is left of it at the end is removed."""
+    def _staging_folder(self) -> Iterator[Path]:
+        """Yield a temporary folder in the workspace; the rest of it is removed at the end."""
         if self.workspace is None:
-            raise WorkspaceError("there is no workspace to store into")
+            raise WorkspaceError("there is no workspace to store assets in")
         if not self._is_swept:
             self.sweep()
         parent = self.workspace / "assets"
@@ -314,9 +315,9 @@ class Library:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    # files that were seen before
+    # Stamps (size, time, inode) of files that were read before, so that they are not hashed again.
 
-    def _note(self, path: Path) -> Path | None:
+    def _stamp_path(self, path: Path) -> Path | None:
         if self.workspace is None:
             return None
         return (
@@ -325,42 +326,44 @@ class Library:
             / f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()}.json"
         )
 
-    def _known(self, path: Path) -> Asset | None:
-        """The asset of a file that has not changed since it was last read."""
-        note = self._note(path)
-        if note is None:
+    def _unchanged_asset(self, path: Path) -> Asset | None:
+        """Return the asset of a file that has not changed since it was last read."""
+        stamp_path = self._stamp_path(path)
+        if stamp_path is None:
             return None
         try:
-            stat, seen = path.stat(), json_object(note.read_text("utf-8"))
-            if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != seen["stamp"]:
+            stat, stamp = path.stat(), json_object(stamp_path.read_text("utf-8"))
+            if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != stamp["stamp"]:
                 return None
-            return self.intact(seen["id"])
+            return self.intact(stamp["id"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 
-    def _remember(self, path: Path, asset: Asset) -> None:
-        note = self._note(path)
-        if note is None or not self._stored(asset):
+    def _save_stamp(self, path: Path, asset: Asset) -> None:
+        stamp_path = self._stamp_path(path)
+        if stamp_path is None or not self._is_stored(asset):
             return
         stat = path.stat()
-        seen = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        write_atomically(note, json.dumps({"path": str(path.absolute()), "stamp": seen, "id": asset.id}))
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        write_atomically(
+            stamp_path, json.dumps({"path": str(path.absolute()), "stamp": stamp, "id": asset.id})
+        )
 
     # analysis
 
     def sound_facts(self, asset: Asset, cancelled: Callable[[], bool] = lambda: False) -> SoundFacts:
-        """Speech and levels of an asset's sound, analysed once per content.
+        """Return the speech and the levels of an asset's sound, analysed once per content.
 
         Raises
         ------
         MediaError
-            The sound cannot be decoded.
+            If the sound cannot be decoded.
         """
         known = self._facts.get(asset.id)
         if known is not None:
             return known
         path = None
-        if self._stored(asset) and self.workspace is not None:
+        if self._is_stored(asset) and self.workspace is not None:
             path = self.workspace / "analysis" / asset.id / f"{ANALYSER.replace('/', '-')}.json"
             with contextlib.suppress(OSError, ValueError):
                 self._facts[asset.id] = SoundFacts.model_validate_json(path.read_text("utf-8"))
@@ -373,14 +376,14 @@ class Library:
 
 
 def _is_whole(home: Path) -> bool:
-    """Whether a place holds an asset that is what it was."""
+    """Return True if a folder holds an intact asset."""
     with contextlib.suppress(DamagedError):
         return read_asset(home) is not None
     return False
 
 
-def _moved(folder: Path, home: Path) -> bool:
-    """Move a folder to where none is; whether it could be."""
+def _move_if_free(folder: Path, home: Path) -> bool:
+    """Move a folder to a path that does not exist; return False if it exists."""
     try:
         folder.rename(home)
     except OSError as error:
@@ -397,14 +400,13 @@ def _digest(path: Path) -> str:
         raise MediaError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _asset(media: Path, digest: str, origin: Path) -> Asset:
+def _probe_asset(media: Path, digest: str, origin: Path) -> Asset:
     """Probe a file and check it against the limits of its kind; messages name `origin`."""
-    return _limited(
-        media, digest, replace_lone_surrogates(origin.name), _probed(media, str(origin)), str(origin)
-    )
+    name = replace_lone_surrogates(origin.name)
+    return _check_limits(media, digest, name, _probe(media, str(origin)), str(origin))
 
 
-def _probed(media: Path, shown: str) -> MediaInfo:
+def _probe(media: Path, shown: str) -> MediaInfo:
     from tessera.inputs.assets.cube_lut import check_cube, is_cube
     from tessera.media.probe.probe import probe
 
@@ -419,7 +421,7 @@ def _probed(media: Path, shown: str) -> MediaInfo:
         raise MediaError(str(error).replace(media.name, shown)) from None
 
 
-def _limited(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:
+def _check_limits(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:
     size = media.stat().st_size
     most_bytes, most_seconds = LIMITS[info.kind]
     if size > most_bytes:
@@ -434,17 +436,17 @@ _SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts", "mpeg": ".mpg",
 
 
 def _suffix(info: MediaInfo) -> str:
-    """A file's ending, from what it was found to be."""
+    """Return the file extension for the probed container."""
     kind = info.container.partition(",")[0]
     return _SUFFIXES.get(kind, f".{kind}")
 
 
 def _check_size(path: Path) -> None:
-    """Refuse before anything is read what is larger than any asset may be."""
+    """Reject a file larger than any asset may be, before reading it."""
     most = max(size for size, _seconds in LIMITS.values())
     with contextlib.suppress(OSError):
         if path.stat().st_size > most:
-            raise MediaError(f"{path} has {path.stat().st_size:,} bytes; no more than {most:,} are taken")
+            raise MediaError(f"{path} has {path.stat().st_size:,} bytes; at most {most:,} are allowed")
 
 
 @contextlib.contextmanager
@@ -457,7 +459,7 @@ def _reading(path: Path) -> Iterator[BufferedReader]:
 
 
 def _copy(source: Path, target: Path) -> str:
-    """Copy a file and give the SHA-256 of what was copied."""
+    """Copy a file and return the SHA-256 of the copied bytes."""
     digest = hashlib.sha256()
     with _reading(source) as file, _writing(target), target.open("wb") as out:
         while chunk := file.read(_CHUNK):

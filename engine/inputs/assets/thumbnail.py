@@ -1,4 +1,4 @@
-"""A small picture of an asset."""
+"""Thumbnails of assets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _WIDTH = 640
 
 
 def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
-    """A JPEG of a video or an image in a folder, at most 640 pixels wide.
+    """Write a JPEG of a video or an image into a folder, at most 640 pixels wide.
 
-    None where there is no picture, or none can be made of it.
+    Return None if the media has no picture or the thumbnail cannot be made.
     """
     if info.picture is None or info.kind not in ("video", "image"):
         return None

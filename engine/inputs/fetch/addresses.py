@@ -1,4 +1,8 @@
-"""Which addresses may be reached: those of the public Internet, unless private ones are allowed."""
+"""Address ranges that may be connected to: the table against server-side request forgery (SSRF).
+
+Public addresses are allowed. Private ranges need permission. Link-local, metadata, multicast and reserved
+ranges are always blocked.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ _NEVER_4 = tuple(
         ),
     )
 )
-"""IANA's special-purpose registry, and what clouds serve metadata at outside of link-local."""
+"""Blocked ranges: IANA's special-purpose registry, and cloud metadata addresses outside of link-local."""
 _PRIVATE_6 = (IPv6Network("::1/128"), IPv6Network("fc00::/7"))
 _NEVER_6 = tuple(
     map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20", "fd00:ec2::254/128", "fd20:ce::254/128"))
@@ -36,10 +40,10 @@ _MAPPED, _NAT64, _6TO4 = IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96
 
 
 def may_reach(address: str, *, allow_private: bool = False) -> bool:
-    """Whether an address may be connected to.
+    """Return True if an address may be connected to.
 
-    Judged by IANA's registries of special addresses; what `ipaddress` knows of them differs between versions
-    of Python. An IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4) is judged as that one.
+    The ranges follow IANA's special-purpose registries, since `ipaddress` differs between versions of Python.
+    An IPv6 address that embeds an IPv4 one (mapped, NAT64, 6to4) is checked as that IPv4 address.
 
     Examples
     --------
@@ -48,21 +52,21 @@ def may_reach(address: str, *, allow_private: bool = False) -> bool:
     >>> may_reach("127.0.0.1", allow_private=True), may_reach("169.254.169.254", allow_private=True)
     (True, False)
     """
-    found = ip_address(address.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        inner = _inner(found)
-        if inner is None:
-            if any(found in network for network in _NEVER_6):
+    parsed = ip_address(address.partition("%")[0])
+    if isinstance(parsed, IPv6Address):
+        embedded = _embedded_ipv4(parsed)
+        if embedded is None:
+            if any(parsed in network for network in _NEVER_6):
                 return False
-            return found in _PUBLIC_6 or (allow_private and any(found in one for one in _PRIVATE_6))
-        found = inner
-    if any(found in network for network in _NEVER_4):
+            return parsed in _PUBLIC_6 or (allow_private and any(parsed in network for network in _PRIVATE_6))
+        parsed = embedded
+    if any(parsed in network for network in _NEVER_4):
         return False
-    return allow_private or not any(found in network for network in _PRIVATE_4)
+    return allow_private or not any(parsed in network for network in _PRIVATE_4)
 
 
-def _inner(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address stands for."""
+def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address embedded in an IPv6 address, or None."""
     if address in _MAPPED or address in _NAT64:
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     if address in _6TO4:

@@ -1,4 +1,4 @@
-"""Downloads of earlier runs, so that what has not changed is not fetched again."""
+"""Index of earlier downloads, so that unchanged sources are not fetched again."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tessera.files import write_atomically
 
 __all__ = ["Download", "DownloadCache", "key_of"]
 
-_SIGNING = re.compile(
+_SIGNATURE_PARAMETERS = re.compile(
     r"x-(?:amz|goog|oss)-.*|signature|expires|policy|key-pair-id|(?:aws|oss)accesskeyid|googleaccessid|"
     r"sig|se|sp|sv|sr|st|spr|skoid|sktid|skt|ske|sks|skv",
     re.I,
 )
-"""The parameters by which stores of objects sign a URL."""
+"""Query parameters with which object stores sign a URL."""
 
 
 def key_of(url: str) -> str:
-    """What a URL asks for, without who asks and until when: a new signature makes no new file.
+    """Return the cache key of a URL, without its signature and expiry: a new signature keeps the key.
 
     Examples
     --------
@@ -32,18 +32,18 @@ def key_of(url: str) -> str:
     True
     """
     parts = urlsplit(url)
-    asked = [
+    parameters = [
         (name, value)
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        if not _SIGNING.fullmatch(name)
+        if not _SIGNATURE_PARAMETERS.fullmatch(name)
     ]
     host = parts.netloc.rpartition("@")[2].lower()
-    text = json.dumps([parts.scheme.lower(), host, parts.path, urlencode(asked)])
+    text = json.dumps([parts.scheme.lower(), host, parts.path, urlencode(parameters)])
     return f"url:{hashlib.blake2b(text.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
 
 
 class Download(BaseModel):
-    """What became of a download: the asset, which version of the source that is, and what it is called."""
+    """One download: the asset, the version of the source, and the name of the source."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -59,7 +59,7 @@ class DownloadCache:
         self._folder = workspace / "fetched" if workspace is not None else None
 
     def find(self, key: str, version: str | None) -> Download | None:
-        """The download of this version, or None where it is not known."""
+        """Return the download of this version, or None if it is unknown."""
         if self._folder is None or version is None:
             return None
         try:
@@ -75,7 +75,7 @@ class DownloadCache:
         Raises
         ------
         WorkspaceError
-            It cannot be written.
+            If the entry cannot be written.
         """
         if self._folder is not None:
             write_atomically(self._path(self._folder, key), download.model_dump_json())

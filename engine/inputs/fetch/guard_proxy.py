@@ -1,7 +1,8 @@
-"""The only way out: a proxy on loopback that resolves a host once, judges the address, and connects to it.
+"""The only network exit: a loopback proxy that resolves a host, checks its address, and connects to it.
 
-Every client that fetches (httpx, yt-dlp, an ffmpeg that yt-dlp starts) is given it as its proxy. So each
-request and each redirect is judged alike, and no second answer of a name server can lead past it.
+Every client (httpx, yt-dlp, an ffmpeg started by yt-dlp) uses it as its proxy. Each request and each redirect
+is therefore checked the same way. The host is resolved once and that address is used, so that a second DNS
+answer cannot bypass the check (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -22,64 +23,64 @@ from tessera.inputs.fetch.rules import FetchRules
 __all__ = ["MARK", "GuardProxy", "Resolve", "resolve_host"]
 
 Resolve = Callable[[str, int], Sequence[str]]
-"""A host and a port → the addresses that it has."""
+"""A function from a host and a port to the host's addresses."""
 
 MARK = "x-tessera-guard"
-"""A header of the answers that the guard itself gives."""
+"""The header that marks responses of the proxy itself."""
 _HEAD_BYTES = 64 * 1024
 _CHUNK = 256 * 1024
 _HOP_BY_HOP = (b"connection:", b"proxy-connection:", b"keep-alive:", b"proxy-authorization:")
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """The addresses of a host, in the order in which the system would try them.
+    """Return the addresses of a host, in the order in which the system would try them.
 
     Raises
     ------
     OSError
-        It has none.
+        If the host has no address.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_kind, address in found))
 
 
-class _Refused(Exception):
-    """A request that is not passed on: the status to answer it with, and why."""
+class _RequestRefused(Exception):
+    """A refused request: the status and the reason of the response."""
 
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status, self.why = status, why
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
 
 
 class GuardProxy:
-    """One proxy, for one source. Use it as a context manager.
+    """A proxy for one source. Use it as a context manager.
 
     Parameters
     ----------
     limit
-        The bytes that may come through it; then it shuts.
+        The most bytes to receive; the proxy closes beyond it.
 
     Attributes
     ----------
     proxy
-        Its URL.
+        The URL of the proxy.
     received
-        Bytes that came from outside.
-    refused
-        The first refusal, as the user is to read it.
-    trouble
-        Why the last host could not be reached, if it could not.
-    ended
-        Why it was shut before its time: what the user is to read.
+        Bytes received from outside.
+    refusal
+        The first refusal, in a form for the user.
+    connect_error
+        The reason why the last host could not be reached, if any.
+    close_reason
+        The reason for an early close, in a form for the user.
     """
 
     def __init__(self, rules: FetchRules, limit: int, resolve: Resolve = resolve_host) -> None:
         self._rules, self._limit, self._resolve = rules, limit, resolve
         self.received = 0
-        self.refused: str | None = None
-        self.trouble: str | None = None
-        self.ended: str | None = None
-        self._shut = threading.Event()
+        self.refusal: str | None = None
+        self.connect_error: str | None = None
+        self.close_reason: str | None = None
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
@@ -95,34 +96,34 @@ class GuardProxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.shut()
+        self.close()
         self._accepting.join(timeout=5)
         for thread in self._threads:
             thread.join(timeout=5)
 
     @property
     def busy(self) -> bool:
-        """Whether a connection is open."""
+        """True if a connection is open."""
         return bool(self._sockets)
 
-    def rest(self, seconds: float) -> None:
-        """Wait, but no longer than until it is shut."""
-        self._shut.wait(seconds)
+    def wait(self, seconds: float) -> None:
+        """Wait, but return as soon as the proxy closes."""
+        self._closed.wait(seconds)
 
-    def shut(self, why: str | None = None) -> None:
-        """End every transfer at once, and take no more."""
-        self.ended = self.ended or why
-        self._shut.set()
+    def close(self, reason: str | None = None) -> None:
+        """End every transfer at once and accept no more connections."""
+        self.close_reason = self.close_reason or reason
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         with self._lock:
-            for one in self._sockets:
+            for connection in self._sockets:
                 with contextlib.suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def _accept(self) -> None:
         with self._listener:
-            while not self._shut.is_set():
+            while not self._closed.is_set():
                 try:
                     client, _address = self._listener.accept()
                 except TimeoutError:
@@ -130,155 +131,155 @@ class GuardProxy:
                 except OSError:
                     return
                 thread = threading.Thread(target=self._serve, args=(client,), name="guarded", daemon=True)
-                self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+                self._threads = [old for old in self._threads if old.is_alive()] + [thread]
                 thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        with self._open(client), contextlib.suppress(OSError, ValueError):
+        with self._tracked(client), contextlib.suppress(OSError, ValueError):
             client.settimeout(self._rules.patience_s)
             head, rest = _read_head(client)
             if not head:
                 return
             try:
-                tunnel, host, port, passed_on = _asked(head)
-                far = self._connect(host, port)
-            except _Refused as refused:
-                client.sendall(_answer(refused))
+                tunnel, host, port, passed_on = _parse_request(head)
+                upstream = self._connect(host, port)
+            except _RequestRefused as refusal:
+                client.sendall(_error_response(refusal))
                 return
-            with self._open(far):
+            with self._tracked(upstream):
                 if tunnel:
                     client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                    far.sendall(rest)
+                    upstream.sendall(rest)
                 else:
-                    far.sendall(passed_on + rest)
-                self._relay(client, far, rewrite=not tunnel)
+                    upstream.sendall(passed_on + rest)
+                self._relay(client, upstream, rewrite=not tunnel)
 
     def _connect(self, host: str, port: int) -> socket.socket:
-        """A connection to an address of the host that was judged. Asks for its addresses once."""
+        """Connect to a checked address of the host, which is resolved once."""
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError):
-            self.trouble = f"{host} could not be found"
-            raise _Refused(502, self.trouble) from None
+            self.connect_error = f"{host} could not be resolved"
+            raise _RequestRefused(502, self.connect_error) from None
         allowed = self._rules.allow_private
-        bad = next((one for one in addresses if not may_reach(one, allow_private=allowed)), None)
+        bad = next((ip for ip in addresses if not may_reach(ip, allow_private=allowed)), None)
         if bad is not None:
             where = "" if bad == host else f" ({bad})"
-            self.refused = self.refused or f"refused: {host} is a private address{where}"
-            raise _Refused(403, self.refused)
+            self.refusal = self.refusal or f"refused: {host} is a private address{where}"
+            raise _RequestRefused(403, self.refusal)
         until = time.monotonic() + self._rules.connect_s
         for address in addresses:
             try:
-                far = socket.create_connection((address, port), max(until - time.monotonic(), 0.1))
+                upstream = socket.create_connection((address, port), max(until - time.monotonic(), 0.1))
             except OSError as error:
-                self.trouble = f"{host} could not be reached: {error.strerror or error}"
+                self.connect_error = f"{host} could not be reached: {error.strerror or error}"
                 continue
-            far.settimeout(self._rules.patience_s)
-            return far
-        raise _Refused(502, self.trouble or f"{host} could not be reached")
+            upstream.settimeout(self._rules.patience_s)
+            return upstream
+        raise _RequestRefused(502, self.connect_error or f"{host} could not be reached")
 
     @contextlib.contextmanager
-    def _open(self, one: socket.socket) -> Iterator[None]:
-        """Known to `shut`, and closed at the end."""
-        with one:
+    def _tracked(self, connection: socket.socket) -> Iterator[None]:
+        """Register a socket so that `close` can end it, and close it at the end."""
+        with connection:
             with self._lock:
-                self._sockets.add(one)
+                self._sockets.add(connection)
             try:
-                if not self._shut.is_set():
+                if not self._closed.is_set():
                     yield
             finally:
                 with self._lock:
-                    self._sockets.discard(one)
+                    self._sockets.discard(connection)
 
-    def _relay(self, client: socket.socket, far: socket.socket, *, rewrite: bool) -> None:
-        """Pass bytes both ways until the far side has ended, or nobody has sent anything for too long."""
+    def _relay(self, client: socket.socket, upstream: socket.socket, *, rewrite: bool) -> None:
+        """Relay bytes in both directions until the upstream ends or neither side sends for too long."""
         if rewrite:
-            head, rest = _read_head(far)
+            head, rest = _read_head(upstream)
             self.received += len(head) + len(rest)
-            client.sendall(_closing(head) + rest)
+            client.sendall(_with_connection_close(head) + rest)
         buffer = memoryview(bytearray(_CHUNK))
         with selectors.DefaultSelector() as selector:
-            selector.register(client, selectors.EVENT_READ, far)
-            selector.register(far, selectors.EVENT_READ, client)
-            while not self._shut.is_set():
+            selector.register(client, selectors.EVENT_READ, upstream)
+            selector.register(upstream, selectors.EVENT_READ, client)
+            while not self._closed.is_set():
                 ready = selector.select(self._rules.patience_s)
                 if not ready:
                     return
                 for key, _events in ready:
-                    come_from = key.fileobj
-                    assert isinstance(come_from, socket.socket)
-                    size = come_from.recv_into(buffer)
-                    if not size and come_from is far:
+                    sender = key.fileobj
+                    assert isinstance(sender, socket.socket)
+                    size = sender.recv_into(buffer)
+                    if not size and sender is upstream:
                         return
                     if not size:
                         selector.unregister(client)
-                        far.shutdown(socket.SHUT_WR)
+                        upstream.shutdown(socket.SHUT_WR)
                         continue
-                    if come_from is far:
+                    if sender is upstream:
                         self._count(size)
                     key.data.sendall(buffer[:size])
 
     def _count(self, size: int) -> None:
         self.received += size
         if self.received > self._limit:
-            self.shut(f"it sends more than {self._limit:,} bytes; no more are taken")
+            self.close(f"it sends more than {self._limit:,} bytes, the limit")
 
 
-def _read_head(one: socket.socket) -> tuple[bytes, bytes]:
-    """The head of a message, with its empty line, and what came after it; two times nothing at the end."""
+def _read_head(connection: socket.socket) -> tuple[bytes, bytes]:
+    """Read the head of a message with its empty line, and the bytes after it; both are empty at the end."""
     found = bytearray()
     while (end := found.find(b"\r\n\r\n")) < 0:
         if len(found) > _HEAD_BYTES:
             raise ValueError("the head is too long")
-        more = one.recv(16 * 1024)
+        more = connection.recv(16 * 1024)
         if not more:
             return b"", b""
         found += more
     return bytes(found[: end + 4]), bytes(found[end + 4 :])
 
 
-def _asked(head: bytes) -> tuple[bool, str, int, bytes]:
-    """Whether a tunnel is asked for, to which host and port, and the head to pass on where none is."""
+def _parse_request(head: bytes) -> tuple[bool, str, int, bytes]:
+    """Return True for a tunnel, the host, the port, and the head to forward if it is not a tunnel."""
     first, *fields = head[:-4].split(b"\r\n")
     method, _, rest = first.partition(b" ")
     target, _, version = rest.rpartition(b" ")
     if method == b"CONNECT":
-        host, port = _place(target, 443)
+        host, port = _parse_authority(target, 443)
         return True, host, port, b""
     scheme, _, rest = target.partition(b"://")
     if scheme.lower() != b"http":
-        raise _Refused(400, "only http, and tunnels for https, are passed on")
-    place, path = re.fullmatch(rb"([^/?#]*)(.*)", rest, re.S).groups()  # type: ignore[union-attr]
-    if place.count(b":") > 1 and b"[" not in place:  # as httpx writes IPv6 addresses
+        raise _RequestRefused(400, "only http requests and https tunnels are supported")
+    authority, path = re.fullmatch(rb"([^/?#]*)(.*)", rest, re.S).groups()  # type: ignore[union-attr]
+    if authority.count(b":") > 1 and b"[" not in authority:  # as httpx writes IPv6 addresses
         named = (field.partition(b":")[2].strip() for field in fields if field.lower().startswith(b"host:"))
-        place = next(named, place)
-    host, port = _place(place.rpartition(b"@")[2], 80)
+        authority = next(named, authority)
+    host, port = _parse_authority(authority.rpartition(b"@")[2], 80)
     kept = [field for field in fields if not field.lower().startswith(_HOP_BY_HOP)]
-    asked = b" ".join((method, path if path.startswith(b"/") else b"/" + path, version))
-    return False, host, port, b"\r\n".join([asked, *kept, b"Connection: close", b"", b""])
+    request_line = b" ".join((method, path if path.startswith(b"/") else b"/" + path, version))
+    return False, host, port, b"\r\n".join([request_line, *kept, b"Connection: close", b"", b""])
 
 
-def _place(text: bytes, usual: int) -> tuple[str, int]:
-    """A host and a port; an IPv6 address in brackets or without."""
+def _parse_authority(text: bytes, usual: int) -> tuple[str, int]:
+    """Return the host and the port; an IPv6 address may be in brackets."""
     found = re.fullmatch(rb"\[([^\]]+)\](?::(\d+))?|([^\[\]]+):(\d+)|([^\[\]:]+)", text)
     if not found:
-        raise _Refused(400, "that is no target")
+        raise _RequestRefused(400, "the request target is not valid")
     host, port = found[1] or found[3] or found[5], found[2] or found[4]
     return host.decode("ascii", "replace"), int(port) if port else usual
 
 
-def _closing(head: bytes) -> bytes:
-    """The head of an answer, telling the client to ask nothing more on this connection."""
+def _with_connection_close(head: bytes) -> bytes:
+    """Return a response head that tells the client not to reuse the connection."""
     if not head:
         return head
     fields = [field for field in head[:-4].split(b"\r\n") if not field.lower().startswith(_HOP_BY_HOP)]
     return b"\r\n".join([*fields, b"Connection: close", b"", b""])
 
 
-def _answer(refused: _Refused) -> bytes:
-    why = refused.why.encode("ascii", "replace")
+def _error_response(refusal: _RequestRefused) -> bytes:
+    reason = refusal.reason.encode("ascii", "replace")
     lines = (
-        b"HTTP/1.1 %d %s" % (refused.status, why),
+        b"HTTP/1.1 %d %s" % (refusal.status, reason),
         MARK.encode() + b": 1",
         b"Content-Length: 0",
         b"Connection: close",

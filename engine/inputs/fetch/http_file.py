@@ -1,4 +1,4 @@
-"""A file by its URL, with httpx: one look, and one fetch that goes on where it was cut off."""
+"""Download a file by its URL with httpx: one inspection, then one download that resumes after a drop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from tessera.inputs.fetch.guard_proxy import MARK, GuardProxy
 from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
-from tessera.inputs.fetch.sniff import Head, head_of
+from tessera.inputs.fetch.sniff import Head, content_kind
 from tessera.media.algebra.time import to_ms
 from tessera.text.masking import masked_url
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["HttpLook", "fetch_file", "get_text", "look_at_file", "name_of"]
+__all__ = ["HttpInfo", "fetch_file", "get_text", "inspect_file", "name_of"]
 
-_LOOK_BYTES = 64 * 1024
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_INSPECT_BYTES = 64 * 1024
+_TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 _ADVICE = {
     401: "it needs a sign-in: give a signed URL, or the file itself",
-    403: "it may not be read: a signed URL may have expired; make a new one",
+    403: "access denied: a signed URL may have expired; make a new one",
     404: "there is no such file: check the URL",
     410: "it was removed",
     429: "too many requests: try again later",
@@ -40,19 +40,19 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True)
-class HttpLook:
-    """What is known of a file before it is fetched.
+class HttpInfo:
+    """The facts about a file that are known before it is fetched.
 
     Attributes
     ----------
     size
-        In bytes; None where the server does not say.
+        In bytes; None if the server does not state it.
     ranges
-        Whether parts of it can be asked for.
+        True if the server supports range requests.
     etag, modified
-        What tells this version of it from others.
+        The validators of this version.
     head
-        What its first bytes are.
+        The kind of content, from the first bytes.
     """
 
     url: str
@@ -64,17 +64,17 @@ class HttpLook:
 
     @property
     def stamp(self) -> str | None:
-        """What tells this version of the file from others, in the words of the server."""
+        """The server's validator of this version: the ETag, else the modification date."""
         return self.etag or self.modified
 
     @property
     def version(self) -> str | None:
-        """A text that changes when the file does, or None where the server gives nothing of the kind."""
+        """A text that changes with the file, or None if the server sends no validator."""
         return f"{self.stamp} {self.size}" if self.stamp and self.size is not None else None
 
 
 def name_of(url: str) -> str:
-    """What a file is called, from its URL: the last part of its path, else its host.
+    """Return the name of a file from its URL: the last part of its path, else its host.
 
     >>> name_of("https://host.example/a/talk%20one.mp4?X-Signature=1"), name_of("http://host.example/")
     ('talk one.mp4', 'host.example')
@@ -84,25 +84,25 @@ def name_of(url: str) -> str:
     return "".join(one for one in last if one.isprintable())[:200] or str(parts.hostname)
 
 
-def look_at_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpLook:
-    """Ask for the first bytes of a file.
+def inspect_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpInfo:
+    """Request the first bytes of a file.
 
     Raises
     ------
     FetchError
-        It is not there, is too large, or is a playlist; a page is told by the look's `head`.
+        If the file is missing, too large, or a playlist; a web page is reported in `head`.
     PassingError
-        It may be there another time.
+        If a later attempt may succeed.
     """
-    with _asked(url, guard, rules, {"Range": f"bytes=0-{_LOOK_BYTES - 1}"}) as answer:
-        size = _whole_size(answer)
+    with _stream_response(url, guard, rules, {"Range": f"bytes=0-{_INSPECT_BYTES - 1}"}) as response:
+        size = _whole_size(response)
         head = b""
-        if answer.status_code != 416:
-            for chunk in answer.iter_raw():
+        if response.status_code != 416:
+            for chunk in response.iter_raw():
                 head += chunk
-                if len(head) >= _LOOK_BYTES:
+                if len(head) >= _INSPECT_BYTES:
                     break
-    found = head_of(head[:_LOOK_BYTES])
+    found = content_kind(head[:_INSPECT_BYTES])
     shown = masked_url(url)
     _check_size(shown, size, rules)
     if found == "empty":
@@ -116,136 +116,141 @@ def look_at_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpLook:
     length = declared_length(head)
     if length is not None and length >= rules.most_seconds + 1:
         raise FetchError(
-            f"{shown} lasts {to_ms(length)} ms; at most {rules.most_seconds * 1000} ms are taken"
+            f"{shown} lasts {to_ms(length)} ms; at most {rules.most_seconds * 1000} ms are allowed"
         )
-    return _seen(HttpLook(url, None, answer.status_code == 206, None, None, found), answer)
+    return _with_version(HttpInfo(url, None, response.status_code == 206, None, None, found), response)
 
 
-def _seen(look: HttpLook, answer: httpx.Response) -> HttpLook:
-    """A look, with the size and the version of the file that an answer tells of."""
-    etag, modified = _strong(answer.headers.get("etag")), answer.headers.get("last-modified")
-    return replace(look, size=_whole_size(answer), etag=etag, modified=modified)
+def _with_version(info: HttpInfo, response: httpx.Response) -> HttpInfo:
+    """Return an inspection with the size and the version that a response states."""
+    etag, modified = _strong_etag(response.headers.get("etag")), response.headers.get("last-modified")
+    return replace(info, size=_whole_size(response), etag=etag, modified=modified)
 
 
 def get_text(url: str, guard: GuardProxy, rules: FetchRules, headers: Mapping[str, str]) -> bytes:
-    """The body of a small answer; no redirect is followed, so that the headers go nowhere else.
+    """Return the body of a small response; redirects are not followed, so that the headers go nowhere else.
 
     Raises
     ------
     FetchError
-        It cannot be had.
+        If the request fails.
     """
-    with _asked(url, guard, rules, headers, redirects=False) as answer:
-        return b"".join(answer.iter_raw())
+    with _stream_response(url, guard, rules, headers, redirects=False) as response:
+        return b"".join(response.iter_raw())
 
 
 def fetch_file(
-    look: HttpLook, into: Path, guard: GuardProxy, rules: FetchRules, told: Callable[[int], None]
+    info: HttpInfo, target: Path, guard: GuardProxy, rules: FetchRules, report: Callable[[int], None]
 ) -> tuple[str, str | None]:
-    """Fetch a file; gives its SHA-256 and its version, which may be another than when it was looked at.
+    """Download a file; return its SHA-256 and its version, which may differ from the inspected one.
 
-    After a drop it goes on where it was cut off, where the server allows and the file is still the same;
-    else it starts again. Memory is bounded by a chunk.
+    After a drop, resume if the server allows it and the file is unchanged; otherwise start again. Memory is
+    bounded by one chunk.
 
     Parameters
     ----------
-    told
-        Called with the bytes that are there.
+    on_bytes
+        Called with the number of bytes received so far.
 
     Raises
     ------
     FetchError
-        It cannot be had, or is larger than allowed; `into` then holds a part of it.
+        If the download fails or exceeds the size limit; `target` then holds a part of the file.
     """
-    work = _Fetch(look, into, guard, rules, told)
-    trying = Retries(rules, guard)
+    work = _ResumableDownload(info, target, guard, rules, report)
+    retries = RetryPolicy(rules, guard)
     while True:
         try:
-            work.go_on()
-            return work.digest.hexdigest(), work.look.version
+            work.request_rest()
+            return work.digest.hexdigest(), work.info.version
         except PassingError as error:
-            trying.pause(error, work.here)
+            retries.wait(error, work.received)
 
 
-class Retries:
-    """Pauses between attempts, and the end of patience: `retry_s` after the last progress."""
+class RetryPolicy:
+    """Pauses between attempts, for at most `retry_s` after the last progress."""
 
     def __init__(self, rules: FetchRules, guard: GuardProxy) -> None:
         self._rules, self._guard = rules, guard
         self._pause = rules.pause_s
-        self._since, self._at = time.monotonic(), 0
+        self._last_progress_s, self._last_received = time.monotonic(), 0
 
-    def pause(self, error: PassingError, reached: int = 0) -> None:
+    def wait(self, error: PassingError, reached: int = 0) -> None:
         """Wait before the next attempt.
 
         Parameters
         ----------
         reached
-            Bytes that are there: more of them are progress, after which patience begins anew.
+            Bytes received so far: an increase is progress and resets the time limit.
 
         Raises
         ------
         FetchError
-            It has been tried for long enough.
+            If the time limit is over.
         """
         rules, now = self._rules, time.monotonic()
-        if reached >= self._at + rules.stall_bytes:
-            self._since, self._at, self._pause = now, reached, rules.pause_s
-        pause = min(max(error.pause_s or 0.0, self._pause), rules.most_pause_s)
-        if now + pause > self._since + rules.retry_s:
+        if reached >= self._last_received + rules.stall_bytes:
+            self._last_progress_s, self._last_received, self._pause = now, reached, rules.pause_s
+        wait = min(max(error.pause_s or 0.0, self._pause), rules.most_pause_s)
+        if now + wait > self._last_progress_s + rules.retry_s:
             raise FetchError(f"{error}; tried for {rules.retry_s:g} s") from None
         self._pause = min(2 * self._pause, rules.most_pause_s)
-        self._guard.rest(pause)
+        self._guard.wait(wait)
 
 
-class _Fetch:
-    """One file on its way: what of it is there."""
+class _ResumableDownload:
+    """One download and the bytes received so far."""
 
     def __init__(
-        self, look: HttpLook, into: Path, guard: GuardProxy, rules: FetchRules, told: Callable[[int], None]
+        self,
+        info: HttpInfo,
+        target: Path,
+        guard: GuardProxy,
+        rules: FetchRules,
+        report: Callable[[int], None],
     ) -> None:
-        self.look, self.into, self.guard, self.rules, self.told = look, into, guard, rules, told
-        self.here = 0
+        self.info, self.target, self.guard, self.rules, self.report = (info, target, guard, rules, report)
+        self.received = 0
         self.digest = hashlib.sha256()
 
-    def go_on(self) -> None:
-        """One request, for what is not there yet."""
+    def request_rest(self) -> None:
+        """Request the missing bytes once."""
         headers = {}
-        stamp = self.look.stamp
-        resuming = bool(self.here and self.look.ranges and stamp)
+        stamp = self.info.stamp
+        resuming = bool(self.received and self.info.ranges and stamp)
         if resuming and stamp:
-            headers = {"Range": f"bytes={self.here}-", "If-Range": stamp}
-        with _asked(self.look.url, self.guard, self.rules, headers) as answer:
-            if answer.status_code == 416 and _whole_size(answer) == self.here:
-                return  # the file ends here, whatever length was told before
-            if not (resuming and answer.status_code == 206 and _range_start(answer) == self.here):
-                self.here, self.digest = 0, hashlib.sha256()
-                if answer.status_code != 200:
-                    shown = masked_url(self.look.url)
-                    raise PassingError(f"{shown} answers with another part than asked for")
-                self.look = _seen(self.look, answer)
-            _check_size(masked_url(self.look.url), _whole_size(answer), self.rules)
-            with self.into.open("r+b" if self.here else "wb") as file:
-                file.seek(self.here)
-                self._read(answer, file)
+            headers = {"Range": f"bytes={self.received}-", "If-Range": stamp}
+        with _stream_response(self.info.url, self.guard, self.rules, headers) as response:
+            if response.status_code == 416 and _whole_size(response) == self.received:
+                return  # the file ends here, whatever length the server stated before
+            if not (resuming and response.status_code == 206 and _range_start(response) == self.received):
+                self.received, self.digest = 0, hashlib.sha256()
+                if response.status_code != 200:
+                    shown = masked_url(self.info.url)
+                    raise PassingError(f"{shown} sent another range than requested")
+                self.info = _with_version(self.info, response)
+            _check_size(masked_url(self.info.url), _whole_size(response), self.rules)
+            with self.target.open("r+b" if self.received else "wb") as file:
+                file.seek(self.received)
+                self._read(response, file)
 
-    def _read(self, answer: httpx.Response, file: Any) -> None:
-        for chunk in answer.iter_raw():
+    def _read(self, response: httpx.Response, file: Any) -> None:
+        for chunk in response.iter_raw():
             most = self.rules.most_bytes
-            if self.here + len(chunk) > most:
-                what = f"{masked_url(self.look.url)} sends more than {most:,} bytes; no more are taken"
+            if self.received + len(chunk) > most:
+                what = f"{masked_url(self.info.url)} sends more than {most:,} bytes, the limit"
                 raise FetchError(what)
             file.write(chunk)
             self.digest.update(chunk)
-            self.here += len(chunk)
-            self.told(self.here)
+            self.received += len(chunk)
+            self.report(self.received)
 
 
 @contextlib.contextmanager
-def _asked(
+def _stream_response(
     url: str, guard: GuardProxy, rules: FetchRules, headers: Mapping[str, str], *, redirects: bool = True
 ) -> Iterator[httpx.Response]:
-    """The answer to a GET, its body still to come; what goes wrong, in our words."""
+    """Yield the response to a GET before its body is read; translate httpx errors."""
     import httpx
 
     shown = masked_url(url)
@@ -255,45 +260,48 @@ def _asked(
             httpx.Client(
                 proxy=guard.proxy,
                 trust_env=False,
-                verify=_tls(),
+                verify=_tls_context(),
                 timeout=times,
                 follow_redirects=redirects,
                 max_redirects=rules.most_redirects,
                 headers={"Accept-Encoding": "identity", "User-Agent": "tessera"},
             ) as client,
-            client.stream("GET", url, headers=dict(headers)) as answer,
+            client.stream("GET", url, headers=dict(headers)) as response,
         ):
-            if MARK in answer.headers:
-                raise _own_answer(shown, guard)
-            _check_status(answer, shown)
-            yield answer
-            if guard.ended is not None:  # a body without a length ends like a whole one when it is cut off
-                raise FetchError(f"{shown}: {guard.ended}")
+            if MARK in response.headers:
+                raise _guard_error(shown, guard)
+            _check_status(response, shown)
+            yield response
+            # A body without a length ends the same way when it is complete and when it is cut off.
+            if guard.close_reason is not None:
+                raise FetchError(f"{shown}: {guard.close_reason}")
     except httpx.TooManyRedirects:
         raise FetchError(f"{shown} redirects more than {rules.most_redirects} times") from None
     except httpx.UnsupportedProtocol as error:
-        raise FetchError(f"{shown} redirects to what is neither http nor https: {_words(error)}") from None
+        raise FetchError(
+            f"{shown} redirects to a URL that is neither http nor https: {_error_text(error)}"
+        ) from None
     except httpx.InvalidURL as error:
-        raise FetchError(f"{shown} is no URL that can be asked for: {_words(error)}") from None
+        raise FetchError(f"{shown} is not a valid URL: {_error_text(error)}") from None
     except httpx.ProxyError:
-        raise _own_answer(shown, guard) from None
+        raise _guard_error(shown, guard) from None
     except httpx.TransportError as error:
-        raise _broken(shown, guard, error) from None
+        raise _transport_error(shown, guard, error) from None
 
 
-def _own_answer(shown: str, guard: GuardProxy) -> FetchError:
-    """The error that an answer of the guard itself stands for."""
-    said = guard.refused or guard.ended
-    if said is not None:
-        return FetchError(f"{shown}: {said}")
-    return PassingError(f"{shown}: {guard.trouble or 'the connection could not be made'}")
+def _guard_error(shown: str, guard: GuardProxy) -> FetchError:
+    """Return the error for a response of the proxy itself."""
+    reason = guard.refusal or guard.close_reason
+    if reason is not None:
+        return FetchError(f"{shown}: {reason}")
+    return PassingError(f"{shown}: {guard.connect_error or 'the connection could not be made'}")
 
 
-def _broken(shown: str, guard: GuardProxy, error: httpx.TransportError) -> FetchError:
-    """The error that a connection's end stands for."""
-    if guard.ended is not None:
-        return FetchError(f"{shown}: {guard.ended}")
-    words = _words(error) or type(error).__name__
+def _transport_error(shown: str, guard: GuardProxy, error: httpx.TransportError) -> FetchError:
+    """Return the error for a broken connection."""
+    if guard.close_reason is not None:
+        return FetchError(f"{shown}: {guard.close_reason}")
+    words = _error_text(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return FetchError(f"{shown}: the certificate of its server cannot be trusted: {words}")
     return PassingError(f"{shown}: the connection broke: {words}")
@@ -301,28 +309,28 @@ def _broken(shown: str, guard: GuardProxy, error: httpx.TransportError) -> Fetch
 
 def _check_size(shown: str, size: int | None, rules: FetchRules) -> None:
     if size is not None and size > rules.most_bytes:
-        raise FetchError(f"{shown} has {size:,} bytes; at most {rules.most_bytes:,} are taken")
+        raise FetchError(f"{shown} has {size:,} bytes; at most {rules.most_bytes:,} are allowed")
 
 
-def _words(error: Exception) -> str:
-    """An error's own words, without the URL that httpx may repeat in them."""
+def _error_text(error: Exception) -> str:
+    """Return the text of an error with its URLs masked: httpx may repeat them."""
     return re.sub(r"https?://\S+", lambda found: masked_url(found[0]), " ".join(str(error).split()))
 
 
-def _check_status(answer: httpx.Response, shown: str) -> None:
-    status = answer.status_code
-    if status in (200, 206) or (status == 416 and _whole_size(answer) is not None):
+def _check_status(response: httpx.Response, shown: str) -> None:
+    status = response.status_code
+    if status in (200, 206) or (status == 416 and _whole_size(response) is not None):
         return
     advice = _ADVICE.get(status)
-    said = f"{shown}: the server answered {status} {answer.reason_phrase}".rstrip()
-    told = f"{said}: {advice}" if advice else said
-    if status in _PASSING:
-        raise PassingError(told, _retry_after(answer.headers.get("retry-after")))
-    raise FetchError(told)
+    reason = f"{shown}: the server answered {status} {response.reason_phrase}".rstrip()
+    report = f"{reason}: {advice}" if advice else reason
+    if status in _TRANSIENT_STATUS:
+        raise PassingError(report, _retry_after_s(response.headers.get("retry-after")))
+    raise FetchError(report)
 
 
-def _retry_after(text: str | None) -> float | None:
-    """Seconds that a server asks to wait, given as such or as a date."""
+def _retry_after_s(text: str | None) -> float | None:
+    """Return the seconds of a Retry-After header, given as a number or as a date."""
     if not text:
         return None
     if text.strip().isdecimal():
@@ -332,28 +340,28 @@ def _retry_after(text: str | None) -> float | None:
     return None
 
 
-def _whole_size(answer: httpx.Response) -> int | None:
-    """The size of the whole file that an answer tells."""
-    if answer.status_code in (206, 416):
-        total = answer.headers.get("content-range", "").rpartition("/")[2].strip()
+def _whole_size(response: httpx.Response) -> int | None:
+    """Return the size of the whole file that a response states."""
+    if response.status_code in (206, 416):
+        total = response.headers.get("content-range", "").rpartition("/")[2].strip()
         return int(total) if total.isdecimal() else None
-    length = answer.headers.get("content-length", "")
+    length = response.headers.get("content-length", "")
     return int(length) if length.isdecimal() else None
 
 
-def _range_start(answer: httpx.Response) -> int | None:
-    found = re.match(r"\s*bytes\s+(\d+)-", answer.headers.get("content-range", ""), re.I)
+def _range_start(response: httpx.Response) -> int | None:
+    found = re.match(r"\s*bytes\s+(\d+)-", response.headers.get("content-range", ""), re.I)
     return int(found[1]) if found else None
 
 
-def _strong(etag: str | None) -> str | None:
-    """An ETag that tells byte from byte; a weak one does not, and may not be used to resume."""
+def _strong_etag(etag: str | None) -> str | None:
+    """Return a strong ETag; a weak one does not identify bytes and must not be used to resume."""
     return etag if etag and not etag.startswith("W/") else None
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    """What https is checked by; made once, for reading the certificates takes longest."""
+def _tls_context() -> ssl.SSLContext:
+    """Return the TLS context; cached, since loading the certificates takes the longest."""
     import httpx
 
     return httpx.create_ssl_context()

@@ -1,4 +1,4 @@
-"""How long a file says that it lasts, from its first bytes: what is far too long is refused unfetched."""
+"""Declared duration of a file, from its first bytes, to reject far too long media without a download."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SEGMENT, _INFO, _SCALE, _DURATION, _EBML = 0x18538067, 0x1549A966, 0x2AD7B1, 0x
 
 
 def declared_length(head: bytes) -> Fraction | None:
-    """The seconds that an MP4 whose index comes first, a Matroska or a WebM file tells of itself.
+    """Return the declared seconds of an MP4 with its index first, a Matroska or a WebM file.
 
-    None where the first bytes do not tell. It is what the file says: only reading it whole tells what is so.
+    None if the first bytes do not declare it. The value can be wrong: only decoding the file is reliable.
     """
     try:
         return _of_mp4(head) if head[4:8] == b"ftyp" else _of_matroska(head)
@@ -39,7 +39,7 @@ def _of_mp4(head: bytes) -> Fraction | None:
 
 
 def _boxes(head: bytes, at: int) -> Iterator[tuple[bytes, int]]:
-    """The kind of each box from a place on, and where its content begins."""
+    """Yield the type of each MP4 box from an offset on, and the offset of its content."""
     while at + 8 <= len(head):
         size, kind = struct.unpack_from(">I4s", head, at)
         start = at + 8
@@ -69,7 +69,7 @@ def _of_matroska(head: bytes) -> Fraction | None:
 
 
 def _elements(head: bytes, at: int, end: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The id of each element within a range, and where its content lies, as far as there are bytes."""
+    """Yield the id of each EBML element in a range, and the span of its content, while there are bytes."""
     end = min(end, len(head))
     while at < end:
         name, at, _unknown = _number(head, at, keep_mark=True)
@@ -80,7 +80,7 @@ def _elements(head: bytes, at: int, end: int) -> Iterator[tuple[int, tuple[int, 
 
 
 def _number(head: bytes, at: int, *, keep_mark: bool) -> tuple[int, int, bool]:
-    """An EBML number of variable length, the place after it, and whether all its bits are set."""
+    """Return an EBML variable-length number, the offset after it, and True if all its bits are set."""
     width = 9 - head[at].bit_length()
     if width > 8 or at + width > len(head):
         raise ValueError("no number")

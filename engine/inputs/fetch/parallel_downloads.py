@@ -1,4 +1,4 @@
-"""Several downloads at a time, each watched from outside: cancelled, cut off when stalled, and told of."""
+"""Run several downloads in parallel, with cancellation, stall detection and progress reports."""
 
 from __future__ import annotations
 
@@ -14,93 +14,93 @@ from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.rules import FetchRules, Transfer
 from tessera.text.masking import masked_url
 
-__all__ = ["DownloadSlot", "ParallelDownloads", "Told"]
+__all__ = ["DownloadSlot", "ParallelDownloads", "ProgressCallback"]
 
-Told = Callable[[Transfer], None]
+ProgressCallback = Callable[[Transfer], None]
 Answer = TypeVar("Answer")
-_POLL_S = 0.05
-_TELL_S = 0.5
-_SPEED_S = 5.0
+_POLL_INTERVAL_S = 0.05
+_REPORT_INTERVAL_S = 0.5
+_SPEED_WINDOW_S = 5.0
 
 
 class DownloadSlot:
-    """One download on its way.
+    """One running download.
 
     Attributes
     ----------
     guard
-        Its way out.
-    here
-        Bytes of it that are there; None: as many as came through the guard.
+        The proxy of the download.
+    received
+        Bytes received; None: use the count of the proxy.
     total
-        Bytes that it will have, where that is known.
+        The expected bytes, if known.
     working
-        Whether the file is being worked on, so that no bytes are awaited.
+        True while the file is processed, so that no bytes are expected.
     """
 
     def __init__(self, url: str, name: str, guard: GuardProxy, total: int | None, rules: FetchRules) -> None:
         self.url, self.name, self.guard, self.total, self._rules = masked_url(url), name, guard, total, rules
-        self.here: int | None = None
+        self.received: int | None = None
         self.working = False
-        self._mark = (time.monotonic(), 0)
+        self._last_progress = (time.monotonic(), 0)
         self._recent: deque[tuple[float, int]] = deque()
 
-    def has(self, size: int) -> None:
-        """Say how many bytes are there."""
-        self.here = size
+    def set_received(self, size: int) -> None:
+        """Set the number of bytes received."""
+        self.received = size
 
-    def works(self, working: bool) -> None:
-        """Say whether the file itself is being worked on."""
+    def set_working(self, working: bool) -> None:
+        """Set whether the file is being processed."""
         self.working = working
 
     def check(self) -> None:
-        """Shut the guard where no progress is made."""
+        """Close the proxy if the download stalls."""
         now, received, rules = time.monotonic(), self.guard.received, self._rules
-        since, before = self._mark
-        if self.working or not self.guard.busy or received >= before + rules.stall_bytes:
-            self._mark = (now, received)
+        since, received_before = self._last_progress
+        if self.working or not self.guard.busy or received >= received_before + rules.stall_bytes:
+            self._last_progress = (now, received)
         elif now - since > rules.stall_s:
-            gained = received - before
-            self.guard.shut(
-                f"no progress: {gained:,} bytes in {rules.stall_s:g} s; given up, try again later"
-            )
+            gained = received - received_before
+            self.guard.close(f"no progress: {gained:,} bytes in {rules.stall_s:g} s; try again later")
 
     def transfer(self, *, done: bool = False) -> Transfer:
-        """How far it is."""
-        now, here = time.monotonic(), self.guard.received if self.here is None else self.here
-        self._recent.append((now, here))
-        while now - self._recent[0][0] > _SPEED_S and len(self._recent) > 2:
+        """Return the progress of the download."""
+        now, received = time.monotonic(), self.guard.received if self.received is None else self.received
+        self._recent.append((now, received))
+        while now - self._recent[0][0] > _SPEED_WINDOW_S and len(self._recent) > 2:
             self._recent.popleft()
-        then, before = self._recent[0]
-        speed = max(here - before, 0) / (now - then) if now > then else 0.0
-        rest = max(self.total - here, 0) / speed if self.total is not None and speed else None
-        return Transfer(self.url, self.name, here, self.total, speed, 0.0 if done else rest, done)
+        then, received_before = self._recent[0]
+        speed = max(received - received_before, 0) / (now - then) if now > then else 0.0
+        rest = max(self.total - received, 0) / speed if self.total is not None and speed else None
+        return Transfer(self.url, self.name, received, self.total, speed, 0.0 if done else rest, done)
 
 
 class ParallelDownloads(Generic[Answer]):
-    """Runs jobs, as many at a time as the rules say, and watches over them.
+    """Runs jobs in parallel, up to the limit in the rules, and watches them.
 
     Parameters
     ----------
-    told
-        Called, in the thread of the caller, with the progress of every lane that wants it told.
+    on_progress
+        Called in the caller's thread with the progress of every slot that is reported.
     cancelled
-        Asked some times a second; once it is true, every lane is shut.
+        Polled several times a second; once it returns True, every slot is closed.
     """
 
-    def __init__(self, rules: FetchRules, told: Told, cancelled: Callable[[], bool]) -> None:
-        self._rules, self._told, self._cancelled = rules, told, cancelled
+    def __init__(
+        self, rules: FetchRules, on_progress: ProgressCallback, cancelled: Callable[[], bool]
+    ) -> None:
+        self._rules, self._on_progress, self._cancelled = rules, on_progress, cancelled
         self._lock = threading.Lock()
         self._open: dict[DownloadSlot, bool] = {}
         self._ended: list[Transfer] = []
 
     def run(self, jobs: Mapping[str, Callable[[], Answer]]) -> dict[str, Answer | TesseraError]:
-        """What each job gives, or the error that it ends with.
+        """Return the result of each job, or its error.
 
         Raises
         ------
         Cancelled
-            `cancelled()` became true; all jobs have ended then.
+            If `cancelled()` returns True; all jobs have ended by then.
         """
         found: dict[str, Answer | TesseraError] = {}
         cancelled = False
@@ -110,7 +110,7 @@ class ParallelDownloads(Generic[Answer]):
                 running[pool.submit(job)] = key
             last = time.monotonic()
             while running:
-                ended, _still = wait(running, timeout=_POLL_S, return_when="FIRST_COMPLETED")
+                ended, _still = wait(running, timeout=_POLL_INTERVAL_S, return_when="FIRST_COMPLETED")
                 for future in ended:
                     key = running.pop(future)
                     if future.cancelled():
@@ -123,33 +123,33 @@ class ParallelDownloads(Generic[Answer]):
                     cancelled = True
                     pool.shutdown(wait=False, cancel_futures=True)
                 now = time.monotonic()
-                self._watch(cancelled=cancelled, tell=now - last >= _TELL_S)
-                last = now if now - last >= _TELL_S else last
-        self._watch(cancelled=cancelled, tell=False)
+                self._watch(cancelled=cancelled, report=now - last >= _REPORT_INTERVAL_S)
+                last = now if now - last >= _REPORT_INTERVAL_S else last
+        self._watch(cancelled=cancelled, report=False)
         if cancelled:
             raise Cancelled("the run was cancelled")
         return found
 
-    def open(self, lane: DownloadSlot, *, tell: bool) -> None:
-        """Watch over a lane, and tell of its progress or not."""
+    def open(self, slot: DownloadSlot, *, report: bool) -> None:
+        """Watch a slot, and report its progress if `report` is True."""
         with self._lock:
-            self._open[lane] = tell
+            self._open[slot] = report
 
-    def close(self, lane: DownloadSlot, *, done: bool) -> None:
-        """A lane has ended; `done`: the media is there."""
+    def close(self, slot: DownloadSlot, *, done: bool) -> None:
+        """Stop watching a slot; `done` is True if the media is complete."""
         with self._lock:
-            if self._open.pop(lane) and done:
-                self._ended.append(lane.transfer(done=True))
+            if self._open.pop(slot) and done:
+                self._ended.append(slot.transfer(done=True))
 
-    def _watch(self, *, cancelled: bool, tell: bool) -> None:
+    def _watch(self, *, cancelled: bool, report: bool) -> None:
         with self._lock:
-            lanes, ended = dict(self._open), self._ended
+            slots, ended = dict(self._open), self._ended
             self._ended = []
-        for lane, wanted in lanes.items():
+        for slot, wanted in slots.items():
             if cancelled:
-                lane.guard.shut("the run was cancelled")
-            lane.check()
-            if wanted and tell:
-                self._told(lane.transfer())
+                slot.guard.close("the run was cancelled")
+            slot.check()
+            if wanted and report:
+                self._on_progress(slot.transfer())
         for transfer in ended:
-            self._told(transfer)
+            self._on_progress(transfer)

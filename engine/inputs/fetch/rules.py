@@ -1,4 +1,4 @@
-"""What fetching keeps to, what it says of its progress, and how it fails."""
+"""Limits, progress and errors of fetching."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class FetchRules:
     Attributes
     ----------
     most_bytes, most_seconds
-        The size and the duration that a source may have.
+        The largest size and the longest duration of a source.
     most_redirects
-        How many redirects of one request are followed.
+        The most redirects of one request.
     connect_s
-        How long a connection may take to come about.
+        The timeout for a connection.
     stall_s, stall_bytes
-        A transfer that gains fewer than `stall_bytes` in `stall_s` makes no progress, and is given up.
+        A transfer that receives fewer than `stall_bytes` in `stall_s` is stalled and ends.
     retry_s
-        How long what may pass (a drop, a 429, a 5xx) is tried again since the last progress.
+        How long transient errors (a drop, a 429, a 5xx) are retried since the last progress.
     pause_s, most_pause_s
-        The pause before the first retry, and the longest: each is twice the one before.
+        The pause before the first retry, and the longest pause: each is twice the one before.
     parallel
-        How many sources are fetched at a time.
+        The number of parallel downloads.
     allow_private
-        Whether addresses of this machine and of private networks may be reached. Link-local addresses, and
-        with them the metadata services of clouds, never are.
+        True allows addresses of this machine and of private networks. Link-local addresses, and with them
+        cloud metadata services, are always blocked.
     """
 
     most_bytes: int = 5 * 10**9
@@ -48,24 +48,24 @@ class FetchRules:
 
     @property
     def patience_s(self) -> float:
-        """How long a socket waits for bytes: longer than it takes to see that there is no progress."""
+        """The socket timeout: longer than stall detection, which therefore reports first."""
         return 2 * self.stall_s
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How far a download is.
+    """The progress of a download.
 
     Attributes
     ----------
     url, name
-        The URL, masked, and what the source is called.
+        The masked URL and the name of the source.
     received, total
-        Bytes; `total` is None where nobody has said.
+        Bytes; `total` is None if unknown.
     bytes_per_s, remaining_s
-        The mean speed of the last seconds, and the time that the rest takes at it, where that is known.
+        The mean speed over the last seconds, and the remaining time at that speed, if known.
     done
-        Whether it is over: the media is there.
+        True if the media is complete.
     """
 
     url: str
@@ -78,13 +78,13 @@ class Transfer:
 
 
 class FetchError(TesseraError):
-    """A source cannot be fetched. The message names it, masked, and says what to do."""
+    """A source cannot be fetched. The message names it, masked, and suggests what to do."""
 
     code = "validation_error"
 
 
 class PassingError(FetchError):
-    """… this time. `pause_s`: how long the server asks to wait."""
+    """A transient failure that a retry may solve. `pause_s`: the wait that the server requests."""
 
     def __init__(self, message: str, pause_s: float | None = None) -> None:
         super().__init__(message)

@@ -1,11 +1,11 @@
-"""What the first bytes of an answer are: media perhaps, or surely not."""
+"""Classify content by its first bytes: possibly media, or certainly not."""
 
 from __future__ import annotations
 
 import re
 from typing import Literal
 
-__all__ = ["Head", "head_of"]
+__all__ = ["Head", "content_kind"]
 
 Head = Literal["media", "page", "playlist", "text", "empty"]
 _PAGE = re.compile(rb"<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>]", re.I)
@@ -14,24 +14,26 @@ _PLAYLIST = re.compile(
     rb"v=0\r?\n|RTSPtext|(?:(?:file|https?|rtsp|rtmp|concat|subfile|data|crypto):\S+\s*$)",
     re.I | re.M,
 )
-_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
-def head_of(head: bytes) -> Head:
-    """What a file is that begins so.
+def content_kind(head: bytes) -> Head:
+    """Return the kind of a file from its first bytes.
 
-    Text is no media; a playlist is text that names other files. Bytes that are not text may be media: only
-    probing tells.
+    Text is not media; a playlist is text that names other files. Binary content may be media: only probing is
+    conclusive.
 
     Examples
     --------
-    >>> head_of(b"\\n #EXTM3U\\n#EXTINF:1,\\nfile:///a\\n"), head_of(b"<!DOCTYPE html>"), head_of(b"\\0\\0")
-    ('playlist', 'page', 'media')
+    >>> content_kind(b"\\n #EXTM3U\\n#EXTINF:1,\\nfile:///a\\n")
+    'playlist'
+    >>> content_kind(b"<!DOCTYPE html>"), content_kind(b"\\0\\0")
+    ('page', 'media')
     """
     if not head:
         return "empty"
     text = head
-    for mark in _MARKS:
+    for mark in _BYTE_ORDER_MARKS:
         if text.startswith(mark):
             text = text[len(mark) :].replace(b"\0", b"")
     if b"\0" in text or _binary(text):
@@ -42,5 +44,5 @@ def head_of(head: bytes) -> Head:
 
 
 def _binary(text: bytes) -> bool:
-    """Whether bytes without a zero hold control characters that text does not."""
+    """Return True if bytes without a zero contain control characters that text does not use."""
     return any(byte < 9 or 13 < byte < 27 for byte in text[:4096])

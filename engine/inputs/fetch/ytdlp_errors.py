@@ -1,4 +1,4 @@
-"""What yt-dlp says when it cannot have a video, as what happened and what to do."""
+"""Translate yt-dlp errors into the cause and the next step for the user."""
 
 from __future__ import annotations
 
@@ -10,106 +10,109 @@ from tessera.inputs.fetch.rules import FetchError, PassingError
 from tessera.text.masking import masked_url
 from tessera.text.wording import one_line
 
-__all__ = ["explained"]
+__all__ = ["error_for"]
 
-_GIVE = "download it where you may, and give the file"
-_SAID: tuple[tuple[str, str], ...] = (
-    (r"members[- ]only|join this channel|requires payment", f"is for members or buyers only; {_GIVE}"),
+_HINT = "download it where you may, and give the file"
+_ADVICE_BY_TEXT: tuple[tuple[str, str], ...] = (
+    (r"members[- ]only|join this channel|requires payment", f"is for members or buyers only; {_HINT}"),
     (
         r"confirm your age|age[- ]restricted|inappropriate for some users|age[- ]gate",
-        f"is age-restricted: it needs a sign-in; {_GIVE}",
+        f"is age-restricted: it needs a sign-in; {_HINT}",
     ),
-    (r"not a bot|unusual traffic", f"is refused, as the site suspects a robot; try again later, or {_GIVE}"),
-    (r"private video|is private|private access", f"is private: ask its owner to make it public, or {_GIVE}"),
+    (r"not a bot|unusual traffic", f"is refused, as the site suspects a robot; try again later, or {_HINT}"),
+    (r"private video|is private|private access", f"is private: ask its owner to make it public, or {_HINT}"),
     (
         r"geo[- ]?restrict|available (?:in|from) your (?:country|location|region)|blocked it in your country",
-        f"is not available from here (geo-blocked); {_GIVE}",
+        f"is not available from here (geo-blocked); {_HINT}",
     ),
     (
         r"live event will begin|premieres in|upcoming|is not currently live|live stream|offline\b",
-        "is live, or is yet to be: wait until it is over and published",
+        "is live or upcoming: wait until it is over and published",
     ),
     (
         r"removed|no longer available|unavailable|terminated|does not exist|has been deleted|not found",
-        "is not available: it was removed, or never was there; check the URL",
+        "is not available: it was removed or never existed; check the URL",
     ),
-    (r"sign in|log ?in|registered users|account", f"needs a sign-in; {_GIVE}"),
-    (r"no suitable extractor|unsupported url", "is a web page, not media, and of no site that yt-dlp knows"),
-    (r"drm", f"is protected by DRM, and cannot be fetched; {_GIVE}"),
+    (r"sign in|log ?in|registered users|account", f"needs a sign-in; {_HINT}"),
+    (
+        r"no suitable extractor|unsupported url",
+        "is a web page, not media, and not of a site that yt-dlp supports",
+    ),
+    (r"drm", f"is protected by DRM, and cannot be fetched; {_HINT}"),
 )
 _RUNTIME = re.compile(r"javascript runtime|n challenge|challenge solving|only images are available", re.I)
 _NO_FORMAT = re.compile(r"requested format is not available|no video formats found", re.I)
-_INSTALL = "YouTube needs a JavaScript runtime: install one with `pip install 'yt-dlp[default,deno]'`"
+_INSTALL_RUNTIME = "YouTube needs a JavaScript runtime: install one with `pip install 'yt-dlp[default,deno]'`"
 
 
-def explained(shown: str, error: BaseException, guard: GuardProxy, warnings: Sequence[str]) -> FetchError:
-    """Our error for one of yt-dlp's.
+def error_for(shown: str, error: BaseException, guard: GuardProxy, warnings: Sequence[str]) -> FetchError:
+    """Return our error for a yt-dlp error.
 
     Parameters
     ----------
     shown
-        The URL, masked.
+        The masked URL.
     warnings
-        What yt-dlp warned of before.
+        Earlier warnings of yt-dlp.
     """
     from yt_dlp.networking.exceptions import HTTPError
 
-    said = guard.refused or guard.ended
-    if said is not None:
-        return FetchError(f"{shown}: {said}")
+    reason = guard.refusal or guard.close_reason
+    if reason is not None:
+        return FetchError(f"{shown}: {reason}")
     causes = list(_causes(error))
     text = _text(error)
-    answers = [one for one in causes if isinstance(one, HTTPError)]
+    answers = [current for current in causes if isinstance(current, HTTPError)]
     for answer in answers:
         answer.close()
     found = re.search(r"HTTP Error (\d{3})", text)
     status = int(answers[0].status) if answers else int(found[1]) if found else None
-    kinds = {kind.__name__ for one in causes for kind in type(one).__mro__}
+    kinds = {kind.__name__ for current in causes for kind in type(current).__mro__}
     if "GeoRestrictedError" in kinds:
-        return FetchError(f"{shown} is not available from here (geo-blocked); {_GIVE}")
+        return FetchError(f"{shown} is not available from here (geo-blocked); {_HINT}")
     if "UserNotLive" in kinds:
-        return FetchError(f"{shown} is live, or is yet to be: wait until it is over and published")
+        return FetchError(f"{shown} is live or upcoming: wait until it is over and published")
     broke = {"TransportError", "ContentTooShortError"} & kinds or text.startswith("[download] Got error")
     if status is None and not broke:
-        return FetchError(_from_words(shown, text, warnings))
+        return FetchError(_message_from_text(shown, text, warnings))
     if status is None:
-        return PassingError(f"{shown} could not be reached: {guard.trouble or text}; check the network")
-    told = f"{shown}: the server answered {status}"
+        return PassingError(f"{shown} could not be reached: {guard.connect_error or text}; check the network")
+    message = f"{shown}: the server answered {status}"
     if status == 429 or status >= 500:
-        return PassingError(f"{told}: try again later")
+        return PassingError(f"{message}: try again later")
     if status in (404, 410):
-        return FetchError(f"{told}: it is not available, was removed, or never was there; check the URL")
-    return FetchError(f"{told}: {text}")
+        return FetchError(f"{message}: it is not available, was removed or never existed; check the URL")
+    return FetchError(f"{message}: {text}")
 
 
-def _from_words(shown: str, text: str, warnings: Sequence[str]) -> str:
+def _message_from_text(shown: str, text: str, warnings: Sequence[str]) -> str:
     if _RUNTIME.search(text) or (_NO_FORMAT.search(text) and any(map(_RUNTIME.search, warnings))):
-        return f"{shown} cannot be fetched: {_INSTALL}"
-    for pattern, what in _SAID:
+        return f"{shown} cannot be fetched: {_INSTALL_RUNTIME}"
+    for pattern, what in _ADVICE_BY_TEXT:
         if re.search(pattern, text, re.I):
             return f"{shown} {what}"
     if _NO_FORMAT.search(text):
-        return f"{shown} has no video that can be fetched; {_GIVE}"
-    return f"{shown} cannot be fetched: {text}; a newer yt-dlp may know better, or {_GIVE}"
+        return f"{shown} has no video that can be fetched; {_HINT}"
+    return f"{shown} cannot be fetched: {text}; a newer yt-dlp may help, or {_HINT}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that caused it, as yt-dlp and Python keep them."""
+    """Yield an error and all its causes, as linked by yt-dlp and by Python."""
     seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen:
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop(0)
+        if current is None or id(current) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        kept = getattr(one, "exc_info", None) or (None, None)
-        cause = getattr(one, "cause", None)
-        waiting += [kept[1], cause if isinstance(cause, BaseException) else None, one.__cause__]
+        seen.add(id(current))
+        yield current
+        exc_info = getattr(current, "exc_info", None) or (None, None)
+        cause = getattr(current, "cause", None)
+        pending += [exc_info[1], cause if isinstance(cause, BaseException) else None, current.__cause__]
 
 
 def _text(error: BaseException) -> str:
-    """What an error says, without its prefixes, advice to report it, and secrets."""
+    """Return the text of an error without prefixes, advice to report it, and secrets."""
     text = str(error).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue|\(caused by|\. Use --|\. See +https?:", text)[0]
     text = re.sub(r"^\[[^\]]+\] (?:[^ :]+: )?", "", text)

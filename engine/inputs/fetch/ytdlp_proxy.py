@@ -1,7 +1,7 @@
-"""yt-dlp, kept to its proxy: whatever `NO_PROXY`, or the system, says of hosts to be reached without one.
+"""A yt-dlp client that always uses its proxy, despite `NO_PROXY` or system settings.
 
-yt-dlp, its ffmpeg and Python's urllib heed such exceptions, and these name just what the guard is there to
-keep out of reach: this machine and its private network.
+yt-dlp, its ffmpeg and Python's urllib honour such exceptions, and these name exactly the hosts that the guard
+must block: this machine and its private network.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-__all__ = ["guarded_client"]
+__all__ = ["proxied_client"]
 
 
-def guarded_client(options: Mapping[str, Any]) -> Any:
-    """A `YoutubeDL` with these options, all of whose requests go through its proxy."""
+def proxied_client(options: Mapping[str, Any]) -> Any:
+    """Return a `YoutubeDL` with these options that sends all requests through its proxy."""
     return _client_type()(dict(options))
 
 
-class _Outward(urllib.request.BaseHandler):
+class _ProxyHandler(urllib.request.BaseHandler):
     """Sends each request through a proxy, without exceptions."""
 
     handler_order = 100
@@ -33,7 +33,7 @@ class _Outward(urllib.request.BaseHandler):
     def http_open(self, request: urllib.request.Request) -> None:
         proxy = self._proxies.get(request.type) or self._proxies.get("all")
         if not proxy:
-            raise urllib.error.URLError("no proxy to go out by")
+            raise urllib.error.URLError("no proxy is configured for this request")
         request.set_proxy(urlsplit(proxy).netloc, "http")
 
     https_open = ftp_open = http_open
@@ -46,16 +46,17 @@ def _client_type() -> type[Any]:
     from yt_dlp.networking._urllib import UrllibRH
     from yt_dlp.networking.exceptions import HTTPError
 
-    class OutwardRH(UrllibRH):  # type: ignore[misc]
+    # yt-dlp requires the suffix `RH` in the class name.
+    class ProxyRH(UrllibRH):  # type: ignore[misc]
         RH_NAME = "outward"
 
         def _create_instance(self, proxies: Mapping[str, str | None], **named: Any) -> Any:
             opener = super()._create_instance(proxies={}, **named)
-            opener.add_handler(_Outward(proxies))
+            opener.add_handler(_ProxyHandler(proxies))
             return opener
 
     class Client(yt_dlp.YoutubeDL):  # type: ignore[misc]
-        """Closes with itself what was answered to it: yt-dlp leaves what broke off to the collector."""
+        """Closes its responses on `close`: yt-dlp leaves broken ones to the garbage collector."""
 
         def __init__(self, options: dict[str, Any]) -> None:
             self._answers: WeakSet[Any] = WeakSet()
@@ -76,14 +77,14 @@ def _client_type() -> type[Any]:
             super().close()
 
         def build_request_director(self, _handlers: Any, preferences: Any = None) -> Any:
-            return super().build_request_director([OutwardRH], preferences)
+            return super().build_request_director([ProxyRH], preferences)
 
     class Popen(external.Popen):  # type: ignore[misc]
-        """Given an environment, as it is for the sake of a proxy: without the exceptions to it."""
+        """Removes `no_proxy` from an environment that is passed to set a proxy."""
 
         def __init__(self, args: Any, *rest: Any, env: Mapping[str, str] | None = None, **named: Any) -> None:
-            kept = env and {name: value for name, value in env.items() if name.lower() != "no_proxy"}
-            super().__init__(args, *rest, env=kept, **named)
+            environment = env and {name: value for name, value in env.items() if name.lower() != "no_proxy"}
+            super().__init__(args, *rest, env=environment, **named)
 
     external.Popen = Popen
     return Client

@@ -1,4 +1,4 @@
-"""A video of a site, with yt-dlp as a library: metadata first, then the file or the part that is needed."""
+"""Fetch a video from a site with yt-dlp as a library: first metadata, then the file or the needed part."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from pathlib import Path
 from typing import Any
 
 from tessera.inputs.fetch.guard_proxy import GuardProxy
-from tessera.inputs.fetch.http_file import Retries
+from tessera.inputs.fetch.http_file import RetryPolicy
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
-from tessera.inputs.fetch.ytdlp_errors import explained
+from tessera.inputs.fetch.ytdlp_errors import error_for
 from tessera.media.algebra.time import Range, to_ms
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
 from tessera.text.masking import masked_url
 
-__all__ = ["About", "SiteLook", "fetch_video", "look_at_site"]
+__all__ = ["About", "SiteInfo", "fetch_video", "inspect_site"]
 
-_WHOLE = ("http", "https", "m3u8", "m3u8_native", "http_dash_segments")
-_IN_PART = ("http", "https", "m3u8", "m3u8_native")
-"""Ways of delivery that the guard sees all of; and those from which ffmpeg can take a part."""
-_PROTOCOL = f"[protocol~='^({'|'.join(_WHOLE)})$']"
+_WHOLE_PROTOCOLS = ("http", "https", "m3u8", "m3u8_native", "http_dash_segments")
+_RANGE_PROTOCOLS = ("http", "https", "m3u8", "m3u8_native")
+"""Delivery protocols whose traffic all passes the guard; and those from which ffmpeg can read a part."""
+_PROTOCOL_FILTER = f"[protocol~='^({'|'.join(_WHOLE_PROTOCOLS)})$']"
 _NETWORK = ["-protocol_whitelist", "http,https,httpproxy,tcp,tls,crypto,data"]
 _LOCAL = ["-protocol_whitelist", PROTOCOLS, "-format_whitelist", DEMUXERS]
-"""What an ffmpeg of yt-dlp may read: of the network no file, and of files no playlist."""
+"""Allowed inputs of yt-dlp's ffmpeg: no files from the network, no playlists from files."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a site says of a video. `uploaded` is a date, YYYY-MM-DD."""
+    """A site's metadata of a video. `uploaded` is a date, YYYY-MM-DD."""
 
     site: str
     id: str
@@ -48,19 +48,19 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class SiteLook:
-    """What is known of a video before it is fetched.
+class SiteInfo:
+    """The facts about a video that are known before it is fetched.
 
     Attributes
     ----------
     duration
-        Seconds, as the site says; None where it does not.
+        Seconds, as stated by the site; None if not stated.
     size
-        Bytes, exact or about; None where the site does not say.
+        Bytes, exact or approximate; None if the site does not state it.
     in_parts
-        Whether a part of it can be fetched.
+        True if a part of the video can be fetched.
     info
-        What yt-dlp goes on with.
+        The state that yt-dlp continues with.
     """
 
     url: str
@@ -71,19 +71,19 @@ class SiteLook:
     info: Mapping[str, Any] = field(repr=False)
 
 
-def look_at_site(url: str, guard: GuardProxy, rules: FetchRules) -> SiteLook:
-    """Ask a site of a video. Nothing of the media is fetched.
+def inspect_site(url: str, guard: GuardProxy, rules: FetchRules) -> SiteInfo:
+    """Request the metadata of a video from a site. No media is fetched.
 
     Raises
     ------
     FetchError
-        It is private, removed, live, too long, a playlist, …: the message says what to do.
+        If the video is private, removed, live, too long, a playlist, …: the message suggests what to do.
     PassingError
-        It may work another time.
+        If a later attempt may succeed.
     """
     shown = masked_url(url)
     log = _Log()
-    with _errors(shown, guard, log), _client(guard, rules, log, {}) as client:
+    with _translated_errors(shown, guard, log), _client(guard, rules, log, {}) as client:
         info = client.extract_info(url, download=False)
         info = client.sanitize_info(info) if info else None
     if not info:
@@ -91,62 +91,66 @@ def look_at_site(url: str, guard: GuardProxy, rules: FetchRules) -> SiteLook:
     if info.get("_type", "video") != "video" or "entries" in info:
         raise FetchError(f"{shown} is a playlist or a channel: give the URL of one video")
     if info.get("is_live") or info.get("live_status") in ("is_live", "is_upcoming", "post_live"):
-        raise FetchError(f"{shown} is live, or is yet to be: wait until it is over and published")
-    look = _look(url, info)
-    name = f"{look.about.title} ({shown})"
-    if look.duration is not None and look.duration > rules.most_seconds:
-        what = f"lasts {to_ms(look.duration)} ms; at most {rules.most_seconds * 1000} ms are taken"
+        raise FetchError(f"{shown} is live or upcoming: wait until it is over and published")
+    site = _inspection_from_info(url, info)
+    name = f"{site.about.title} ({shown})"
+    if site.duration is not None and site.duration > rules.most_seconds:
+        what = f"lasts {to_ms(site.duration)} ms; at most {rules.most_seconds * 1000} ms are allowed"
         raise FetchError(f"{name} {what}")
-    if look.size is not None and look.size > rules.most_bytes and not look.in_parts:
-        raise FetchError(f"{name} has about {look.size:,} bytes; at most {rules.most_bytes:,} are taken")
-    return look
+    if site.size is not None and site.size > rules.most_bytes and not site.in_parts:
+        raise FetchError(f"{name} has about {site.size:,} bytes; at most {rules.most_bytes:,} are allowed")
+    return site
 
 
 def fetch_video(
-    look: SiteLook,
+    site: SiteInfo,
     part: Range | None,
     folder: Path,
     guard: GuardProxy,
     rules: FetchRules,
-    busy: Callable[[bool], None],
+    set_working: Callable[[bool], None],
 ) -> Path:
-    """Fetch a video, or the part of it in this range of seconds, into a folder; gives the file.
+    """Fetch a video, or this range of it in seconds, into a folder; return the file.
 
-    A whole stays as the site has it. A part is encoded anew and keeps the times of the source: the first time
-    in it is the place on the source at which it begins.
+    A whole video keeps the site's encoding. A part is re-encoded and keeps the source's timestamps: its first
+    timestamp is its position in the source.
 
     Parameters
     ----------
-    busy
-        Told when work on the file itself begins (True) and ends: no bytes come meanwhile.
+    set_working
+        Called with True when processing of the file begins and with False when it ends: no bytes arrive
+        meanwhile.
 
     Raises
     ------
     FetchError
-        It cannot be had.
+        If the video cannot be fetched.
     """
-    shown = masked_url(look.url)
-    trying = Retries(rules, guard)
-    info: Mapping[str, Any] | None = look.info
+    shown = masked_url(site.url)
+    retries = RetryPolicy(rules, guard)
+    info: Mapping[str, Any] | None = site.info
     while True:
         log = _Log()
-        options = {**_output(folder), **(_in_part(part) if part else {})}
-        options["postprocessor_hooks"] = [lambda told: busy(told["status"] == "started")]
+        options = {**_output_options(folder), **(_range_options(part) if part else {})}
+        options["postprocessor_hooks"] = [
+            lambda status_report: set_working(status_report["status"] == "started")
+        ]
         try:
-            with _errors(shown, guard, log), _client(guard, rules, log, options) as client:
+            with _translated_errors(shown, guard, log), _client(guard, rules, log, options) as client:
                 if info is not None:
-                    made = client.process_ie_result(dict(copy.deepcopy(info)), download=True)
+                    result = client.process_ie_result(dict(copy.deepcopy(info)), download=True)
                 else:
-                    made = client.extract_info(look.url, download=True)
-            if guard.ended is not None:  # a body without a length ends like a whole one when it is cut off
-                raise FetchError(f"{shown}: {guard.ended}")
-            return _file(made, shown)
+                    result = client.extract_info(site.url, download=True)
+            # A body without a length ends the same way when it is complete and when it is cut off.
+            if guard.close_reason is not None:
+                raise FetchError(f"{shown}: {guard.close_reason}")
+            return _downloaded_file(result, shown)
         except PassingError as error:
-            trying.pause(error, guard.received)
-            info = None  # addresses of media expire: ask for them anew
+            retries.wait(error, guard.received)
+            info = None  # media URLs expire: request new ones
 
 
-def _look(url: str, info: Mapping[str, Any]) -> SiteLook:
+def _inspection_from_info(url: str, info: Mapping[str, Any]) -> SiteInfo:
     formats = info.get("requested_formats") or [info]
     sizes = [one.get("filesize") or one.get("filesize_approx") for one in formats]
     day = info.get("upload_date")
@@ -161,18 +165,18 @@ def _look(url: str, info: Mapping[str, Any]) -> SiteLook:
     )
     length = info.get("duration")
     duration = Fraction(str(length)) if isinstance(length, int | float) and length > 0 else None
-    return SiteLook(
+    return SiteInfo(
         url,
         about,
         duration,
         sum(int(size) for size in sizes) if all(sizes) else None,
-        duration is not None and all(one.get("protocol") in _IN_PART for one in formats),
+        duration is not None and all(one.get("protocol") in _RANGE_PROTOCOLS for one in formats),
         info,
     )
 
 
-def _file(made: Mapping[str, Any] | None, shown: str) -> Path:
-    downloads = (made or {}).get("requested_downloads") or []
+def _downloaded_file(result: Mapping[str, Any] | None, shown: str) -> Path:
+    downloads = (result or {}).get("requested_downloads") or []
     path = Path(downloads[0].get("filepath", "")) if downloads else Path()
     if not path.is_file():
         raise FetchError(f"{shown}: yt-dlp fetched no file")
@@ -180,7 +184,7 @@ def _file(made: Mapping[str, Any] | None, shown: str) -> Path:
 
 
 class _Log:
-    """Keeps yt-dlp's warnings, and prints nothing."""
+    """Collects yt-dlp's warnings and prints nothing."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
@@ -196,28 +200,28 @@ class _Log:
 
 
 @contextlib.contextmanager
-def _errors(shown: str, guard: GuardProxy, log: _Log) -> Iterator[None]:
-    """Makes errors of yt-dlp ours."""
+def _translated_errors(shown: str, guard: GuardProxy, log: _Log) -> Iterator[None]:
+    """Translate yt-dlp errors into ours."""
     from yt_dlp.utils import YoutubeDLError
 
     try:
         yield
     except (YoutubeDLError, OSError) as error:
-        raise explained(shown, error, guard, log.warnings) from None
+        raise error_for(shown, error, guard, log.warnings) from None
 
 
 def _client(guard: GuardProxy, rules: FetchRules, log: _Log, options: Mapping[str, Any]) -> Any:
-    """A yt-dlp that goes out through the guard only, and keeps nothing anywhere.
+    """Return a yt-dlp client that uses only the guard proxy and stores no cache.
 
-    The generic extractor is left out: what is no known site's is no media of ours.
+    The generic extractor is excluded: only known sites are supported.
     """
     from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-    from tessera.inputs.fetch.ytdlp_proxy import guarded_client
+    from tessera.inputs.fetch.ytdlp_proxy import proxied_client
 
-    # As yt-dlp's own command does: some of its parts do not look at the option `ffmpeg_location`.
+    # yt-dlp's own command sets this too: some of its modules ignore the option `ffmpeg_location`.
     FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path())
-    return guarded_client(
+    return proxied_client(
         {
             "proxy": guard.proxy,
             "allowed_extractors": ["default", "-generic"],
@@ -225,7 +229,7 @@ def _client(guard: GuardProxy, rules: FetchRules, log: _Log, options: Mapping[st
             "playlist_items": "1",
             "lazy_playlist": True,
             "extract_flat": "in_playlist",
-            "format": f"bv*{_PROTOCOL}+ba{_PROTOCOL}/b{_PROTOCOL}/bv*{_PROTOCOL}",
+            "format": f"bv*{_PROTOCOL_FILTER}+ba{_PROTOCOL_FILTER}/b{_PROTOCOL_FILTER}/bv*{_PROTOCOL_FILTER}",
             "format_sort": ["res:1080", "vcodec:h264", "acodec:aac"],
             "ffmpeg_location": ffmpeg_path(),
             "socket_timeout": rules.patience_s,
@@ -248,16 +252,16 @@ def _client(guard: GuardProxy, rules: FetchRules, log: _Log, options: Mapping[st
     )
 
 
-def _output(folder: Path) -> dict[str, Any]:
-    """Where the file is put; what stands for itself in a template is doubled."""
+def _output_options(folder: Path) -> dict[str, Any]:
+    """Return the output options; the characters of a template are escaped by doubling."""
     safe = str(folder.absolute()).replace("%", "%%").replace("$", "$$")
     return {"outtmpl": {"default": f"{safe}/media.%(ext)s"}, "overwrites": True, "continuedl": True}
 
 
-def _in_part(part: Range) -> dict[str, Any]:
-    """Only a range: ffmpeg reads what it needs of the source, decodes it, and encodes what lies within.
+def _range_options(part: Range) -> dict[str, Any]:
+    """Return the options for a range: ffmpeg reads, decodes and re-encodes only what it covers.
 
-    Times stay those of the source, so that a range can be cut from the part to the frame.
+    Timestamps stay those of the source, so that a range can be cut from the part to the frame.
     """
     from yt_dlp.utils import download_range_func
 
@@ -267,8 +271,5 @@ def _in_part(part: Range) -> dict[str, Any]:
     return {
         "download_ranges": download_range_func(None, [(start, end)]),
         "force_keyframes_at_cuts": True,
-        "external_downloader_args": {
-            "ffmpeg_i": ["-copyts", *_NETWORK],
-            "ffmpeg_o": coding.split(),
-        },
+        "external_downloader_args": {"ffmpeg_i": ["-copyts", *_NETWORK], "ffmpeg_o": coding.split()},
     }

@@ -50,7 +50,7 @@ def environment_for(
     def fetcher() -> Fetcher:
         from tessera.inputs.fetch.fetcher import Fetcher
 
-        return Fetcher(library, rules, told=report, cancelled=cancelled)
+        return Fetcher(library, rules, on_progress=report, cancelled=cancelled)
 
     return LiveEnvironment(AnswerRecorder(fetcher, store.render_asset))
 

@@ -14,7 +14,7 @@ from tessera.errors import Fault, RequestError, TesseraError, pointer
 from tessera.graph.model import Tile
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.asset import Asset
-from tessera.inputs.local import meant
+from tessera.inputs.local import matching_tiles
 from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Image, Picture, Sound, even
 from tessera.media.algebra.item import Audio, Item, Value, Video
@@ -99,7 +99,7 @@ def find_tile(plan: Plan, text: str, loc: str) -> Tile:
         If no tile matches, or several do.
     """
     tiles = [plan.tile(node) for node in plan.order]
-    found = meant(tiles, text)
+    found = matching_tiles(tiles, text)
     if len(found) == 1:
         return found[0]
     if found:
