@@ -1,5 +1,18 @@
 """Tessera: run, simulate and test video-editing agents offline.
 
+Read the modules directly in this folder in this order:
+
+- `errors`: the exceptions, and `Fault`, one problem in a document
+- `kinds`: the kinds of media on an edge
+- `node`: the contract of a tile, and the catalogue of installed tiles
+- `context`: the interface through which a tile reads media and asks questions
+- `notice`: warnings
+- `validation`: pydantic errors as faults with JSON pointers
+- `agent`: the exported agent, read and checked
+- `request`: the run request
+- `settings`: the user's `tessera.toml`
+- `files`: atomic writes and file locks
+
 >>> from tessera import plan
 >>> agent = {"agent_nodes": [{"agent_node_id": "11111111-2222-3333-4444-555555555555",
 ...          "node_type": {"node_type_name": "Image Generation"}}], "connections": []}
@@ -33,7 +46,7 @@ if TYPE_CHECKING:
     from tessera.runner.entry import run, simulate
     from tessera.runner.resume import resume
 
-_HOMES = {
+_MODULES = {
     "AgentTemplate": "tessera.agent",
     "Cancelled": "tessera.errors",
     "Catalogue": "tessera.node",
@@ -83,11 +96,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports happen when a name is first used, so that `import engine` costs nothing."""
-    home = _HOMES.get(name)
-    if home is None:
+    """Import a public name on first use, so that `import tessera` stays fast."""
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(home), name)
+    value = getattr(import_module(module), name)
     globals()[name] = value
     return value
 

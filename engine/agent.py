@@ -1,4 +1,4 @@
-"""The wire form of an agent: every generation of the hosted product's export, read into one shape."""
+"""The exported agent: read every generation of the hosted product's export into one form."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ __all__ = [
 
 WireId = Annotated[str, StringConstraints(pattern=rf"^{ID_PATTERN.pattern}$")]
 _OPEN = ConfigDict(extra="allow")
-"""Members that we do not know are kept."""
+"""Keep unknown members."""
 
 
 class WireType(TypedDict, total=False):
-    """A node's type as today's export gives it."""
+    """The type of a node in the current export."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -53,7 +53,7 @@ class WireType(TypedDict, total=False):
 
 
 class WireOlderType(TypedDict, total=False):
-    """A node's type as the `node` member of older exports gives it."""
+    """The type of a node in the `node` member of older exports."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -62,7 +62,7 @@ class WireOlderType(TypedDict, total=False):
 
 
 class WireNode(TypedDict, total=False):
-    """A node of any generation of the export."""
+    """A node in any generation of the export."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -77,7 +77,7 @@ class WireNode(TypedDict, total=False):
 
 
 class WireConnection(TypedDict):
-    """A plain source → target pair."""
+    """A connection, from source to target."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
 
@@ -86,7 +86,7 @@ class WireConnection(TypedDict):
 
 
 class WireMeta(BaseModel):
-    """The `agent` member: what an agent is called."""
+    """The `agent` member: the name and other metadata of an agent."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
@@ -110,12 +110,12 @@ class WireAgent(BaseModel):
     update_params_template: dict[str, Any] | None = None
 
     def section(self) -> Literal["agent_nodes", "nodes"]:
-        """The member that holds the nodes: today's, unless only the older one has any."""
+        """Return the member that holds the nodes: `agent_nodes`, unless only the older `nodes` has any."""
         return "nodes" if not self.agent_nodes and self.nodes else "agent_nodes"
 
 
 def type_names(node: WireNode) -> tuple[tuple[str | None, ...], tuple[str | None, ...]]:
-    """What a node's type is called: the ids, and the names."""
+    """Return the ids and the names of a node's type, current members first."""
     today, older = node.get("node_type") or {}, node.get("node") or {}
     ids = (today.get("node_type_id"), node.get("node_type_id"), node.get("node_id"), older.get("id"))
     return ids, (today.get("node_type_name"), node.get("node_type_name"), older.get("name"))
@@ -126,22 +126,22 @@ Origin = Literal["default", "template", "override"]
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A tile, of a template or of a run: its type, its parameters, and where each value of them came from.
+    """A tile of a template or of a run: its type, and its parameters with their origins.
 
     Attributes
     ----------
     id
-        Its id as the template writes it.
+        The id as written in the template.
     params
-        All parameters, checked.
+        All parameters, validated.
     explicit
         The parameters that the template sets.
     overrides
-        Those that the request sets; nested objects replace, they do not merge.
+        The parameters that the request sets. Nested objects are replaced, not merged.
     unknown
-        Parameters of unknown name that were kept; they have no effect.
+        Parameters with unknown names. They are kept but have no effect.
     index, loc
-        The place in the template's order, and the JSON pointer to it.
+        The position in the template, and the JSON pointer to the node.
     """
 
     id: str
@@ -158,22 +158,22 @@ class Tile:
         return self.type.name
 
     def values(self) -> dict[str, Any]:
-        """Every parameter with its value, unknown ones included."""
+        """Return every parameter with its value, including unknown ones."""
         return {**self.type.defaults(), **self.explicit, **self.overrides}
 
     def origin(self, name: str) -> Origin:
-        """Where the value of a parameter came from."""
+        """Return the origin of the value of a parameter."""
         if name in self.overrides:
             return "override"
         return "template" if name in self.explicit else "default"
 
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """`{name: {"value", "origin"}}` of every parameter."""
+        """Return `{name: {"value", "origin"}}` for every parameter."""
         return {name: {"value": value, "origin": self.origin(name)} for name, value in self.values().items()}
 
 
 class Connection(NamedTuple):
-    """An edge of a template, by the ids of its nodes, its place in the export, and all its members there."""
+    """An edge of a template: the ids of its nodes, its index in the export, and its exported members."""
 
     source: str
     target: str
@@ -187,10 +187,10 @@ class Connection(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AgentTemplate:
-    """A loaded and checked agent. It never changes; a run's graph is drawn from it by `plan`.
+    """A loaded and validated agent. It is immutable; `plan` derives the graph of a run from it.
 
-    `nodes` and `connections` keep the order of the export; duplicate connections are collapsed. `wires` are
-    the nodes as the export had them.
+    `nodes` and `connections` keep the order of the export. Duplicate connections are merged. `wires` are the
+    nodes as exported.
     """
 
     nodes: tuple[Tile, ...]
@@ -202,7 +202,7 @@ class AgentTemplate:
 
     @cached_property
     def by_id(self) -> Mapping[str, Tile]:
-        """The nodes by their ids in lower case."""
+        """The nodes by id in lower case."""
         return {node.id.lower(): node for node in self.nodes}
 
     @property
@@ -220,19 +220,19 @@ class AgentTemplate:
         return len(self.nodes)
 
     def get(self, node_id: str) -> Tile | None:
-        """The node with this id (compared case-insensitively), or None."""
+        """Return the node with this id (case-insensitive), or None."""
         return self.by_id.get(node_id.lower())
 
     def to_dict(self) -> dict[str, Any]:
-        """The agent in today's export form, with members that we do not know kept."""
+        """Return the agent in the current export form, with unknown members kept."""
         return deepcopy(self._exported())
 
     def to_json(self) -> str:
-        """The same as text, indented by one space a level."""
+        """Return the same as JSON text, indented by one space per level."""
         return json_text(self._exported(), 1) + "\n"
 
     def _exported(self) -> dict[str, Any]:
-        """The export form, parts of which are this template's own."""
+        """Return the export form. It shares parts with this template: copy it before changing it."""
         return {
             **self.extra,
             "agent": self.meta.model_dump(),
@@ -260,7 +260,7 @@ def _to_wire(node: Tile, wire: WireNode) -> dict[str, Any]:
     }
 
 
-def _refuse(loc: str, document: Document, message: str) -> RequestError:
+def _error(loc: str, document: Document, message: str) -> RequestError:
     return RequestError([Fault(loc, document, message)])
 
 
@@ -269,14 +269,14 @@ def _reject_constant(name: str) -> Any:
 
 
 def read_json(source: Any, document: Document) -> Any:
-    """A JSON document from a path, JSON text, bytes, or a value that is one already.
+    """Return a JSON document from a path, JSON text, bytes, or a parsed value.
 
-    Text that begins with `{` or `[` is taken as JSON, other text as a path.
+    Text that begins with `{` or `[` is JSON; other text is a path.
 
     Raises
     ------
     RequestError
-        The file cannot be read, or is not JSON.
+        If the file cannot be read, or if the document is not JSON or too deep.
     """
     if isinstance(source, bytes | bytearray):
         return _parse(bytes(source), document, "the document")
@@ -289,10 +289,10 @@ def read_json(source: Any, document: Document) -> Any:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             what = f"cannot read {path[:200]!r}: {reason}; give a path, JSON text or a dict"
-            raise _refuse("", document, what) from None
+            raise _error("", document, what) from None
         return _parse(data, document, path)
     if too_deep(source):
-        raise _refuse("", document, f"the document is {_TOO_DEEP}")
+        raise _error("", document, f"the document is {_TOO_DEEP}")
     return source
 
 
@@ -309,7 +309,7 @@ def _parse(data: bytes, document: Document, name: str) -> Any:
     except UnicodeDecodeError as error:
         what = f"{name} is not JSON: not UTF-8 text at byte {error.start}"
     except UnicodeEncodeError:
-        what = f"{name} has an escape \\ud800 to \\udfff in it that is half a character"
+        what = f"{name} contains an unpaired surrogate escape (\\ud800 to \\udfff)"
     except RecursionError:
         what = f"{name} is {_TOO_DEEP}"
     except ValueError as error:
@@ -318,15 +318,15 @@ def _parse(data: bytes, document: Document, name: str) -> Any:
         if not too_deep(value):
             return value
         what = f"{name} is {_TOO_DEEP}"
-    raise _refuse("", document, what)
+    raise _error("", document, what)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What `read_wire` made of a document: all that has the right shape, and every fault of shape.
+    """The result of `read_wire`: the valid parts of a document, and every fault of its shape.
 
-    Faulty entries of `nodes` and `connections` keep their places, so that later pointers stay right; of a
-    faulty node only the id is left. `faulty` holds (member, index) of each.
+    Faulty entries of `nodes` and `connections` keep their positions, so that later pointers stay correct.
+    Only the id of a faulty node is kept. `faulty` holds (member, index) of each.
     """
 
     wire: WireAgent | None
@@ -335,7 +335,7 @@ class Reading:
 
 
 def read_wire(raw: Any) -> Reading:
-    """Read the wire form of an agent."""
+    """Read the exported form of an agent."""
     if not isinstance(raw, dict):
         return Reading(
             None, [Fault("", "template", "an agent is an object with 'agent_nodes' and 'connections'")]
@@ -358,7 +358,7 @@ def read_wire(raw: Any) -> Reading:
 def _without(
     raw: Mapping[str, Any], paths: Iterable[tuple[str | int, ...]]
 ) -> tuple[dict[str, Any], frozenset[tuple[str, int]]]:
-    """The document with what has faults taken out, and which entries of its arrays had some."""
+    """Return the document without its faulty parts, and the (member, index) of faulty array entries."""
     copy: dict[str, Any] = dict(raw)
     faulty = set()
     for path in paths:
@@ -377,7 +377,7 @@ def _without(
 
 
 def _only_id(node: Any) -> dict[str, Any]:
-    """What is left of a faulty node: its id, where it has one; connections to it are no faults."""
+    """Return only the valid id of a faulty node, so that connections to it do not become faults."""
     if not isinstance(node, Mapping):
         return {}
     return {

@@ -1,7 +1,7 @@
-"""A tile's only window on the world.
+"""The interface through which a tile reads its media and asks questions.
 
-One interface serves simulation and run alike; what differs is who answers. So a tile is written once, and
-agrees with itself whenever the answers agree.
+Runs and simulations implement the same interface with different sources of answers. A tile is written once
+and gives the same result in both whenever the answers are the same.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from tessera.media.algebra.time import Range
 __all__ = ["LEVEL_HOP_MS", "Context", "InputMedia"]
 
 LEVEL_HOP_MS = 100
-"""The step of `Context.levels`, in ms."""
+"""The time between two values of `Context.levels`, in ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputMedia:
-    """One source that the request gave to a Video Input: the whole video, the range of it to keep, and its
-    name.
-    """
+    """One source of a Video Input: the whole video, the range to keep (None: all of it), and its name."""
 
     video: Video
     clip: Range | None
@@ -31,39 +29,40 @@ class InputMedia:
 
 
 class Context(Protocol):
-    """What a tile may ask and say. Every method may raise `Cancelled`."""
+    """The methods that a tile can call. Each may raise `Cancelled`."""
 
     def sources(self) -> Sequence[InputMedia]:
-        """What the request gave to this tile, in order. Empty for a tile that is no input."""
+        """Return the sources of this tile in the order of the request; empty unless it is an input tile."""
 
     def speech(self, video: Video) -> tuple[Range, ...]:
-        """Where somebody speaks, on the video's timeline: ordered ranges that do not touch.
+        """Return the ranges of speech on the video's timeline, ordered and disjoint, with gaps between them.
 
-        Known per source and projected through the cuts that made the video. A video without sound has none.
+        Speech is detected per source and projected through the cuts that made the video. A video without
+        sound has none.
 
         Raises
         ------
         QuestionError
-            A simulation was given no answer.
+            If a simulation has no answer.
         """
 
     def levels(self, video: Video) -> tuple[float, ...] | None:
-        """The level of the sound in dBFS (RMS) for each step of `LEVEL_HOP_MS`; None where nobody knows."""
+        """Return the sound level in dBFS (RMS) for each step of `LEVEL_HOP_MS`, or None if it is unknown."""
 
     def image(self, asset_id: str) -> Image:
-        """The image asset that a parameter names.
+        """Return the image asset with this id.
 
         Raises
         ------
         TileError
-            There is none with this id, or it is no image.
+            If no asset has this id, or if it is not an image.
         """
 
     def asset_name(self, asset_id: str) -> str:
-        """What an asset is called, for messages: its file name, else its id."""
+        """Return the name of an asset for messages: its file name, or its id if it has none."""
 
     def log(self, message: str) -> None:
-        """Say something in the run's log."""
+        """Write a message to the run's log."""
 
     def progress(self, fraction: float) -> None:
-        """Say how much of this tile's work is done, 0–1."""
+        """Report the fraction of this tile's work that is done, 0–1."""

@@ -1,19 +1,19 @@
-"""Errors, all under one base.
+"""The exceptions that Tessera raises on purpose.
 
 ::
 
-    TesseraError
-    ├── RequestError      the template or the request is wrong; lists every fault found (exit code 2)
-    ├── MediaError        a media file cannot be used: not media, truncated, no picture, …
-    │   └── RenderError   ffmpeg failed, timed out or could not be started
-    ├── TileError         a tile could not do its work; blocks its descendants
-    │   └── TransientError  … this time; another attempt may do it
-    ├── QuestionError     a simulation was asked something that it was given no answer to
-    ├── WorkspaceError    the workspace cannot be read or written
-    │   ├── NotFound      … or holds no such thing
-    │   ├── DamagedError  … or what it holds is not what was stored
-    │   └── TakenError    another has written what was to be written new
-    └── Cancelled         the run was cancelled while this piece of it was under way
+    TesseraError            base class: catch this one to catch all
+    ├── RequestError        the template or the request is invalid; lists every fault (exit code 2)
+    ├── MediaError          a media file cannot be used: not media, truncated, no picture, …
+    │   └── RenderError     ffmpeg fails, times out or cannot be started
+    ├── TileError           a tile cannot do its work; its descendants are blocked
+    │   └── TransientError  a tile fails for a temporary reason; another attempt may succeed
+    ├── QuestionError       a simulation has no answer to a question about content
+    ├── WorkspaceError      the workspace cannot be read or written
+    │   ├── NotFound        no object in the workspace has this name, or several match it
+    │   ├── DamagedError    a stored object differs from what was written
+    │   └── TakenError      another process has already written the object
+    └── Cancelled           the run is cancelled during the current operation
 """
 
 from __future__ import annotations
@@ -41,16 +41,27 @@ __all__ = [
 ]
 
 Document = Literal["request", "template"]
+"""The document that a fault is in."""
 
 
 def pointer(*parts: str | int) -> str:
-    """The JSON pointer (RFC 6901) made of `parts`; no parts give `""`, the whole document."""
+    """Return the JSON pointer (RFC 6901) of `parts`. Without parts it is `""`, the whole document."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with a document: where (a JSON pointer), in which document, and what."""
+    """One problem in a document.
+
+    Attributes
+    ----------
+    loc
+        The JSON pointer to the wrong value; `""` is the whole document.
+    document
+        The document that `loc` points into.
+    message
+        The problem, in one sentence.
+    """
 
     loc: str
     document: Document
@@ -61,17 +72,20 @@ class Fault:
 
 
 class TesseraError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base of every exception that Tessera raises on purpose. It is not raised itself."""
 
     code = "internal_server_error"
 
     def to_dict(self) -> dict[str, Any]:
-        """The error object of the contract's section 1."""
+        """Return the error as the JSON object of the contract, section 1."""
         return {"detail": str(self), "error": self.code, "errors": []}
 
 
 class RequestError(TesseraError):
-    """The template or the request is wrong. `errors` holds every fault found, never empty."""
+    """Raised before a run starts, if the template, the request or the command line is invalid.
+
+    `errors` holds every fault found and is never empty.
+    """
 
     code = "validation_error"
 
@@ -93,50 +107,50 @@ class RequestError(TesseraError):
 
 
 class MediaError(TesseraError):
-    """A media file cannot be used as what it was given for. The message names the file."""
+    """Raised if a media file cannot be used for its purpose. The message names the file."""
 
     code = "validation_error"
 
 
 class RenderError(MediaError):
-    """ffmpeg failed; the message ends with the last useful line that it wrote."""
+    """Raised if ffmpeg fails, times out or cannot be started. The message ends with its last useful line."""
 
     code = "internal_server_error"
 
 
 class TileError(TesseraError):
-    """A tile could not do its work. The message says why and what would help."""
+    """Raised by a tile that cannot do its work. The message gives the reason and a remedy."""
 
 
 class TransientError(TileError):
-    """A tile could not do its work this time; another attempt may."""
+    """Raised by a tile that fails for a temporary reason. Another attempt may succeed."""
 
 
 class QuestionError(TesseraError):
-    """A simulation was asked about content (speech, levels, …) and was given no answer."""
+    """Raised if a tile asks a simulation about content (speech, levels, …) and there is no answer."""
 
     code = "validation_error"
 
 
 class WorkspaceError(TesseraError):
-    """The workspace cannot be read or written."""
+    """Raised if the workspace, or a file next to it, cannot be read or written."""
 
 
 class TakenError(WorkspaceError):
-    """What was to be written new stands there already, written by another."""
+    """Raised if another process has already written the object that is to be created."""
 
     code = "conflict"
 
 
 class NotFound(WorkspaceError):
-    """What was asked for by name is not in the workspace, or could be more than one thing."""
+    """Raised if no object in the workspace has the given name, or if several match it."""
 
     code = "not_found"
 
 
 class DamagedError(WorkspaceError):
-    """What was stored is not what it was: it can be had again from what it was made of, and only so."""
+    """Raised if a stored object differs from what was written. Only making it again repairs it."""
 
 
 class Cancelled(TesseraError):
-    """The run was cancelled."""
+    """Raised by the operation in progress when its run is cancelled."""

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what is left of those that a dead process was writing."""
+"""Atomic file writes, file locks, and the cleanup of partial files of dead processes."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ __all__ = [
 
 _PART = re.compile(r"\.part-(\d+)-")
 _SHOWN_STEM = 40
-"""Characters of a file's name that the name of its unfinished part shows: as many as an id has, and more."""
+"""The number of characters of a file's stem in the name of its partial file: enough for an id of 36."""
 
 
 def named(place: str | Path) -> Path:
-    """A path that a record can name: its text is UTF-8, as not every file's name is.
+    """Return a path whose name a record can hold. File names need not be valid UTF-8, but records are.
 
     Raises
     ------
     RequestError
-        It is not.
+        If the name is not UTF-8.
     """
     if has_lone_surrogate(str(place)):
         raise RequestError([Fault("", "request", f"the name {str(place)!r} is not UTF-8")])
@@ -49,12 +49,12 @@ def named(place: str | Path) -> Path:
 
 
 def part_prefix() -> str:
-    """How the names of this process's unfinished files and folders begin."""
+    """Return the name prefix of this process's partial files and folders."""
     return f".part-{os.getpid()}-"
 
 
 def sweep(folders: Iterable[Path]) -> None:
-    """Remove the unfinished files and folders, directly in `folders`, of processes that are no more."""
+    """Remove the partial files and folders of dead processes directly in `folders`."""
     for folder in folders:
         try:
             found = [entry for entry in os.scandir(folder) if entry.name.startswith(".part-")]
@@ -62,7 +62,7 @@ def sweep(folders: Iterable[Path]) -> None:
             continue
         for entry in found:
             made_by = _PART.match(entry.name)
-            if made_by and not _lives(int(made_by[1])):
+            if made_by and not _is_alive(int(made_by[1])):
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
@@ -72,13 +72,14 @@ def sweep(folders: Iterable[Path]) -> None:
 
 @contextmanager
 def set_aside(folder: Path) -> Iterator[None]:
-    """Have a folder, or a file, out of its place, in one step for whoever looks, and remove it afterwards: of
-    what is killed meanwhile the rest is swept.
+    """Move a folder or a file away atomically, and delete it when the context ends.
+
+    If the process dies before that, `sweep` removes the rest.
 
     Raises
     ------
     OSError
-        It cannot be moved.
+        If it cannot be moved.
     """
     gone = Path(tempfile.mkdtemp(prefix=part_prefix(), dir=folder.parent))
     try:
@@ -91,9 +92,9 @@ def set_aside(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until nobody else, in this process or another, is in the same folder so.
+    """Hold an exclusive lock on a folder, across threads and processes.
 
-    Where the file system knows no such locks nobody waits.
+    On file systems without such locks there is no waiting.
     """
     opened = os.open(folder, os.O_RDONLY)
     try:
@@ -104,23 +105,23 @@ def alone_in(folder: Path) -> Iterator[None]:
         os.close(opened)
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True
+        return True  # the process exists, but belongs to another user
     return True
 
 
 def synced(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are safe on the disk.
+    """Flush a file, or the entries of a folder, to the disk (fsync).
 
     Raises
     ------
     OSError
-        They cannot be written.
+        If they cannot be written.
     """
     opened = os.open(path, os.O_RDONLY)
     try:
@@ -131,15 +132,15 @@ def synced(path: Path) -> None:
 
 @contextmanager
 def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary name beside `target` to write to, moved into its place once its content is safe.
+    """Yield a temporary path next to `target`, and move it to `target` after flushing it to the disk.
 
-    Folders that are not there are made. After a failure nothing is left, and what stood at `target` stays.
-    `mode` tells who may read and write the file.
+    Missing folders are created. After a failure the temporary file is removed and `target` is unchanged.
+    `mode` is the permission mode of the file.
 
     Raises
     ------
     OSError
-        It cannot be written.
+        If the file cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     prefix = f"{part_prefix()}{target.stem[:_SHOWN_STEM]}-"
@@ -156,13 +157,14 @@ def whole_file(target: Path, mode: int = 0o644) -> Iterator[Path]:
 
 
 def kept_by_content(folder: Path, content: bytes, suffix: str) -> Path:
-    """A file in `folder` with this content, named by its SHA-256; one that is there already is said to be
-    used now.
+    """Store content in `folder` under its SHA-256 and return the path.
+
+    If the file exists, only its modification time is set to now, as a sign of use.
 
     Raises
     ------
     OSError
-        It cannot be written.
+        If the file cannot be written.
     """
     path = folder / f"{hashlib.sha256(content).hexdigest()}{suffix}"
     with suppress(OSError):
@@ -175,12 +177,12 @@ def kept_by_content(folder: Path, content: bytes, suffix: str) -> Path:
 
 
 def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
-    """Write a small file whole or not at all; a private one is for its owner alone.
+    """Write a small text file atomically. Only the owner can read a private file.
 
     Raises
     ------
     WorkspaceError
-        It cannot be written.
+        If the file cannot be written.
     """
     try:
         with whole_file(path, 0o600 if private else 0o644) as partial:
@@ -190,12 +192,12 @@ def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
 
 
 def check_target(file: Path) -> None:
-    """Refuse early a file that could not be written at the end of a run; its folder is made.
+    """Check before a run that its output file can be written. The parent folder is created.
 
     Raises
     ------
     WorkspaceError
-        It is a folder, or nothing can be written beside it.
+        If it is a folder, or if its parent folder is not writable.
     """
     try:
         file.absolute().parent.mkdir(parents=True, exist_ok=True)

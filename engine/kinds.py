@@ -8,7 +8,7 @@ __all__ = ["NOTHING", "REFS", "VIDEO", "Kind"]
 
 
 class Kind(StrEnum):
-    """What an edge carries."""
+    """A kind of media on an edge."""
 
     VIDEO = "video"
     AUDIO = "audio"

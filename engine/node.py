@@ -1,8 +1,19 @@
-"""The contract of a node type (a *tile*), and the catalogue of those that are installed.
+"""The contract of a node type (a *tile*), and the catalogue of installed node types.
 
-A tile is a class: its facts are class attributes, its parameters a pydantic model, its work the method
-`run`. Third-party tiles are found through the entry-point group `tessera.nodes`; each entry point names
-an iterable of `NodeType` classes. Ours come in by the same door.
+A tile is a subclass of `NodeType`: class attributes describe it, a pydantic model holds its parameters, and
+the method `run` does its work. Tiles are found through the entry-point group `tessera.nodes`. Each entry
+point names an iterable of `NodeType` classes. The tiles that come with Tessera are registered the same way.
+
+>>> from tessera.node import NodeType, Made, ours_id
+>>> class Hold(NodeType):
+...     type_id, name, category, source = ours_id("Hold"), "Hold", "edit", "ours"
+...     summary = "Pass every video on unchanged."
+...
+...     def run(self, ctx, inputs, params):
+...         for item in inputs:
+...             yield Made(item.value, parents=(item,), why="unchanged")
+>>> Catalogue([Hold]).find("hold").name
+'Hold'
 """
 
 from __future__ import annotations
@@ -20,7 +31,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from tessera.kinds import NOTHING, REFS, VIDEO, Kind
 
 if TYPE_CHECKING:
-    # The contract names what a tile is given, which stands on the floor above: only the types go up.
+    # Types only: these modules are one layer up and import this one at run time.
     from tessera.context import Context
     from tessera.media.algebra.item import Item, Value
 
@@ -50,28 +61,28 @@ ENTRY_POINTS = "tessera.nodes"
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` has the form of an id: 8-4-4-4-12 hex digits, of any UUID version."""
+    """Return True if `text` has the form of an id: 8-4-4-4-12 hex digits, of any UUID version."""
     return ID_PATTERN.fullmatch(text) is not None
 
 
 def ours_id(name: str) -> str:
-    """The id of a node type whose hosted id is not published: a UUIDv5 of its name."""
+    """Return an id for a node type without a published hosted id: a UUIDv5 of its name."""
     return str(uuid.uuid5(_OURS, name))
 
 
 def derived_id(*parts: str | int) -> str:
-    """An id that the same parts always give."""
+    """Return an id derived from `parts`. The same parts always give the same id."""
     digest = blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
-def _checked_id(text: str) -> str:
+def _check_id(text: str) -> str:
     if not is_id(text):
         raise ValueError("must be an id: hex digits in groups of 8-4-4-4-12")
     return text
 
 
-NodeId = Annotated[str, AfterValidator(_checked_id)]
+NodeId = Annotated[str, AfterValidator(_check_id)]
 HexColor = Annotated[str, Field(pattern=r"^#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})$")]
 
 
@@ -79,12 +90,15 @@ Category = Literal["input", "trigger", "edit", "style", "sound", "generate", "ex
 
 
 def ours(default: Any = ..., **constraints: Any) -> Any:
-    """A parameter field whose name is ours, not documented by the hosted product (`~` in the contract)."""
+    """Return a parameter field that the hosted product does not document (`~` in the contract).
+
+    `default` and `constraints` are those of `pydantic.Field`.
+    """
     return Field(default, json_schema_extra={"source": "ours"}, **constraints)
 
 
 class Params(BaseModel):
-    """Base of every tile's parameters: JSON types taken strictly, unknown names refused."""
+    """Base class of a tile's parameters. JSON types are strict, and unknown names are errors."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, protected_namespaces=(), defer_build=True
@@ -93,7 +107,7 @@ class Params(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a tile's `run` yields.
+    """An item made by a tile: the values that `NodeType.run` yields.
 
     Attributes
     ----------
@@ -102,9 +116,10 @@ class Made:
     parents
         The incoming items that it was made from.
     why
-        In a few words, why it is as it is.
+        The reason for this item in a few words, shown in records and by `tessera explain`.
     fidelity
-        `"real"`; `"placeholder"` where an offline stand-in made it; `"described"` where nothing did.
+        `"real"` for real media, `"placeholder"` for an offline substitute, `"described"` if there is only a
+        description and no media.
     """
 
     value: Value
@@ -114,31 +129,44 @@ class Made:
 
 
 class NodeType:
-    """A kind of tile. Subclass it, set the class attributes, and write `run`.
+    """A kind of tile. Subclass it, set the class attributes and implement `run`.
+
+    `type_id`, `name` and `category` are required. The defaults of the others describe a tile that takes
+    videos and makes one video from each. A nested class `Params`, a subclass of `tessera.node.Params`,
+    declares the parameters.
 
     Attributes
     ----------
     type_id, name
-        The hosted product's id and name; `ours_id(name)` and `source = "ours"` where the id is not published.
+        The id and the name in the hosted product. If the id is not published, use `ours_id(name)` and set
+        `source = "ours"`.
+    category
+        The group in the catalogue, one of `Category`. `"input"`, `"trigger"` and `"output"` are protected:
+        requests cannot override their parameters.
+    summary
+        One sentence on what the tile does, for `tessera nodes`.
     aliases
-        Other names met in exports.
+        Other names of this type in exported agents.
+    source
+        `"documented"` if the hosted product documents the type, else `"ours"`.
     accepts
-        The kinds that may be connected into it; empty for a source.
+        The kinds of media that may be connected to it; empty for a source.
     optional_input
-        True where nothing need be connected (`refs` in the contract): then it is a source.
+        True if it also works without a connection (`refs` in the contract). It is a source then.
     produces
-        What it makes, or None for an output.
+        The kind of media that it makes, or None for an output tile.
     combines
-        True where all incoming items become one; else the tile works on each incoming item.
+        True if it makes one item from all incoming items; False if it works on each incoming item.
     version
-        Raised whenever the same inputs and parameters may give another result; part of the cache key.
+        The version of the implementation, part of the cache key. Increment it whenever the same inputs and
+        parameters may give a different result.
     cacheable
-        False where it is to work in every run, even when nothing has changed.
+        False if the tile must work in every run, even when nothing has changed.
     painters
-        The functions that draw this tile's `Image.drawn` leaves, by name: called with width, height and the
-        leaf's arguments, each gives a Pillow image of that size.
+        The functions that draw this tile's `Image.drawn` leaves, by name. Each takes the width, the height
+        (in pixels) and the leaf's arguments, and returns a Pillow image of that size.
     timeout_s
-        The seconds that its work, and each of its renders, may take; None: as long as it takes.
+        The time limit of its work, and of each of its renders, in seconds. None: no limit.
     """
 
     type_id: ClassVar[str]
@@ -160,26 +188,41 @@ class NodeType:
         """No parameters."""
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
-        """Make this tile's items from those that reached it.
+        """Yield the items that this tile makes from its incoming items.
 
-        `ctx` is the tile's only window on the world. What is returned is a pure function of the three
-        arguments and of the answers that `ctx` gave.
+        The result must be a pure function of the arguments and of the answers of `ctx`: caching, resuming and
+        simulation rely on it. A tile must not read files, the network, the clock or random numbers itself.
+
+        Parameters
+        ----------
+        ctx
+            The only access to media and to facts about them.
+        inputs
+            The incoming items, in order.
+        params
+            The parameters, an instance of `Params`.
+
+        Raises
+        ------
+        TileError
+            If the tile cannot do its work.
         """
         raise NotImplementedError
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
-        """What a simulation takes this tile to make while it cannot be run: here, its inputs handed on.
+        """Yield the items that a simulation assumes if `run` is not implemented.
 
-        A generator overrides this with what its parameters state.
+        By default they are the inputs, unchanged. A generator overrides this method and describes its items
+        from its parameters.
         """
         for item in inputs:
-            yield Made(item.value, (item,), f"{self.name} hands its input on", "described")
+            yield Made(item.value, (item,), f"{self.name} passes its input on", "described")
 
-    # What follows is derived; a tile does not override it.
+    # The methods below are derived from the attributes; a tile does not override them.
 
     @classmethod
     def executable(cls) -> bool:
-        """Whether `run` can make real media with this tile; if not, it can be planned and simulated only."""
+        """Return True if the tile implements `run`. Otherwise it can only be planned and simulated."""
         return cls.run is not NodeType.run
 
     @classmethod
@@ -196,18 +239,21 @@ class NodeType:
 
     @classmethod
     def is_generator(cls) -> bool:
-        """Whether it is a source of its own when nothing is connected into it."""
+        """Return True if it makes items without any connection, and is neither an input nor a trigger."""
         return cls.category not in ("input", "trigger") and (cls.optional_input or not cls.accepts)
 
     @classmethod
     def protected(cls) -> bool:
-        """Whether `update_params` may not touch it (contract, section 3)."""
+        """Return True if `update_params` may not change its parameters (contract, section 3)."""
         return cls.category in ("input", "trigger", "output") and cls.name != "Mimir Export"
 
     @classmethod
     @cache
     def lenient(cls) -> bool:
-        """Whether an unknown parameter may be the hosted name of one that we named ourselves."""
+        """Return True if an unknown parameter is kept with a warning instead of being an error.
+
+        A type with undocumented names is lenient: the hosted product may use other names for them.
+        """
         return cls.source == "ours" or any(
             isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("source") == "ours"
             for field in cls.Params.model_fields.values()
@@ -215,7 +261,10 @@ class NodeType:
 
     @classmethod
     def least_made(cls, inputs: int) -> int:
-        """The least number of items made of `inputs` items; used to refuse explosions before a run."""
+        """Return the least number of items made from `inputs` items.
+
+        The planner uses it to reject agents with too many items before a run.
+        """
         if cls.produces is None:
             return 0
         if not cls.accepts or (inputs == 0 and cls.optional_input):
@@ -225,7 +274,7 @@ class NodeType:
     @classmethod
     @cache
     def defaults(cls) -> Mapping[str, Any]:
-        """The default of every parameter that has one, as JSON values."""
+        """Return the default of every parameter that has one, as JSON values."""
         return {
             name: field.get_default(call_default_factory=True)
             for name, field in cls.Params.model_fields.items()
@@ -234,7 +283,7 @@ class NodeType:
 
 
 def opaque(type_id: str | None, name: str | None) -> type[NodeType]:
-    """A stand-in for a type that nobody knows: it can be planned and simulated, and hands its inputs on."""
+    """Return a substitute for an unknown node type. It passes its inputs on in plans and simulations."""
     label = name or type_id or "unnamed"
     known_id = type_id if type_id and is_id(type_id) else ours_id(label)
     facts = {
@@ -242,7 +291,7 @@ def opaque(type_id: str | None, name: str | None) -> type[NodeType]:
         "name": label,
         "category": "edit",
         "source": "ours",
-        "summary": "An unknown tile, taken as one that hands its inputs on.",
+        "summary": "An unknown tile, assumed to pass its inputs on.",
         "accepts": frozenset(Kind),
         "__module__": __name__,
     }
@@ -250,20 +299,30 @@ def opaque(type_id: str | None, name: str | None) -> type[NodeType]:
 
 
 def name_key(name: str) -> str:
-    """What two names share that differ in case and spaces only."""
+    """Return the lookup key of a name: names that differ only in case and spaces share it."""
     return re.sub(r"\s+", "", name).casefold()
 
 
 class Catalogue:
-    """The node types at hand, found by id or by name (case and spaces ignored).
+    """A collection of node types, found by id or by name.
+
+    Case and spaces in names do not matter. If two types share a name or an alias, the first one keeps it.
+    Iteration yields the types in the order of registration.
 
     Parameters
     ----------
     types
-        Node type classes. Two with one id are refused.
+        The node type classes, each checked against the contract of `NodeType`.
     mapping
-        A user's own ids or names of the hosted product → a name or id in this catalogue
-        (`[node_types]` in `tessera.toml`).
+        A user's own ids or names from exports → a name or id in this catalogue (`[node_types]` in
+        `tessera.toml`). The catalogue's own names take precedence.
+
+    Raises
+    ------
+    TypeError
+        If a class does not fulfil the contract.
+    ValueError
+        If two types have the same id.
     """
 
     def __init__(self, types: Iterable[type[NodeType]], mapping: Mapping[str, str] | None = None) -> None:
@@ -286,11 +345,11 @@ class Catalogue:
         return len(self._by_id)
 
     def names(self) -> list[str]:
-        """The names of all types, sorted."""
+        """Return the names of all types, sorted."""
         return sorted(node_type.name for node_type in self._by_id.values())
 
     def find(self, *wanted: str | None) -> type[NodeType] | None:
-        """The type that one of `wanted` (ids or names, the first that is known) means, or None."""
+        """Return the type of the first known id or name, or None. The user's mapping is searched last."""
         for text in wanted:
             if not text:
                 continue
@@ -304,22 +363,23 @@ class Catalogue:
         return None
 
     def nearest(self, wanted: str, limit: int = 3) -> list[str]:
-        """The known names most like `wanted`, best first."""
+        """Return the known names most similar to `wanted`, best first."""
         from tessera.text.nearest import nearest
 
         return nearest(wanted, self.names(), limit)
 
     def with_mapping(self, mapping: Mapping[str, str]) -> Catalogue:
-        """This catalogue with a user's mapping of node types on top."""
+        """Return a copy of this catalogue with a user's mapping of node types added."""
         return Catalogue(self, {**self.mapping, **mapping})
 
     @staticmethod
     @cache
     def installed() -> Catalogue:
-        """Every node type that the entry-point group `tessera.nodes` brings in."""
+        """Return the catalogue of all node types in the entry-point group `tessera.nodes`."""
         from importlib.metadata import entry_points
 
         types: list[type[NodeType]] = []
+        # Built-in types first: a third-party package cannot take over one of their names.
         for entry in sorted(
             entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name != "tessera", entry.name)
         ):
@@ -328,7 +388,13 @@ class Catalogue:
 
 
 def check_type(node_type: type[NodeType]) -> None:
-    """Check a tile class against the contract of `NodeType`; raise `TypeError` that names what is missing."""
+    """Check a tile class against the contract of `NodeType`.
+
+    Raises
+    ------
+    TypeError
+        If an attribute is missing or invalid. The message names it.
+    """
     if not (isinstance(node_type, type) and issubclass(node_type, NodeType)):
         raise TypeError(f"{node_type!r} is not a subclass of tessera.node.NodeType")
     missing = [name for name in ("type_id", "name", "category") if not hasattr(node_type, name)]

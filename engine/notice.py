@@ -1,4 +1,4 @@
-"""A warning that a person should see and a program can read."""
+"""Warnings, for people and for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ __all__ = ["Notice"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A warning: a stable code, a sentence, and the place (a JSON pointer into `document`) it is about."""
+    """A warning: a stable code, a sentence, and the place that it concerns.
+
+    `loc` is a JSON pointer into `document`.
+    """
 
     code: str
     message: str

@@ -1,4 +1,4 @@
-"""The run request: one model of the whole body, every source form, both clip styles (contract, section 3)."""
+"""The run request: the whole body with every source form and both clip styles (contract, section 3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 SourceForm = Literal["video_id", "node_render_id", "video_url", "youtube_url", "signed_url", "mimir"]
 
 
-def _checked_url(text: str) -> str:
+def _check_url(text: str) -> str:
     if re.search(r"[\x00-\x20\x7f]", text):
         raise ValueError("must be an http or https URL, without spaces or control characters")
     try:
@@ -46,7 +46,7 @@ def _checked_url(text: str) -> str:
     return text
 
 
-Url = Annotated[str, AfterValidator(_checked_url)]
+Url = Annotated[str, AfterValidator(_check_url)]
 SourceId = Annotated[str, Field(min_length=1)]
 Milliseconds = Annotated[int, Field(ge=0, strict=True)]
 
@@ -56,7 +56,10 @@ class _Body(BaseModel):
 
 
 class _Clipped(_Body):
-    """A range of the source, in ms from its first video frame: start alone to its end, end alone from 0."""
+    """A range of the source, in ms from its first video frame.
+
+    A missing start is 0; a missing end is the end of the source.
+    """
 
     input_clip_start_ms: Milliseconds | None = None
     input_clip_end_ms: Milliseconds | None = None
@@ -82,7 +85,7 @@ class MimirAsset(_Clipped):
 
 
 class _Sources(_Clipped):
-    """Sources in any mixture of forms, and the range of every one that has none of its own."""
+    """Sources in any mixture of forms, and the default range of those without their own."""
 
     video_ids: list[SourceId] | None = None
     node_render_ids: list[SourceId] | None = None
@@ -96,7 +99,7 @@ class _Sources(_Clipped):
     mimir_assets: list[MimirAsset] | None = None
 
     def refs(self, *base: str | int) -> Iterator[SourceRef]:
-        """The sources in canonical form, in the order of `SOURCE_FIELDS`."""
+        """Yield the sources in canonical form, in the order of `SOURCE_FIELDS`."""
         shared = (self.input_clip_start_ms, self.input_clip_end_ms)
         for field, form in SOURCE_FIELDS.items():
             for index, item in enumerate(getattr(self, field) or ()):
@@ -127,8 +130,7 @@ SOURCE_FIELDS: Mapping[str, SourceForm] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """One source of a Video Input: what it is, the range of it (ms; None is open), and where it was asked
-    for."""
+    """One source of a Video Input: its form and key, its range (ms; None is open), and its JSON pointer."""
 
     form: SourceForm
     key: str
@@ -138,7 +140,7 @@ class SourceRef:
     loc: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The source as JSON. `metered_ms` is what its clip asks for; None where it has no end."""
+        """Return the source as JSON. `metered_ms` is the length of its clip, or None without an end."""
         return {
             "form": self.form,
             "key": self.key,
@@ -165,24 +167,24 @@ class RunRequest(_Sources):
     ignore_nodes: list[str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The request as JSON, without what was not given."""
+        """Return the request as JSON, without unset members."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What the rules of the graph need to know of a request, read leniently: they apply to a faulty one too.
+    """The parts of a request that the graph rules use. They are read leniently, even from a faulty request.
 
     Attributes
     ----------
     fields
-        The non-empty source arrays at top level.
+        The non-empty source arrays at the top level.
     entries
-        Of each entry of `video_inputs`: its index, its node id (None if unreadable), whether it has sources.
+        Index, node id (None if unreadable) and presence of sources for each entry of `video_inputs`.
     overrides, ignored
         `update_params` and `ignore_nodes`, as far as they can be read.
     clip
-        The clip members at top level.
+        The clip members at the top level.
     """
 
     fields: tuple[str, ...]
@@ -220,13 +222,13 @@ class Outline:
 
 
 def _entries(raw: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
-    """The entries of `video_inputs`; what is no array counts as one that cannot be read."""
+    """Yield the entries of `video_inputs`. A value that is not an array counts as one unreadable entry."""
     entries = raw.get("video_inputs")
     return enumerate(entries if isinstance(entries, list) else () if entries is None else (None,))
 
 
 def _filled(sources: Mapping[str, Any]) -> Iterator[str]:
-    """The source fields that hold something (a wrong value counts: it is a fault of its own)."""
+    """Yield the non-empty source fields. A wrong value counts: it is a separate fault."""
     for field in SOURCE_FIELDS:
         value = sources.get(field)
         if value is not None and value != []:
@@ -234,10 +236,10 @@ def _filled(sources: Mapping[str, Any]) -> Iterator[str]:
 
 
 def read_request(request: Any) -> tuple[RunRequest | None, Outline | None, list[Fault]]:
-    """A request from a model, a dict, JSON text or a path; None is an empty one.
+    """Read a request from a model, a dict, JSON text or a path. None is an empty request.
 
-    Returns the request (None where its shape is wrong), what can be read of it all the same (None where
-    nothing can), and every fault of its shape.
+    Return the request (None if its shape is wrong), its readable outline (None if nothing is readable), and
+    every fault of its shape.
     """
     try:
         if isinstance(request, RunRequest):
@@ -245,7 +247,7 @@ def read_request(request: Any) -> tuple[RunRequest | None, Outline | None, list[
         raw = {} if request is None else read_json(request, "request")
     except RequestError as error:
         return None, None, list(error.errors)
-    except ValueError as error:  # what pydantic raises for a value that contains itself
+    except ValueError as error:  # pydantic raises this for a value that contains itself
         return None, None, [Fault("", "request", f"the request is not JSON: {error}")]
     if not isinstance(raw, dict):
         return None, None, [Fault("", "request", f"a run request is an object, not {shown(raw)}")]
@@ -264,7 +266,7 @@ def read_request(request: Any) -> tuple[RunRequest | None, Outline | None, list[
 
 
 def _known(path: Path) -> Collection[str]:
-    """The fields that are allowed where `path` leads to an unknown one."""
+    """Return the fields allowed at the place of an unknown field."""
     if len(path) < 3:
         return RunRequest.model_fields
     return _ITEMS.get(str(path[-3]), VideoInput).model_fields
@@ -280,7 +282,7 @@ _ITEMS: Mapping[str, type[BaseModel]] = {
 
 
 def _clip_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    """Every range, at whatever level, whose end is not after its start."""
+    """Yield a fault for every range, at any level, whose end is not after its start."""
     holders: list[tuple[Path, Any]] = [((), raw)]
     holders += [(("video_inputs", index), entry) for index, entry in _entries(raw)]
     for path, holder in holders:

@@ -1,4 +1,4 @@
-"""A user's settings: `tessera.toml` in the current directory, or the file that `TESSERA_CONFIG` names."""
+"""The user's settings: `tessera.toml` in the current directory, or the file in `TESSERA_CONFIG`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["Settings", "default_catalogue", "settings"]
 
 
 class Settings(BaseModel):
-    """What `tessera.toml` may say.
+    """The contents of `tessera.toml`.
 
     Attributes
     ----------
     node_types
-        Ids or names met in exports → names or ids in the catalogue.
+        Ids or names in exported agents → names or ids in the catalogue.
     max_items
-        The greatest number of items that may reach one tile.
+        The maximum number of items that may reach one tile.
     encodes
-        How many encodes run at a time in one process; by default one for every two cores.
+        The number of parallel encodes in one process. Default: one per two cores.
     encode_memory_mb
-        What they may take together, by their estimates, in MB; by default half of the memory. One alone is
-        always let in.
+        The estimated memory of all parallel encodes, in MB. Default: half of the memory. A single encode is
+        always allowed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
@@ -42,12 +42,12 @@ class Settings(BaseModel):
 
 
 def settings() -> Settings:
-    """The settings in force; all defaults where there is no file.
+    """Return the current settings, or the defaults if there is no file.
 
     Raises
     ------
     RequestError
-        The file is not TOML, or says what it may not.
+        If the file is not TOML or contains invalid settings.
     """
     named = os.environ.get("TESSERA_CONFIG")
     path = Path(named or "tessera.toml")
@@ -55,12 +55,13 @@ def settings() -> Settings:
         stat = path.stat()
     except OSError as error:
         if named:
-            what = f"TESSERA_CONFIG names {named}, which cannot be read: {error.strerror}"
+            what = f"TESSERA_CONFIG is {named}, but it cannot be read: {error.strerror}"
             raise RequestError([Fault("", "template", what)]) from None
-        return Settings.model_construct()  # the defaults, which nothing need be made to check
+        return Settings.model_construct()  # skips building the validator: faster start
     return _read(path.absolute(), (stat.st_mtime_ns, stat.st_size))
 
 
+# The stamp (time and size) is part of the cache key: an edited file is read again.
 @lru_cache(maxsize=8)
 def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
     import tomllib
@@ -77,12 +78,12 @@ def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
 
 
 def default_catalogue() -> Catalogue:
-    """All installed node types, with the settings' mapping on top.
+    """Return the catalogue of all installed node types, with the mapping from the settings.
 
     Raises
     ------
     RequestError
-        The settings cannot be read, or map a name to a type that is not installed.
+        If the settings are invalid, or map a name to a type that is not installed.
     """
     mapping = settings().node_types
     return _mapped(tuple(mapping.items())) if mapping else Catalogue.installed()

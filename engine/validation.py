@@ -1,4 +1,4 @@
-"""Pydantic's validation errors as faults: one JSON pointer and one sentence for each."""
+"""Convert pydantic validation errors to faults: one JSON pointer and one sentence each."""
 
 from __future__ import annotations
 
@@ -16,28 +16,33 @@ from tessera.text.wording import has_lone_surrogate
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["MAX_DEPTH", "Known", "Path", "faults_of", "not_json", "shown", "too_deep"]
+__all__ = ["MAX_DEPTH", "UNKNOWN_FIELD", "Known", "Path", "faults_of", "not_json", "shown", "too_deep"]
 
 Path = tuple[str | int, ...]
 Known = Callable[[Path], Collection[str]]
-"""The names that are allowed where a path (to a member that is not) leads."""
+"""A function from the path of an unknown member to the names that are allowed there."""
 
 MAX_DEPTH = 100
-"""The greatest number of levels that a document may be nested."""
+"""The maximum nesting depth of a document, in levels."""
+
+UNKNOWN_FIELD = "unknown field "
+"""The beginning of the message about a member with an unknown name; the quoted name follows."""
 
 _CONTAINERS = frozenset({dict, list})
 _MANY = 100_000
+"""The level size, in containers, from which shared containers are deduplicated."""
 
 _MOST_BITS = 14_000
-"""Python writes and reads whole numbers of at most 4,300 decimal digits."""
+"""The largest whole number, in bits: Python converts at most 4,300 decimal digits."""
 
 
 def too_deep(document: Any) -> bool:
-    """Whether a document is nested more than `MAX_DEPTH` levels deep; so is one that contains itself."""
+    """Return True if a document is nested more than `MAX_DEPTH` levels deep or contains itself."""
+    # Breadth first, without recursion: a hostile document must not exhaust the stack.
     level = [document]
     for _ in range(MAX_DEPTH):
         children = chain.from_iterable(
-            one.values() if type(one) is dict else one for one in level if type(one) in _CONTAINERS
+            value.values() if type(value) is dict else value for value in level if type(value) in _CONTAINERS
         )
         below = [child for child in children if type(child) in _CONTAINERS]
         if not below:
@@ -47,35 +52,38 @@ def too_deep(document: Any) -> bool:
 
 
 def not_json(value: Any) -> tuple[Path, str] | None:
-    """Where a value (not too deep) holds something that JSON cannot say, and what is wrong; or None."""
+    """Return the path and the problem of the first part that JSON cannot represent, or None.
+
+    The value must not be too deep (see `too_deep`).
+    """
     stack: list[tuple[Path, Any]] = [((), value)]
     while stack:
-        path, one = stack.pop()
-        if isinstance(one, dict):
-            for name in one:
+        path, part = stack.pop()
+        if isinstance(part, dict):
+            for name in part:
                 if not isinstance(name, str):
                     return path, f"must be JSON, but has a name that is not a string: {_cut(ascii(name))}"
                 if has_lone_surrogate(name):
                     return path, f"must be JSON, but has a name with half a character: {_cut(ascii(name))}"
-            stack += [((*path, name), child) for name, child in reversed(one.items())]
-        elif isinstance(one, list):
-            stack += [((*path, index), child) for index, child in reversed(list(enumerate(one)))]
-        elif isinstance(one, float):
-            if not isfinite(one):
+            stack += [((*path, name), child) for name, child in reversed(part.items())]
+        elif isinstance(part, list):
+            stack += [((*path, index), child) for index, child in reversed(list(enumerate(part)))]
+        elif isinstance(part, float):
+            if not isfinite(part):
                 return path, "must be a finite number, as all are in JSON"
-        elif isinstance(one, str):
-            if has_lone_surrogate(one):
-                return path, f"must be JSON text, but has half a character: {_cut(ascii(one))}"
-        elif isinstance(one, int):
-            if one.bit_length() > _MOST_BITS:
+        elif isinstance(part, str):
+            if has_lone_surrogate(part):
+                return path, f"must be JSON text, but has half a character: {_cut(ascii(part))}"
+        elif isinstance(part, int):
+            if part.bit_length() > _MOST_BITS:
                 return path, "must be a number that JSON can hold: it has too many digits"
-        elif one is not None:
-            return path, f"must be JSON, not a {type(one).__name__}"
+        elif part is not None:
+            return path, f"must be JSON, not a {type(part).__name__}"
     return None
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A JSON value as a message shows it: on one line, cut at `limit` characters."""
+    """Format a JSON value for a message: on one line, cut at `limit` characters."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
@@ -89,7 +97,10 @@ def _cut(text: str, limit: int = 60) -> str:
 
 
 def _present(path: Path, document: Any) -> Path:
-    """The part of `path` that is there in `document`; pydantic adds the names of union branches to it."""
+    """Return the longest beginning of `path` that exists in `document`.
+
+    Pydantic appends the names of union branches to a path; they are no members of the document.
+    """
     at: list[str | int] = []
     for step in path:
         if isinstance(document, Mapping) and step in document:
@@ -122,7 +133,7 @@ _WANTED = {
 
 
 def _wanted(error: Mapping[str, Any]) -> str | None:
-    """What the place may hold, as words that follow "must be", or None where the message says it all."""
+    """Return the allowed values as words to follow "must be", or None to use pydantic's message."""
     kind, context = error["type"], error.get("ctx", {})
     if kind in _WANTED:
         return _WANTED[kind]
@@ -149,7 +160,7 @@ def _allowed(known: Collection[str]) -> str:
 def _message(errors: Sequence[Mapping[str, Any]], name: str, known: Collection[str], value: Any) -> str:
     first = errors[0]
     if first["type"] == "extra_forbidden":
-        return f"unknown field {_cut(repr(name))}{suggestion(name, known) or _allowed(known)}"
+        return f"{UNKNOWN_FIELD}{_cut(repr(name))}{suggestion(name, known) or _allowed(known)}"
     if first["type"] == "missing":
         return f"{first['loc'][-1]!r} is required"
     wanted = list(dict.fromkeys(words for error in errors if (words := _wanted(error))))
@@ -167,26 +178,27 @@ def faults_of(
     base: Path = (),
     known: Collection[str] | Known = (),
 ) -> list[tuple[Path, Fault]]:
-    """Every fault in a pydantic error, with the path (below `base`) that it lies at.
+    """Return every fault in a pydantic error with its path below `base`.
+
+    If all branches of a union fail at one place, they give one fault.
 
     Parameters
     ----------
     document
-        The value that was validated; pointers name members that it has.
+        The validated value. Pointers only name members that it has.
     kind
-        Which document it belongs to.
+        The document that the value belongs to.
     base
-        Where the value lies in that document.
+        The path of the value in that document.
     known
-        The names that are allowed in the place of an unknown one, for suggestions: of members of the
-        document's top, or a function from the path of any member.
-
-    Branches of a union that all fail at one place give one fault.
+        The allowed names, for suggestions: those of the top-level members, or a function from the path of
+        an unknown member to the names allowed there.
     """
     grouped: dict[tuple[Path, bool], list[Mapping[str, Any]]] = {}
-    for one in error.errors(include_url=False):
-        path = _present(one["loc"], document)
-        grouped.setdefault((path, one["type"] == "missing"), []).append(one)
+    # A missing member and a wrong value at one path stay two faults.
+    for detail in error.errors(include_url=False):
+        path = _present(detail["loc"], document)
+        grouped.setdefault((path, detail["type"] == "missing"), []).append(detail)
     found = []
     names = known if callable(known) else lambda path: known if len(path) == 1 else ()
     for (path, _missing), errors in grouped.items():

@@ -1,7 +1,18 @@
-"""The `tessera` command: parses, calls the engine, prints. No rule lives here.
+"""The `tessera` command: parse the command line, call the engine, print the result.
 
-Results go to stdout, logs to stderr. Exit codes: 0 fine, 1 the run failed or was partial, 2 the request, the
-template or the command line is wrong, 130 interrupted.
+Results go to stdout, logs to stderr. Exit codes: 0 success, 1 the run failed or was partial, 2 the request,
+the template or the command line is invalid, 130 interrupted.
+
+Read the modules in this order:
+
+- `app`: the commands with their arguments and options
+- `options`: the arguments and options that several commands share
+- `request_args`: from a command line to a template, a request and inputs
+- `simulate_args`: the options of simulations, and the commands built on them
+- `executor_args`: `--executor` and `--scheduler`
+- `interrupt`: Ctrl-C during a run
+- `commands`: the commands
+- `display`: output for people
 """
 
 from __future__ import annotations
@@ -18,11 +29,11 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line (by default that of the process) and give its exit code.
+    """Run a command line (default: that of the process) and return its exit code.
 
-    Nothing but `SystemExit` of the interpreter itself leaves it: every error is printed in one way.
+    Every exception is caught and printed in one format.
     """
-    from tessera.cli import output
+    from tessera.cli.display import output
 
     args = list(sys.argv[1:] if argv is None else argv)
     output.prepare_streams()
@@ -37,12 +48,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _app(args: Sequence[str]) -> Typer:
-    """The commands, or the one alone that the first argument names: to build them all takes longer than most
-    of them do.
+    """Return the app with only the command in the first argument, if it names one.
+
+    Building all commands takes longer than most commands take to run.
     """
     from tessera.cli.app import app
 
-    named = [one for one in app.registered_commands if one.callback and one.callback.__name__ in args[:1]]
+    named = [info for info in app.registered_commands if info.callback and info.callback.__name__ in args[:1]]
     if not named:
         return app
     alone = copy(app)

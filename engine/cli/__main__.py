@@ -1,4 +1,4 @@
-"""`python -m tessera.cli` is `tessera`."""
+"""The entry point of `tessera` and `python -m tessera.cli`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ __all__ = ["command"]
 
 
 def command() -> NoReturn:
-    """One command line, as the whole of a process, which ends with it.
+    """Run one command line and end the process.
 
-    It makes much and throws little away. To look for cycles again and again, and at the end to take all of it
-    apart, is a quarter of what a short one costs; so what was promised for the end is done, and no more.
+    A command allocates many objects and frees few. Garbage collection and the teardown of the interpreter
+    take a quarter of the time of a short command. So collection is rare, and the process exits directly
+    after the exit handlers.
     """
     gc.set_threshold(500_000)
     code = main()

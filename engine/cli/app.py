@@ -1,4 +1,4 @@
-"""The commands and what they take. Everything heavy is imported when a command runs."""
+"""The commands and their options. Heavy modules are imported inside the commands, to start fast."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import typer
 from tessera.cli.commands.avatar import avatar
 from tessera.cli.commands.bundles import add_bundles
 from tessera.cli.commands.estimate import estimate
-from tessera.cli.commands.history import add_seeing
-from tessera.cli.commands.resume import resume
-from tessera.cli.commands.settings import settings
-from tessera.cli.commands.store import store
+from tessera.cli.commands.history import add_history
+from tessera.cli.commands.store import settings, store
 from tessera.cli.options import (
     Agent,
     AllowPrivate,
@@ -63,11 +61,11 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
-        from tessera.cli.output import put
+        from tessera.cli.display.output import put
 
         put(f"tessera {version('tessera-runtime')}")
         raise typer.Exit
@@ -77,12 +75,12 @@ def _version(wanted: bool) -> None:
 def tessera(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Run, simulate and test video-editing agents offline."""
     if context.invoked_subcommand is None:
-        from tessera.cli.output import REFUSED, put
+        from tessera.cli.display.output import REFUSED, put
 
         put(context.get_help())
         raise typer.Exit(REFUSED)
@@ -98,9 +96,7 @@ def run(
     ignored: Ignore = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="A folder for one file per output, and a .jpg thumbnail each."
-        ),
+        typer.Option("--out", metavar="DIR", help="Write outputs and their .jpg thumbnails to this folder."),
     ] = None,
     plan_file: PlanFile = None,
     stubs: Stubs = None,
@@ -115,7 +111,7 @@ def run(
     executor: Executor = None,
     scheduler: Scheduler = None,
     no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do again what is kept of runs before.")
+        bool, typer.Option("--no-cache", help="Do not reuse results of earlier runs.")
     ] = False,
     record: RecordTo = None,
     replay: ReplayOf = None,
@@ -123,44 +119,72 @@ def run(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Run an agent on real media."""
-    from tessera.cli.commands import run as commands
-    from tessera.cli.output import refuse
+    """Run an agent on real media and render its outputs."""
+    from tessera.cli.commands import run as run_commands
+    from tessera.cli.display.output import refuse
 
-    given = None
+    options = None
     if plan_file is None and agent is None and replay is None and of is None:
-        raise refuse("give an AGENT, or --plan, or --replay, or --of a run")
+        raise refuse("no agent given: pass AGENT, --plan FILE, --replay FILE or --of RUN")
     if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
         raise refuse(
-            "--plan holds its agent and request: give neither, and no --input, --clip, --set or --ignore"
+            "--plan contains the agent and the request: remove AGENT, --input, --clip, --set and --ignore"
         )
-    part = commands.PartOptions(until, since, only, of)
+    part = run_commands.PartOptions(until, since, only, of)
     if plan_file is None:
         if replay is None:
             agent, request = part.completed(agent, request, workspace, needs_request=not inputs)
-        given = RequestOptions.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
-    kept = commands.CacheOptions(not no_cache, record, replay)
-    options = commands.RunOptions(
+        options = RequestOptions.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
+    cache_options = run_commands.CacheOptions(not no_cache, record, replay)
+    run_options = run_commands.RunOptions(
         out,
         tuple(stubs or ()),
         facts_out,
         allow_private,
         quality,
         tile_timeout,
-        kept,
+        cache_options,
         tuple(faults or ()),
         part,
     )
-    crew = commands.ExecutorOptions(executor, scheduler)
-    return commands.run(given, plan_file, workspace, options, crew, as_json=as_json)
+    executor_options = run_commands.ExecutorOptions(executor, scheduler)
+    return run_commands.run(options, plan_file, workspace, run_options, executor_options, as_json=as_json)
 
 
 @app.command()
-def cancel(wanted: RunName, workspace: Workspace = None, as_json: Json = False) -> int:
-    """End a run that another process runs."""
-    from tessera.cli.commands import runs as stored
+def resume(
+    run_name: RunName,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Output folder. [default: the folder of the original run]"),
+    ] = None,
+    stubs: Stubs = None,
+    tile_timeout: TileTimeout = None,
+    executor: Executor = None,
+    scheduler: Scheduler = None,
+    allow_private: AllowPrivate = False,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> int:
+    """Resume a failed, cancelled or interrupted run.
 
-    return stored.cancel(wanted, workspace, as_json=as_json)
+    Finished work is reused and not repeated.
+    """
+    from tessera.cli.commands import run as run_commands
+
+    run_options = run_commands.RunOptions(
+        out, tuple(stubs or ()), allow_private=allow_private, tile_timeout_s=tile_timeout
+    )
+    executor_options = run_commands.ExecutorOptions(executor, scheduler)
+    return run_commands.resume(run_name, workspace, run_options, executor_options, as_json=as_json)
+
+
+@app.command()
+def cancel(run_name: RunName, workspace: Workspace = None, as_json: Json = False) -> int:
+    """Cancel a run in another process."""
+    from tessera.cli.commands import runs as runs_commands
+
+    return runs_commands.cancel(run_name, workspace, as_json=as_json)
 
 
 @app.command()
@@ -181,7 +205,11 @@ def simulate(
     of: Of = None,
     sweep: Annotated[
         Path | None,
-        typer.Option("--sweep", metavar="REQUESTS.JSONL", help="Simulate each line; a result a line out."),
+        typer.Option(
+            "--sweep",
+            metavar="REQUESTS.JSONL",
+            help="Simulate every request in a JSON Lines file; print one result per line.",
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -189,7 +217,7 @@ def simulate(
             "--workers",
             min=1,
             max=10_000,
-            help="How many tiles and renders work at a time (2); of a sweep, its processes (one a core).",
+            help="Parallel tiles and renders [default: 2]; with --sweep, processes [default: one per core].",
         ),
     ] = None,
     costs: Costs = None,
@@ -199,18 +227,18 @@ def simulate(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Run an agent on descriptions of media and a virtual clock, rendering nothing."""
-    from tessera.cli import simulate_args as stands
-    from tessera.cli.commands import run as commands
+    """Simulate a run on a virtual clock, without rendering."""
+    from tessera.cli import simulate_args
+    from tessera.cli.commands import run as run_commands
 
-    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = stands.SimulateOptions(
+    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    simulation = simulate_args.SimulateOptions(
         facts, tuple(stubs or ()), assume, until, since, only, of, tuple(faults or ())
     )
     if sweep is not None:
-        return stands.sweep(given, standing, sweep, workers)
-    virtual = stands.Virtual(workers, costs, prices, balance)
-    return commands.simulate(given, standing, virtual, as_json=as_json)
+        return simulate_args.sweep(options, simulation, sweep, workers)
+    forecast_options = simulate_args.ForecastOptions(workers, costs, prices, balance)
+    return run_commands.simulate(options, simulation, forecast_options, as_json=as_json)
 
 
 @app.command()
@@ -222,21 +250,21 @@ def shrink(
         typer.Option(
             "--while",
             metavar="COMMAND",
-            help="Exits 0 while the problem shows; {agent} and {request} are paths.",
+            help="Shell command that exits 0 while the problem exists; {agent} and {request} are paths.",
         ),
     ] = "",
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where agent.json and request.json are written.")
+        Path, typer.Option("--out", metavar="DIR", help="Folder for agent.json and request.json.")
     ] = Path("shrunk"),
     as_json: Json = False,
 ) -> int:
-    """Reduce an agent and a request to the smallest that still show a problem."""
-    from tessera.cli import simulate_args as stands
-    from tessera.cli.output import refuse
+    """Reduce an agent and a request to a minimal failing example."""
+    from tessera.cli import simulate_args
+    from tessera.cli.display.output import refuse
 
     if not command:
-        raise refuse("give --while COMMAND, as in --while '! tessera validate {agent} {request}'")
-    return stands.shrink(agent, request, command, out, as_json=as_json)
+        raise refuse("--while COMMAND is required, e.g. --while '! tessera validate {agent} {request}'")
+    return simulate_args.shrink(agent, request, command, out, as_json=as_json)
 
 
 add_bundles(app)
@@ -254,12 +282,12 @@ def plan(
         bool,
         typer.Option(
             "--explain-media",
-            help="Show what each output is made of, before and after the optimiser, and the ffmpeg commands.",
+            help="Show how each output is made, before and after optimisation, and the ffmpeg commands.",
         ),
     ] = False,
     media_graph: Annotated[
         Path | None,
-        typer.Option("--media-graph", metavar="FILE.svg", help="Draw that into a file."),
+        typer.Option("--media-graph", metavar="FILE.svg", help="Draw how the outputs are made to a file."),
     ] = None,
     facts: Facts = None,
     stubs: Stubs = None,
@@ -268,23 +296,23 @@ def plan(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Show what a run would do, before it does anything.
+    """Show what a run would do, without running it.
 
-    With --json the plan can be run later, by `tessera run --plan`: local inputs are stored for it.
-    --facts, --stub and --assume serve --explain-media and --media-graph, for which the run is simulated.
+    With --json, stores local inputs in the workspace and prints a plan for `tessera run --plan`. --facts,
+    --stub and --assume only apply to --explain-media and --media-graph, which simulate the run.
     """
-    from tessera.cli.commands import explain_media as media
-    from tessera.cli.commands import run as commands
-    from tessera.cli.output import refuse
+    from tessera.cli.commands import run as run_commands
+    from tessera.cli.commands.explain_media import show_media
+    from tessera.cli.display.output import refuse
     from tessera.cli.simulate_args import SimulateOptions
 
-    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
+    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
     if explain_media or media_graph is not None:
-        return media.explain_media(given, standing, media_graph, told=explain_media, as_json=as_json)
-    if standing:
-        raise refuse("--facts, --stub and --assume go with --explain-media or --media-graph")
-    return commands.plan(given, as_json=as_json)
+        return show_media(options, simulation, media_graph, as_text=explain_media, as_json=as_json)
+    if simulation:
+        raise refuse("--facts, --stub and --assume require --explain-media or --media-graph")
+    return run_commands.plan(options, as_json=as_json)
 
 
 @app.command()
@@ -299,23 +327,24 @@ def validate(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Check an agent, and a request where one is given."""
-    from tessera.cli.commands import run as commands
+    """Check an agent, and optionally a request, for errors."""
+    from tessera.cli.commands import run as run_commands
 
-    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    return commands.validate(given, as_json=as_json)
+    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    return run_commands.validate(options, as_json=as_json)
 
 
 @app.command()
 def graph(
     agent: Agent,
     request: Request = None,
-    form: Annotated[DrawingFormat, typer.Option("--format", help="What to draw with.")] = DrawingFormat.ASCII,
+    form: Annotated[DrawingFormat, typer.Option("--format", help="Output format.")] = DrawingFormat.ASCII,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write the drawing there, not to stdout.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the drawing to a file instead of stdout."),
     ] = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Simulate, and draw what goes along each connection.")
+        bool, typer.Option("--simulate", help="Simulate the run and show the media on each connection.")
     ] = False,
     inputs: Inputs = None,
     clip: Clip = None,
@@ -328,16 +357,16 @@ def graph(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Draw an agent, and what this run makes of it.
+    """Draw an agent, and how a request changes it.
 
-    A removed tile is struck through; a rewired connection says what it skips.
+    Removed tiles are struck through. Rewired connections name the tiles they skip.
     """
-    from tessera.cli.commands import graph as draw
+    from tessera.cli.commands.graph import graph as draw_graph
     from tessera.cli.simulate_args import SimulateOptions
 
-    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
-    return draw.graph(given, form.value, out, standing, simulate=simulate, as_json=as_json)
+    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
+    return draw_graph(options, form.value, out, simulation, simulate=simulate, as_json=as_json)
 
 
 @app.command()
@@ -347,19 +376,24 @@ def explain(
     node: Annotated[
         str | None,
         typer.Option(
-            "--node", metavar="NODE[.PARAM]", help="Why a tile runs or not; where a value came from."
+            "--node",
+            metavar="NODE[.PARAM]",
+            help="Explain why a tile runs or not, or where the value of a parameter comes from.",
         ),
     ] = None,
     edge: Annotated[
-        str | None, typer.Option("--edge", metavar="A:B", help="Why one tile feeds another, or does not.")
+        str | None,
+        typer.Option("--edge", metavar="A:B", help="Explain why tile A feeds tile B, or does not."),
     ] = None,
     output: Annotated[
         int | None,
-        typer.Option("--output", metavar="N", help="The way from the N-th output back to its sources."),
+        typer.Option("--output", metavar="N", help="Trace the N-th output back to its sources."),
     ] = None,
     of: Annotated[
         str | None,
-        typer.Option("--of", metavar="RUN", help="Of this run (an id, or `latest`), not of a simulation."),
+        typer.Option(
+            "--of", metavar="RUN", help="Explain this run (an id or `latest`) instead of a simulation."
+        ),
     ] = None,
     inputs: Inputs = None,
     clip: Clip = None,
@@ -372,18 +406,17 @@ def explain(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Explain one thing of a run: a tile, a parameter, a connection or an output.
+    """Explain a tile, a parameter, a connection or an output of a run.
 
-    What goes through the tiles is simulated, where inputs are given.
+    Simulates the run if inputs are given.
     """
-    from tessera.cli.commands import explain as explaining
+    from tessera.cli.commands.explain import ExplainQuery
+    from tessera.cli.commands.explain import explain as explain_run
     from tessera.cli.simulate_args import SimulateOptions
 
-    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
-    return explaining.explain(
-        given, explaining.ExplainQuery(node, edge, output, of), standing, as_json=as_json
-    )
+    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
+    return explain_run(options, ExplainQuery(node, edge, output, of), simulation, as_json=as_json)
 
 
 @app.command()
@@ -392,86 +425,84 @@ def diff(
         str,
         typer.Argument(
             metavar="A",
-            help="An agent, a plan, a request or a record: a path, JSON text, `-`; or a run, or `latest`.",
+            help="Agent, plan, request or record: a path, JSON text, `-` for stdin, a run id or `latest`.",
         ),
     ],
     new: Annotated[
-        str, typer.Argument(metavar="B", help="Another of the same kind, given in any of these ways.")
+        str, typer.Argument(metavar="B", help="The document to compare with A, of the same kind.")
     ],
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Tell what differs between two agents, plans, requests or runs.
+    """Compare two agents, plans, requests or runs.
 
-    The exit code is 1 where they differ, else 0. Ids of runs, times, URLs and paths do not count.
+    Exits with 1 if they differ and with 0 otherwise. Ignores run ids, times, URLs and paths.
     """
-    from tessera.cli.commands import diff as comparing
+    from tessera.cli.commands.diff import diff as diff_documents
 
-    return comparing.diff(old, new, workspace, unknown, as_json=as_json)
+    return diff_documents(old, new, workspace, unknown, as_json=as_json)
 
 
 @app.command()
 def nodes(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="TYPE", help="A node type, by name or id: show its parameters.")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="TYPE", help="Node type, by name or id.")] = None,
     as_json: Json = False,
 ) -> int:
     """List the node types, or the parameters of one."""
-    from tessera.cli.commands import nodes as catalogue
+    from tessera.cli.commands.nodes import nodes as list_nodes
 
-    return catalogue.nodes(kind, as_json=as_json)
+    return list_nodes(kind, as_json=as_json)
 
 
 @app.command()
 def runs(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many to list.")] = 25,
+    limit: Annotated[
+        int, typer.Option("--limit", min=1, max=100, help="Maximum number of runs to list.")
+    ] = 25,
     cursor: Annotated[
-        str | None, typer.Option("--cursor", metavar="CURSOR", help="The next_cursor of the list before.")
+        str | None,
+        typer.Option("--cursor", metavar="CURSOR", help="Continue after the previous page: its next_cursor."),
     ] = None,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """List the runs of the workspace, newest first."""
-    from tessera.cli.commands import runs as stored
+    from tessera.cli.commands import runs as runs_commands
 
-    return stored.runs(workspace, limit, cursor, as_json=as_json)
+    return runs_commands.runs(workspace, limit, cursor, as_json=as_json)
 
 
 @app.command()
 def show(
-    wanted: RunName,
-    items: Annotated[bool, typer.Option("--items", help="Show every item that the tiles made.")] = False,
+    run_name: RunName,
+    items: Annotated[bool, typer.Option("--items", help="Also show every item that the tiles made.")] = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Show the record of a run."""
-    from tessera.cli.commands import runs as stored
+    from tessera.cli.commands import runs as runs_commands
 
-    return stored.show(wanted, workspace, items=items, as_json=as_json)
+    return runs_commands.show(run_name, workspace, items=items, as_json=as_json)
 
 
 @app.command()
 def upload(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A video, an image, a sound or a .cube table.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Video, image, audio or .cube file.")],
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Store a file in the workspace, and print its id.
+    """Store a file in the workspace and print its id.
 
-    The id is what requests and parameters name.
+    Use the id in requests and parameters.
     """
-    from tessera.cli.commands import runs as stored
+    from tessera.cli.commands import runs as runs_commands
 
-    return stored.upload(file, workspace, as_json=as_json)
+    return runs_commands.upload(file, workspace, as_json=as_json)
 
 
 app.command()(estimate)
-app.command()(resume)
-add_seeing(app)
+add_history(app)
 
 app.add_typer(settings, name="settings")
 app.add_typer(avatar, name="avatar")

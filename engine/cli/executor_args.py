@@ -1,4 +1,4 @@
-"""Who works for a run: `--executor` and `--scheduler`."""
+"""The workers of a run: `--executor` and `--scheduler`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from tessera.cli.display.output import refuse
 from tessera.cli.options import ExecutorName
-from tessera.cli.output import refuse
 
 if TYPE_CHECKING:
     from tessera.runner.workers.remote_workers import RemoteExecutor
@@ -16,13 +16,13 @@ __all__ = ["ExecutorOptions"]
 
 
 class ExecutorOptions(AbstractContextManager["RemoteExecutor | None"]):
-    """As a context: what `tessera.run` takes as its executor, connected for as long as the context lasts."""
+    """The executor options. As a context manager, connect and return the executor for `tessera.run`."""
 
     def __init__(self, executor: ExecutorName | None, scheduler: str | None) -> None:
         if scheduler is not None and executor is not ExecutorName.DASK:
-            raise refuse("--scheduler goes with --executor dask")
+            raise refuse("--scheduler requires --executor dask")
         if executor is ExecutorName.DASK and scheduler is None:
-            raise refuse("--executor dask needs --scheduler ADDRESS")
+            raise refuse("--executor dask requires --scheduler ADDRESS")
         self.scheduler = scheduler
         self._open = ExitStack()
 

@@ -1,4 +1,4 @@
-"""Ctrl-C during a run: the first asks it to end, the second ends the program."""
+"""Ctrl-C during a run: the first cancels the run, the second ends the process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from tessera.cli.output import INTERRUPTED
+from tessera.cli.display.output import INTERRUPTED
 
 __all__ = ["cancel_on_interrupt"]
 
@@ -18,11 +18,13 @@ _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 @contextlib.contextmanager
-def cancel_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Gives the flag that SIGINT or SIGTERM sets; a second signal ends the program at once, with code 130.
+def cancel_on_interrupt(write_line: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns True after SIGINT or SIGTERM.
 
-    `say` tells the user that the run is ending. It is called in a thread of its own: a signal may come while
-    this one is writing.
+    A second signal ends the process at once with exit code 130.
+
+    `write_line` prints a message about it. It is called in a separate thread, since a signal can arrive while
+    the main thread is writing.
     """
     flag = threading.Event()
 
@@ -32,7 +34,7 @@ def cancel_on_interrupt(say: Callable[[str], None]) -> Iterator[Callable[[], boo
                 os.write(2, _SHOW_CURSOR)
             os._exit(INTERRUPTED)
         flag.set()
-        threading.Thread(target=say, args=("cancelling; once more to abort",), daemon=True).start()
+        threading.Thread(target=write_line, args=("cancelling; once more to abort",), daemon=True).start()
 
     before = {}
     if threading.current_thread() is threading.main_thread():

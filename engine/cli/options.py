@@ -1,4 +1,4 @@
-"""The arguments and options that several commands share."""
+"""The arguments and options that several commands share, as typer annotations."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ __all__ = [
 
 
 class Unknown(StrEnum):
-    """What to do with a tile whose type nobody knows."""
+    """The treatment of tiles of an unknown type."""
 
     ERROR = "error"
     OPAQUE = "opaque"
 
 
 class Quality(StrEnum):
-    """How good what `run` makes is."""
+    """The encoding quality of `run`."""
 
     DRAFT = "draft"
     STANDARD = "standard"
@@ -66,14 +66,14 @@ class Quality(StrEnum):
 
 
 class ExecutorName(StrEnum):
-    """Who does the work of a run."""
+    """The workers of a run."""
 
     THREADS = "threads"
     DASK = "dask"
 
 
 class DrawingFormat(StrEnum):
-    """How `graph` draws."""
+    """The output format of `graph`."""
 
     ASCII = "ascii"
     MERMAID = "mermaid"
@@ -81,35 +81,33 @@ class DrawingFormat(StrEnum):
     SVG = "svg"
 
 
-Agent = Annotated[
-    str, typer.Argument(metavar="AGENT", help="The agent: a path, `-` for stdin, or JSON text.")
-]
+Agent = Annotated[str, typer.Argument(metavar="AGENT", help="Agent: a path, JSON text, or `-` for stdin.")]
 OptionalAgent = Annotated[
     str | None,
     typer.Argument(
         metavar="AGENT",
-        help="The agent: a path, `-` for stdin, or JSON text; not with --plan, --replay or --of.",
+        help="Agent: a path, JSON text, or `-` for stdin. Optional with --plan, --replay and --of.",
     ),
 ]
 Request = Annotated[
     str | None,
-    typer.Argument(metavar="REQUEST", help="The run request: a path, `-` for stdin, or JSON text."),
+    typer.Argument(metavar="REQUEST", help="Run request: a path, JSON text, or `-` for stdin."),
 ]
-RunName = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run, by its id or a unique beginning of it, or `latest`.")
-]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run id, a unique prefix of it, or `latest`.")]
 Inputs = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
         metavar="[NODE=]PATH_OR_URL",
-        help="A file or URL for a Video Input (of that NODE). Repeatable.",
+        help="Use this file or URL as input, for the Video Input NODE if given. Repeatable.",
     ),
 ]
 Clip = Annotated[
     str | None,
     typer.Option(
-        "--clip", metavar="START:END", help="The range of every --input, in seconds: 1.5:4, :10, 30:."
+        "--clip",
+        metavar="START:END",
+        help="Use only this range of every --input, in seconds, e.g. 1.5:4, :10 or 30:.",
     ),
 ]
 Set = Annotated[
@@ -117,18 +115,20 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NODE.PARAM=VALUE",
-        help="Override a parameter. VALUE is JSON, or else text; "
-        "quote digits that are text: --set 'Captions.caption_font_weight=\"700\"'. Repeatable.",
+        help="Override a parameter. VALUE is JSON or plain text; quote a number to pass it as text: "
+        "--set 'Captions.caption_font_weight=\"700\"'. Repeatable.",
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option("--ignore", metavar="NODE", help="Leave a tile out of this run. Repeatable."),
+    typer.Option("--ignore", metavar="NODE", help="Skip a tile in this run. Repeatable."),
 ]
 Facts = Annotated[
     str | None,
     typer.Option(
-        "--facts", metavar="FILE", help='What is known of media that is not there: {"ID, URL or *": {…}}.'
+        "--facts",
+        metavar="FILE",
+        help='Describe media that is not available, as JSON: {"ID, URL or *": {…}}.',
     ),
 ]
 Stubs = Annotated[
@@ -136,75 +136,88 @@ Stubs = Annotated[
     typer.Option(
         "--stub",
         metavar="NODE=FILE",
-        help="What a tile makes, answers or suffers in place of its own work. Repeatable.",
+        help="Replace the work of a tile with the results, answers or errors in FILE. Repeatable.",
     ),
 ]
 Assume = Annotated[
-    bool, typer.Option("--assume", help="Where nothing tells of speech, assume it by a synthetic model.")
+    bool, typer.Option("--assume", help="Use a synthetic model of speech where no facts are given.")
 ]
 Prices = Annotated[
-    str | None, typer.Option("--prices", metavar="FILE", help="Prices in credits, in place of ours.")
+    str | None,
+    typer.Option("--prices", metavar="FILE", help="Price table in credits, instead of the built-in one."),
 ]
 Costs = Annotated[
     str | None,
-    typer.Option("--costs", metavar="FILE", help="Seconds that tiles and renders take, in place of ours."),
+    typer.Option(
+        "--costs", metavar="FILE", help="Table of seconds per tile and render, instead of the built-in one."
+    ),
 ]
-Balance = Annotated[
-    str | None, typer.Option("--balance", metavar="N", help="The credits that there are for the run.")
-]
+Balance = Annotated[str | None, typer.Option("--balance", metavar="N", help="Credits available for the run.")]
 Faults = Annotated[
     list[str] | None,
     typer.Option(
         "--fail",
         metavar="NODE[:item][=error|hang|crash|transient][@attempt]",
-        help="A drill: what a tile, or the render of one of its items, suffers. Repeatable.",
+        help="Inject a failure into a tile or the render of one of its items. Repeatable.",
     ),
 ]
 Until = Annotated[
-    str | None, typer.Option("--until", metavar="NODE", help="Only this tile and all that it needs.")
+    str | None,
+    typer.Option("--until", metavar="NODE", help="Run only this tile and the tiles it depends on."),
 ]
 Since = Annotated[
-    str | None, typer.Option("--from", metavar="NODE", help="Only this tile and all after it; needs --of.")
+    str | None,
+    typer.Option("--from", metavar="NODE", help="Run only this tile and the tiles after it. Requires --of."),
 ]
 Only = Annotated[
-    str | None, typer.Option("--only", metavar="NODE", help="This tile alone, fed by what --of made.")
+    str | None, typer.Option("--only", metavar="NODE", help="Run only this tile, on the items of --of.")
 ]
 OnlyOrFacts = Annotated[
     str | None,
-    typer.Option("--only", metavar="NODE", help="This tile alone, fed by --of or the facts for `*`."),
+    typer.Option(
+        "--only", metavar="NODE", help="Simulate only this tile, on the items of --of or the facts for `*`."
+    ),
 ]
 Of = Annotated[
-    str | None, typer.Option("--of", metavar="RUN", help="The run that gives what reaches the part.")
+    str | None,
+    typer.Option("--of", metavar="RUN", help="Earlier run that provides the input of --from or --only."),
 ]
 Workspace = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
         metavar="DIR",
-        help="Where assets and runs are kept: else TESSERA_WORKSPACE, else .tessera.",
+        help="Workspace folder. [env: TESSERA_WORKSPACE] [default: .tessera]",
     ),
 ]
 UnknownTiles = Annotated[
-    Unknown, typer.Option("--unknown-tiles", help="`opaque`: unknown tiles hand their inputs on.")
+    Unknown,
+    typer.Option(
+        "--unknown-tiles", help="Reject unknown tiles, or treat them as tiles that pass their input on."
+    ),
 ]
 PlanFile = Annotated[
     str | None,
     typer.Option(
-        "--plan", metavar="PLAN.JSON", help="Run exactly this plan, as `tessera plan --json` wrote it."
+        "--plan", metavar="PLAN.JSON", help="Run exactly this plan, written by `tessera plan --json`."
     ),
 ]
 FactsOut = Annotated[
     Path | None,
-    typer.Option("--facts-out", metavar="FILE", help="Write what the run learned, for simulate --facts."),
+    typer.Option(
+        "--facts-out", metavar="FILE", help="Write facts about the media to a file, for `simulate --facts`."
+    ),
 ]
 QualityName = Annotated[
     Quality | None,
-    typer.Option("--quality", help="A small, fast preview; near-transparent (standard); or for editing."),
+    typer.Option(
+        "--quality", help="Fast preview, visually near-lossless, or for further editing. [default: standard]"
+    ),
 ]
 RecordTo = Annotated[
     Path | None,
     typer.Option(
-        "--record", metavar="FILE", help="Keep the run, what the world answered, and its media: a bundle."
+        "--record", metavar="FILE", help="Record the run with its media and all outside answers, as a bundle."
     ),
 ]
 ReplayOf = Annotated[
@@ -212,20 +225,18 @@ ReplayOf = Annotated[
     typer.Option(
         "--replay",
         metavar="FILE",
-        help="Run from such a file, without any network; AGENT and REQUEST are its own where none are given.",
+        help="Run from a recorded bundle, without network. AGENT and REQUEST default to the recorded ones.",
     ),
 ]
 Originals = Annotated[
     bool,
     typer.Option(
-        "--originals", help="Pack the media itself and what the world answered, for `run --replay`."
+        "--originals", help="Include the original media and all outside answers, for `run --replay`."
     ),
 ]
 AllowPrivate = Annotated[
     bool,
-    typer.Option(
-        "--allow-private-networks", help="Let URLs lead to this machine and to private networks as well."
-    ),
+    typer.Option("--allow-private-networks", help="Allow URLs on this machine and in private networks."),
 ]
 TileTimeout = Annotated[
     float | None,
@@ -233,23 +244,27 @@ TileTimeout = Annotated[
         "--tile-timeout",
         metavar="SECONDS",
         min=0.001,
-        help="Fail a tile whose work, or one of whose renders, takes longer; else as its type declares.",
+        help="Time limit for a tile's work and for each render. [default: set by the tile type]",
     ),
 ]
 Executor = Annotated[
     ExecutorName | None,
-    typer.Option("--executor", help="Threads of this process (the default), or a Dask cluster: --scheduler."),
+    typer.Option(
+        "--executor", help="Run in threads or on a Dask cluster (see --scheduler). [default: threads]"
+    ),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", metavar="ADDRESS", help="The cluster's, such as tcp://10.0.0.1:8786."),
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Address of the Dask scheduler, e.g. tcp://10.0.0.1:8786."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
-    """An agent and a request as the command line gives them, before anything is read."""
+    """An agent and a request as typed on the command line. No file has been read yet."""
 
     agent: str
     request: str | None = None
@@ -272,12 +287,12 @@ class RequestOptions:
         workspace: Path | None,
         unknown: Unknown = Unknown.ERROR,
     ) -> RequestOptions:
-        """From the values of a command's options."""
-        lists = (tuple(one or ()) for one in (inputs, overrides, ignored))
-        given, changed, left = lists
-        return cls(agent, request, given, clip, changed, left, workspace, unknown)
+        """Create the options from the parameters of a typer command."""
+        lists = (tuple(values or ()) for values in (inputs, overrides, ignored))
+        input_list, override_list, ignored_list = lists
+        return cls(agent, request, input_list, clip, override_list, ignored_list, workspace, unknown)
 
     @property
     def agent_alone(self) -> bool:
-        """Whether nothing of a request is given."""
+        """Return True if the command line has no request and no option that changes one."""
         return self.request is None and not (self.inputs or self.overrides or self.ignored or self.clip)

@@ -1,4 +1,4 @@
-"""From a command line to what the engine takes: a template, a request with the options in it, and inputs."""
+"""Convert a command line to a template, a request with the options applied, and inputs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.bundle.replay import ReplayEnvironment
+from tessera.cli.display.output import refuse
 from tessera.cli.options import RequestOptions
-from tessera.cli.output import refuse
 from tessera.errors import Fault, RequestError
 
 if TYPE_CHECKING:
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 __all__ = [
     "PreparedRequest",
     "document",
-    "explained",
     "fetch_rules",
-    "home_of",
     "library_of",
     "plan_of",
-    "planned",
+    "plan_prepared",
     "prepare",
-    "recorded_given",
+    "quoting_advice",
+    "recorded_options",
+    "workspace_folder",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """A loaded agent, the request for it (None: none), and the inputs to be made part of that."""
+    """A loaded agent, its request (or None), and the local inputs to add to the request."""
 
     template: AgentTemplate
     request: Any
@@ -48,83 +48,84 @@ class PreparedRequest:
 
 
 def document(argument: str | None) -> str | bytes | None:
-    """What the engine reads an argument as: `-` is all of stdin; paths and JSON text stay as they are."""
+    """Return stdin for `-`, and any other argument unchanged."""
     return sys.stdin.buffer.read() if argument == "-" else argument
 
 
-def prepare(given: RequestOptions, facts: str | None = None) -> PreparedRequest:
-    """Read the agent and the request, and put `--set` and `--ignore` into the request.
+def prepare(options: RequestOptions, facts: str | None = None) -> PreparedRequest:
+    """Read the agent and the request, and apply `--set` and `--ignore` to the request.
 
     Parameters
     ----------
     facts
-        What `--facts` names: at most one of the three can be stdin.
+        The value of `--facts`. Only one of agent, request and facts can be stdin.
 
     Raises
     ------
     RequestError
-        The agent is wrong, or an option names what it does not have.
+        If the agent is invalid, or an option names a tile that it does not have.
     """
     from tessera import load_agent, plan
 
-    if [given.agent, given.request, facts].count("-") > 1:
+    if [options.agent, options.request, facts].count("-") > 1:
         raise refuse("only one of AGENT, REQUEST and --facts can be '-': there is one stdin")
-    inputs = _inputs(given)
-    agent, request = document(given.agent), document(given.request)
+    inputs = _inputs(options)
+    agent, request = document(options.agent), document(options.request)
     try:
-        template = load_agent(agent, unknown_tiles=given.unknown.value)
+        template = load_agent(agent, unknown_tiles=options.unknown.value)
     except RequestError:
-        plan(agent, request, unknown_tiles=given.unknown.value)  # names the faults of the request as well
+        plan(agent, request, unknown_tiles=options.unknown.value)  # names the faults of the request as well
         raise
-    return PreparedRequest(template, _request(template, request, given), inputs)
+    return PreparedRequest(template, _request(template, request, options), inputs)
 
 
-def recorded_given(given: RequestOptions, replay: Path) -> RequestOptions | None:
-    """What is given, with the agent and the request of a recording where there is none; None where that is a
-    plan, to be run as it is.
+def recorded_options(options: RequestOptions, replay: Path) -> RequestOptions | None:
+    """Return the options completed with the agent and the request of a recording.
+
+    Return None if the recorded run is of a plan, which runs unchanged.
 
     Raises
     ------
     RequestError
-        The file is no recording.
+        If the file is not a recording.
     """
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
 
     recording = ReplayEnvironment(replay, Library(None))
     agent, request = recording.agent_and_request(
-        given.agent or None, given.request, inputs=bool(given.inputs)
+        options.agent or None, options.request, inputs=bool(options.inputs)
     )
     if isinstance(agent, Plan):
-        if given.overrides or given.ignored or given.clip:
+        if options.overrides or options.ignored or options.clip:
             raise refuse(f"the run in {replay} was of a plan: no --set, --ignore or --clip can change it")
         return None
     agent, request = (json.dumps(one) if isinstance(one, Mapping) else one for one in (agent, request))
-    return dataclasses.replace(given, agent=agent, request=request)
+    return dataclasses.replace(options, agent=agent, request=request)
 
 
-def _inputs(given: RequestOptions) -> tuple[LocalInput, ...]:
+def _inputs(options: RequestOptions) -> tuple[LocalInput, ...]:
     from tessera.inputs.local import local_inputs
 
-    if given.clip is not None and not given.inputs:
+    if options.clip is not None and not options.inputs:
         raise refuse("--clip is the range of every --input, and there is none")
     try:
-        return tuple(local_inputs(given.inputs, given.clip))
+        return tuple(local_inputs(options.inputs, options.clip))
     except ValueError as error:
         raise refuse(f"--clip {error}") from None
 
 
-def _request(template: AgentTemplate, request: str | bytes | None, given: RequestOptions) -> Any:
+def _request(template: AgentTemplate, request: str | bytes | None, options: RequestOptions) -> Any:
     from tessera.agent import read_json
 
-    if request is None and not (given.overrides or given.ignored):
+    if request is None and not (options.overrides or options.ignored):
         return None
     raw: Any = {} if request is None else read_json(request, "request")
     if not isinstance(raw, dict):
         return raw  # the engine says what is wrong with it
     faults: list[Fault] = []
-    raw = _with_overrides(template, raw, given.overrides, faults)
-    raw = _with_ignored(template, raw, given.ignored, faults)
+    raw = _with_overrides(template, raw, options.overrides, faults)
+    raw = _with_ignored(template, raw, options.ignored, faults)
     if faults:
         raise RequestError(faults)
     return raw
@@ -133,7 +134,10 @@ def _request(template: AgentTemplate, request: str | bytes | None, given: Reques
 def _with_overrides(
     template: AgentTemplate, raw: dict[str, Any], texts: Sequence[str], faults: list[Fault]
 ) -> dict[str, Any]:
-    """The request with every `NODE.PARAM=VALUE` in its `update_params`; where that is no object, it stays."""
+    """Return the request with every `NODE.PARAM=VALUE` in `update_params`.
+
+    If that member is not an object, return the request unchanged.
+    """
     params = raw.get("update_params") if raw.get("update_params") is not None else {}
     if not texts or not isinstance(params, dict):
         return raw
@@ -159,7 +163,10 @@ def _with_overrides(
 def _with_ignored(
     template: AgentTemplate, raw: dict[str, Any], names: Sequence[str], faults: list[Fault]
 ) -> dict[str, Any]:
-    """The request with every `--ignore` in its `ignore_nodes`; where that is no array, it stays."""
+    """Return the request with every `--ignore` in `ignore_nodes`.
+
+    If that member is not an array, return the request unchanged.
+    """
     ignored = raw.get("ignore_nodes") if raw.get("ignore_nodes") is not None else []
     if not names or not isinstance(ignored, list):
         return raw
@@ -184,7 +191,7 @@ def _node(template: AgentTemplate, name: str, option: str, faults: list[Fault]) 
 
 
 def _value(text: str) -> Any:
-    """JSON where it parses as JSON, else the text itself."""
+    """Parse a value as JSON; return the text itself if it is not JSON."""
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -196,17 +203,17 @@ def _refuse_constant(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def explained(given: RequestOptions) -> Iterator[None]:
-    """Where a `--set` was read as JSON and text is wanted, say how text is given."""
+def quoting_advice(options: RequestOptions) -> Iterator[None]:
+    """Add advice on quoting to errors about a `--set` value that was parsed as JSON but must be text."""
     try:
         yield
     except RequestError as error:
-        raise RequestError([_with_advice(fault, given) for fault in error.errors]) from None
+        raise RequestError([_add_quoting_advice(fault, options) for fault in error.errors]) from None
 
 
-def _with_advice(fault: Fault, given: RequestOptions) -> Fault:
+def _add_quoting_advice(fault: Fault, options: RequestOptions) -> Fault:
     found = re.fullmatch(r"/update_params/[^/]+/([^/]+)", fault.loc)
-    for text in given.overrides if found else ():
+    for text in options.overrides if found else ():
         name, _equals, value = text.partition("=")
         wanted = "must be a string" in fault.message or f"'{value}'" in fault.message
         if wanted and found and name.endswith(f".{found[1]}") and not isinstance(_value(value), str):
@@ -216,7 +223,7 @@ def _with_advice(fault: Fault, given: RequestOptions) -> Fault:
 
 
 def fetch_rules(allow_private: bool) -> FetchRules | None:
-    """How downloads are done; None as ever."""
+    """Return the rules for downloads, or None for the default rules."""
     if not allow_private:
         return None
     from tessera.inputs.fetch.rules import FetchRules
@@ -224,48 +231,50 @@ def fetch_rules(allow_private: bool) -> FetchRules | None:
     return FetchRules(allow_private=True)
 
 
-def home_of(workspace: Path | None) -> Path:
-    """The folder of the workspace."""
+def workspace_folder(workspace: Path | None) -> Path:
+    """Return the folder of the workspace."""
     from tessera.inputs.assets.library import workspace_of
 
     return workspace_of(workspace)
 
 
 def library_of(workspace: Path | None, *, writable: bool) -> Library:
-    """The workspace's assets; one that is only read is not made where it is not there."""
+    """Return the asset library of the workspace. Read-only access never creates the workspace."""
     from tessera.inputs.assets.library import Library
 
-    home = home_of(workspace)
+    home = workspace_folder(workspace)
     return Library(home if writable or home.is_dir() else None)
 
 
-def plan_of(given: RequestOptions, *, store: bool) -> tuple[AgentTemplate, Plan]:
-    """Plan what the command line asks for.
+def plan_of(options: RequestOptions, *, store: bool) -> tuple[AgentTemplate, Plan]:
+    """Plan the run of a command line.
 
     Parameters
     ----------
     store
-        Whether local inputs are put into the workspace, so that the plan can be run; else they are only read.
+        True to store local inputs in the workspace, so that the plan can be run; False to only read them.
     """
-    prepared = prepare(given)
-    return prepared.template, planned(prepared, given, store=store)
+    prepared = prepare(options)
+    return prepared.template, plan_prepared(prepared, options, store=store)
 
 
-def planned(prepared: PreparedRequest, given: RequestOptions, *, store: bool) -> Plan:
-    """The plan of what `prepare` made of a command line; see `plan_of`."""
+def plan_prepared(prepared: PreparedRequest, options: RequestOptions, *, store: bool) -> Plan:
+    """Plan the result of `prepare`; see `plan_of`."""
     from tessera import plan
 
-    request = _with_files(prepared, given, store=store)
-    with explained(given):
-        return plan(prepared.template, request, unknown_tiles=given.unknown.value)
+    request = _with_files(prepared, options, store=store)
+    with quoting_advice(options):
+        return plan(prepared.template, request, unknown_tiles=options.unknown.value)
 
 
-def _with_files(prepared: PreparedRequest, given: RequestOptions, *, store: bool) -> Mapping[str, Any] | None:
+def _with_files(
+    prepared: PreparedRequest, options: RequestOptions, *, store: bool
+) -> Mapping[str, Any] | None:
     if not prepared.inputs:
         request: Mapping[str, Any] | None = prepared.request
         return request
     from tessera.inputs.local import with_local_inputs
 
-    library = library_of(given.workspace, writable=store)
+    library = library_of(options.workspace, writable=store)
     keep = library.add if store else library.attach
     return with_local_inputs(prepared.template, prepared.request, prepared.inputs, keep)

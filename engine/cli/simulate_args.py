@@ -1,4 +1,4 @@
-"""What stands in for the world on the command line: stubs, parts, sweeps, bundles; and shrinking."""
+"""The options of simulations, and the commands built on them: sweep, shrink, bundle and replay."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.cli.commands.runs import found_run, record_of
+from tessera.cli.commands.runs import find_run, record_of
+from tessera.cli.display.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
 from tessera.cli.options import RequestOptions
-from tessera.cli.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
-from tessera.cli.request_args import PreparedRequest, document, explained, home_of, prepare
+from tessera.cli.request_args import PreparedRequest, document, prepare, quoting_advice, workspace_folder
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from tessera.record.record import RunRecord
 
 __all__ = [
+    "ForecastOptions",
     "SimulateOptions",
-    "Virtual",
     "bundle",
     "exit_code",
-    "recorded",
+    "print_record",
     "replay",
+    "run_simulation",
     "shrink",
-    "simulated",
     "stubs_of",
     "sweep",
 ]
@@ -37,7 +37,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SimulateOptions:
-    """The options of a simulation that say what is taken as given, as they were typed."""
+    """The options of a simulation about media, stubs and parts, as typed."""
 
     facts: str | None = None
     stubs: tuple[str, ...] = ()
@@ -51,16 +51,16 @@ class SimulateOptions:
     def __bool__(self) -> bool:
         return self != SimulateOptions()
 
-    def completed(self, given: RequestOptions) -> RequestOptions:
-        """With the request of the earlier run, where none is given."""
-        if self.of is None or given.request is not None or given.inputs:
-            return given
-        return replace(given, request=json.dumps(record_of(self.of, given.workspace)["request"]))
+    def completed(self, options: RequestOptions) -> RequestOptions:
+        """Return the options with the request of the `--of` run if the command line has none."""
+        if self.of is None or options.request is not None or options.inputs:
+            return options
+        return replace(options, request=json.dumps(record_of(self.of, options.workspace)["request"]))
 
 
 @dataclass(frozen=True, slots=True)
-class Virtual:
-    """The options of a simulation's clock and purse, as they were typed."""
+class ForecastOptions:
+    """The options about time and credits of a simulation, as typed."""
 
     workers: int | None = None
     costs: str | None = None
@@ -68,11 +68,11 @@ class Virtual:
     balance: str | None = None
 
     def __bool__(self) -> bool:
-        return self != Virtual()
+        return self != ForecastOptions()
 
 
 def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
-    """`NODE=FILE` as node → path or JSON text."""
+    """Parse `NODE=FILE` options to node → path or JSON text."""
     found = {}
     for text in texts:
         node, equals, file = text.partition("=")
@@ -82,40 +82,40 @@ def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def simulated(
+def run_simulation(
     prepared: PreparedRequest,
-    given: RequestOptions,
-    standing: SimulateOptions,
-    virtual: Virtual | None = None,
+    options: RequestOptions,
+    simulation: SimulateOptions,
+    forecast_options: ForecastOptions | None = None,
 ) -> RunRecord:
-    """Simulate what the command line asks for."""
+    """Simulate the run of a command line."""
     from tessera import simulate
 
-    if standing.since is not None and standing.of is None:
+    if simulation.since is not None and simulation.of is None:
         raise refuse("--from NODE needs --of RUN")
     timed: dict[str, Any] = {}
-    if virtual is not None:
+    if forecast_options is not None:
         timed = {
-            "workers": virtual.workers or 2,
-            "costs": virtual.costs,
-            "prices": virtual.prices,
-            "balance": _credits(virtual.balance),
+            "workers": forecast_options.workers or 2,
+            "costs": forecast_options.costs,
+            "prices": forecast_options.prices,
+            "balance": _credits(forecast_options.balance),
         }
-    with explained(given):
+    with quoting_advice(options):
         return simulate(
             prepared.template,
             prepared.request,
-            facts=document(standing.facts),
-            stubs=stubs_of(standing.stubs),
-            faults=standing.faults,
-            assume=standing.assume,
-            until=standing.until,
-            since=standing.since,
-            only=standing.only,
-            of=None if standing.of is None else record_of(standing.of, given.workspace),
+            facts=document(simulation.facts),
+            stubs=stubs_of(simulation.stubs),
+            faults=simulation.faults,
+            assume=simulation.assume,
+            until=simulation.until,
+            since=simulation.since,
+            only=simulation.only,
+            of=None if simulation.of is None else record_of(simulation.of, options.workspace),
             inputs=prepared.inputs,
-            workspace=home_of(given.workspace),
-            unknown_tiles=given.unknown.value,
+            workspace=workspace_folder(options.workspace),
+            unknown_tiles=options.unknown.value,
             **timed,
         )
 
@@ -132,8 +132,8 @@ def _credits(text: str | None) -> Decimal | None:
     return number
 
 
-def recorded(record: RunRecord, *, as_json: bool) -> int:
-    """Show a record; the exit code is what became of the run."""
+def print_record(record: RunRecord, *, as_json: bool) -> int:
+    """Print a record and return the exit code of its run."""
     if as_json:
         put(record.to_json())
     else:
@@ -144,28 +144,28 @@ def recorded(record: RunRecord, *, as_json: bool) -> int:
 
 
 def exit_code(record: RunRecord) -> int:
-    """What a command says of a run's end."""
+    """Return the exit code for the status of a run."""
     return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
 
 
-def sweep(given: RequestOptions, standing: SimulateOptions, file: Path, workers: int | None) -> int:
-    """Simulate each line of a file; results on stdout, a line each, and what differs on stderr."""
+def sweep(options: RequestOptions, simulation: SimulateOptions, file: Path, workers: int | None) -> int:
+    """Simulate every request in a file. Print one result per line, and a summary of differences on stderr."""
     from tessera.runner.sweep import differences
     from tessera.runner.sweep import sweep as run_sweep
 
-    if given.request is not None or given.inputs or given.overrides or given.ignored:
+    if options.request is not None or options.inputs or options.overrides or options.ignored:
         raise refuse("--sweep takes its requests from the file: give no REQUEST, --input, --set or --ignore")
     results: list[dict[str, Any]] = []
-    with explained(given):
+    with quoting_advice(options):
         found = run_sweep(
-            prepare(given, standing.facts).template,
+            prepare(options, simulation.facts).template,
             _lines(file),
             workers=workers,
-            facts=document(standing.facts),
-            stubs=stubs_of(standing.stubs),
-            assume=standing.assume,
-            workspace=str(home_of(given.workspace)),
-            unknown_tiles=given.unknown.value,
+            facts=document(simulation.facts),
+            stubs=stubs_of(simulation.stubs),
+            assume=simulation.assume,
+            workspace=str(workspace_folder(options.workspace)),
+            unknown_tiles=options.unknown.value,
         )
         for result in found:
             put(json.dumps(result, ensure_ascii=False))
@@ -189,12 +189,12 @@ def _lines(file: Path) -> Iterator[str]:
 
 
 def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json: bool) -> int:
-    """Reduce an agent and a request for as long as a command succeeds on them."""
+    """Reduce an agent and a request as far as a command still exits 0 on them."""
     from tessera.agent import read_json
     from tessera.graph.shrink import shrink as reduce
 
-    whole, given = read_json(document(agent), "template"), read_json(document(request) or "{}", "request")
-    if not (isinstance(whole, dict) and isinstance(given, dict)):
+    whole, options = read_json(document(agent), "template"), read_json(document(request) or "{}", "request")
+    if not (isinstance(whole, dict) and isinstance(options, dict)):
         raise refuse("AGENT and REQUEST must be JSON objects")
     with tempfile.TemporaryDirectory(prefix="tessera-shrink-") as folder:
         paths = {"agent": Path(folder) / "agent.json", "request": Path(folder) / "request.json"}
@@ -202,29 +202,27 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
         for name, path in paths.items():
             line = line.replace("{" + name + "}", shlex.quote(str(path)))
 
-        def still(small: dict[str, Any], asked: dict[str, Any]) -> bool:
+        def still(small: dict[str, Any], small_request: dict[str, Any]) -> bool:
             paths["agent"].write_text(json.dumps(small), "utf-8")
-            paths["request"].write_text(json.dumps(asked), "utf-8")
+            paths["request"].write_text(json.dumps(small_request), "utf-8")
             return subprocess.run(line, shell=True, capture_output=True, check=False).returncode == 0
 
         try:
-            small, asked = reduce(whole, given, still)
+            small, small_request = reduce(whole, options, still)
         except ValueError:
             raise refuse(
                 "--while does not hold to begin with: the command must exit 0 on AGENT and REQUEST"
             ) from None
     from tessera.files import write_atomically
-    from tessera.text.wording import count
 
-    for name, value in (("agent.json", small), ("request.json", asked)):
+    for name, value in (("agent.json", small), ("request.json", small_request)):
         write_atomically(out / name, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
     nodes = len(small.get("agent_nodes") or small.get("nodes") or [])
-    told = {"tiles": nodes, "connections": len(small["connections"]), "out": str(out)}
+    details = {"tiles": nodes, "connections": len(small["connections"]), "out": str(out)}
     if as_json:
-        put_json(told)
+        put_json(details)
     else:
-        left = f"{count(nodes, 'tile')}, {count(len(small['connections']), 'connection')} left"
-        put(f"{left}: {out}/agent.json, {out}/request.json")
+        put(f"{nodes} tiles, {details['connections']} connections left: {out}/agent.json, {out}/request.json")
     return OK
 
 
@@ -234,7 +232,7 @@ def bundle(
     """Pack a run into a file."""
     from tessera.bundle.bundle import write_bundle
 
-    store, run_id = found_run(wanted, workspace)
+    store, run_id = find_run(wanted, workspace)
     write_bundle(store, run_id, out, media=media, originals=originals)
     put_json({"run_id": run_id, "bundle": str(out)}) if as_json else put(f"{out}")
     return OK
@@ -244,4 +242,4 @@ def replay(file: Path, *, as_json: bool) -> int:
     """Simulate the run of a bundle."""
     from tessera.bundle.simulation import replay as replay_bundle
 
-    return recorded(replay_bundle(file), as_json=as_json)
+    return print_record(replay_bundle(file), as_json=as_json)

@@ -24,7 +24,7 @@ from tessera.agent import (
 from tessera.errors import Document, Fault, RequestError, pointer
 from tessera.node import Catalogue, NodeType, opaque
 from tessera.notice import Notice
-from tessera.validation import Path, faults_of, not_json
+from tessera.validation import UNKNOWN_FIELD, Path, faults_of, not_json
 
 __all__ = ["UnknownTiles", "check_params", "edge_problem", "load_agent"]
 
@@ -126,14 +126,17 @@ def check_params(
         faults = faults_of(error, values, document, known=fields)
         found += [(path, fault.message) for path, fault in faults if path != reported]
     labelled = [
-        (path, Fault(pointer(*base, *path), document, f"{label}: {_parameter_label(path)}{message}"))
+        (path, Fault(pointer(*base, *path), document, f"{label}{_after_tile(path, message)}"))
         for path, message in found
     ]
     return (None if labelled else params), unknown, labelled, notices
 
 
-def _parameter_label(path: Path) -> str:
-    return f"parameter {path[0]!r} " if path else ""
+def _after_tile(path: Path, message: str) -> str:
+    """Return a message with the name of its parameter, to follow the name of the tile."""
+    if len(path) == 1 and message.startswith(UNKNOWN_FIELD):
+        return f" has no parameter {message.removeprefix(UNKNOWN_FIELD)}"
+    return f": parameter {path[0]!r} {message}" if path else f": {message}"
 
 
 def edge_problem(source: type[NodeType], target: type[NodeType]) -> tuple[str, bool] | None:

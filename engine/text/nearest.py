@@ -27,7 +27,7 @@ def nearest(wanted: str, known: Iterable[str], limit: int = 3, least: int = 55) 
         return []
     found = process.extract(
         wanted,
-        sorted(known),
+        sorted(set(known)),
         scorer=fuzz.WRatio,
         processor=utils.default_process,
         limit=limit,

@@ -332,7 +332,7 @@ def test_what_is_wrong_ends_with_2_as_lines_and_as_an_object(tessera: Tessera, a
 def test_every_fault_has_a_line_with_its_place(tessera: Tessera) -> None:
     request = json.dumps({"video_ids": ["v"], "video_urlz": [], "ignore_nodes": [node_id("nowhere")]})
     said = tessera("validate", MIRROR, request)
-    assert said.err.splitlines()[0] == "error: 2 faults in the request"
+    assert said.err.splitlines()[0] == "error: 2 errors in the request"
     assert "  request /video_urlz: " in said.err
     assert "  request /ignore_nodes/0: " in said.err
 
@@ -569,6 +569,12 @@ def test_an_interrupted_run_is_cancelled_and_kept(
     assert "once more to abort" in err
     assert "Traceback" not in out + err
     assert tessera("show", "latest", "--json").json["status"] == "cancelled"
+
+
+def test_a_wrong_choice_is_reported_without_the_prefix_of_the_library(tessera: Tessera) -> None:
+    done = tessera("graph", "agent.json", "--format", "json")
+    assert "'json' is not one of 'ascii'" in done.err
+    assert "Value error" not in done.err
 
 
 def test_a_second_interrupt_ends_the_program() -> None:

@@ -349,7 +349,7 @@ def test_simulate_shows_time_and_credits(capsys: pytest.CaptureFixture[str], tmp
     assert main([*line, "--balance", "6.5"]) == 1
     out = capsys.readouterr().out
     assert "with 3 workers" in out
-    assert "of 6.5 credits 5.50 spent, 1.00 left" in out
+    assert "5.50 of 6.5 credits spent, 1.00 left" in out
     assert main([*line, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["needs_credits"], found["forecast"]["bill"]["total"]) == (False, "9.00")
@@ -371,7 +371,7 @@ def test_the_command_shows_the_bill_and_what_a_balance_comes_to(
     out, err = capsys.readouterr()
     assert not err
     assert "bill: 9.00 credits" in out
-    assert "of 9 credits 9.00 spent, 0.00 left" in out
+    assert "9.00 of 9 credits spent, 0.00 left" in out
     assert main([*line, "--balance", "6.5"]) == 1
     out = capsys.readouterr().out
     assert "partial complete" in out

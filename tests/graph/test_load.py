@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tessera import RequestError, load_agent, plan
 from tessera.settings import settings
+from tessera.text.nearest import suggestion
 from tests.support.builders import IN, agent, chain, node, refused, uid
 from tests.support.planning import json_values, mutations
 
@@ -100,7 +101,7 @@ def test_changing_a_written_agent_or_the_document_does_not_change_the_template()
 
 
 def test_nodes_stands_in_for_an_empty_agent_nodes() -> None:
-    with refused(("/nodes/0/params_used/nope", "unknown field 'nope'")):
+    with refused(("/nodes/0/params_used/nope", "has no parameter 'nope'")):
         load_agent({"agent_nodes": [], "nodes": [node("w", "Watermark", {"nope": 1})], "connections": []})
 
 
@@ -152,7 +153,7 @@ def test_text_bytes_files_and_dicts_give_the_same_agent(tmp_path: Path) -> None:
         ('{"connections": NaN}', "NaN is not JSON"),
         ('{"connections": -Infinity}', "-Infinity is not JSON"),
         ('{"connections": ' + "9" * 5000 + "}", "is not JSON"),
-        ('{"name": "\\ud83d"}', "half a character"),
+        ('{"name": "\\ud83d"}', "an unpaired surrogate escape"),
         ("[" * 100_000, "nested more than 100 levels deep"),
         ('{"a":' * 101 + "1" + "}" * 101, "nested more than 100 levels deep"),
         (
@@ -310,14 +311,19 @@ def test_an_unknown_type_is_named_where_an_older_export_says_it() -> None:
         ("Watermark", {"logo_position": "top"}, "/logo_position", "one of 'top-left'"),
         ("Watermark", {"image_id": "x"}, "/image_id", "must be an id: hex digits"),
         ("Watermark", {"use_custom_logo": "custom"}, "", "needs image_id too"),
-        ("Watermark", {"logo_sise": 3}, "/logo_sise", "unknown field 'logo_sise'; did you mean 'logo_size'"),
+        (
+            "Watermark",
+            {"logo_sise": 3},
+            "/logo_sise",
+            "has no parameter 'logo_sise'; did you mean 'logo_size'",
+        ),
         ("Clips", {"num_clips": 2.5}, "/num_clips", "must be a whole number, not 2.5"),
         ("Clips", {"num_clips": True}, "/num_clips", "must be a whole number, not true"),
         ("Clips", {"prompt": None}, "/prompt", "must be a string, not null"),
         ("Motion Graphics", {"frequency_per_minute": "often"}, "/frequency_per_minute", "'auto' or a number"),
         ("Mirror", {"horizontal_flip": "yes"}, "/horizontal_flip", "must be true or false"),
         ("Image Generation", {"selected_context": {"a": [float("nan")]}}, "/selected_context/a/0", "finite"),
-        ("Audio Enhance", {"9" * 5000: 1}, "/" + "9" * 5000, "unknown field"),
+        ("Audio Enhance", {"9" * 5000: 1}, "/" + "9" * 5000, "has no parameter"),
     ],
 )
 def test_a_wrong_parameter_names_tile_value_and_what_is_allowed(
@@ -325,6 +331,18 @@ def test_a_wrong_parameter_names_tile_value_and_what_is_allowed(
 ) -> None:
     with refused((f"/agent_nodes/0/params_used{at}", part)):
         load_agent(chain(f"a:{tile}", a=params))
+
+
+def test_a_name_is_suggested_once() -> None:
+    assert suggestion("num_clip", ["num_clips", "num_clips"]) == "; did you mean 'num_clips'?"
+
+
+def test_an_unknown_parameter_is_named_once() -> None:
+    with pytest.raises(RequestError) as caught:
+        load_agent(chain("a:Clips", a={"number_of_clips": 3}))
+    (fault,) = caught.value.errors
+    assert fault.message.startswith("Clips ")
+    assert fault.message.endswith(" has no parameter 'number_of_clips'; did you mean 'num_clips'?")
 
 
 def test_an_unknown_parameter_of_a_tile_with_names_of_ours_is_kept_with_a_warning() -> None:
@@ -452,7 +470,7 @@ def test_a_wrong_config_file_is_an_error_that_names_it(config: Path, text: str, 
 
 
 def test_a_config_file_that_is_named_must_be_there(config: Path) -> None:
-    with refused(("", f"TESSERA_CONFIG names {config}, which cannot be read")):
+    with refused(("", f"TESSERA_CONFIG is {config}, but it cannot be read")):
         load_agent(EXAMPLE)
 
 

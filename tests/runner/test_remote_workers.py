@@ -97,9 +97,9 @@ def test_a_run_on_other_processes_comes_to_what_it_comes_to_here(tmp_path: Path)
 def test_a_cluster_that_cannot_be_had_is_refused_before_anything_is_started(tmp_path: Path) -> None:
     line = ["run", json.dumps(TALL), "--input", VIDEO]
     done = tessera(tmp_path, *line, "--executor", "dask")
-    assert (done.returncode, done.stderr) == (2, "error: --executor dask needs --scheduler ADDRESS\n")
+    assert (done.returncode, done.stderr) == (2, "error: --executor dask requires --scheduler ADDRESS\n")
     done = tessera(tmp_path, *line, "--scheduler", "tcp://127.0.0.1:1")
-    assert (done.returncode, done.stderr) == (2, "error: --scheduler goes with --executor dask\n")
+    assert (done.returncode, done.stderr) == (2, "error: --scheduler requires --executor dask\n")
     assert RunStore(tmp_path / ".tessera").run_ids() == []
 
 

@@ -142,7 +142,7 @@ def test_the_command_takes_agent_and_request_from_the_earlier_run(
     short = short_ids(map(uid, range(5)))[uid(2)]
     assert f"only from Reframe {short} on, the rest as in run" in capsys.readouterr().out.splitlines()[0]
     for wrong, told in {
-        ("run", "--from", "Reframe"): "give an AGENT, or --plan, or --replay, or --of a run",
+        ("run", "--from", "Reframe"): "no agent given: pass AGENT, --plan FILE, --replay FILE or --of RUN",
         ("run", json.dumps(AGENT), "--only", "Reframe"): "--only NODE needs --of RUN",
         ("run", "--of", "latest"): "--of RUN goes with --from NODE or --only NODE",
         ("run", "--only", "Reframe", "--of", "nothing"): "no run 'nothing'",

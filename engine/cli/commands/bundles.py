@@ -1,4 +1,4 @@
-"""`tessera bundle` and `replay`: a run in one file."""
+"""`tessera bundle` and `tessera replay`: a run in one file."""
 
 from __future__ import annotations
 
@@ -13,31 +13,39 @@ __all__ = ["add_bundles"]
 
 
 def add_bundles(app: typer.Typer) -> None:
-    """Add the commands to an app."""
+    """Register the commands on an app."""
     app.command()(bundle)
     app.command()(replay)
 
 
 def bundle(
-    wanted: RunName,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The bundle.")] = Path("run.zip"),
+    run_name: RunName,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Bundle file to write.")] = Path(
+        "run.zip"
+    ),
     media: Annotated[
-        bool, typer.Option("--media", help="Pack small drafts of the inputs and outputs as well.")
+        bool, typer.Option("--media", help="Include small drafts of the inputs and outputs.")
     ] = False,
     originals: Originals = False,
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Pack a run into one file that simulates anywhere, without secrets, and without media but drafts."""
-    from tessera.cli import simulate_args as stands
+    """Pack a run into one file that can be simulated anywhere.
 
-    return stands.bundle(wanted, workspace, out, media=media, originals=originals, as_json=as_json)
+    The bundle contains no secrets, and no media except with --media or --originals.
+    """
+    from tessera.cli import simulate_args
+
+    return simulate_args.bundle(run_name, workspace, out, media=media, originals=originals, as_json=as_json)
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")], as_json: Json = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Bundle file.")], as_json: Json = False
 ) -> int:
-    """Simulate the run of a bundle, from what it holds alone; `tessera run --replay` runs it."""
-    from tessera.cli import simulate_args as stands
+    """Simulate the run in a bundle, without other data.
 
-    return stands.replay(file, as_json=as_json)
+    To run it on real media, use `tessera run --replay`.
+    """
+    from tessera.cli import simulate_args
+
+    return simulate_args.replay(file, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`tessera diff`: what differs between two agents, plans, requests or runs."""
+"""`tessera diff`: the differences between two agents, plans, requests or runs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import record_of
+from tessera.cli.display.output import FAILED, OK, put_json, refuse
 from tessera.cli.options import Unknown
-from tessera.cli.output import FAILED, OK, printable, put_json, refuse
 from tessera.cli.request_args import document
 from tessera.errors import NotFound, WorkspaceError
+from tessera.text.wording import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -24,12 +25,12 @@ _WIDEST = 60
 
 
 def diff(old: str, new: str, workspace: Path | None, unknown: Unknown, *, as_json: bool) -> int:
-    """Compare two documents; the exit code says whether they differ."""
-    from tessera.graph import diff as comparing
+    """Compare two documents and return 1 if they differ, else 0."""
+    from tessera.graph.diff import diff as compare
 
     if old == new == "-":
         raise refuse("only one of A and B can be '-': there is one stdin")
-    found = comparing.diff(_read(old, workspace), _read(new, workspace), unknown_tiles=unknown.value)
+    found = compare(_read(old, workspace), _read(new, workspace), unknown_tiles=unknown.value)
     if as_json:
         put_json({"a": old, "b": new, **found.to_dict()})
     else:
@@ -40,7 +41,7 @@ def diff(old: str, new: str, workspace: Path | None, unknown: Unknown, *, as_jso
 
 
 def _read(argument: str, workspace: Path | None) -> Any:
-    """A document, or the record of the run that an argument names."""
+    """Return the document or the record of the run in an argument."""
     if argument == "-" or argument.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
         return document(argument)
     path = Path(argument)
@@ -50,12 +51,12 @@ def _read(argument: str, workspace: Path | None) -> Any:
         return record_of(argument, workspace)
     except NotFound as error:
         raise NotFound(f"no file {argument!r}, and {error}") from None
-    except WorkspaceError as error:  # a bad document: the exit code must not say that the two differ
+    except WorkspaceError as error:  # exit code 1 would mean that the two differ
         raise NotFound(str(error)) from None
 
 
 def _is(ask: Any) -> bool:
-    """What a path is; one that cannot be is nothing."""
+    """Return the result of a check of a path, or False for an impossible path."""
     try:
         return bool(ask())
     except (OSError, ValueError):
@@ -70,7 +71,7 @@ def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
         yield Text(f"{' and '.join(f'{kind}s' for kind in kinds)} differ: {found.summary()}", style="bold")
         yield Text(f"--- {_called(old)}", style="red")
         yield Text(f"+++ {_called(new)}", style="green")
-        names = _Names(found)
+        names = _TileNames(found)
         for one in found.differences:
             mark, colour = _MARKS[one.change]
             yield Text.assemble(
@@ -83,13 +84,13 @@ def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
 
 
 def _called(argument: str) -> str:
-    """A document as a heading names it."""
+    """Return the name of a document for a heading."""
     text = printable(" ".join(argument.split()))
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
-class _Names:
-    """Tiles as a person reads them."""
+class _TileNames:
+    """Formats tiles as their name and a short id."""
 
     def __init__(self, found: Comparison) -> None:
         from tessera.text.wording import short_ids
@@ -104,7 +105,7 @@ class _Names:
         return f"{self.names.get(node, '')} {self.short.get(node, node[:8])}".strip()
 
     def subject(self, one: Difference) -> str:
-        """What a difference is about."""
+        """Return the subject of a difference."""
         words = (
             self(one.node)
             if one.node
@@ -117,10 +118,10 @@ class _Names:
         return f"{words} {one.name}".strip() if one.name and one.section != "edge" else words
 
 
-def _values(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
-    """What stands in either document, coloured."""
+def _values(one: Difference, names: _TileNames) -> Iterator[tuple[str, str]]:
+    """Yield the old and the new value with their colours."""
     if one.section == "edge":
-        yield from _past(one, names)
+        yield from _rewiring(one, names)
     elif one.section not in ("tile", "ignored") or one.change == "changed":
         if one.change != "added":
             yield f"  {_value(one, one.old, one.old_origin)}", "red"
@@ -132,8 +133,8 @@ def _values(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
         yield f"  ({printable(one.note)})", ""
 
 
-def _past(one: Difference, names: _Names) -> Iterator[tuple[str, str]]:
-    """What a rewired connection leads past."""
+def _rewiring(one: Difference, names: _TileNames) -> Iterator[tuple[str, str]]:
+    """Yield the tiles that a rewired connection skips."""
     for value, colour in ((one.old, "red"), (one.new, "green")):
         if value or (one.change == "changed" and value is not None):
             yield f"  past {printable(', '.join(map(names, value)) or 'nothing')}", colour
@@ -145,16 +146,16 @@ def _value(one: Difference, value: Any, origin: str | None) -> str:
     from tessera.text.wording import short_json
 
     if one.section in ("input", "output") and isinstance(value, dict):
-        told = ", ".join(_fact(name, each) for name, each in value.items())
+        details = ", ".join(_fact(name, each) for name, each in value.items())
     elif one.section == "output" and one.name is not None:
-        told = _fact(one.name, value)
+        details = _fact(one.name, value)
     else:
-        told = short_json(value, 100)
-    return printable(told + (f" ({origin})" if origin else ""))
+        details = short_json(value, 100)
+    return printable(details + (f" ({origin})" if origin else ""))
 
 
 def _fact(name: str, value: Any) -> str:
-    """A fact of an input or an output in a few words."""
+    """Format a fact of an input or an output."""
     from tessera.text.wording import count, seconds_of, short_json, span_of
 
     if name.endswith("_ms") and isinstance(value, int | float):

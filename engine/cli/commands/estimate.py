@@ -1,4 +1,4 @@
-"""`tessera estimate`: how long a run would take, and what it would cost."""
+"""`tessera estimate`: the duration and the cost of a run."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tessera.cli.options import (
     UnknownTiles,
     Workspace,
 )
+from tessera.text.wording import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tessera.graph.plan import Plan
     from tessera.record.record import RunRecord
 
-__all__ = ["brief", "estimate"]
+__all__ = ["estimate", "forecast_summary"]
 
 
 def estimate(
@@ -49,7 +50,7 @@ def estimate(
     stubs: Stubs = None,
     assume: Assume = False,
     workers: Annotated[
-        int, typer.Option("--workers", min=1, max=10_000, help="How many tiles and renders work at a time.")
+        int, typer.Option("--workers", min=1, max=10_000, help="Parallel tiles and renders.")
     ] = 2,
     prices: Prices = None,
     costs: Costs = None,
@@ -58,20 +59,22 @@ def estimate(
     workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
-    """Simulate an agent on a virtual clock, and show in full how long it takes and what it costs.
+    """Estimate the duration and the cost of a run.
 
-    The seconds are calibrated from the workspace's finished runs, where it has some.
+    Simulates the run on a virtual clock, calibrated with the finished runs in the workspace.
     """
-    from tessera.cli.output import FAILED, OK, put_json
+    from tessera.cli.display.output import FAILED, OK, put_json
     from tessera.cli.request_args import prepare
-    from tessera.cli.simulate_args import SimulateOptions, Virtual, simulated
+    from tessera.cli.simulate_args import ForecastOptions, SimulateOptions, run_simulation
 
-    given = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    standing = SimulateOptions(facts, tuple(stubs or ()), assume)
-    record = simulated(prepare(given, facts), given, standing, Virtual(workers, costs, prices, balance))
+    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
+    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
+    record = run_simulation(
+        prepare(options, facts), options, simulation, ForecastOptions(workers, costs, prices, balance)
+    )
     found = _forecast(record)
-    _name_strangers(found.plan, "costs", found.model.tiles)
-    _name_strangers(found.plan, "prices", found.table.tiles)
+    _warn_unknown_names(found.plan, "costs", found.model.tiles)
+    _warn_unknown_names(found.plan, "prices", found.table.tiles)
     if as_json:
         run = record.to_dict(items=False)
         put_json({"run": run, **run.pop("forecast")})
@@ -87,9 +90,9 @@ def _forecast(record: RunRecord) -> Forecast:
     return record.forecast
 
 
-def _name_strangers(plan: Plan, what: str, names: Iterable[str]) -> None:
-    """Warn of names in a table that no tile has: they are probably misspelt."""
-    from tessera.cli.output import warn
+def _warn_unknown_names(plan: Plan, table: str, names: Iterable[str]) -> None:
+    """Warn about names in a table that no tile has: they are probably misspelt."""
+    from tessera.cli.display.output import warn
     from tessera.node import name_key
     from tessera.settings import default_catalogue
     from tessera.text.nearest import suggestion
@@ -98,14 +101,14 @@ def _name_strangers(plan: Plan, what: str, names: Iterable[str]) -> None:
     here = {name_key(plan.tile(node).name) for node in plan.order}
     for name in names:
         if name_key(name) not in here and catalogue.find(name) is None:
-            warn(f"{what}: no tile is called {name!r}{suggestion(name, catalogue.names())}")
+            warn(f"{table}: no tile is called {name!r}{suggestion(name, catalogue.names())}")
 
 
-# what is shown
+# display
 
 
-def brief(record: RunRecord) -> Iterator[RenderableType]:
-    """A few lines on the time and the credits that a simulation comes to."""
+def forecast_summary(record: RunRecord) -> Iterator[RenderableType]:
+    """Yield a short summary of the time and the credits of a simulation."""
     from rich.text import Text
 
     from tessera.cli.display.tables import lines_of, section
@@ -115,11 +118,11 @@ def brief(record: RunRecord) -> Iterator[RenderableType]:
     yield from section("time", Text(gantt(found.schedule, _width(), rows=_FEW)))
     yield lines_of((_times(found.schedule), f"{found.bill.total} credits"))
     if found.credits is not None:
-        yield lines_of([_purse(found.credits)])
+        yield lines_of([_credit_line(found.credits)])
 
 
 _FEW = 8
-"""Lines of a drawing that stands beside other tables."""
+"""The maximum number of chart rows next to other tables."""
 
 
 def _width() -> int:
@@ -133,7 +136,6 @@ def _tables(record: RunRecord, found: Forecast) -> Iterator[RenderableType]:
     from rich.text import Text
 
     from tessera.cli.display.tables import lines_of, section
-    from tessera.cli.output import printable
     from tessera.forecast.schedule import gantt
 
     name = f"{record.start.agent['name']}: " if record.start.agent["name"] else ""
@@ -177,7 +179,7 @@ def _path(timed: Schedule) -> Iterator[str]:
 
 
 def _origins(timed: Schedule, plan: Plan) -> Iterator[str]:
-    """The kinds of work by the origin of their costs."""
+    """Yield the origins of the costs, each with its tiles."""
     kinds: dict[str, dict[str, None]] = {}
     for task in timed.tasks:
         kind = plan.tile(task.node).name if task.output is None else "renders"
@@ -196,7 +198,7 @@ _MS_OF = {"input_minute": 60_000, "made_second": 1_000, "made_image": 1, "output
 
 
 def _bill(found: Forecast) -> RenderableType:
-    """One line for each tile and meter: the lines of a tile's outputs together."""
+    """Return the bill, one row per tile and meter. The outputs of a tile share a row."""
     from tessera.cli.display.tables import table
     from tessera.text.wording import short_ids
 
@@ -220,12 +222,12 @@ def _bill(found: Forecast) -> RenderableType:
     return table(("tile", "id", "quantity", "of", "price", "credits"), lines)
 
 
-def _balance(record: RunRecord, purse: Mapping[str, Any]) -> Iterator[str]:
-    yield _purse(purse)
+def _balance(record: RunRecord, balance: Mapping[str, Any]) -> Iterator[str]:
+    yield _credit_line(balance)
     for node in record.nodes.values():
         if node.status.value != "completed":
             yield f"{node.name} {node.id} {node.status.value.replace('_', ' ')}: {node.message}"
 
 
-def _purse(purse: Mapping[str, Any]) -> str:
-    return f"of {purse['balance']} credits {purse['spent']} spent, {purse['left']} left"
+def _credit_line(balance: Mapping[str, Any]) -> str:
+    return f"{balance['spent']} of {balance['balance']} credits spent, {balance['left']} left"

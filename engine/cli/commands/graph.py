@@ -1,66 +1,66 @@
-"""`tessera graph`: an agent, what a run makes of it, and what goes along its connections, drawn."""
+"""`tessera graph`: draw an agent, the changes of a request, and the media on the connections."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tessera.cli.display.output import FAILED, OK, put, put_json
 from tessera.cli.options import RequestOptions
-from tessera.cli.output import FAILED, OK, put, put_json
-from tessera.cli.request_args import PreparedRequest, explained, planned, prepare
-from tessera.cli.simulate_args import SimulateOptions, simulated
+from tessera.cli.request_args import PreparedRequest, plan_prepared, prepare, quoting_advice
+from tessera.cli.simulate_args import SimulateOptions, run_simulation
 from tessera.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from tessera.drawing.model import Drawing, Flow
     from tessera.graph.plan import Plan
 
-__all__ = ["graph", "previewed", "write_text"]
+__all__ = ["graph", "preview_plan", "write_text"]
 
 
 def graph(
-    given: RequestOptions,
+    options: RequestOptions,
     form: str,
     out: Path | None,
-    standing: SimulateOptions,
+    simulation: SimulateOptions,
     *,
     simulate: bool,
     as_json: bool,
 ) -> int:
-    """Draw an agent, and what a run makes of it where something of a request is given."""
+    """Draw an agent and, if there is a request, its changes."""
     from tessera.drawing.model import draw
 
-    prepared = prepare(given, standing.facts)
-    decided: Plan | None
+    prepared = prepare(options, simulation.facts)
+    run_plan: Plan | None
     flows: dict[str, Flow] | None = None
     code = OK
-    if simulate or standing:
+    if simulate or simulation:
         from tessera.explain.output import flows_of
 
-        decided = planned(prepared, given, store=False)
-        record = simulated(prepared, given, standing).to_dict()
+        run_plan = plan_prepared(prepared, options, store=False)
+        record = run_simulation(prepared, options, simulation).to_dict()
         flows = flows_of(record)
         code = OK if record["status"] == "completed" else FAILED
     else:
-        decided = None if given.agent_alone else previewed(prepared, given)
-    drawn = draw(prepared.template, decided, flows)
-    text = _drawing(drawn, form)
+        run_plan = None if options.agent_alone else preview_plan(prepared, options)
+    drawing = draw(prepared.template, run_plan, flows)
+    text = _drawing(drawing, form)
     if out is not None:
         write_text(out, text)
     if as_json:
-        put_json({"format": form, "drawing": text, **drawn.to_dict()})
+        put_json({"format": form, "drawing": text, **drawing.to_dict()})
     elif out is None:
         put(text)
     return code
 
 
-def _drawing(drawn: Drawing, form: str) -> str:
+def _drawing(drawing: Drawing, form: str) -> str:
     from tessera.drawing.ascii import ascii_of
     from tessera.drawing.dot import dot_of
     from tessera.drawing.mermaid import mermaid_of
     from tessera.drawing.svg import svg_of
 
-    return {"ascii": ascii_of, "dot": dot_of, "mermaid": mermaid_of, "svg": svg_of}[form](drawn)
+    return {"ascii": ascii_of, "dot": dot_of, "mermaid": mermaid_of, "svg": svg_of}[form](drawing)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -69,7 +69,7 @@ def write_text(path: Path, text: str) -> None:
     Raises
     ------
     WorkspaceError
-        It cannot be written.
+        If the file cannot be written.
     """
     try:
         path.write_text(text, encoding="utf-8")
@@ -77,11 +77,11 @@ def write_text(path: Path, text: str) -> None:
         raise WorkspaceError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def previewed(prepared: PreparedRequest, given: RequestOptions) -> Plan:
-    """The plan of what the command line asks for; inputs may be missing."""
+def preview_plan(prepared: PreparedRequest, options: RequestOptions) -> Plan:
+    """Plan the run of a command line. Inputs may be missing."""
     if prepared.inputs:
-        return planned(prepared, given, store=False)
+        return plan_prepared(prepared, options, store=False)
     from tessera.graph.preview import preview
 
-    with explained(given):
+    with quoting_advice(options):
         return preview(prepared.template, prepared.request)

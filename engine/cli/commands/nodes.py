@@ -1,11 +1,11 @@
-"""`tessera nodes`: the node types at hand, and the parameters of one."""
+"""`tessera nodes`: the installed node types and their parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tessera.cli.output import OK, put_json, refuse
+from tessera.cli.display.output import OK, put_json, refuse
 from tessera.text.wording import short_json
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["nodes"]
 
 
 def nodes(wanted: str | None, *, as_json: bool) -> int:
-    """Print the catalogue, or one type of it with its parameters."""
+    """Print the catalogue, or one type with its parameters."""
     from tessera.settings import default_catalogue
 
     catalogue = default_catalogue()
@@ -47,7 +47,7 @@ def _show(parts: Iterable[RenderableType]) -> None:
 
 
 def _wire(kind: type[NodeType]) -> dict[str, Any]:
-    """A node type as the contract gives it, with members of ours."""
+    """Return a node type as in the contract, with additional members."""
     return {
         "node_type_id": kind.type_id,
         "node_type_name": kind.name,
@@ -134,7 +134,7 @@ def _type(schema: Mapping[str, Any]) -> str:
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
-    """The values that a schema lets through, in a few words."""
+    """Summarise the values that a schema allows."""
     if "enum" in schema:
         return " | ".join(str(value) for value in schema["enum"])
     if "const" in schema:

@@ -1,19 +1,19 @@
-"""`tessera runs`, `show` and `upload`: what a workspace holds."""
+"""`tessera runs`, `show`, `cancel` and `upload`: the runs and assets of a workspace."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.cli.output import OK, put, put_json, refuse, warn
-from tessera.cli.request_args import home_of, library_of
+from tessera.cli.display.output import OK, put, put_json, refuse, warn
+from tessera.cli.request_args import library_of, workspace_folder
 from tessera.errors import WorkspaceError
 from tessera.text.masking import masked_url
 
 if TYPE_CHECKING:
     from tessera.store.run_store import RunStore
 
-__all__ = ["cancel", "connect_mimir", "found_run", "record_of", "runs", "show", "upload"]
+__all__ = ["cancel", "connect_mimir", "find_run", "record_of", "runs", "show", "upload"]
 
 _LISTED = (
     "run_id",
@@ -28,7 +28,7 @@ _LISTED = (
     "outputs",
     "triggered_by",
 )
-"""The members of a run in a list (contract, section 4; the agent's name is ours)."""
+"""The members of a run in a list (contract, section 4, plus the name of the agent)."""
 
 
 def runs(workspace: Path | None, limit: int, cursor: str | None, *, as_json: bool) -> int:
@@ -60,11 +60,11 @@ def runs(workspace: Path | None, limit: int, cursor: str | None, *, as_json: boo
 def _store(workspace: Path | None) -> RunStore:
     from tessera.store.run_store import RunStore
 
-    return RunStore(home_of(workspace))
+    return RunStore(workspace_folder(workspace))
 
 
 def _listed(store: RunStore, run_id: str) -> dict[str, Any] | None:
-    """A run as a list gives it; None, with a warning, where its record cannot be read."""
+    """Return the list entry of a run; warn and return None if its record cannot be read."""
     try:
         record = store.record(run_id)
     except WorkspaceError as error:
@@ -73,9 +73,9 @@ def _listed(store: RunStore, run_id: str) -> dict[str, Any] | None:
     return {name: record.get(name) for name in _LISTED}
 
 
-def show(wanted: str, workspace: Path | None, *, items: bool, as_json: bool) -> int:
+def show(run_name: str, workspace: Path | None, *, items: bool, as_json: bool) -> int:
     """Print the record of a run."""
-    record = record_of(wanted, workspace)
+    record = record_of(run_name, workspace)
     if as_json:
         put_json(record if items else {name: value for name, value in record.items() if name != "items"})
         return OK
@@ -86,27 +86,27 @@ def show(wanted: str, workspace: Path | None, *, items: bool, as_json: bool) -> 
     return OK
 
 
-def record_of(wanted: str, workspace: Path | None) -> dict[str, Any]:
-    """The record of the run that an id, a unique beginning of one, or `latest`, means.
+def record_of(run_name: str, workspace: Path | None) -> dict[str, Any]:
+    """Return the record of a run by its id, a unique prefix of it, or `latest`.
 
     Raises
     ------
     NotFound
-        There is none, or more than one.
+        If no run or several runs match.
     """
-    store, run_id = found_run(wanted, workspace)
+    store, run_id = find_run(run_name, workspace)
     return store.record(run_id)
 
 
-def found_run(wanted: str, workspace: Path | None) -> tuple[RunStore, str]:
-    """The workspace's runs, and the id of the one that is meant; raises as `record_of`."""
+def find_run(run_name: str, workspace: Path | None) -> tuple[RunStore, str]:
+    """Return the run store and the id of a run; the same errors as `record_of`."""
     store = _store(workspace)
-    return store, store.resolve_run_id(wanted)
+    return store, store.resolve_run_id(run_name)
 
 
-def cancel(wanted: str, workspace: Path | None, *, as_json: bool) -> int:
-    """Ask the process that runs a run to end it."""
-    store, run_id = found_run(wanted, workspace)
+def cancel(run_name: str, workspace: Path | None, *, as_json: bool) -> int:
+    """Ask the process of a run to cancel it."""
+    store, run_id = find_run(run_name, workspace)
     if not store.is_held(run_id):
         status = store.record(run_id)["status"].replace("_", " ")
         ended = f"has already ended ({status})" if status != "running" else "was interrupted"
@@ -125,9 +125,11 @@ def connect_mimir(url: str, key: str, workspace: Path | None, *, allow_private: 
     read = document(key)
     secret = (read.decode("utf-8", "replace") if isinstance(read, bytes) else str(read)).strip()
     if not secret or not secret.isascii() or not secret.isprintable():
-        raise refuse("--key: that is no API key")
+        raise refuse("--key: not a valid API key")
     try:
-        made = connect(home_of(workspace), url, secret, FetchRules(allow_private=allow_private, retry_s=5))
+        made = connect(
+            workspace_folder(workspace), url, secret, FetchRules(allow_private=allow_private, retry_s=5)
+        )
     except FetchError as error:
         raise refuse(str(error)) from None
     if as_json:
@@ -148,16 +150,16 @@ def upload(file: Path, workspace: Path | None, *, as_json: bool) -> int:
     from tessera.text.wording import seconds_of
 
     facts = asset.info.summary()
-    told = [facts["kind"]]
+    details = [facts["kind"]]
     if facts["width"]:
-        told.append(f"{facts['width']}×{facts['height']}")
+        details.append(f"{facts['width']}×{facts['height']}")
     if facts["fps"]:
-        told.append(f"{frame_rate(facts['fps'])} fps")
+        details.append(f"{frame_rate(facts['fps'])} fps")
     if facts["kind"] in ("video", "audio"):
-        told.append(seconds_of(facts["duration_ms"]))
+        details.append(seconds_of(facts["duration_ms"]))
     if facts["kind"] == "video":
-        told.append("with sound" if facts["has_audio"] else "without sound")
-    told.extend(asset.info.notes)
+        details.append("with sound" if facts["has_audio"] else "without sound")
+    details.extend(asset.info.notes)
     put(f"{named} {asset.id}")
-    put(f"{asset.name}: {', '.join(told)}")
+    put(f"{asset.name}: {', '.join(details)}")
     return OK

@@ -1,0 +1,7 @@
+"""Output for people: streams, tables and progress.
+
+- `output`: results, logs, errors and exit codes
+- `tables`: plans and records as tables
+- `explain_text`: explanations as text
+- `progress`: the progress of a run on stderr
+"""

@@ -1,4 +1,4 @@
-"""Explanations as text for a person. Functions from stories to what rich prints."""
+"""Explanations as text. The functions convert stories to rich renderables."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tessera.cli.display.tables import frame_rate, lines_of, section, table
-from tessera.cli.output import printable
-from tessera.text.wording import seconds_of, short_ids, short_json, span_of
+from tessera.text.wording import printable, seconds_of, short_ids, short_json, span_of
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
@@ -33,7 +32,7 @@ _COLOURS = {
 
 
 class _Names:
-    """Tiles as a person reads them: the name, and the beginning of the id."""
+    """Formats tiles as their name and a short id."""
 
     def __init__(self, template: AgentTemplate) -> None:
         self.short = short_ids(tile.id for tile in template)
@@ -75,7 +74,7 @@ def _at(document: str | None, loc: str) -> str:
 def tile(
     story: TileStory, traffic: TrafficStory | None, unknown: str | None, template: AgentTemplate
 ) -> Iterator[RenderableType]:
-    """Why a tile runs or not, and what it receives and makes."""
+    """Yield why a tile runs or not, and its incoming and outgoing items."""
     names = _Names(template)
     yield from _headline(names(story.tile), story.state, story.reason)
     yield lines_of([*_causes(story.causes), f"it stands at template {story.loc}"])
@@ -84,8 +83,8 @@ def tile(
     if len(story.reached_from) > 1:
         yield from section("all sources that lead to it", lines_of(map(names, story.reached_from)))
     if story.instead:
-        told = [f"{names(source)} ─▶ {names(link.tile)}" for source, link in story.instead]
-        yield from section("connections that lead past it now", lines_of(told))
+        details = [f"{names(source)} ─▶ {names(link.tile)}" for source, link in story.instead]
+        yield from section("connections that lead past it now", lines_of(details))
     if story.inputs:
         yield from section("takes", lines_of(_causes(story.inputs)))
     for title, links in (("fed by", story.fed_by), ("feeds", story.feeds)):
@@ -123,16 +122,16 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
         if len(items) > _MOST_ITEMS:
             yield lines_of([f"and {len(items) - _MOST_ITEMS:,} more; --json lists them all"])
     if traffic.answers:
-        asked = (
+        questions = (
             f"{one.question}{f' of {one.about}' if one.about else ''}: {one.origin}"
             for one in traffic.answers
         )
-        yield from section("asks", lines_of(asked))
+        yield from section("asks", lines_of(questions))
     if traffic.outputs:
-        told = ", ".join(map(str, traffic.outputs[:_MOST_ITEMS])) + (
+        details = ", ".join(map(str, traffic.outputs[:_MOST_ITEMS])) + (
             " …" if len(traffic.outputs) > _MOST_ITEMS else ""
         )
-        yield from section("delivers", lines_of([f"outputs {told}; --output N says where each came from"]))
+        yield from section("delivers", lines_of([f"outputs {details}; --output N says where each came from"]))
     if traffic.status != "completed":
         message = f": {traffic.message}" if traffic.message else ""
         yield from section("status", lines_of([traffic.status.replace("_", " ") + message]))
@@ -154,14 +153,14 @@ def _described(item: ItemStory) -> tuple[str, str, str, str, str]:
 
 
 def _pieces(pieces: tuple[SourcePiece, ...]) -> str:
-    """The seconds of sources that an item shows."""
-    told = [f"{piece.name} {span_of(piece.start_ms, piece.end_ms)}" for piece in pieces[:_MOST_PIECES]]
+    """Format the source ranges that an item shows."""
+    details = [f"{piece.name} {span_of(piece.start_ms, piece.end_ms)}" for piece in pieces[:_MOST_PIECES]]
     more = f", and {len(pieces) - _MOST_PIECES:,} more" if len(pieces) > _MOST_PIECES else ""
-    return ", ".join(told) + more
+    return ", ".join(details) + more
 
 
 def parameter(story: ParameterStory, template: AgentTemplate) -> Iterator[RenderableType]:
-    """Where the value of a parameter came from."""
+    """Yield the origin of the value of a parameter."""
     names = _Names(template)
     subject = f"{names(story.tile)} {story.parameter}"
     value = f" = {short_json(story.value, 400)}" if story.layers else " is not set, and has no default"
@@ -187,7 +186,7 @@ def parameter(story: ParameterStory, template: AgentTemplate) -> Iterator[Render
 def edge(
     story: EdgeStory, flow: Flow | None, unknown: str | None, template: AgentTemplate
 ) -> Iterator[RenderableType]:
-    """Why one tile feeds another, or does not."""
+    """Yield why one tile feeds another, or does not."""
     names = _Names(template)
     yield from _headline(f"{names(story.source)} ─▶ {names(story.target)}", story.state, story.reason)
     if story.causes:
@@ -201,18 +200,18 @@ def edge(
         ):
             if links:
                 yield from section(title, names.links(links))
-    told = str(flow) if flow is not None else unknown
-    if told:
-        yield from section("carries", lines_of([told]))
+    details = str(flow) if flow is not None else unknown
+    if details:
+        yield from section("carries", lines_of([details]))
 
 
 def output(story: OutputStory, mode: str, template: AgentTemplate) -> Iterator[RenderableType]:
-    """The way from an output back to seconds of its sources."""
+    """Yield the path from an output back to the ranges of its sources."""
     names = _Names(template)
     how = "by simulation" if mode == "simulate" else story.id
     yield Text.assemble((f"output {story.number} of {story.total}", "bold"), f", {how}")
     made = story.steps[0]
-    facts = [told for told in _described(made)[:4] if told]
+    facts = [details for details in _described(made)[:4] if details]
     lines = [", ".join(facts), f"delivered by {names(story.delivered_by)}"]
     yield lines_of([*lines, story.path] if story.path else lines)
     yield from section("the way back", _way_back(story.steps, names))

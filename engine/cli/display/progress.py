@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes on, on stderr: bars on a terminal, plain lines elsewhere."""
+"""The progress of a run on stderr: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tessera.cli.output import log, printable
-from tessera.text.wording import short_ids
+from tessera.cli.display.output import log
+from tessera.text.wording import printable, short_ids
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
     from tessera.record.events import Event
 
-__all__ = ["Narrator", "Watcher", "watcher"]
+__all__ = ["EventFormatter", "Watcher", "watcher"]
 
 _MOST_BARS = 8
 
 
 class Watcher(AbstractContextManager["Watcher"], Protocol):
-    """Looks on at a run."""
+    """An observer of a run."""
 
     def __call__(self, event: Event) -> None:
-        """Take in one event."""
+        """Handle an event."""
 
-    def say(self, text: str) -> None:
-        """Write a line that does not break the display."""
+    def write(self, text: str) -> None:
+        """Write a line without breaking the display."""
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 def watcher(*, quiet: bool) -> Watcher:
-    """Who looks on: nobody, somebody at a terminal, or whoever reads stderr."""
+    """Return the watcher for quiet mode, for a terminal, or for other streams."""
     if quiet:
-        return Silent()
-    return Live() if sys.stderr.isatty() else Lines()
+        return SilentWatcher()
+    return BarWatcher() if sys.stderr.isatty() else LineWatcher()
 
 
-class Narrator:
-    """Turns events into lines."""
+class EventFormatter:
+    """Formats events as lines of text."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -53,7 +53,7 @@ class Narrator:
         self.total = 0
 
     def lines(self, event: Event) -> list[str]:
-        """What to say of an event; often nothing."""
+        """Return the lines for an event; often none."""
         from tessera.record import events
 
         match event:
@@ -100,17 +100,17 @@ class Narrator:
         if event.status == "completed":
             made = f", {count} item{'s' if count != 1 else ''}" if count else ""
             return [f"{name}: done in {event.seconds or 0:.1f} s{made}"]
-        told = f": {event.message}" if event.message else ""
-        return [f"{name}: {event.status.replace('_', ' ')}{told}"]
+        details = f": {event.message}" if event.message else ""
+        return [f"{name}: {event.status.replace('_', ' ')}{details}"]
 
 
-class Silent:
-    """Says nothing."""
+class SilentWatcher:
+    """Ignores events."""
 
     def __call__(self, event: Event) -> None:
         pass
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         log(text)
 
     def stop(self) -> None:
@@ -125,19 +125,19 @@ class Silent:
         self.stop()
 
 
-class Lines(Silent):
-    """A line for whatever has happened."""
+class LineWatcher(SilentWatcher):
+    """Writes a line per event."""
 
     def __init__(self) -> None:
-        self.narrator = Narrator()
+        self.formatter = EventFormatter()
 
     def __call__(self, event: Event) -> None:
-        for line in self.narrator.lines(event):
-            self.say(line)
+        for line in self.formatter.lines(event):
+            self.write(line)
 
 
-class Live(Lines):
-    """A bar for the run and one for each tile at work; what has happened scrolls by above them."""
+class BarWatcher(LineWatcher):
+    """Shows a bar for the run and one per running tile; the lines scroll above them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class Live(Lines):
         self.bars.start()
         return self
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         self.bars.console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def stop(self) -> None:
@@ -167,7 +167,7 @@ class Live(Lines):
             case events.RunStarted():
                 self.bars.update(self.whole, description="run", total=len(event.nodes))
             case events.NodeChanged(node=node, status="running"):
-                name, few = printable(self.narrator.names[node]), len(self.tasks) < _MOST_BARS
+                name, few = printable(self.formatter.names[node]), len(self.tasks) < _MOST_BARS
                 self.tasks[node] = self.bars.add_task(name, total=1.0, visible=few)
             case events.Progress(node=node, fraction=fraction) if node in self.tasks:
                 self.bars.update(self.tasks[node], completed=fraction)
@@ -183,11 +183,13 @@ class Live(Lines):
         from tessera.text.wording import bytes_of
 
         left = f", {event.remaining_s:.0f} s left" if event.remaining_s else ""
-        told = f"{printable(event.name)}: {bytes_of(event.received)}, {bytes_of(event.bytes_per_s)}/s{left}"
+        details = (
+            f"{printable(event.name)}: {bytes_of(event.received)}, {bytes_of(event.bytes_per_s)}/s{left}"
+        )
         if event.url not in self.downloads:
-            self.downloads[event.url] = self.bars.add_task(told, total=event.total)
+            self.downloads[event.url] = self.bars.add_task(details, total=event.total)
         self.bars.update(
-            self.downloads[event.url], description=told, completed=event.received, visible=not event.done
+            self.downloads[event.url], description=details, completed=event.received, visible=not event.done
         )
 
 

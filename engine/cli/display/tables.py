@@ -1,4 +1,4 @@
-"""Plans and records as tables for a person. Functions from values to what rich prints; `show` prints it."""
+"""Plans and records as tables. The functions return rich renderables; `show` prints them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tessera.cli.output import printable, put
+from tessera.cli.display.output import put
 from tessera.text.wording import count as plural
-from tessera.text.wording import partial_run_text, seconds_of, short_ids, short_json, span_of
+from tessera.text.wording import partial_run_text, printable, seconds_of, short_ids, short_json, span_of
 
 if TYPE_CHECKING:
     from tessera.graph.plan import Plan
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["plan_tables", "preview_table", "record_tables", "runs_table", "show", "table"]
 
 _PIPE_WIDTH = 4096
-"""Columns where no terminal says: wide enough that nothing is cut."""
+"""The width in columns without a terminal: wide enough to cut nothing."""
 _COLOURS = {
     "completed": "green",
     "partial_complete": "yellow",
@@ -36,7 +36,7 @@ _COLOURS = {
 
 
 def show(parts: Iterable[RenderableType]) -> None:
-    """Print tables on stdout: as wide as the terminal, or as wide as they are where there is none."""
+    """Print tables on stdout, at the width of the terminal or, without one, at their full width."""
     tty = sys.stdout.isatty()
     text = io.StringIO()
     console = Console(
@@ -54,7 +54,7 @@ def show(parts: Iterable[RenderableType]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A plain table; columns that are empty in every row are left out."""
+    """Return a plain table without the columns that are empty in every row."""
     lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
     used = [index for index in range(len(columns)) if any(line[index].plain for line in lines)]
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
@@ -72,12 +72,12 @@ def section(title: str, part: RenderableType) -> Iterator[RenderableType]:
 
 
 def lines_of(lines: Iterable[str]) -> Text:
-    """Lines of text, each indented."""
+    """Return indented lines of text."""
     return Text("\n".join(f"  {printable(line)}" for line in lines))
 
 
 def notices(warnings: Iterable[Mapping[str, str]]) -> Iterator[RenderableType]:
-    """The section of warnings, where there are some."""
+    """Yield the section of warnings, if there are any."""
     lines = [f"{' '.join((one['document'], one['loc'])).rstrip()}: {one['message']}" for one in warnings]
     if lines:
         yield from section("warnings", lines_of(lines))
@@ -87,9 +87,9 @@ def notices(warnings: Iterable[Mapping[str, str]]) -> Iterator[RenderableType]:
 
 
 def record_tables(record: Mapping[str, Any], *, items: bool = False) -> Iterator[RenderableType]:
-    """A record: its tiles, its outputs, its warnings; with `items`, every item as well.
+    """Yield the tiles, outputs and warnings of a record, and with `items` every item.
 
-    On a terminal outputs that lie in one folder are listed by name below it, as their paths would be broken.
+    On a terminal, outputs in one folder are listed by name, because long paths would wrap.
     """
     simulated = record["mode"] == "simulate"
     short = short_ids([*(node["original_node_id"] for node in record["nodes"]), *_absent(record["changes"])])
@@ -116,7 +116,7 @@ def record_tables(record: Mapping[str, Any], *, items: bool = False) -> Iterator
 
 
 def _more_errors(record: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
-    """The errors that no tile's own line tells."""
+    """Yield the errors that the table of tiles does not show."""
     for node in record["nodes"]:
         for message in node["errors"]:
             if message != node["status_message"]:
@@ -130,12 +130,14 @@ def _absent(changes: Mapping[str, Any]) -> list[str]:
 def _headline(record: Mapping[str, Any], simulated: bool) -> Text:
     name = f"{record['agent_name']}: " if record["agent_name"] else ""
     status = Text(record["status"].replace("_", " "), style=_COLOURS.get(record["status"], ""))
-    told = "".join(f"; --fail {one}" for one in record.get("faults", ()))
+    details = "".join(f"; --fail {one}" for one in record.get("faults", ()))
     if record.get("part"):
-        told = f"; {partial_run_text(record['part'])}{told}"
+        details = f"; {partial_run_text(record['part'])}{details}"
     if simulated:
-        return Text.assemble(printable(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, told)
-    return Text.assemble(printable(name), "run ", record["run_id"], " ", status, told)
+        return Text.assemble(
+            printable(name), ("SIMULATION", "bold"), ", nothing is rendered: ", status, details
+        )
+    return Text.assemble(printable(name), "run ", record["run_id"], " ", status, details)
 
 
 def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool) -> Table:
@@ -161,7 +163,7 @@ def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool)
 
 
 def _worked(work: Mapping[str, str] | None) -> str:
-    """Whether a tile's work was done, and why once more."""
+    """Return how a tile got its result and, if it ran again, the reason."""
     if work is None:
         return ""
     again = work["how"] == "ran" and work["why"] != "the first time"
@@ -173,14 +175,14 @@ def _delivered(count: int) -> str:
 
 
 def _first(whys: Sequence[str]) -> str:
-    """Why the first items are as they are."""
-    told = [why for why in dict.fromkeys(whys) if why]
-    more = f"; and {len(told) - 2} more" if len(told) > 2 else ""
-    return "; ".join(told[:2]) + more
+    """Return the reasons of the first items."""
+    details = [why for why in dict.fromkeys(whys) if why]
+    more = f"; and {len(details) - 2} more" if len(details) > 2 else ""
+    return "; ".join(details[:2]) + more
 
 
 def _folder(outputs: Iterable[Mapping[str, Any]]) -> Path | None:
-    """The folder that all outputs lie in, or None."""
+    """Return the common folder of all outputs, or None."""
     folders = {Path(output["path"]).parent if output["path"] else None for output in outputs}
     return folders.pop() if len(folders) == 1 else None
 
@@ -214,7 +216,7 @@ def _outputs(
 
 
 def _place(path: str | None, folder: Path | None) -> str:
-    """A path as it is shown below `folder`."""
+    """Return a path relative to `folder` if it is directly in it."""
     if not path:
         return ""
     return Path(path).name if folder is not None and Path(path).parent == folder else path
@@ -229,7 +231,7 @@ def _items(items: Iterable[Mapping[str, Any]], names: Mapping[str, str]) -> Tabl
 
 
 def preview_table(previews: Iterable[Mapping[str, Any]]) -> Table:
-    """Drafts of items, and what the items themselves are."""
+    """Return a table of drafts with the facts of their items."""
     rows = [
         (str(one["path"]), f"{one['node_type_name']} #{one['index'] + 1}", *_described(one), one["why"])
         for one in previews
@@ -242,7 +244,7 @@ def _ref(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _described(value: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
-    """Kind, size, frame rate, duration and sound of an item or output."""
+    """Return kind, size, frame rate, duration and sound of an item or output."""
     size = f"{value['width']}×{value['height']}" if value.get("width") else ""
     length = value.get("duration_ms")
     sound = {True: "yes", False: "no"}.get(value.get("has_audio"), "")  # type: ignore[arg-type]
@@ -256,12 +258,12 @@ def _described(value: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
 
 
 def frame_rate(fps: str | None) -> str:
-    """Frames per second in decimals: `30000/1001` → `29.97`."""
+    """Format frames per second in decimals: `30000/1001` → `29.97`."""
     return "" if fps is None else f"{float(Fraction(fps)):.3f}".rstrip("0").rstrip(".")
 
 
 def runs_table(runs: Iterable[Mapping[str, Any]]) -> Table:
-    """One line for each run."""
+    """Return a table with one row per run."""
     rows = []
     for run in runs:
         counts = run["node_status_counts"]
@@ -283,16 +285,16 @@ def runs_table(runs: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def plan_tables(plan: Plan, called: Mapping[str, str]) -> Iterator[RenderableType]:
-    """A plan: its tiles in order with what is not default, its connections, inputs, changes and warnings.
+    """Yield a plan: tiles in order with non-default parameters, connections, inputs, changes and warnings.
 
-    `called`: the name of every tile of the template by its id.
+    `called` maps the id of every tile of the template to its name.
     """
     short = short_ids(called)
     names = {node: f"{name} {short[node]}" for node, name in called.items()}
     counts = f"{plural(len(plan.order), 'tile')}, {plural(plan.graph.number_of_edges(), 'connection')}"
     yield Text(printable(f"{plan.agent_name or 'agent'}: {counts}"), style="bold")
     yield Text("")
-    yield table(("", "tile", "id", "parameters that are not defaults"), _plan_tiles(plan, short))
+    yield table(("", "tile", "id", "non-default parameters"), _plan_tiles(plan, short))
     place = {node: index for index, node in enumerate(plan.order)}
     edges = sorted(plan.graph.edges(data="via"), key=lambda edge: (place[edge[0]], place[edge[1]]))
     rows = [
@@ -313,12 +315,12 @@ def plan_tables(plan: Plan, called: Mapping[str, str]) -> Iterator[RenderableTyp
 def _plan_tiles(plan: Plan, short: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
     for number, node in enumerate(plan.order, start=1):
         tile = plan.tile(node)
-        told = [
+        details = [
             f"{name} = {short_json(one['value'])} ({one['origin']})"
             for name, one in tile.parameters().items()
             if one["origin"] != "default"
         ]
-        yield str(number), tile.name, short[node], "\n".join(told)
+        yield str(number), tile.name, short[node], "\n".join(details)
 
 
 def _listed(nodes: Iterable[str], names: Mapping[str, str]) -> str:

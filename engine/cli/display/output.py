@@ -1,4 +1,4 @@
-"""What leaves the program: results on stdout, logs on stderr, errors in one form with their exit codes."""
+"""Print results on stdout, logs on stderr, and errors in one format with their exit codes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def prepare_streams() -> None:
-    """Write UTF-8 whatever the locale says; lone surrogates, which it cannot hold, are escaped as in JSON."""
+    """Set both streams to UTF-8 in every locale. Lone surrogates are escaped as in JSON."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -49,11 +49,12 @@ def prepare_streams() -> None:
 
 
 def put(text: str) -> None:
-    """Write a result. Whoever reads may stop reading: that is no error."""
+    """Write a result to stdout. A closed pipe is no error."""
     _write(sys.stdout, text if text.endswith("\n") or not text else text + "\n")
 
 
 def put_json(value: Any) -> None:
+    """Write a value to stdout as JSON."""
     put(json.dumps(value, ensure_ascii=False, indent=1))
 
 
@@ -63,10 +64,12 @@ def log(text: str) -> None:
 
 
 def warn(message: str) -> None:
+    """Write a warning to stderr."""
     log(f"warning: {message}")
 
 
 def flush() -> None:
+    """Flush stdout, so that a write error surfaces before the exit code is chosen."""
     _write(sys.stdout, "")
 
 
@@ -75,7 +78,7 @@ def _write(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        # What is written from now on, by the interpreter at its end too, goes nowhere.
+        # Redirect to the null device, or the interpreter fails again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     except OSError as error:
         if stream is sys.stdout:
@@ -83,7 +86,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def refuse(message: str) -> RequestError:
-    """The error of a command line that is wrong."""
+    """Return the error for a wrong command line."""
     return RequestError([Fault("", "request", message)])
 
 
@@ -91,7 +94,7 @@ def refuse(message: str) -> RequestError:
 
 
 def failed(error: Exception, *, as_json: bool) -> int:
-    """Print an error, as an object on stdout or as lines on stderr, and give the exit code that it means."""
+    """Print an error, as a JSON object on stdout or as lines on stderr, and return its exit code."""
     if isinstance(error, TesseraError):
         found, lines, code = error.to_dict(), _lines(error), _code(error)
     elif (usage := _usage(error)) is not None:
@@ -112,7 +115,7 @@ def failed(error: Exception, *, as_json: bool) -> int:
 
 
 def _code(error: TesseraError) -> int:
-    """Bad files, questions and names are the request's fault; what cannot be written or rendered is not."""
+    """Return the exit code: 2 for bad input and missing answers, 1 for failed writes and renders."""
     if isinstance(error, Cancelled):
         return INTERRUPTED
     if isinstance(error, RenderError):
@@ -127,7 +130,7 @@ def _lines(error: TesseraError) -> list[str]:
     if count == 1 and not error.errors[0].loc:
         return [f"error: {error.errors[0].message}"]
     where = " and the ".join(dict.fromkeys(fault.document for fault in error.errors))
-    lines = [f"error: {count} fault{'s' if count > 1 else ''} in the {where}"]
+    lines = [f"error: {count} error{'s' if count > 1 else ''} in the {where}"]
     for fault in error.errors:
         at = f" {fault.loc}" if fault.loc else ""
         lines.append(f"  {fault.document}{at}: {fault.message}")
@@ -135,7 +138,7 @@ def _lines(error: TesseraError) -> list[str]:
 
 
 def _usage(error: Exception) -> tuple[str, str] | None:
-    """What a usage error of the parser says, and where to read on; None where it is another error."""
+    """Return the message and the hint of a command line usage error, or None for any other error."""
     import typer
 
     if not isinstance(error, _named(typer.BadParameter, "ClickException")):
@@ -143,11 +146,12 @@ def _usage(error: Exception) -> tuple[str, str] | None:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "tessera"
     message: str = error.format_message()  # type: ignore[attr-defined]
-    return message[:1].lower() + message[1:].rstrip("."), f"hint: `{path} --help` says what it takes"
+    message = message.replace("Value error, ", "")  # pydantic's prefix, which typer passes on
+    return message[:1].lower() + message[1:].rstrip("."), f"hint: try `{path} --help` for usage"
 
 
 def _named(kind: type, name: str) -> type:
-    """The base class of that name: typer brings click, or a copy of it that has another home."""
+    """Return the base class with this name. Typer uses click or its own copy of it, so no import is safe."""
     return next(base for base in kind.__mro__ if base.__name__ == name)
 
 
@@ -156,7 +160,7 @@ def _internal(error: Exception) -> tuple[dict[str, Any], list[str], int]:
     found = {"detail": f"internal error: {what}", "error": "internal_server_error", "errors": []}
     if os.environ.get("TESSERA_DEBUG"):
         sys.stderr.write("".join(traceback.format_exception(error)))
-        hint = "this is a fault of tessera; please report it with the lines above"
+        hint = "this is a bug in tessera; please report it with the lines above"
     else:
-        hint = "this is a fault of tessera; TESSERA_DEBUG=1 shows the traceback"
+        hint = "this is a bug in tessera; set TESSERA_DEBUG=1 to show the traceback"
     return found, [f"internal error: {what}", f"hint: {hint}"], FAILED
