@@ -25,16 +25,16 @@ from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, draw
 from tessera.drawing.svg import svg_of
 from tessera.explain.output import flows_of
 from tessera.graph.preview import preview
+from tessera.testing import agent, node_id
 from tessera.text.wording import short_ids
 from tests.support.media import FIXTURES, MEDIA
-from tests.support.planning import agent, chain, uid
 
 FACTS = {"*": {"duration_ms": 60000, "width": 640, "height": 360, "fps": 30, "speech": [[0, 50000]]}}
-CLIPS = chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 5}), "Mirror", "Destination")
+CLIPS = agent("input > clips(num_clips=2, target_duration=5) > mirror > destination")
 HOSTILE = '<b>&"x"\'</text><script>alert(1)</script>]]> `c`;\\|#1;\n\u202e\x1b[31m\x00\ufffe\ud800 -->'
 
 
-def drawn(template: Any, *, simulated: bool = False, **request: Any) -> Drawing:
+def drawing_of(template: Any, *, simulated: bool = False, **request: Any) -> Drawing:
     loaded = load_agent(template, unknown_tiles="opaque")
     decided = preview(loaded, request)
     flows = flows_of(simulate(decided, facts=FACTS).to_dict()) if simulated else None
@@ -42,19 +42,19 @@ def drawn(template: Any, *, simulated: bool = False, **request: Any) -> Drawing:
 
 
 def hostile() -> Drawing:
-    """Return a drawing in which every text is hostile."""
+    """Return a drawing whose texts all try to break out of the format."""
     flow = Flow((("video", 1),), (), HOSTILE)
     tiles = (
-        DrawnTile(uid(0), HOSTILE, "edit", "removed", ((HOSTILE, HOSTILE, {HOSTILE: 1}),), flow),
+        DrawnTile(node_id("input"), HOSTILE, "edit", "removed", ((HOSTILE, HOSTILE, {HOSTILE: 1}),), flow),
         DrawnTile(HOSTILE, HOSTILE, "output", "skipped"),
         DrawnTile("", "", "edit", "runs"),
     )
     edges = (
-        DrawnEdge(uid(0), HOSTILE, "rewired", (uid(0), HOSTILE), flow),
-        DrawnEdge(uid(0), "", "gone"),
+        DrawnEdge(node_id("input"), HOSTILE, "rewired", (node_id("input"), HOSTILE), flow),
+        DrawnEdge(node_id("input"), "", "gone"),
         DrawnEdge(HOSTILE, "", "kept"),
     )
-    return Drawing(tiles, edges, (uid(0), HOSTILE, ""), HOSTILE)
+    return Drawing(tiles, edges, (node_id("input"), HOSTILE, ""), HOSTILE)
 
 
 # plain text and mermaid
@@ -64,30 +64,32 @@ def test_mermaid_labels_are_escaped() -> None:
     for line in mermaid_of(hostile()).splitlines():
         for label in re.findall(r'"([^"]*)"', line):
             assert not set("<>`|]\\\x1b") & set(label.replace("<br/>", ""))
-    named = Drawing((DrawnTile(uid(0), 'a "b"', "edit", "runs"),), (), (uid(0),))
+    named = Drawing((DrawnTile(node_id("input"), 'a "b"', "edit", "runs"),), (), (node_id("input"),))
     assert "a #34;b#34;" in mermaid_of(named)
 
 
-def test_plain_text_holds_nothing_that_a_terminal_obeys() -> None:
+def test_plain_text_contains_no_terminal_control_characters() -> None:
     assert not set("\x1b\x00\u202e") & set(ascii_of(hostile()))
 
 
 def test_chains_hold_every_connection_once() -> None:
     pairs = [(a, b) for a in range(8) for b in range(a + 1, 8) if (a * b) % 3 != 1]
-    drawing = draw(load_agent(agent("Video Input", *["Mirror"] * 7, edges=pairs)))
+    tiles = [f"mirror_{number}" for number in range(8)]
+    lines = [*tiles, *(f"{tiles[source]} > {tiles[target]}" for source, target in pairs)]
+    drawing = draw(agent("\n".join(lines)))
     found = [edge for chain_of in chains(drawing.edges, drawing.order) for edge in chain_of]
     assert len(found) == len(set(found)) == len(pairs)
     for chain_of in chains(drawing.edges, drawing.order):
         assert all(before.target == after.source for before, after in pairwise(chain_of))
 
 
-def test_short_ids_are_unique_beginnings() -> None:
-    ids = [uid(1), uid(1)[:9] + "bbbb" + uid(1)[13:], uid(2)]
+def test_short_ids_are_unique_prefixes() -> None:
+    ids = [node_id("clips"), node_id("clips")[:9] + "bbbb" + node_id("clips")[13:], node_id("mirror")]
     assert short_ids(ids) == {ids[0]: ids[0][:10], ids[1]: ids[1][:10], ids[2]: ids[2][:8]}
 
 
-def test_what_goes_along_is_told_in_every_format() -> None:
-    drawing = drawn(CLIPS, simulated=True, ignore_nodes=[uid(2)])
+def test_every_format_shows_the_items_of_a_connection() -> None:
+    drawing = drawing_of(CLIPS, simulated=True, ignore_nodes=[node_id("mirror")])
     assert "Clips ═(skips Mirror; 2 × 5 s)═▶ Destination" in ascii_of(drawing)
     assert "makes 2 × 5 s" in ascii_of(drawing)
     assert 'n1 ==>|"skips Mirror<br/>2 × 5 s"| n3' in mermaid_of(drawing)
@@ -108,7 +110,7 @@ def test_what_goes_along_is_told_in_every_format() -> None:
         (Flow((), (), "partial_complete"), "partial complete"),
     ],
 )
-def test_a_flow_in_a_few_words(flow: Flow, words: str) -> None:
+def test_a_flow_is_summarised_in_a_few_words(flow: Flow, words: str) -> None:
     assert str(flow) == words
 
 
@@ -120,7 +122,7 @@ _ATTRIBUTES = rf"\[(\w+=(?:{_STRING}|<.*>)(?:, \w+=(?:{_STRING}|<.*>))*)\]"
 
 
 def statements(text: str) -> list[str]:
-    """Return the statements of a DOT graph after checking each against the grammar that we write."""
+    """Return the statements of a DOT graph, each checked against the grammar of our output."""
     first, *lines, last = text.splitlines()
     assert re.fullmatch(rf"digraph {_STRING} \{{", first), first
     assert last == "}"
@@ -131,18 +133,21 @@ def statements(text: str) -> list[str]:
     return [line.strip() for line in lines]
 
 
-def test_dot_strikes_out_what_is_removed() -> None:
-    request = {"ignore_nodes": [uid(2)], "update_params": {uid(1): {"prompt": 'say "hi"'}}}
-    said = statements(dot_of(drawn(CLIPS, **request)))
-    (mirror,) = [line for line in said if line.startswith("n2 [")]
+def test_dot_strikes_out_removed_tiles() -> None:
+    request = {
+        "ignore_nodes": [node_id("mirror")],
+        "update_params": {node_id("clips"): {"prompt": 'say "hi"'}},
+    }
+    lines = statements(dot_of(drawing_of(CLIPS, **request)))
+    (mirror,) = [line for line in lines if line.startswith("n2 [")]
     assert "<s><b>Mirror</b></s>" in mirror
     assert "dashed" in mirror
-    assert 'n1 -> n2 [style="dashed", color="#888888"];' in said
-    assert any("&quot;say" in line for line in said if line.startswith("n1 ["))
-    assert "n0 -> n1;" in said
+    assert 'n1 -> n2 [style="dashed", color="#888888"];' in lines
+    assert any("&quot;say" in line for line in lines if line.startswith("n1 ["))
+    assert "n0 -> n1;" in lines
 
 
-def test_dot_is_valid_whatever_names_hold() -> None:
+def test_dot_is_valid_for_hostile_names() -> None:
     text = dot_of(hostile())
     assert len(statements(text)) == 3 + 3 + 3
     assert "<script>" not in "".join(re.findall(r"label=<.*>, tooltip", text))
@@ -152,47 +157,50 @@ def test_dot_is_valid_whatever_names_hold() -> None:
 # SVG
 
 
-def parsed(svg: str) -> ElementTree.Element:
+def parse(svg: str) -> ElementTree.Element:
     svg.encode()
     return ElementTree.fromstring(svg)
 
 
 def texts(svg: str) -> list[str]:
-    return [one.text or "" for one in parsed(svg).iter("{http://www.w3.org/2000/svg}text")]
+    return [one.text or "" for one in parse(svg).iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_svg_is_well_formed_and_harmless_whatever_names_hold() -> None:
+def test_svg_is_well_formed_and_harmless_for_hostile_names() -> None:
     svg = svg_of(hostile())
-    found = {one.tag.rpartition("}")[2] for one in parsed(svg).iter()}
+    found = {one.tag.rpartition("}")[2] for one in parse(svg).iter()}
     assert found == {"svg", "title", "rect", "g", "path", "text"}
     assert "<script" not in svg
-    assert not {name for one in parsed(svg).iter() for name in one.attrib if name.startswith("on")}
+    assert not {name for one in parse(svg).iter() for name in one.attrib if name.startswith("on")}
     assert not re.search(r"(href|url\(|@import)", svg)
     assert not set("\x00\x1b\u202e\ufffe\ud800") & set(svg)
 
 
-def test_svg_strikes_out_and_says_what_is_skipped() -> None:
-    svg = svg_of(drawn(CLIPS, ignore_nodes=[uid(2)], update_params={uid(1): {"num_clips": 3}}))
+def test_svg_strikes_out_removed_tiles_and_labels_rewired_connections() -> None:
+    svg = svg_of(
+        drawing_of(
+            CLIPS, ignore_nodes=[node_id("mirror")], update_params={node_id("clips"): {"num_clips": 3}}
+        )
+    )
     assert {"Mirror", "removed", "skips Mirror", "num_clips: 2 → 3", "ignored in this run"} <= set(texts(svg))
-    groups = parsed(svg).iter("{http://www.w3.org/2000/svg}g")
-    (mirror,) = [one for one in groups if one[0].text == f"Mirror {uid(2)}"]
+    groups = parse(svg).iter("{http://www.w3.org/2000/svg}g")
+    (mirror,) = [one for one in groups if one[0].text == f"Mirror {node_id('mirror')}"]
     assert [one.tag.rpartition("}")[2] for one in mirror] == ["title", "rect", "text", "path", "text", "text"]
     assert "stroke-dasharray" in mirror[1].attrib
-    assert "sans-serif" in parsed(svg).attrib["font-family"]
+    assert "sans-serif" in parse(svg).attrib["font-family"]
     assert 'fill="#ffffff"' in svg
 
 
-def test_svg_of_the_template_alone_needs_no_legend() -> None:
-    svg = svg_of(draw(load_agent(CLIPS)))
+def test_svg_of_a_template_has_no_legend() -> None:
+    svg = svg_of(draw(CLIPS))
     assert "ignored in this run" not in texts(svg)
-    assert svg == svg_of(draw(load_agent(json.dumps(CLIPS))))
+    assert svg == svg_of(draw(load_agent(CLIPS.to_json())))
 
 
-def test_svg_marks_what_failed() -> None:
-    template = load_agent(CLIPS)
-    flows = {uid(1): Flow((), (), "failed"), uid(2): Flow((), (), "blocked")}
-    assert texts(svg_of(draw(template, preview(template), flows))).count("failed") == 2
-    assert parsed(svg_of(draw(load_agent({"agent_nodes": [], "connections": []})))) is not None
+def test_svg_marks_failed_tiles() -> None:
+    flows = {node_id("clips"): Flow((), (), "failed"), node_id("mirror"): Flow((), (), "blocked")}
+    assert texts(svg_of(draw(CLIPS, preview(CLIPS), flows))).count("failed") == 2
+    assert parse(svg_of(draw(load_agent({"agent_nodes": [], "connections": []})))) is not None
 
 
 @pytest.mark.parametrize("path", sorted((FIXTURES / "agents").glob("*.json")), ids=lambda path: path.stem)
@@ -205,7 +213,9 @@ def test_every_fixture_agent_is_drawn(path: Path) -> None:
 # the layout
 
 
-def laid(count: int, pairs: Sequence[tuple[int, int]], label: tuple[float, float] | None = None) -> Layout:
+def layout_of(
+    count: int, pairs: Sequence[tuple[int, int]], label: tuple[float, float] | None = None
+) -> Layout:
     return lay_out([(100.0, 40.0)] * count, [Link(*pair, label) for pair in pairs])
 
 
@@ -228,7 +238,7 @@ def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 
 @st.composite
 def pictures(draw: st.DrawFn) -> tuple[list[tuple[float, float]], list[Link]]:
-    """Generate sizes of nodes, and links between them without a cycle, some of them labelled."""
+    """Draw sizes of nodes and acyclic links between them, some of them labelled."""
     count = draw(st.integers(1, 14))
     place = draw(st.permutations(range(count)))
     pairs = [(low, high) for high in range(count) for low in range(high)]
@@ -293,20 +303,20 @@ def test_a_tree_and_a_diamond_have_no_crossings() -> None:
 
 
 def test_a_chain_is_one_straight_line() -> None:
-    layout = laid(5, [(0, 1), (1, 2), (2, 3), (3, 4)])
+    layout = layout_of(5, [(0, 1), (1, 2), (2, 3), (3, 4)])
     assert len({y for _x, y in layout.centres}) == 1
     assert all(piece.form == "line" for route in layout.routes for piece in route.pieces)
 
 
-def test_a_long_connection_is_straight_beside_what_it_passes() -> None:
-    layout = laid(5, [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)])
+def test_a_long_connection_passes_other_tiles_in_a_straight_line() -> None:
+    layout = layout_of(5, [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)])
     inner = [y for piece in layout.routes[4].pieces[1:-1] for _x, y in piece.points]
     assert len(set(inner)) == 1
     assert all(abs(y - inner[0]) > 20 for _x, y in layout.centres[1:4])
 
 
 def test_a_chain_of_two_hundred_is_folded() -> None:
-    layout = laid(200, [(node, node + 1) for node in range(199)])
+    layout = layout_of(200, [(node, node + 1) for node in range(199)])
     assert 0.8 < layout.width / layout.height < 3.5
     assert sum(piece.form == "corners" for route in layout.routes for piece in route.pieces) > 4
     assert layout.centres[0][1] < layout.centres[199][1]
@@ -317,23 +327,23 @@ def test_a_chain_of_two_hundred_is_folded() -> None:
             assert all(0 <= x <= layout.width and 0 <= y <= layout.height for x, y in piece.points)
 
 
-def test_a_late_source_stands_beside_what_it_feeds() -> None:
-    layout = laid(5, [(0, 1), (1, 2), (2, 3), (4, 3)])
+def test_a_late_source_is_drawn_next_to_the_tile_it_feeds() -> None:
+    layout = layout_of(5, [(0, 1), (1, 2), (2, 3), (4, 3)])
     assert layout.centres[4][0] == layout.centres[2][0]
 
 
-def test_parts_do_not_overlap() -> None:
-    layout = laid(40, [(node, node + 1) for node in range(0, 40, 2)])
+def test_separate_parts_of_a_graph_do_not_overlap() -> None:
+    layout = layout_of(40, [(node, node + 1) for node in range(0, 40, 2)])
     boxes = boxes_of(layout, [(100.0, 40.0)] * 40)
     assert not any(overlap(one, other) for one, other in combinations(boxes, 2))
     assert layout.width <= 1_500
 
 
-def test_large_pictures_are_quick_and_do_not_recurse() -> None:
+def test_large_graphs_are_laid_out_without_recursion() -> None:
     count = 3_000
-    laid(count, [(node, node + 1) for node in range(count - 1)], (60.0, 14.0))
-    laid(count, [((node - 1) // 3, node) for node in range(1, count)])
-    laid(600, [(node, 599) for node in range(599)] + [(node, node + 1) for node in range(598)])
+    layout_of(count, [(node, node + 1) for node in range(count - 1)], (60.0, 14.0))
+    layout_of(count, [((node - 1) // 3, node) for node in range(1, count)])
+    layout_of(600, [(node, 599) for node in range(599)] + [(node, node + 1) for node in range(598)])
 
 
 # the command
@@ -345,7 +355,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TESSERA_WORKSPACE", raising=False)
 
 
-def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+def run_command(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
     capsys.readouterr()
     code = main(["graph", *args])
     out, err = capsys.readouterr()
@@ -354,29 +364,31 @@ def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]
 
 
 @pytest.mark.parametrize("form", ["ascii", "mermaid", "dot", "svg"])
-def test_the_command_draws_and_writes(capsys: pytest.CaptureFixture[str], form: str) -> None:
-    args = (json.dumps(CLIPS), "--ignore", "Mirror", "--format", form)
-    code, out, err = said(capsys, *args)
+def test_the_command_prints_and_writes_a_drawing(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    args = (CLIPS.to_json(), "--ignore", "Mirror", "--format", form)
+    code, out, err = run_command(capsys, *args)
     assert (code, err) == (0, "")
-    assert said(capsys, *args, "--out", "drawing") == (0, "", "")
+    assert run_command(capsys, *args, "--out", "drawing") == (0, "", "")
     assert Path("drawing").read_text("utf-8") == out
-    found = json.loads(said(capsys, *args, "--json")[1])
+    found = json.loads(run_command(capsys, *args, "--json")[1])
     assert (found["format"], found["drawing"]) == (form, out)
-    assert said(capsys, *args, "--out", "nowhere/drawing")[0] == 1
+    assert run_command(capsys, *args, "--out", "nowhere/drawing")[0] == 1
 
 
-def test_the_command_simulates(capsys: pytest.CaptureFixture[str]) -> None:
-    template, talk = json.dumps(CLIPS), str(MEDIA / "talk.mp4")
+def test_the_command_draws_a_simulation(capsys: pytest.CaptureFixture[str]) -> None:
+    template, talk = CLIPS.to_json(), str(MEDIA / "talk.mp4")
     for source in (("--input", talk, "--simulate"), ('{"video_ids": ["v"]}', "--facts", json.dumps(FACTS))):
-        code, out, err = said(capsys, template, *source, "--json", "--format", "svg")
+        code, out, err = run_command(capsys, template, *source, "--json", "--format", "svg")
         assert (code, err) == (0, "")
         assert json.loads(out)["tiles"][1]["makes"]["items"] == 2
         assert "2 × 5 s" in json.loads(out)["drawing"]
-    assert said(capsys, template, "--simulate")[0] == 2
-    assert said(capsys, template, '{"video_ids": ["v"]}', "--simulate")[0] == 2
-    assert said(capsys, "-", "--facts", "-")[0] == 2
+    assert run_command(capsys, template, "--simulate")[0] == 2
+    assert run_command(capsys, template, '{"video_ids": ["v"]}', "--simulate")[0] == 2
+    assert run_command(capsys, "-", "--facts", "-")[0] == 2
 
 
 def test_a_request_may_lack_its_inputs(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _err = said(capsys, json.dumps(CLIPS), json.dumps({"ignore_nodes": [uid(2).upper()]}))
+    code, out, _err = run_command(
+        capsys, CLIPS.to_json(), json.dumps({"ignore_nodes": [node_id("mirror").upper()]})
+    )
     assert (code, "skips Mirror" in out) == (0, True)

@@ -1,8 +1,9 @@
-"""`explain`: why a tile, a connection, a value and an output are as they are; the command."""
+"""`explain`: the reasons for tiles, connections, values and outputs; the command."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,39 +11,44 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from tessera import RequestError, load_agent, plan, simulate
+from tessera import AgentTemplate, RequestError, load_agent, plan, simulate
 from tessera.cli import main
 from tessera.explain.graph import explain_edge, explain_parameter, explain_tile
 from tessera.explain.output import explain_output, explain_traffic, flows_of
 from tessera.explain.stories import Cause, EdgeStory, ParameterStory, TileStory
 from tessera.graph.preview import has_inputs, preview
+from tessera.testing import agent, node_id
 from tests.support.media import FIXTURES, MEDIA
-from tests.support.planning import agent, chain, runs, uid
+from tests.support.planning import runs
 
 FACTS = {"*": {"duration_ms": 9000, "width": 640, "height": 360, "fps": 30, "speech": [[1000, 4000]]}}
-DIAMOND = agent(
-    *("Video Input", "Clips", "Mirror", "Captions", "Watermark", "Destination"),
-    edges=[(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
-)
+DIAMOND = agent("input > clips > {mirror, captions} > watermark > destination")
+CLIPS = node_id("clips")
 
 
-def tile(template: Any, node: int, **request: Any) -> TileStory:
-    loaded = load_agent(template)
-    return explain_tile(loaded, preview(loaded, request), uid(node))
+def tile(template: AgentTemplate, name: str, **request: Any) -> TileStory:
+    return explain_tile(template, preview(template, request), node_id(name))
 
 
-def edge(template: Any, source: int, target: int, **request: Any) -> EdgeStory:
-    loaded = load_agent(template)
-    return explain_edge(loaded, preview(loaded, request), uid(source), uid(target))
+def edge(template: AgentTemplate, source: str, target: str, **request: Any) -> EdgeStory:
+    return explain_edge(template, preview(template, request), node_id(source), node_id(target))
 
 
-def parameter(template: Any, node: int, name: str, **request: Any) -> ParameterStory:
-    loaded = load_agent(template)
-    return explain_parameter(loaded, preview(loaded, request), uid(node), name)
+def parameter(template: AgentTemplate, tile: str, name: str, **request: Any) -> ParameterStory:
+    return explain_parameter(template, preview(template, request), node_id(tile), name)
 
 
-def ignoring(*nodes: int) -> dict[str, Any]:
-    return {"ignore_nodes": [uid(node) for node in nodes]}
+def ignoring(*names: str) -> dict[str, Any]:
+    return {"ignore_nodes": ids(*names)}
+
+
+def ids(*names: str) -> list[str]:
+    return [node_id(name) for name in names]
+
+
+def with_short_ids(text: str) -> str:
+    """Return a text with the short id of a tile in place of each name in angle brackets."""
+    return re.sub(r"<(\w+)>", lambda match: node_id(match[1])[:8], text)
 
 
 def places(causes: Iterable[Cause]) -> list[str]:
@@ -52,106 +58,106 @@ def places(causes: Iterable[Cause]) -> list[str]:
 # tiles
 
 
-def test_a_source_runs_because_runs_start_from_it() -> None:
-    story = tile(DIAMOND, 0)
+def test_a_source_tile_runs_because_a_run_starts_from_it() -> None:
+    story = tile(DIAMOND, "input")
     assert (story.state, story.loc) == ("runs", "/agent_nodes/0")
     assert "the run starts from it: it is a Video Input" in story.reason
-    assert [link.tile.id for link in story.path] == [uid(0)]
-    assert "generates its own media" in tile(agent("Image Generation"), 0).reason
-    assert "no Video Input runs" in tile(chain("YouTube Trigger", "Mirror"), 0).reason
+    assert [link.tile.id for link in story.path] == ids("input")
+    assert "generates its own media" in tile(agent("image_generation"), "image_generation").reason
+    assert "no Video Input runs" in tile(agent("youtube_trigger > mirror"), "youtube_trigger").reason
 
 
-def test_a_tile_is_reached_by_the_shortest_way_from_a_source() -> None:
-    story = tile(DIAMOND, 4, **ignoring(1))
+def test_the_path_of_a_tile_is_the_shortest_path_from_a_source() -> None:
+    story = tile(DIAMOND, "watermark", **ignoring("clips"))
     assert story.state == "runs"
-    assert [link.tile.id for link in story.path] == [uid(0), uid(2), uid(4)]
+    assert [link.tile.id for link in story.path] == ids("input", "mirror", "watermark")
     assert [[ref.name for ref in link.via] for link in story.path] == [[], ["Clips"], []]
-    assert "reached from Video Input 00000000 through 2 connections" in story.reason
-    assert [link.tile.id for link in story.fed_by] == [uid(2), uid(3)]
-    assert [link.tile.id for link in story.feeds] == [uid(5)]
+    assert with_short_ids("reached from Video Input <input> through 2 connections") in story.reason
+    assert [link.tile.id for link in story.fed_by] == ids("mirror", "captions")
+    assert [link.tile.id for link in story.feeds] == ids("destination")
 
 
-def test_every_source_that_leads_to_a_tile_is_told() -> None:
-    two = agent("Video Input", "Mirror", "Video Input", "Watermark", edges=[(0, 1), (1, 3), (2, 3)])
-    story = tile(two, 3)
-    assert [ref.id for ref in story.reached_from] == [uid(0), uid(2)]
-    assert [link.tile.id for link in story.path] == [uid(2), uid(3)]
+def test_every_source_that_leads_to_a_tile_is_listed() -> None:
+    two = agent("{input, mirror, input_2, watermark}; input > mirror > watermark; input_2 > watermark")
+    story = tile(two, "watermark")
+    assert [ref.id for ref in story.reached_from] == ids("input", "input_2")
+    assert [link.tile.id for link in story.path] == ids("input_2", "watermark")
     assert "and from 1 more source" in story.reason
 
 
-def test_an_ignored_tile_says_by_which_entry_and_what_leads_past_it() -> None:
-    story = tile(DIAMOND, 2, ignore_nodes=[uid(3), uid(2).upper()])
+def test_an_ignored_tile_has_its_entry_in_the_request_and_the_connection_that_replaces_it() -> None:
+    story = tile(DIAMOND, "mirror", ignore_nodes=[node_id("captions"), node_id("mirror").upper()])
     assert story.state == "ignored"
     assert places(story.causes) == ["/ignore_nodes/1"]
     assert story.causes[0].document == "request"
     ((source, link),) = story.instead
-    assert (source.id, link.tile.id, len(link.via)) == (uid(1), uid(4), 1)
+    assert (source.id, link.tile.id, len(link.via)) == (*ids("clips", "watermark"), 1)
     assert (story.path, story.fed_by, story.feeds) == ((), (), ())
 
 
 @pytest.mark.parametrize(
-    ("template", "node", "request_body", "words", "place"),
+    ("template", "name", "request_body", "words", "place"),
     [
         (
-            agent("Video Input", "Mirror", "Video Input", "Captions", edges=[(0, 1), (2, 3)]),
-            1,
-            ignoring(0),
-            "Video Input 00000000 leads to it but is ignored",
+            agent("input > mirror; input_2 > captions"),
+            "mirror",
+            ignoring("input"),
+            "Video Input <input> leads to it but is ignored",
             "/ignore_nodes/0",
         ),
         (
-            agent("Video Input", "Captions", "Mirror", edges=[(0, 1)]),
-            2,
+            agent("input > captions; mirror"),
+            "mirror",
             {},
             "no tile feeds it, and a Mirror is not a source",
             "/agent_nodes/2",
         ),
         (
-            agent("Video Input", "Captions", "Mirror", "Reframe", edges=[(0, 1), (2, 3)]),
-            3,
+            agent("input > captions; mirror > reframe"),
+            "reframe",
             {},
-            "a path to it begins at Mirror 00000002",
+            "a path to it begins at Mirror <mirror>",
             "/agent_nodes/2",
         ),
         (
-            agent("Video Input", "Captions", "YouTube Trigger", "Mirror", edges=[(0, 1), (2, 3)]),
-            3,
+            agent("input > captions; youtube_trigger > mirror"),
+            "mirror",
             {},
-            "YouTube Trigger 00000002 leads to it but does not run",
+            "YouTube Trigger <youtube_trigger> leads to it but does not run",
             "/agent_nodes/2",
         ),
     ],
 )
-def test_a_skipped_tile_says_why_nothing_leads_to_it(
-    template: Any, node: int, request_body: dict[str, Any], words: str, place: str
+def test_a_skipped_tile_has_a_reason_why_nothing_leads_to_it(
+    template: AgentTemplate, name: str, request_body: dict[str, Any], words: str, place: str
 ) -> None:
-    story = tile(template, node, **request_body)
+    story = tile(template, name, **request_body)
     assert (story.state, story.reason) == ("skipped", "no running tile leads to it")
-    assert words in story.causes[0].message
+    assert with_short_ids(words) in story.causes[0].message
     assert places(story.causes) == [place]
     assert [notice.code for notice in story.notices] == ["skipped_tile"]
 
 
 def test_a_trigger_is_skipped_beside_a_video_input() -> None:
-    story = tile(agent("Video Input", "YouTube Trigger", "Mirror", edges=[(0, 2), (1, 2)]), 1)
+    story = tile(agent("{input, youtube_trigger} > mirror"), "youtube_trigger")
     assert (story.state, story.reason) == ("skipped", "a trigger does not run if a Video Input runs")
-    assert story.causes[0].message == "Video Input 00000000 runs"
+    assert story.causes[0].message == with_short_ids("Video Input <input> runs")
 
 
-def test_a_video_input_says_what_it_takes() -> None:
-    story = tile(DIAMOND, 0, video_urls=["https://example.org/a.mp4"], input_clip_start_ms=1500)
+def test_a_video_input_lists_its_sources() -> None:
+    story = tile(DIAMOND, "input", video_urls=["https://example.org/a.mp4"], input_clip_start_ms=1500)
     assert [cause.message for cause in story.inputs] == [
         "video_url https://example.org/a.mp4, 1.5 s to the end"
     ]
     assert places(story.inputs) == ["/video_urls/0"]
-    assert [cause.message for cause in tile(DIAMOND, 0).inputs] == ["no input is given"]
+    assert [cause.message for cause in tile(DIAMOND, "input").inputs] == ["no input is given"]
 
 
-def test_warnings_of_a_tile_are_its_own() -> None:
-    template = chain("Video Input", "Rough Cut", "Mirror")
-    request = {"update_params": {uid(2).upper(): {"horizontal_flip": True, "unheard_of": 1}}}
-    assert [notice.code for notice in tile(template, 1, **request).notices] == ["no_prompt"]
-    assert {notice.code for notice in tile(template, 2, **request).notices} == {
+def test_a_tile_lists_only_its_own_warnings() -> None:
+    template = agent("input > rough_cut > mirror")
+    request = {"update_params": {node_id("mirror").upper(): {"horizontal_flip": True, "unheard_of": 1}}}
+    assert [notice.code for notice in tile(template, "rough_cut", **request).notices] == ["no_prompt"]
+    assert {notice.code for notice in tile(template, "mirror", **request).notices} == {
         "needless_override",
         "unknown_parameter",
     }
@@ -160,26 +166,26 @@ def test_warnings_of_a_tile_are_its_own() -> None:
 # parameters
 
 
-def test_a_value_has_a_layer_for_each_that_gave_it() -> None:
-    template = chain("Video Input", ("Clips", {"num_clips": 2}))
-    request = {"update_params": {uid(1).upper(): {"num_clips": 3, "prompt": "best"}}}
-    story = parameter(template, 1, "num_clips", **request)
+def test_a_value_has_one_layer_for_each_origin() -> None:
+    template = agent("input > clips(num_clips=2)")
+    request = {"update_params": {node_id("clips").upper(): {"num_clips": 3, "prompt": "best"}}}
+    story = parameter(template, "clips", "num_clips", **request)
     assert [(layer.origin, layer.value, layer.document, layer.loc) for layer in story.layers] == [
         ("default", None, None, ""),
         ("template", 2, "template", "/agent_nodes/1/params_used/num_clips"),
-        ("override", 3, "request", f"/update_params/{uid(1).upper()}/num_clips"),
+        ("override", 3, "request", f"/update_params/{node_id('clips').upper()}/num_clips"),
     ]
     assert (story.value, story.origin, story.runs, story.known) == (3, "override", True, True)
-    assert [layer.origin for layer in parameter(template, 1, "prompt", **request).layers] == [
+    assert [layer.origin for layer in parameter(template, "clips", "prompt", **request).layers] == [
         "default",
         "override",
     ]
-    assert parameter(template, 1, "target_duration").origin == "default"
+    assert parameter(template, "clips", "target_duration").origin == "default"
 
 
-def test_a_value_without_effect_says_so() -> None:
-    template = chain("Video Input", ("Mirror", {"theirs/own~": 1}), "Captions")
-    story = parameter(template, 1, "theirs/own~", **ignoring(1))
+def test_a_value_of_an_ignored_tile_has_no_effect() -> None:
+    template = agent('input > mirror("theirs/own~"=1) > captions')
+    story = parameter(template, "mirror", "theirs/own~", **ignoring("mirror"))
     assert (story.runs, story.known) == (False, False)
     assert [layer.loc for layer in story.layers] == ["/agent_nodes/1/params_used/theirs~1own~0"]
 
@@ -187,16 +193,18 @@ def test_a_value_without_effect_says_so() -> None:
 # connections
 
 
-def test_a_connection_of_the_template_is_where_it_stands() -> None:
-    story = edge(DIAMOND, 1, 3)
+def test_a_connection_of_the_template_has_its_pointer() -> None:
+    story = edge(DIAMOND, "clips", "captions")
     assert (story.state, places(story.causes)) == ("template", ["/connections/2"])
 
 
-def test_a_rewired_connection_names_every_tile_and_step_that_it_skips() -> None:
-    story = edge(chain("Video Input", "Clips", "Mirror", "Captions"), 0, 3, **ignoring(2, 1))
+def test_a_rewired_connection_names_every_tile_and_step_it_bypasses() -> None:
+    story = edge(
+        agent("input > clips > mirror > captions"), "input", "captions", **ignoring("mirror", "clips")
+    )
     assert story.state == "rewired"
     assert [ref.name for ref in story.via] == ["Clips", "Mirror"]
-    assert story.reason == "rewired past Clips 00000001, Mirror 00000002, which are ignored"
+    assert story.reason == with_short_ids("rewired past Clips <clips>, Mirror <mirror>, which are ignored")
     assert places(story.causes) == ["/ignore_nodes/1", "/ignore_nodes/0"]
     assert places(story.path) == ["/connections/0", "/connections/1", "/connections/2"]
 
@@ -204,34 +212,43 @@ def test_a_rewired_connection_names_every_tile_and_step_that_it_skips() -> None:
 @pytest.mark.parametrize(
     ("source", "target", "ignored", "words", "found"),
     [
-        (1, 2, [2], "Mirror 00000002 is ignored", ["/ignore_nodes/0", "/connections/1"]),
-        (0, 4, [], "leads through Clips 00000001, Mirror 00000002", ["/connections/0", "/connections/1"]),
-        (0, 4, [1, 2], "leads through Captions 00000003", [""]),
-        (4, 1, [], "it is the other way round: Clips 00000001 leads to Watermark 00000004", []),
-        (2, 3, [], "no path leads from Mirror 00000002 to Captions 00000003", []),
-        (2, 2, [], "never connected to itself", []),
+        ("clips", "mirror", ["mirror"], "Mirror <mirror> is ignored", ["/ignore_nodes/0", "/connections/1"]),
+        (
+            *("input", "watermark", []),
+            "leads through Clips <clips>, Mirror <mirror>",
+            ["/connections/0", "/connections/1"],
+        ),
+        ("input", "watermark", ["clips", "mirror"], "leads through Captions <captions>", [""]),
+        (
+            *("watermark", "clips", []),
+            "it is the other way round: Clips <clips> leads to Watermark <watermark>",
+            [],
+        ),
+        ("mirror", "captions", [], "no path leads from Mirror <mirror> to Captions <captions>", []),
+        ("mirror", "mirror", [], "never connected to itself", []),
     ],
 )
-def test_a_connection_that_is_not_there_says_why(
-    source: int, target: int, ignored: list[int], words: str, found: list[str]
+def test_an_absent_connection_has_a_reason(
+    source: str, target: str, ignored: list[str], words: str, found: list[str]
 ) -> None:
     template = agent(
-        *("Video Input", "Clips", "Mirror", "Captions", "Watermark"),
-        edges=[(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)] if ignored != [1, 2] else [(0, 1), (1, 3), (3, 4)],
+        "input > clips > {mirror, captions} > watermark"
+        if ignored != ["clips", "mirror"]
+        else "input; clips; mirror; input > clips > captions > watermark"
     )
     story = edge(template, source, target, **ignoring(*ignored))
     assert story.state == "absent"
-    assert words in story.reason
+    assert with_short_ids(words) in story.reason
     assert set(found) <= set(places(story.causes))
 
 
-def test_an_absent_connection_tells_what_there_is_instead() -> None:
-    story = edge(DIAMOND, 2, 4, **ignoring(2))
-    told = [cause.message for cause in story.causes]
-    assert "instead Clips 00000001 → Watermark 00000004, past Mirror 00000002" in told
-    assert [link.tile.id for link in story.fed_by] == [uid(1), uid(3)]
-    skipped = edge(agent("Video Input", "Captions", "Mirror", edges=[(0, 1)]), 0, 2)
-    assert skipped.reason == "Mirror 00000002 is skipped"
+def test_an_absent_connection_names_the_connection_that_replaces_it() -> None:
+    story = edge(DIAMOND, "mirror", "watermark", **ignoring("mirror"))
+    messages = [cause.message for cause in story.causes]
+    assert with_short_ids("instead Clips <clips> → Watermark <watermark>, past Mirror <mirror>") in messages
+    assert [link.tile.id for link in story.fed_by] == ids("clips", "captions")
+    skipped = edge(agent("input > captions; mirror"), "input", "mirror")
+    assert skipped.reason == with_short_ids("Mirror <mirror> is skipped")
     assert "no path from one to the other" in skipped.causes[-1].message
 
 
@@ -255,55 +272,52 @@ def test_stories_agree_with_the_plan(case: tuple[dict[str, Any], dict[str, Any]]
             values = decided.tile(node.id) if node.id in decided.graph else node
             assert (one.value, one.origin) == (values.values()[one.parameter], values.origin(one.parameter))
         for other in template:
-            said = explain_edge(template, decided, node.id, other.id)
-            assert (said.state != "absent") == decided.graph.has_edge(node.id, other.id)
-            json.dumps(said.to_dict())
+            edge_story = explain_edge(template, decided, node.id, other.id)
+            assert (edge_story.state != "absent") == decided.graph.has_edge(node.id, other.id)
+            json.dumps(edge_story.to_dict())
         json.dumps(story.to_dict())
 
 
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda t, p: explain_tile(t, p, uid(1)[:-1] + "2"), f"did you mean {uid(1)!r}"),
-        (lambda t, p: explain_edge(t, p, uid(0), "nobody"), "this agent has no tile nobody"),
-        (lambda t, p: explain_parameter(t, p, uid(1), "num_clip"), "did you mean 'num_clips'"),
-        (lambda t, p: explain_parameter(t, p, uid(0), "x"), "has no parameter 'x'; it has none"),
+        (lambda t, p: explain_tile(t, p, CLIPS[:-1] + "x"), f"did you mean {CLIPS!r}"),
+        (lambda t, p: explain_edge(t, p, node_id("input"), "nobody"), "this agent has no tile nobody"),
+        (lambda t, p: explain_parameter(t, p, CLIPS, "num_clip"), "did you mean 'num_clips'"),
+        (lambda t, p: explain_parameter(t, p, node_id("input"), "x"), "has no parameter 'x'; it has none"),
     ],
 )
-def test_what_is_not_there_names_the_nearest(ask: Any, words: str) -> None:
-    template = load_agent(DIAMOND)
+def test_an_unknown_name_is_refused_with_the_nearest(ask: Any, words: str) -> None:
     with pytest.raises(RequestError, match="(?s)" + words.replace("(", r"\(")):
-        ask(template, preview(template))
+        ask(DIAMOND, preview(DIAMOND))
 
 
-# what goes through
+# items
 
 
-def test_a_tile_receives_what_is_made_before_it() -> None:
-    request = {"video_ids": ["v"], "update_params": {uid(1): {"num_clips": 2, "target_duration": 1}}}
+def test_a_tile_receives_the_items_of_the_tiles_before_it() -> None:
+    request = {"video_ids": ["v"], "update_params": {CLIPS: {"num_clips": 2, "target_duration": 1}}}
     decided = plan(DIAMOND, request)
     record = simulate(decided, facts=FACTS).to_dict()
-    story = explain_traffic(record, decided, uid(4))
+    story = explain_traffic(record, decided, node_id("watermark"))
     assert [(item.tile.name, item.number) for item in story.receives] == [
         *(("Mirror", 1), ("Mirror", 2), ("Captions", 1), ("Captions", 2))
     ]
     assert [item.duration_ms for item in story.makes] == [1000] * 4
     assert (story.status, story.outputs) == ("completed", ())
-    assert explain_traffic(record, decided, uid(5)).outputs == (1, 2, 3, 4)
-    assert str(flows_of(record)[uid(1)]) == "2 × 1 s"
+    assert explain_traffic(record, decided, node_id("destination")).outputs == (1, 2, 3, 4)
+    assert str(flows_of(record)[CLIPS]) == "2 × 1 s"
     with pytest.raises(RequestError, match="not in this run"):
         explain_traffic(record, decided, "nobody")
 
 
-def test_an_output_leads_back_to_seconds_of_its_source() -> None:
-    template = chain(
-        "Video Input", ("Clips", {"num_clips": 1, "target_duration": 1}), "Reframe", "Destination"
-    )
+def test_an_output_is_traced_back_to_seconds_of_its_source() -> None:
+    template = agent("input > clips(num_clips=1, target_duration=1) > reframe > destination")
     request = {"video_id_inputs": [{"id": "v", "input_clip_start_ms": 500}]}
     record = simulate(template, request, facts=FACTS).to_dict()
     story = explain_output(record, 1)
     assert [item.tile.name for item in story.steps] == ["Reframe", "Clips", "Video Input"]
-    assert [item.parents for item in story.steps] == [((uid(1), 1),), ((uid(0), 1),), ()]
+    assert [item.parents for item in story.steps] == [((CLIPS, 1),), ((node_id("input"), 1),), ()]
     assert story.steps[0].changes == ("640×360 → 360×640",)
     assert story.steps[1].changes == ("8.5 s → 1 s",)
     assert all(item.why for item in story.steps)
@@ -315,13 +329,13 @@ def test_an_output_leads_back_to_seconds_of_its_source() -> None:
     assert (story.delivered_by.name, story.number, story.total) == ("Destination", 1, 1)
 
 
-def test_an_output_that_many_items_became_has_each_step_once() -> None:
-    two = agent("Video Input", "Mirror", "Reframe", "Montage", edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
+def test_an_output_made_of_many_items_lists_each_step_once() -> None:
+    two = agent("input > {mirror, reframe} > montage")
     story = explain_output(simulate(two, {"video_ids": ["v"]}, facts=FACTS).to_dict(), 1)
     assert [item.tile.name for item in story.steps] == ["Montage", "Mirror", "Reframe", "Video Input"]
 
 
-def test_an_output_that_is_not_there() -> None:
+def test_a_missing_output_is_refused_with_the_number_of_outputs() -> None:
     record = simulate(DIAMOND, {"video_ids": ["v"]}, facts=FACTS).to_dict()
     count = len(record["outputs"])
     for number in (0, -1, count + 1):
@@ -333,14 +347,13 @@ def test_an_output_that_is_not_there() -> None:
         explain_output({**record, "items": []}, 1)
 
 
-def test_a_preview_stands_in_for_inputs_only() -> None:
-    template = load_agent(DIAMOND)
-    assert not has_inputs(preview(template, {"ignore_nodes": [uid(1).upper()]}))
-    assert has_inputs(preview(template, {"video_ids": ["v"]}))
-    assert has_inputs(preview(load_agent(agent("Image Generation"))))
+def test_only_inputs_may_be_missing_in_a_preview() -> None:
+    assert not has_inputs(preview(DIAMOND, {"ignore_nodes": [CLIPS.upper()]}))
+    assert has_inputs(preview(DIAMOND, {"video_ids": ["v"]}))
+    assert has_inputs(preview(agent("image_generation")))
     for bad in ({"ignore_nodes": 3}, {"ignore_nodes": ["x"]}, {"video_urlz": []}, []):
         with pytest.raises(RequestError):
-            preview(template, bad)
+            preview(DIAMOND, bad)
 
 
 # the command
@@ -349,7 +362,7 @@ TALK = str(MEDIA / "talk.mp4")
 AGENT = str(FIXTURES / "agents" / "ignored_middle.json")
 
 
-def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+def run_command(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
     capsys.readouterr()
     code = main(["explain", *args])
     out, err = capsys.readouterr()
@@ -380,14 +393,14 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=lambda value: " ".join(value)[:50],
 )
-def test_the_command_tells_it_as_text_and_as_json(
+def test_the_command_explains_as_text_and_as_json(
     capsys: pytest.CaptureFixture[str], args: tuple[str, ...], words: list[str]
 ) -> None:
-    code, out, err = said(capsys, AGENT, *args)
+    code, out, err = run_command(capsys, AGENT, *args)
     assert (code, err) == (0, "")
     assert [word for word in words if word not in out] == []
     assert "\x1b" not in out
-    code, out, err = said(capsys, AGENT, *args, "--json")
+    code, out, err = run_command(capsys, AGENT, *args, "--json")
     assert (code, err) == (0, "")
     assert isinstance(json.loads(out), dict)
 
@@ -411,63 +424,64 @@ def test_the_command_tells_it_as_text_and_as_json(
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_explained_ends_with_2(
+def test_a_question_without_an_answer_exits_with_2(
     capsys: pytest.CaptureFixture[str], args: tuple[str, ...], words: str
 ) -> None:
-    code, out, err = said(capsys, AGENT, *args)
+    code, out, err = run_command(capsys, AGENT, *args)
     assert (code, out) == (2, "")
     assert words in err
-    assert said(capsys, AGENT, *args, "--json")[0] == 2
+    assert run_command(capsys, AGENT, *args, "--json")[0] == 2
 
 
-def test_media_that_nobody_knows_leaves_the_graph_explained(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_graph_is_explained_even_if_the_media_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     request = '{"video_urls": ["https://example.org/a.mp4"]}'
-    code, out, _err = said(capsys, AGENT, request, "--node", "Mirror", "--json")
+    code, out, _err = run_command(capsys, AGENT, request, "--node", "Mirror", "--json")
     found = json.loads(out)
     assert (code, found["state"], found["traffic"]) == (0, "runs", None)
     assert "is not known" in found["traffic_unknown"]
-    code, out, _err = said(capsys, AGENT, request, "--node", "Mirror", "--facts", json.dumps(FACTS), "--json")
+    code, out, _err = run_command(
+        capsys, AGENT, request, "--node", "Mirror", "--facts", json.dumps(FACTS), "--json"
+    )
     assert json.loads(out)["traffic"]["makes"][0]["duration_ms"] == 9000
 
 
-def test_a_simulation_may_assume_and_be_stubbed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_simulation_takes_assumptions_and_stubs(capsys: pytest.CaptureFixture[str]) -> None:
     facts = json.dumps({"*": {key: value for key, value in FACTS["*"].items() if key != "speech"}})
-    template = json.dumps(
-        chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}), "Destination")
-    )
+    template = agent("input > clips(num_clips=1, target_duration=2) > destination").to_json()
     args = (template, '{"video_ids": ["v"]}', "--node", "Clips", "--facts", facts)
-    assert said(capsys, *args)[0] == 2
-    code, out, _err = said(capsys, *args, "--assume")
+    assert run_command(capsys, *args)[0] == 2
+    code, out, _err = run_command(capsys, *args, "--assume")
     assert (code, "speech of v: assumed" in out) == (0, True)
     stub = json.dumps({"answers": {"speech": [[0, 5000]]}})
-    code, out, _err = said(capsys, *args, "--stub", f"Clips={stub}", "--json")
+    code, out, _err = run_command(capsys, *args, "--stub", f"Clips={stub}", "--json")
     answers = json.loads(out)["traffic"]["answers"]
     assert (code, [one["origin"] for one in answers]) == (0, ["stubbed"])
 
 
-def test_a_run_that_was_made_is_explained_from_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recorded_run_can_be_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", AGENT, "--input", TALK, "--clip", "1:1.5", "--ignore", "Mirror"]) == 0
-    code, out, _err = said(capsys, AGENT, "--of", "latest", "--output", "1", "--json")
+    code, out, _err = run_command(capsys, AGENT, "--of", "latest", "--output", "1", "--json")
     found = json.loads(out)
     assert (code, found["mode"], [step["tile"]["node_type_name"] for step in found["steps"]]) == (
         *(0, "run"),
         ["Watermark", "Reframe", "Video Input"],
     )
     assert Path(found["path"]).exists()
-    code, out, _err = said(capsys, AGENT, "--of", "latest", "--node", "Mirror")
+    code, out, _err = run_command(capsys, AGENT, "--of", "latest", "--node", "Mirror")
     assert (code, "ignored" in out) == (0, True)
-    assert "in this run" in said(capsys, AGENT, "--of", "latest", "--node", "Reframe")[1]
+    assert "in this run" in run_command(capsys, AGENT, "--of", "latest", "--node", "Reframe")[1]
 
 
 def test_names_with_dots_and_colons_are_found(capsys: pytest.CaptureFixture[str]) -> None:
-    template = json.dumps(chain("Video Input", "v1.2: x", "Mirror"))
+    template = agent('input > odd:"v1.2: x" > mirror', unknown_tiles="opaque").to_json()
     opaque = ("--unknown-tiles", "opaque")
-    assert said(capsys, template, "--node", "v1.2: x", *opaque)[0] == 0
-    code, out, _err = said(capsys, template, "--edge", "v1.2: x:Mirror", *opaque, "--json")
+    assert run_command(capsys, template, "--node", "v1.2: x", *opaque)[0] == 0
+    code, out, _err = run_command(capsys, template, "--edge", "v1.2: x:Mirror", *opaque, "--json")
     assert (code, json.loads(out)["state"]) == (0, "template")
 
 
 def test_a_long_chain_is_explained_without_recursion(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("long.json").write_text(json.dumps(chain("Video Input", *["Mirror"] * 2000)))
-    code, out, _err = said(capsys, "long.json", "--node", uid(2000), "--json")
+    names = ["input", *(f"mirror_{number}" for number in range(1, 2001))]
+    Path("long.json").write_text(agent(" > ".join(names)).to_json())
+    code, out, _err = run_command(capsys, "long.json", "--node", node_id("mirror_2000"), "--json")
     assert (code, len(json.loads(out)["path"])) == (0, 2001)

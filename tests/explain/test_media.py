@@ -1,4 +1,4 @@
-"""`tessera plan --explain-media` and `--media-graph`: what each output is made of, and what renders it."""
+"""`tessera plan --explain-media` and `--media-graph`: the expression of each output and its commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.media import MEDIA
 TALK_MP4 = MEDIA / "talk.mp4"
 
 
-def explained(name: str, folder: Path, *options: str | Path) -> dict[str, Any]:
+def explanation(name: str, folder: Path, *options: str | Path) -> dict[str, Any]:
     done = tessera("plan", agent(name), "--explain-media", "--json", *options, cwd=folder)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
@@ -44,7 +44,7 @@ def test_an_expression_reads_as_a_chain_of_operations() -> None:
     assert text(sound=VOICE.denoise()) == ["sound = talk.mp4.denoise()"]
 
 
-def test_what_is_used_twice_is_written_once_and_has_a_name() -> None:
+def test_an_expression_used_twice_is_written_once_and_named() -> None:
     tall = TALK.crop(656, 0, 608, 1080).scale(1080, 1920)
     assert text(picture=tall.blur(20).overlay(tall.scale(540, 960), 0, 0)) == [
         "a = talk.mp4.crop(608×1080 at 656, 0).scale(1080×1920)",
@@ -52,7 +52,7 @@ def test_what_is_used_twice_is_written_once_and_has_a_name() -> None:
     ]
 
 
-def test_many_parts_and_ranges_are_counted_not_listed() -> None:
+def test_many_parts_and_ranges_are_counted_instead_of_listed() -> None:
     cuts = seconds(*((second, second + 3) for second in range(0, 700, 7)))
     parts = [TALK.keep([cut]) for cut in cuts]
     assert text(picture=TALK.keep(cuts)) == ["picture = talk.mp4.keep(100 ranges of 0–696 s, 300 s in all)"]
@@ -60,14 +60,14 @@ def test_many_parts_and_ranges_are_counted_not_listed() -> None:
     assert line.endswith("and 94 more)")
 
 
-def test_a_chain_of_ten_thousand_operations_is_written_too() -> None:
+def test_a_chain_of_ten_thousand_operations_is_written() -> None:
     picture = TALK
     for number in range(10_000):
         picture = picture.flip(horizontal=True) if number % 2 else picture.blur(3)
     assert len(text(picture=picture)) == 10_001
 
 
-def test_the_explanation_tells_expressions_rules_and_commands(tmp_path: Path) -> None:
+def test_the_explanation_lists_expressions_rules_and_commands(tmp_path: Path) -> None:
     line = ["--input", TALK_MP4, "--clip", "2:20", "--explain-media"]
     done = tessera("plan", agent("social"), *line, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -78,21 +78,21 @@ def test_the_explanation_tells_expressions_rules_and_commands(tmp_path: Path) ->
 
 
 def test_the_commands_are_those_that_a_run_executes(tmp_path: Path) -> None:
-    planned = explained("single", tmp_path, "--input", TALK_MP4)
+    planned = explanation("single", tmp_path, "--input", TALK_MP4)
     record = run(agent("single"), inputs=[TALK_MP4], workspace=tmp_path / "ws").to_dict()
     shown = [command for one in planned["outputs"] for command in one["commands"]]
     executed = [command for one in record["outputs"] for command in one["commands"]]
-    assert [told(command) for command in shown] == [told(command) for command in executed]
+    assert [stable_words(command) for command in shown] == [stable_words(command) for command in executed]
 
 
-def told(command: list[str]) -> list[str]:
-    """A command without the paths of files and without how a run watches it."""
+def stable_words(command: list[str]) -> list[str]:
+    """Return the words of a command without file paths and without the options that report progress."""
     begin = command.index("pipe:1") + 1 if "pipe:1" in command else 1
     return [word for word in command[begin:] if not word.startswith("file:/") and not word.endswith(".mp4")]
 
 
-def test_the_expressions_come_as_data(tmp_path: Path) -> None:
-    planned = explained("pad", tmp_path, "--input", MEDIA / "portrait.mp4")
+def test_the_expressions_are_in_the_json(tmp_path: Path) -> None:
+    planned = explanation("pad", tmp_path, "--input", MEDIA / "portrait.mp4")
     (output,) = planned["outputs"]
     before, after = (load(output[side]["picture"]) for side in ("before", "after"))
     assert (before.width, before.height, before.duration) == (after.width, after.height, after.duration)
@@ -100,7 +100,7 @@ def test_the_expressions_come_as_data(tmp_path: Path) -> None:
     assert planned["missing"] == []
 
 
-def test_media_that_is_not_here_has_a_placeholder_named_by_its_id(tmp_path: Path) -> None:
+def test_missing_media_has_a_placeholder_with_its_id(tmp_path: Path) -> None:
     facts = {"*": {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": 25, "speech": [[0, 50_000]]}}
     (tmp_path / "facts.json").write_text(json.dumps(facts))
     asset = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -123,7 +123,7 @@ def test_a_command_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
 
 
 def test_a_loudness_is_measured_before_it_is_used(tmp_path: Path) -> None:
-    planned = explained("enhance", tmp_path, "--input", TALK_MP4)
+    planned = explanation("enhance", tmp_path, "--input", TALK_MP4)
     (output,) = planned["outputs"]
     *measures, render = output["commands"]
     assert output["measures"]
@@ -148,7 +148,7 @@ def test_the_graph_draws_both_expressions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [["--assume"], ["--facts", "facts.json"]])
-def test_what_a_simulation_is_told_needs_something_to_simulate_for(option: list[str], tmp_path: Path) -> None:
+def test_options_of_a_simulation_need_explain_media(option: list[str], tmp_path: Path) -> None:
     done = tessera("plan", agent("single"), "--input", TALK_MP4, *option, cwd=tmp_path)
     assert done.returncode == 2
     assert "--explain-media" in done.stderr

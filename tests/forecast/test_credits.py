@@ -1,4 +1,4 @@
-"""Credits: exact bills, and what becomes of a run that lacks some."""
+"""Credits: exact bills, and runs without enough credits."""
 
 from __future__ import annotations
 
@@ -26,35 +26,34 @@ from tessera.forecast.credits import (
 from tessera.forecast.schedule import schedule
 from tessera.record.events import OutputFailed
 from tessera.record.status import NodeStatus, RunStatus, counts
-from tests.support.planning import agent, chain, planned, runs, uid
+from tessera.testing import agent, node_id
+from tests.support.planning import planned, runs
 
 FACTS = {
     "*": {"duration_ms": 90_000, "width": 1280, "height": 720, "fps": "25", "speech": [[1000, 80_000]]},
 }
-CLIPS = ("Clips", {"num_clips": 2, "target_duration": 15})
-FORK = agent(
-    "Video Input", CLIPS, "Mirror", "Captions", "Destination", edges=[(0, 1), (1, 2), (1, 3), (3, 4)]
-)
-"""Two clips of 15 s, mirrored and delivered; and captioned, and delivered by a Destination."""
+FORK = agent("input > clips(num_clips=2, target_duration=15) > {mirror, captions}; captions > destination")
+"""Two clips of 15 s: mirrored and delivered, and captioned and delivered by a Destination."""
+INPUT, CLIPS, MIRROR, CAPTIONS, DESTINATION = (tile.id for tile in FORK)
 PRICES = {
     "output_minute": 4,
     "tiles": {"Clips": {"input_minute": 2}, "Mirror": {"input_minute": 1}, "Captions": {"input_minute": 3}},
 }
-"""By these FORK costs 3 for Clips; 0.5 for Mirror; 1.5 for Captions; 1 for each of four outputs."""
+"""At these prices FORK costs 3 for Clips, 0.5 for Mirror, 1.5 for Captions, 1 for each of four outputs."""
 
 Case = tuple[dict[str, Any], dict[str, Any]]
-Paid = tuple[Plan, RunRecord, Bill]
+Billed = tuple[Plan, RunRecord, Bill]
 
 
-def paid(template: Any, request: Any = None, prices: Any = PRICES, **options: Any) -> Paid:
+def billed(template: Any, request: Any = None, prices: Any = PRICES, **options: Any) -> Billed:
     p = planned(template, request or {"video_ids": ["v"]})
     record = simulate(p, facts=FACTS, workspace="/nowhere", **options)
     return p, record, bill_of(p, record, PriceTable.read(prices))
 
 
-def left_with(balance: str, template: Any = FORK) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The patch and the patched record of a run with so many credits."""
-    p, record, bill = paid(template)
+def run_with(balance: str, template: Any = FORK) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the patch and the patched record of a run with this balance."""
+    p, record, bill = billed(template)
     patch = credit_patch(p, record, bill, Decimal(balance))
     return patch, patched_document(record, patch)
 
@@ -67,7 +66,7 @@ def statuses(run: dict[str, Any]) -> list[str]:
 
 
 def test_a_bill_has_a_line_for_each_tile_and_each_output() -> None:
-    _p, _record, bill = paid(FORK)
+    _p, _record, bill = billed(FORK)
     assert [(line.name, line.meter, str(line.amount)) for line in bill.lines] == [
         ("Clips", "input_minute", "3.00"),
         ("Mirror", "input_minute", "0.50"),
@@ -78,20 +77,20 @@ def test_a_bill_has_a_line_for_each_tile_and_each_output() -> None:
         ("Destination", "output_minute", "1.00"),
     ]
     assert bill.total == Decimal("9.00")
-    assert bill.by_tile() == {uid(1): 3, uid(2): Decimal("2.5"), uid(3): Decimal("1.5"), uid(4): 2}
+    assert bill.by_tile() == {CLIPS: 3, MIRROR: Decimal("2.5"), CAPTIONS: Decimal("1.5"), DESTINATION: 2}
     assert bill.to_dict()["total"] == "9.00"
 
 
 def test_an_input_is_metered_by_its_clip() -> None:
     request = {"video_ids": ["v"], "input_clip_start_ms": 30_000, "input_clip_end_ms": 60_000}
-    _p, _record, bill = paid(chain("Video Input"), request, {"categories": {"input": {"input_minute": 10}}})
+    _p, _record, bill = billed(agent("input"), request, {"categories": {"input": {"input_minute": 10}}})
     assert [(line.quantity, line.amount) for line in bill.lines if line.meter == "input_minute"] == [
         (30_000, Decimal("5.00"))
     ]
 
 
 def test_generators_are_charged_for_what_they_make() -> None:
-    template = agent("Video Generation", "Image Generation")
+    template = agent("video_generation; image_generation")
     p = planned(template, {})
     record = simulate(p, workspace="/nowhere")
     table = {"tiles": {"Video Generation": {"made_second": 2}, "Image Generation": {"made_image": "1.5"}}}
@@ -100,9 +99,9 @@ def test_generators_are_charged_for_what_they_make() -> None:
     assert (meters["made_image"].quantity, meters["made_image"].amount) == (1, Decimal("1.50"))
 
 
-def test_what_failed_is_not_charged() -> None:
-    _p, _record, bill = paid(FORK, stubs={"Captions": {"fault": "error"}})
-    assert {line.node for line in bill.lines} == {uid(1), uid(2)}
+def test_failed_tiles_are_not_charged() -> None:
+    _p, _record, bill = billed(FORK, stubs={"Captions": {"fault": "error"}})
+    assert {line.node for line in bill.lines} == {CLIPS, MIRROR}
 
 
 @given(
@@ -125,13 +124,13 @@ def test_amounts_are_rounded_half_up_once_and_added_up_exactly(ms: int, unit: De
         assert -Fraction(1, 2 * 10**places) < error <= Fraction(1, 2 * 10**places)
 
 
-ONE_CLIP = paid(chain("Video Input", CLIPS))
+ONE_CLIP = billed(agent("input > clips(num_clips=2, target_duration=15)"))
 
 
 # the table
 
 
-def test_a_table_states_only_what_differs_and_is_read_back() -> None:
+def test_a_price_table_holds_only_changes_and_survives_json() -> None:
     ours, mine = PriceTable.read(), PriceTable.read('{"tiles": {"ai b-roll": {"input_minute": 0.1}}}')
     assert str(mine.of("AI B-Roll", "generate").input_minute) == "0.1"
     assert mine.of("AI B-Roll", "generate").made_second == 0
@@ -145,7 +144,7 @@ def test_a_table_states_only_what_differs_and_is_read_back() -> None:
     )
 
 
-def test_every_fault_of_a_table_of_prices_is_named() -> None:
+def test_every_fault_of_a_price_table_is_reported() -> None:
     with pytest.raises(RequestError) as caught:
         PriceTable.read(
             {"output_minutes": 1, "tiles": {"Clips": {"input_minute": -1, "input": 1}}, "decimals": 1.5}
@@ -158,86 +157,81 @@ def test_every_fault_of_a_table_of_prices_is_named() -> None:
     }
 
 
-# a run that lacks credits
+# a run without enough credits
 
 
 def test_enough_credits_change_nothing() -> None:
-    patch, run = left_with("9")
+    patch, run = run_with("9")
     assert (patch["needs_credits"], patch["nodes"], patch["run"]) == (False, {}, {})
     assert patch["credits"] == {"balance": "9", "spent": "9.00", "left": "0.00", "first": None, "refused": []}
-    assert run == paid(FORK)[1].to_dict()
+    assert run == billed(FORK)[1].to_dict()
 
 
-def test_a_tile_that_cannot_be_paid_fails_and_blocks_what_waits_for_it() -> None:
-    patch, run = left_with("2.99")
+def test_a_tile_that_cannot_be_paid_fails_and_blocks_the_tiles_after_it() -> None:
+    patch, run = run_with("2.99")
     assert statuses(run) == ["completed", "failed", "blocked", "blocked", "blocked"]
     assert run["nodes"][1]["status_message"] == (
         "needs_credits: 3.00 credits are needed, but only 2.99 of 2.99 are left"
     )
-    assert run["nodes"][4]["status_message"] == f"blocked: Captions {uid(3)} is blocked"
+    assert run["nodes"][4]["status_message"] == f"blocked: Captions {CAPTIONS} is blocked"
     assert [node["needs_credits"] for node in run["nodes"]] == [False, True, False, False, False]
     assert (run["status"], run["needs_credits"], run["outputs"]) == ("failed", True, [])
-    assert run["status_message"] == f"Clips {uid(1)} needs credits"
+    assert run["status_message"] == f"Clips {CLIPS} needs credits"
     assert run["node_status_counts"] == {"completed": 1, "in_progress": 0, "failed": 4}
-    assert {item["agent_node_id"] for item in run["items"]} == {uid(0)}
+    assert {item["agent_node_id"] for item in run["items"]} == {INPUT}
     assert run["errors"] == [
-        {"original_node_id": uid(1), "messages": [run["nodes"][1]["status_message"]]},
+        {"original_node_id": CLIPS, "messages": [run["nodes"][1]["status_message"]]},
     ]
-    assert patch["credits"]["first"] == uid(1)
+    assert patch["credits"]["first"] == CLIPS
 
 
-def test_other_tiles_go_on_with_what_is_left_and_the_run_is_partial() -> None:
-    patch, run = left_with("6.5")  # Clips, Mirror and its two outputs: 5.5; Captions would need 1.5
+def test_other_tiles_run_on_the_remaining_credits_and_the_run_is_partial() -> None:
+    patch, run = run_with("6.5")  # Clips, Mirror and its two outputs: 5.5; Captions would need 1.5
     assert statuses(run) == ["completed", "completed", "completed", "failed", "blocked"]
     assert (run["status"], len(run["outputs"])) == ("partial_complete", 2)
     assert patch["credits"]["left"] == "1.00"
 
 
 def test_outputs_are_paid_one_by_one() -> None:
-    patch, run = left_with("8.25")  # all but the last output
+    patch, run = run_with("8.25")  # all but the last output
     assert statuses(run) == ["completed"] * 4 + ["partial_complete"]
     assert (run["status"], len(run["outputs"])) == ("partial_complete", 3)
     assert run["nodes"][4]["errors"] == [
-        f"output 2 of {uid(3)}: needs_credits: 1.00 credits are needed, but only 0.25 of 8.25 are left"
+        f"output 2 of {CAPTIONS}: needs_credits: 1.00 credits are needed, but only 0.25 of 8.25 are left"
     ]
-    _patch, run = left_with("7")
+    _patch, run = run_with("7")
     assert statuses(run)[4] == "failed"
     assert patch["credits"]["refused"] == [
         {
-            "agent_node_id": uid(4),
-            "output": {"agent_node_id": uid(3), "index": 1},
+            "agent_node_id": DESTINATION,
+            "output": {"agent_node_id": CAPTIONS, "index": 1},
             "needs": "1.00",
             "left": "0.25",
         }
     ]
 
 
-def test_without_any_credits_what_is_free_still_runs() -> None:
-    _patch, run = left_with("0", chain("Video Input", "Reframe", "Destination"))
+def test_free_tiles_run_without_credits() -> None:
+    _patch, run = run_with("0", agent("input > reframe > destination"))
     assert statuses(run) == ["completed", "failed", "blocked"]
-    _patch, run = left_with("-3", chain("Video Input", "Reframe", "Destination"))
+    _patch, run = run_with("-3", agent("input > reframe > destination"))
     assert statuses(run) == ["completed", "failed", "blocked"]
 
 
-def test_another_destination_delivers_what_the_blocked_one_cannot() -> None:
-    template = agent(
-        "Video Input",
-        "Mirror",
-        "Captions",
-        "Destination",
-        "Destination",
-        edges=[(0, 1), (0, 2), (1, 3), (2, 3), (1, 4)],
+def test_another_destination_delivers_the_outputs_of_a_blocked_one() -> None:
+    template = agent("input > {mirror, captions} > destination; mirror > destination_2")
+    p, record, bill = billed(
+        template, prices={"output_minute": 0, "tiles": {"Captions": {"input_minute": 9}}}
     )
-    p, record, bill = paid(template, prices={"output_minute": 0, "tiles": {"Captions": {"input_minute": 9}}})
     run = patched_document(record, credit_patch(p, record, bill, 5))
     assert statuses(run) == ["completed", "completed", "failed", "blocked", "completed"]
     assert [(output["original_node_id"], output["delivered_by"]) for output in run["outputs"]] == [
-        (uid(1), uid(4))
+        (node_id("mirror"), node_id("destination_2"))
     ]
 
 
 def test_outputs_that_failed_already_stay_failed() -> None:
-    p, record, _bill = paid(FORK)
+    p, record, _bill = billed(FORK)
     lost = record.outputs.pop()
     by, index = lost.raw["delivered_by"], lost.raw["index"]
     record.failures.append(OutputFailed(at="", by=by, node=lost.node, index=index, message="no"))
@@ -250,18 +244,18 @@ def test_outputs_that_failed_already_stay_failed() -> None:
     assert [len(run["nodes"][4]["errors"]), run["nodes"][4]["errors"][0]] == [2, "no"]
 
 
-def test_what_is_refused_takes_no_time() -> None:
-    p, record, bill = paid(FORK)
+def test_refused_work_takes_no_time() -> None:
+    p, record, bill = billed(FORK)
     patch = credit_patch(p, record, bill, Decimal("6.5"))
     made = schedule(p, apply_patch(record, patch), excluded=refused_work(patch))
-    assert {task.node for task in made.tasks} == {uid(0), uid(1), uid(2)}
+    assert {task.node for task in made.tasks} == {INPUT, CLIPS, MIRROR}
     patch = credit_patch(p, record, bill, Decimal("8.25"))
     made = schedule(p, apply_patch(record, patch), excluded=refused_work(patch))
-    assert [task.output for task in made.tasks if task.node == uid(4)] == [None, (uid(3), 0)]
+    assert [task.output for task in made.tasks if task.node == DESTINATION] == [None, (CAPTIONS, 0)]
 
 
 def signature(record: RunRecord) -> Any:
-    """What a run came to, tile by tile."""
+    """Return the result of a run tile by tile."""
     return (
         record.status,
         {node: (one.status, one.made) for node, one in record.nodes.items()},
@@ -272,19 +266,22 @@ def signature(record: RunRecord) -> Any:
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> Case:
-    """Agents and requests of `runs`, with two Destinations behind some of their tiles."""
+    """Draw agents and requests of `runs` with two Destinations after some of the tiles."""
     template, request = draw(runs())
     count = len(template["agent_nodes"])
     ends = draw(st.lists(st.tuples(st.integers(0, count - 1), st.integers(count, count + 1)), unique=True))
-    more = agent(*["Mirror"] * count, "Destination", "Destination", edges=ends)
-    nodes = [*template["agent_nodes"], *more["agent_nodes"][count:]]
-    return {"agent_nodes": nodes, "connections": [*template["connections"], *more["connections"]]}, request
+    nodes = [*template["agent_nodes"], *agent("destination; destination_2").to_dict()["agent_nodes"]]
+    ids = [node["agent_node_id"] for node in nodes]
+    more = [
+        {"source_agent_node_id": ids[source], "target_agent_node_id": ids[target]} for source, target in ends
+    ]
+    return {"agent_nodes": nodes, "connections": [*template["connections"], *more]}, request
 
 
 @given(deliveries(), st.data())
-def test_a_tile_without_credits_is_a_tile_that_fails(case: Case, data: st.DataObject) -> None:
-    """The statuses are those that the coordinator gives when the same tile fails of itself."""
-    p, record, whole = paid(*case, None)
+def test_a_tile_without_credits_has_the_effect_of_a_failed_tile(case: Case, data: st.DataObject) -> None:
+    """The statuses equal those of a run in which the same tile fails with an error."""
+    p, record, whole = billed(*case, None)
     broke = data.draw(st.sampled_from(p.order))
     bill = Bill(tuple(line for line in whole.lines if line.node == broke and line.output is None))
     after = apply_patch(record, credit_patch(p, record, bill, 0))
@@ -293,17 +290,17 @@ def test_a_tile_without_credits_is_a_tile_that_fails(case: Case, data: st.DataOb
 
 
 @given(deliveries(), st.decimals(0, 12, places=2))
-def test_the_purse_is_never_overdrawn_and_statuses_fit(case: Case, balance: Decimal) -> None:
-    p, record, bill = paid(*case, {"output_minute": 1})
+def test_the_balance_is_never_overdrawn_and_the_statuses_agree(case: Case, balance: Decimal) -> None:
+    p, record, bill = billed(*case, {"output_minute": 1})
     before = record.to_json()
     patch = credit_patch(p, record, bill, balance)
-    run, after, purse = patched_document(record, patch), apply_patch(record, patch), patch["credits"]
+    run, after, account = patched_document(record, patch), apply_patch(record, patch), patch["credits"]
     assert record.to_json() == before
-    assert Decimal(purse["spent"]) + Decimal(purse["left"]) == balance
-    assert Decimal(purse["left"]) >= 0
+    assert Decimal(account["spent"]) + Decimal(account["left"]) == balance
+    assert Decimal(account["left"]) >= 0
     assert patch["needs_credits"] == (bill.total > balance)
     assert run["node_status_counts"] == counts(node.status for node in after.nodes.values())
-    assert bill_of(p, after, PriceTable.read({"output_minute": 1})).total == Decimal(purse["spent"])
+    assert bill_of(p, after, PriceTable.read({"output_minute": 1})).total == Decimal(account["spent"])
     broken = {node for node, one in after.nodes.items() if one.status in ("failed", "blocked")}
     for node in p.order:
         waits = any(one in broken for one in p.graph.pred[node])
@@ -313,38 +310,38 @@ def test_the_purse_is_never_overdrawn_and_statuses_fit(case: Case, balance: Deci
     json.dumps(run)
 
 
-# a simulation with a purse and a clock
+# a simulation with a balance and a forecast
 
 
 @given(runs(), st.integers(1, 4), st.one_of(st.none(), st.integers(0, 12)))
-def test_a_simulation_tells_what_its_forecast_comes_to(case: Case, workers: int, balance: int | None) -> None:
-    p, plain, bill = paid(*case, None)
+def test_a_simulation_holds_its_forecast(case: Case, workers: int, balance: int | None) -> None:
+    p, plain, bill = billed(*case, None)
     record = simulate(p, facts=FACTS, workspace="/nowhere", workers=workers, balance=balance)
-    told = record.forecast
-    assert told is not None
-    assert told.bill == bill
+    forecast = record.forecast
+    assert forecast is not None
+    assert forecast.bill == bill
     assert record.needs_credits == (balance is not None and bill.total > balance)
     if record.needs_credits:
         assert record.to_dict(items=False)["status"] in ("failed", "partial_complete")
         assert any(node.needs_credits for node in record.nodes.values())
     else:
         assert signature(record) == signature(plain)
-    ends = {task.node: task.end for task in told.schedule.tasks}
+    ends = {task.node: task.end for task in forecast.schedule.tasks}
     for node, one in record.nodes.items():
-        assert (one.seconds or 0) <= told.schedule.makespan / 1e6
+        assert (one.seconds or 0) <= forecast.schedule.makespan / 1e6
         assert node in ends or one.status not in (NodeStatus.COMPLETED, NodeStatus.PARTIAL_COMPLETE)
         assert node not in ends or one.status is not NodeStatus.BLOCKED
     assert all(output.raw["completed_at"] <= record.updated_at for output in record.outputs)
 
 
-def test_a_plain_simulation_has_no_clock_and_costs_nothing_to_ask() -> None:
-    _p, record, _bill = paid(FORK)
+def test_a_plain_simulation_has_no_forecast() -> None:
+    _p, record, _bill = billed(FORK)
     assert record.forecast is None
     assert "forecast" not in record.to_dict()
 
 
 def test_simulate_shows_time_and_credits(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    line = ["simulate", json.dumps(FORK), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
+    line = ["simulate", FORK.to_json(), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
     line += ["--workspace", str(tmp_path), "--prices", json.dumps(PRICES), "--workers", "3"]
     assert main([*line, "--balance", "6.5"]) == 1
     out = capsys.readouterr().out
@@ -359,13 +356,13 @@ def test_simulate_shows_time_and_credits(capsys: pytest.CaptureFixture[str], tmp
 # the command
 
 
-def test_the_command_shows_the_bill_and_what_a_balance_comes_to(
+def test_the_command_shows_the_bill_and_the_remaining_balance(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps(PRICES))
-    line = ["estimate", json.dumps(FORK), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
+    line = ["estimate", FORK.to_json(), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
     line += ["--prices", str(prices)]
     assert main([*line, "--balance", "9"]) == 0
     out, err = capsys.readouterr()
@@ -375,12 +372,12 @@ def test_the_command_shows_the_bill_and_what_a_balance_comes_to(
     assert main([*line, "--balance", "6.5"]) == 1
     out = capsys.readouterr().out
     assert "partial complete" in out
-    assert f"Captions {uid(3)} failed: needs_credits: 1.50 credits are needed" in out
+    assert f"Captions {CAPTIONS} failed: needs_credits: 1.50 credits are needed" in out
     assert main([*line, "--balance", "2", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert (found["run"]["status"], found["run"]["needs_credits"]) == ("failed", True)
-    assert found["credits"]["first"] == uid(1)
-    assert {task["agent_node_id"] for task in found["schedule"]["tasks"]} == {uid(0)}
+    assert found["credits"]["first"] == CLIPS
+    assert {task["agent_node_id"] for task in found["schedule"]["tasks"]} == {INPUT}
 
 
 @pytest.mark.parametrize(
@@ -394,17 +391,17 @@ def test_the_command_shows_the_bill_and_what_a_balance_comes_to(
         (["--workers", "0"], "workers"),
     ],
 )
-def test_the_command_refuses_what_is_wrong(
+def test_the_command_refuses_wrong_options(
     capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
-    line = ["estimate", json.dumps(FORK), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
+    line = ["estimate", FORK.to_json(), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
     assert main([*line, *options]) == 2
     out, err = capsys.readouterr()
     assert not out
     assert message in err
 
 
-def test_the_command_warns_of_a_tile_that_nobody_knows(capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["estimate", json.dumps(FORK), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
+def test_the_command_warns_of_an_unknown_tile(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["estimate", FORK.to_json(), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
     assert main([*line, "--prices", '{"tiles": {"Clps": {"input_minute": 1}}}']) == 0
     assert "prices: no tile is called 'Clps'; did you mean 'Clips'" in capsys.readouterr().err

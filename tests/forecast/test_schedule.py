@@ -1,4 +1,4 @@
-"""Virtual time: the laws of list scheduling, what a run's work is, and costs that are fitted to real runs."""
+"""Virtual time: the laws of list scheduling, the work of a run, and costs fitted to real runs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ from tessera.forecast.schedule import Schedule, gantt, list_schedule, schedule
 from tessera.record.events import NodeLog, OutputFailed
 from tessera.record.status import NodeStatus
 from tessera.store.run_store import RunStore
-from tests.support.planning import agent, chain, planned, runs, uid
+from tessera.testing import agent, node_id
+from tests.support.planning import planned, runs
 
 FACTS = {
     "*": {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": "25", "speech": [[1000, 40_000]]},
 }
-CLIPS = ("Clips", {"num_clips": 3, "target_duration": 5})
-FORK = agent(
-    "Video Input", CLIPS, "Mirror", "Captions", "Destination", edges=[(0, 1), (1, 2), (1, 3), (3, 4)]
-)
-"""Three clips, mirrored and delivered; and captioned, and delivered by a Destination."""
+FORK = agent("input > clips(num_clips=3, target_duration=5) > {mirror, captions}; captions > destination")
+"""Three clips: mirrored and delivered, and captioned and delivered by a Destination."""
 
 
 def simulated(template: Any, request: Any = None, **options: Any) -> tuple[Plan, RunRecord]:
@@ -40,7 +38,7 @@ def simulated(template: Any, request: Any = None, **options: Any) -> tuple[Plan,
     return p, simulate(p, facts=FACTS, workspace="/nowhere", **options)
 
 
-def timed(template: Any, workers: int = 2, **options: Any) -> Schedule:
+def schedule_of(template: Any, workers: int = 2, **options: Any) -> Schedule:
     return schedule(*simulated(template), workers=workers, **options)
 
 
@@ -49,7 +47,7 @@ Work = tuple[list[int], list[list[int]]]
 
 @st.composite
 def works(draw: st.DrawFn) -> Work:
-    """Pieces of work, and which wait for which."""
+    """Draw durations of tasks, and for each task the tasks that wait for it."""
     durations = draw(st.lists(st.integers(0, 20), max_size=14))
     pairs = [(low, high) for high in range(len(durations)) for low in range(high)]
     edges = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
@@ -65,14 +63,14 @@ def makespan(work: Work, workers: int) -> int:
 
 
 @given(works(), st.integers(1, 5))
-def test_it_is_no_faster_than_work_and_longest_path_allow(work: Work, workers: int) -> None:
+def test_a_schedule_is_no_shorter_than_its_longest_path_and_its_work_allow(work: Work, workers: int) -> None:
     took = makespan(work, workers)
     assert took >= max(longest_paths(*work), default=0)
     assert took * workers >= sum(work[0])
 
 
 @given(works(), st.integers(1, 5), st.integers(0, 5))
-def test_it_keeps_grahams_bound(work: Work, workers: int, more: int) -> None:
+def test_a_schedule_keeps_grahams_bound(work: Work, workers: int, more: int) -> None:
     took, longest = makespan(work, workers + more), max(longest_paths(*work), default=0)
     m = workers + more
     assert took * m <= sum(work[0]) + (m - 1) * longest
@@ -80,17 +78,17 @@ def test_it_keeps_grahams_bound(work: Work, workers: int, more: int) -> None:
 
 
 @given(works())
-def test_one_worker_takes_all_the_work_one_after_the_other(work: Work) -> None:
+def test_one_worker_takes_the_sum_of_all_work(work: Work) -> None:
     assert makespan(work, 1) == sum(work[0])
 
 
 @given(works())
-def test_with_a_worker_for_each_it_takes_the_longest_path(work: Work) -> None:
+def test_one_worker_per_task_takes_the_longest_path(work: Work) -> None:
     assert makespan(work, max(1, len(work[0]))) == max(longest_paths(*work), default=0)
 
 
 @given(works(), st.integers(1, 5))
-def test_no_worker_does_two_things_at_a_time_and_nothing_begins_early(work: Work, workers: int) -> None:
+def test_no_worker_does_two_tasks_at_once_and_no_task_begins_early(work: Work, workers: int) -> None:
     durations, after = work
     starts, where = list_schedule(durations, after, workers)
     ends = [start + took for start, took in zip(starts, durations, strict=True)]
@@ -102,7 +100,7 @@ def test_no_worker_does_two_things_at_a_time_and_nothing_begins_early(work: Work
 
 
 @given(works(), st.integers(1, 5))
-def test_a_schedule_is_a_function_of_the_work(work: Work, workers: int) -> None:
+def test_the_same_work_gives_the_same_schedule(work: Work, workers: int) -> None:
     assert list_schedule(*work, workers) == list_schedule(*work, workers)
 
 
@@ -110,7 +108,7 @@ def test_the_longest_path_comes_first() -> None:
     assert list_schedule([1, 1, 9], [[], [2], []], 1)[0] == [10, 0, 1]
 
 
-def test_there_must_be_a_worker() -> None:
+def test_a_schedule_without_a_worker_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one worker is needed, not 0"):
         list_schedule([1], [[]], 0)
 
@@ -137,7 +135,7 @@ def test_a_runs_schedule_keeps_the_order_of_its_graph(case: Any, workers: int) -
     assert 0 < made.utilisation <= 1
 
 
-def test_tiles_take_what_the_model_says_and_each_output_is_rendered_by_itself() -> None:
+def test_tiles_take_the_time_of_the_model_and_each_output_is_one_task() -> None:
     model = DECLARED.override(
         {
             "render": {"fixed": 1, "made": 0.1, "scaled": 0},
@@ -150,7 +148,7 @@ def test_tiles_take_what_the_model_says_and_each_output_is_rendered_by_itself() 
             },
         }
     )
-    made = timed(FORK, model=model)
+    made = schedule_of(FORK, model=model)
     seconds = {task.label: task.duration / 1e6 for task in made.tasks}
     assert seconds == {
         "Video Input": 0.5,
@@ -169,7 +167,7 @@ def test_tiles_take_what_the_model_says_and_each_output_is_rendered_by_itself() 
     ]
     assert made.makespan == 15_500_000  # the captions take 6 s, then two workers share three renders
     assert made.work == 21_500_000
-    assert timed(FORK, 3, model=model).makespan == 14_000_000
+    assert schedule_of(FORK, 3, model=model).makespan == 14_000_000
 
 
 def test_a_picture_four_times_as_large_takes_four_times_as_long() -> None:
@@ -182,25 +180,25 @@ def test_a_picture_four_times_as_large_takes_four_times_as_long() -> None:
     assert Cost(made=1, scaled=0.75).seconds(Load(), sound) == 0.5
 
 
-def test_a_failed_tile_takes_its_time_and_a_blocked_one_none() -> None:
+def test_a_failed_tile_takes_time_and_a_blocked_tile_takes_none() -> None:
     p, record = simulated(FORK, stubs={"Captions": {"fault": "error"}})
     made = schedule(p, record)
     nodes = {task.node for task in made.tasks}
-    assert nodes == {uid(0), uid(1), uid(2), uid(3)}
-    assert {task.node for task in made.tasks if task.output} == {uid(2)}
-    assert schedule(p, record, excluded={uid(3)}).work < made.work
+    assert nodes == {tile.id for tile in FORK if tile.name != "Destination"}
+    assert {task.node for task in made.tasks if task.output} == {node_id("mirror")}
+    assert schedule(p, record, excluded={node_id("captions")}).work < made.work
 
 
-def test_each_attempt_takes_its_time() -> None:
-    once = {task.node: task for task in timed(FORK).tasks if not task.output}
+def test_each_attempt_takes_time() -> None:
+    once = {task.node: task for task in schedule_of(FORK).tasks if not task.output}
     p, record = simulated(FORK, stubs={"Captions": {"attempts": [{"fault": "transient"}]}})
-    assert record.node(uid(3)).status is NodeStatus.COMPLETED
-    assert attempts(record.node(uid(3)).logs) == 2
+    assert record.node(node_id("captions")).status is NodeStatus.COMPLETED
+    assert attempts(record.node(node_id("captions")).logs) == 2
     twice = {task.node: task for task in schedule(p, record).tasks if not task.output}
-    assert twice[uid(3)].duration == 2 * once[uid(3)].duration
+    assert twice[node_id("captions")].duration == 2 * once[node_id("captions")].duration
 
 
-def test_a_render_that_failed_takes_its_time() -> None:
+def test_a_failed_render_takes_time() -> None:
     p, record = simulated(FORK)
     before = schedule(p, record)
     lost = record.outputs.pop()
@@ -209,7 +207,7 @@ def test_a_render_that_failed_takes_its_time() -> None:
     assert schedule(p, record).to_dict() == before.to_dict()
 
 
-def test_nothing_takes_no_time() -> None:
+def test_a_run_without_work_takes_no_time() -> None:
     p, record = simulated(FORK)
     for node in record.nodes.values():
         node.status = NodeStatus.CANCELLED
@@ -219,12 +217,14 @@ def test_nothing_takes_no_time() -> None:
     assert gantt(made) == "nothing to do\n"
 
 
-def test_a_run_of_ten_thousand_tiles_is_scheduled_at_once() -> None:
+def test_a_run_of_ten_thousand_tiles_is_scheduled_quickly() -> None:
     count = 10_000
-    layers = [(max(0, at - back), at) for at in range(1, count) for back in (7, 31, 100) if at >= back]
+    names = ["input", *(f"mirror_{number}" for number in range(1, count))]
+    layers = [(at - back, at) for at in range(1, count) for back in (7, 31, 100) if at >= back]
     edges = sorted({*layers, *((0, at) for at in range(1, 101))})
-    p = planned(agent("Video Input", *["Mirror"] * (count - 1), edges=edges))
-    record = simulate(planned(chain("Video Input", "Mirror")), facts=FACTS, workspace="/nowhere")
+    lines = [*names, *(f"{names[source]} > {names[target]}" for source, target in edges)]
+    p = planned(agent("\n".join(lines)))
+    record = simulate(planned(agent("input > mirror")), facts=FACTS, workspace="/nowhere")
     start = replace(record.start, nodes=tuple({"original_node_id": node} for node in p.order))
     whole = RunRecord.begin(start)
     whole.made_items = [{**record.items[0], "agent_node_id": node} for node in p.order]
@@ -245,7 +245,7 @@ def test_a_run_of_ten_thousand_tiles_is_scheduled_at_once() -> None:
 
 
 def test_the_gantt_has_a_line_for_each_task_and_marks_the_critical_path() -> None:
-    made = timed(FORK)
+    made = schedule_of(FORK)
     lines = gantt(made, 80).splitlines()
     assert len(lines) == len(made.tasks) + 1
     assert max(map(len, lines)) <= 80
@@ -255,20 +255,22 @@ def test_the_gantt_has_a_line_for_each_task_and_marks_the_critical_path() -> Non
     assert lines[-1].split()[:2] == ["0", "s"]
 
 
-def test_a_small_gantt_keeps_what_is_urgent() -> None:
-    made = timed(FORK)
+def test_a_small_gantt_keeps_the_critical_path() -> None:
+    made = schedule_of(FORK)
     lines = gantt(made, rows=len(made.critical_path)).splitlines()
     assert all(line.startswith("*") for line in lines[:-2])
     assert lines[-1] == f"  … and {len(made.tasks) - len(made.critical_path)} more"
 
 
-def test_names_that_several_tiles_share_are_told_apart() -> None:
-    labels = [task.label for task in timed(chain("Video Input", "Mirror", "Mirror")).tasks]
-    assert labels == ["Video Input", "Mirror 00000001", "Mirror 00000002", "→ Mirror 00000002 #1"]
+def test_tiles_of_the_same_name_are_told_apart_by_id() -> None:
+    labels = [task.label for task in schedule_of(agent("input > mirror > mirror_2")).tasks]
+    first, second = (node_id(name)[:8] for name in ("mirror", "mirror_2"))
+    assert labels == ["Video Input", f"Mirror {first}", f"Mirror {second}", f"→ Mirror {second} #1"]
 
 
 def test_odd_names_do_not_break_the_lines() -> None:
-    template = chain("Video Input", "字幕\n\x1b[31m" * 30)
+    name = json.dumps("字幕\n\x1b[31m" * 30)
+    template = agent(f"input > odd:{name}", unknown_tiles="opaque")
     p = planned(template, unknown_tiles="opaque")
     made = schedule(p, simulate(p, facts=FACTS, workspace="/nowhere"))
     lines = gantt(made, 60).splitlines()
@@ -280,19 +282,19 @@ def test_odd_names_do_not_break_the_lines() -> None:
 
 
 def as_run(record: RunRecord, seconds: Callable[[str], float]) -> dict[str, Any]:
-    """A simulation dressed up as a run in which each tile took so long."""
+    """Return the record of a simulation as that of a run in which each tile took this many seconds."""
     whole = {**record.to_dict(), "mode": "run"}
     for node in whole["nodes"]:
         node["seconds"] = seconds(node["original_node_id"])
     return whole
 
 
-LINE = chain("Video Input", CLIPS, "Captions", "Destination", id=uid(0))
-ONE = chain("Video Input", "Captions", "Destination")
+LINE = agent("input > clips(num_clips=3, target_duration=5) > captions > destination")
+ONE = agent("input > captions > destination")
 
 
-def took(template: Any, factor: float, render: float = 1) -> dict[str, Any]:
-    """A run in which tiles took `factor` times what they should, and renders `render` times."""
+def slow_run(template: Any, factor: float, render: float = 1) -> dict[str, Any]:
+    """Return a run in which tiles took `factor` times their declared time, and renders `render` times."""
     p, record = simulated(template)
     tasks = schedule(p, record, workers=1).tasks
     own = {task.node: task.duration / 1e6 for task in tasks if not task.output}
@@ -302,8 +304,8 @@ def took(template: Any, factor: float, render: float = 1) -> dict[str, Any]:
     return as_run(record, lambda node: own[node] * factor + renders[node] * render)
 
 
-def test_costs_are_fitted_by_the_median_and_say_where_they_come_from() -> None:
-    fitted = calibrate([took(LINE, 3), took(LINE, 3), took(LINE, 400)])
+def test_costs_are_fitted_by_the_median_and_name_their_origin() -> None:
+    fitted = calibrate([slow_run(LINE, 3), slow_run(LINE, 3), slow_run(LINE, 400)])
     clips, declared = fitted.of("Clips", "edit"), DECLARED.of("Clips", "edit")
     assert clips.received == pytest.approx(3 * declared.received)
     assert clips.origin == "calibrated from 3 runs"
@@ -311,24 +313,24 @@ def test_costs_are_fitted_by_the_median_and_say_where_they_come_from() -> None:
     assert fitted.of("Reframe", "edit").origin == "declared"
 
 
-def test_renders_are_fitted_to_those_that_were_alone_where_there_are_some() -> None:
-    assert calibrate([took(LINE, 1, 4)]).render.made == pytest.approx(4 * DECLARED.render.made, rel=0.01)
-    fitted = calibrate([took(LINE, 1, 4), took(ONE, 1, 2)])
+def test_renders_are_fitted_to_runs_with_single_renders_if_there_are_any() -> None:
+    assert calibrate([slow_run(LINE, 1, 4)]).render.made == pytest.approx(4 * DECLARED.render.made, rel=0.01)
+    fitted = calibrate([slow_run(LINE, 1, 4), slow_run(ONE, 1, 2)])
     assert fitted.render.made == pytest.approx(2 * DECLARED.render.made, rel=0.01)
     assert fitted.render.origin == "calibrated from 1 run"
 
 
-def test_a_calibrated_model_foretells_the_run_that_it_was_fitted_to() -> None:
-    record = took(ONE, 2, 5)
-    made = timed(ONE, 1, model=calibrate([record]))
+def test_a_calibrated_model_predicts_the_run_it_was_fitted_to() -> None:
+    record = slow_run(ONE, 2, 5)
+    made = schedule_of(ONE, 1, model=calibrate([record]))
     assert made.work / 1e6 == pytest.approx(sum(node["seconds"] for node in record["nodes"]), rel=0.01)
 
 
-def test_only_finished_runs_and_tiles_that_worked_themselves_count() -> None:
-    simulation, stubbed = took(LINE, 9), took(LINE, 9)
+def test_only_finished_runs_and_real_work_count_for_calibration() -> None:
+    simulation, stubbed = slow_run(LINE, 9), slow_run(LINE, 9)
     simulation["mode"] = "simulate"
-    stubbed["stubs"] = [uid(1)]
-    again, failed, running = took(LINE, 9), took(LINE, 9), took(LINE, 9)
+    stubbed["stubs"] = [node_id("clips")]
+    again, failed, running = slow_run(LINE, 9), slow_run(LINE, 9), slow_run(LINE, 9)
     again["nodes"][1]["logs"] = ["attempt 1 of 3 failed: busy"]
     failed["nodes"][1]["status"] = "failed"
     running["status"] = "running"
@@ -337,7 +339,7 @@ def test_only_finished_runs_and_tiles_that_worked_themselves_count() -> None:
     assert calibrate([]).to_dict() == DECLARED.to_dict()
 
 
-def test_a_record_that_is_an_object_counts_as_its_json() -> None:
+def test_a_record_object_counts_like_its_json() -> None:
     _p, record = simulated(ONE)
     record.start = replace(record.start, mode="run")
     for node in record.nodes.values():
@@ -346,8 +348,8 @@ def test_a_record_that_is_an_object_counts_as_its_json() -> None:
     assert calibrate([record]).of("Captions", "style").origin == "calibrated from 1 run"
 
 
-def test_what_is_given_comes_before_what_was_fitted_and_models_are_read_back() -> None:
-    fitted = calibrate([took(LINE, 3)])
+def test_given_costs_override_fitted_costs_and_survive_json() -> None:
+    fitted = calibrate([slow_run(LINE, 3)])
     mine = fitted.override({"tiles": {"CLIPS": {"item": 7}}, "categories": {"sound": {"fixed": 1}}})
     clips = mine.of("Clips", "edit")
     assert (clips.item, clips.received, clips.origin) == (7, fitted.of("Clips", "edit").received, "given")
@@ -355,7 +357,7 @@ def test_what_is_given_comes_before_what_was_fitted_and_models_are_read_back() -
     assert DECLARED.override(mine.to_dict()).to_dict() == mine.to_dict()
 
 
-def test_every_fault_of_a_table_of_costs_is_named() -> None:
+def test_every_fault_of_a_cost_table_is_reported() -> None:
     with pytest.raises(RequestError) as caught:
         DECLARED.override(
             {"tils": {}, "tiles": {"Clips": {"itm": 1, "made": -1}}, "categories": {"edits": {}}}
@@ -372,11 +374,11 @@ def test_every_fault_of_a_table_of_costs_is_named() -> None:
 # the command
 
 
-def test_the_command_shows_the_schedule_and_calibrates_it_by_the_workspace(
+def test_the_command_shows_a_schedule_calibrated_by_the_workspace(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    line = [json.dumps(LINE), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
+    line = [LINE.to_json(), '{"video_ids": ["v"]}', "--facts", json.dumps(FACTS)]
     assert main(["estimate", *line, "--workers", "3"]) == 0
     out, err = capsys.readouterr()
     assert not err
@@ -384,7 +386,7 @@ def test_the_command_shows_the_schedule_and_calibrates_it_by_the_workspace(
         word in out for word in ("ESTIMATE", "* Clips", "with 3 workers", "critical path", "declared: ")
     )
     store = RunStore(tmp_path / ".tessera")
-    log = store.begin("r", {"record.json": json.dumps(took(LINE, 3))})
+    log = store.begin("r", {"record.json": json.dumps(slow_run(LINE, 3))})
     log.append(NodeLog(at="", node="", message=""))
     log.commit()
     assert main(["estimate", *line, "--json", "--costs", '{"render": {"fixed": 100}}']) == 0

@@ -1,4 +1,4 @@
-"""`diff`: what differs between agents, plans, requests and runs; the command and its exit codes."""
+"""Differences between agents, plans, requests and runs; the command `diff` and its exit codes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,27 @@ from tessera import RequestError, load_agent, plan, simulate
 from tessera.cli import main
 from tessera.graph.diff import Comparison, Difference, diff
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.support.media import FIXTURES, MEDIA
-from tests.support.planning import agent, chain, runs, uid
+from tests.support.planning import runs
 
 FACTS = {"*": {"duration_ms": 60000, "width": 640, "height": 360, "fps": 30, "speech": [[0, 50000]]}}
-CLIPS = chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 5}), "Mirror", "Destination")
+CLIPS = agent("input > clips(num_clips=2, target_duration=5) > mirror > destination")
+UNKNOWN = agent("input > nobody:Nobody", unknown_tiles="opaque").to_dict()
 V = {"video_ids": ["v"]}
+LEFT, RIGHT = node_id("left"), node_id("right")
 
 
-def told(found: Comparison) -> list[tuple[Any, ...]]:
-    """Each difference as (section, change, node number, name, old, new)."""
+NAMES = {
+    node_id(name): name
+    for name in ("input", "clips", "mirror", "captions", "destination", "montage", "left", "right")
+}
+
+
+def rows(found: Comparison) -> list[tuple[Any, ...]]:
+    """Return each difference as (section, change, name of the tile, name of the value, old, new)."""
     return [
-        (one.section, one.change, one.node and int(one.node[:8], 16), one.name, one.old, one.new)
+        (one.section, one.change, one.node and NAMES[one.node], one.name, one.old, one.new)
         for one in found.differences
     ]
 
@@ -37,7 +46,7 @@ def record(template: Any, **request: Any) -> dict[str, Any]:
     return simulate(template, {**V, **request}, facts=FACTS).to_dict()
 
 
-def only(found: Comparison) -> Difference:
+def single(found: Comparison) -> Difference:
     (one,) = found.differences
     return one
 
@@ -45,74 +54,74 @@ def only(found: Comparison) -> Difference:
 # agents
 
 
-def test_an_agent_equals_itself_however_it_is_written() -> None:
-    other = deepcopy(CLIPS)
+def test_an_agent_equals_itself_in_every_generation_of_the_export() -> None:
+    other = CLIPS.to_dict()
     other["agent_nodes"] = [
         {"id": node["agent_node_id"].upper(), "node": {"name": node["node_type"]["node_type_name"]}}
         | {"params_used": node["params_used"]}
         for node in reversed(other["agent_nodes"])
     ]
     other["connections"].reverse()
-    other["agent"] = {"id": uid(77), "updated_at": "2026-01-01T00:00:00Z"}
+    other["agent"] = {"id": node_id("agent"), "updated_at": "2026-01-01T00:00:00Z"}
     assert not diff(CLIPS, other)
-    assert not diff(load_agent(CLIPS), json.dumps(CLIPS))
+    assert not diff(CLIPS, CLIPS.to_json())
 
 
 def test_a_value_that_is_set_to_its_default_does_not_differ() -> None:
-    assert not diff(chain("Video Input", "Watermark"), chain("Video Input", ("Watermark", {"logo_size": 30})))
+    assert not diff(agent("input > watermark"), agent("input > watermark(logo_size=30)"))
 
 
-def test_tiles_edges_and_parameters_of_agents() -> None:
+def test_agents_differ_in_tiles_edges_and_parameters() -> None:
     other = agent(
-        *(
-            "Video Input",
-            ("Clips", {"num_clips": 3, "target_duration": 5}),
-            "Reframe",
-            "Destination",
-            "Captions",
-        ),
-        edges=[(0, 1), (1, 2), (2, 4), (4, 3)],
+        """
+        input; clips(num_clips=3, target_duration=5); mirror:Reframe; destination
+        input > clips > mirror > captions > destination
+        """
     )
-    assert told(diff(CLIPS, other)) == [
-        ("tile", "changed", 2, "type", "Mirror", "Reframe"),
-        ("tile", "added", 4, None, None, "Captions"),
-        ("edge", "removed", 2, "via", [], None),
-        ("edge", "added", 2, "via", None, []),
-        ("edge", "added", 4, "via", None, []),
-        ("parameter", "changed", 1, "num_clips", 2, 3),
+    assert rows(diff(CLIPS, other)) == [
+        ("tile", "changed", "mirror", "type", "Mirror", "Reframe"),
+        ("tile", "added", "captions", None, None, "Captions"),
+        ("edge", "removed", "mirror", "via", [], None),
+        ("edge", "added", "mirror", "via", None, []),
+        ("edge", "added", "captions", "via", None, []),
+        ("parameter", "changed", "clips", "num_clips", 2, 3),
     ]
-    assert [one.target for one in diff(CLIPS, other).differences[2:5]] == [uid(3), uid(4), uid(3)]
+    assert [one.target for one in diff(CLIPS, other).differences[2:5]] == [
+        node_id("destination"),
+        node_id("captions"),
+        node_id("destination"),
+    ]
 
 
-def test_a_difference_tells_where_each_value_came_from() -> None:
-    one = only(diff(chain("Video Input", "Clips"), chain("Video Input", ("Clips", {"num_clips": 3}))))
+def test_a_difference_names_the_origin_of_each_value() -> None:
+    one = single(diff(agent("input > clips"), agent("input > clips(num_clips=3)")))
     assert (one.old, one.old_origin, one.new, one.new_origin) == (None, "default", 3, "template")
 
 
-def test_the_order_of_tiles_counts_where_it_orders_items() -> None:
-    def two(*names: str) -> dict[str, Any]:
-        return agent("Video Input", *names, "Montage", edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
-
-    swapped = two("Mirror", "Reframe")
+def test_the_order_of_tiles_counts_if_it_orders_items() -> None:
+    template = agent("input > {left:Mirror, right:Reframe} > montage")
+    swapped = template.to_dict()
     swapped["agent_nodes"][1:3] = reversed(swapped["agent_nodes"][1:3])
-    assert told(diff(two("Mirror", "Reframe"), swapped)) == [
-        ("order", "changed", 3, "fed by", [uid(1), uid(2)], [uid(2), uid(1)])
+    assert rows(diff(template, swapped)) == [
+        ("order", "changed", "montage", "fed by", [LEFT, RIGHT], [RIGHT, LEFT])
     ]
 
 
 def test_a_copy_of_an_agent_is_paired_by_type_and_order() -> None:
-    text = json.dumps(CLIPS)
-    for number in range(4):
-        text = text.replace(uid(number), uid(number + 16))
+    text = CLIPS.to_json()
+    for tile in CLIPS:
+        text = text.replace(tile.id, node_id(f"copy of {tile.name}"))
     copy = json.loads(text)
     assert not diff(CLIPS, copy)
     assert "share no tile id" in diff(CLIPS, copy).notes[0]
     copy["agent_nodes"][2]["params_used"] = {"vertical_flip": True}
-    assert told(diff(CLIPS, copy)) == [("parameter", "changed", 18, "vertical_flip", False, True)]
+    one = single(diff(CLIPS, copy))
+    assert (one.section, one.change, one.node) == ("parameter", "changed", node_id("copy of Mirror"))
+    assert (one.name, one.old, one.new) == ("vertical_flip", False, True)
 
 
-def test_names_and_unknown_tiles() -> None:
-    first, second = (chain("Video Input", "Nobody", agent={"name": name}) for name in "ab")
+def test_unknown_tiles_can_be_compared_and_a_new_name_is_a_note() -> None:
+    first, second = (UNKNOWN | {"agent": {"name": name}} for name in "ab")
     with pytest.raises(RequestError, match="the first document"):
         diff(first, second)
     found = diff(first, second, unknown_tiles="opaque")
@@ -126,43 +135,43 @@ def test_names_and_unknown_tiles() -> None:
 def test_plans_differ_in_what_they_do() -> None:
     request = {
         "video_ids": ["v", "w"],
-        "ignore_nodes": [uid(2)],
-        "update_params": {uid(1): {"num_clips": 4}},
+        "ignore_nodes": [node_id("mirror")],
+        "update_params": {node_id("clips"): {"num_clips": 4}},
         "input_clip_end_ms": 500,
     }
     found = diff(plan(CLIPS, V), plan(CLIPS, request).to_dict())
-    assert told(found) == [
-        ("tile", "removed", 2, None, "Mirror", None),
-        ("edge", "removed", 1, "via", [], None),
-        ("edge", "removed", 2, "via", [], None),
-        ("edge", "added", 1, "via", None, [uid(2)]),
-        ("parameter", "changed", 1, "num_clips", 2, 4),
-        ("input", "changed", 0, None, {"video_id": "v"}, {"video_id": "v", "input_clip_end_ms": 500}),
-        ("input", "added", 0, None, None, {"video_id": "w", "input_clip_end_ms": 500}),
+    assert rows(found) == [
+        ("tile", "removed", "mirror", None, "Mirror", None),
+        ("edge", "removed", "clips", "via", [], None),
+        ("edge", "removed", "mirror", "via", [], None),
+        ("edge", "added", "clips", "via", None, [node_id("mirror")]),
+        ("parameter", "changed", "clips", "num_clips", 2, 4),
+        ("input", "changed", "input", None, {"video_id": "v"}, {"video_id": "v", "input_clip_end_ms": 500}),
+        ("input", "added", "input", None, None, {"video_id": "w", "input_clip_end_ms": 500}),
     ]
     assert found.differences[0].note == "ignored in the second"
     assert found.differences[4].new_origin == "override"
     assert found.summary() == "1 tile, 3 edges, 1 parameter, 2 inputs"
 
 
-def test_an_agent_and_a_plan_of_it_are_equal_but_for_the_rewrites() -> None:
+def test_an_agent_and_its_plan_differ_only_in_the_rewrites() -> None:
     assert not diff(CLIPS, plan(CLIPS, V))
-    back = diff(plan(CLIPS, {**V, "ignore_nodes": [uid(2)]}), CLIPS)
+    back = diff(plan(CLIPS, {**V, "ignore_nodes": [node_id("mirror")]}), CLIPS)
     assert sorted(one.section for one in back.differences) == ["edge", "edge", "edge", "tile"]
 
 
 def test_a_longer_way_round_changes_an_edge() -> None:
-    template = agent("Video Input", "Clips", "Mirror", "Captions", edges=[(0, 1), (1, 2), (0, 2), (2, 3)])
-    longer = deepcopy(template)
-    longer["connections"].pop(2)
-    request = {**V, "ignore_nodes": [uid(1), uid(2)]}
-    one = only(diff(plan(template, request), plan(longer, request)))
-    assert (one.section, one.old, one.new) == ("edge", [uid(2)], [uid(1), uid(2)])
+    template = agent("input > clips > mirror > captions; input > mirror")
+    longer = agent("input > clips > mirror > captions")
+    clips, mirror = node_id("clips"), node_id("mirror")
+    request = {**V, "ignore_nodes": [clips, mirror]}
+    one = single(diff(plan(template, request), plan(longer, request)))
+    assert (one.section, one.old, one.new) == ("edge", [mirror], [clips, mirror])
 
 
 @settings(max_examples=60)
 @given(runs(), runs())
-def test_equal_means_equal_plans(one: tuple[Any, Any], other: tuple[Any, Any]) -> None:
+def test_plans_without_differences_are_equal(one: tuple[Any, Any], other: tuple[Any, Any]) -> None:
     try:
         first, second = plan(*one), plan(*other)
     except RequestError:
@@ -188,28 +197,28 @@ def test_equal_means_equal_plans(one: tuple[Any, Any], other: tuple[Any, Any]) -
     [
         ({}, {"video_ids": []}),
         ({"video_ids": ["a"]}, {"video_id_inputs": [{"id": "a", "input_clip_start_ms": 0}]}),
-        ({"video_ids": ["a"]}, {"video_inputs": [{"agent_node_id": uid(0), "video_ids": ["a"]}]}),
-        ({"ignore_nodes": [uid(1), uid(2)]}, {"ignore_nodes": [uid(2), uid(1).upper(), uid(1)]}),
-        ({"update_params": {uid(10): {"x": 1}}}, {"update_params": {uid(10).upper(): {"x": 1.0}}}),
+        ({"video_ids": ["a"]}, {"video_inputs": [{"agent_node_id": node_id("input"), "video_ids": ["a"]}]}),
+        ({"ignore_nodes": [LEFT, RIGHT]}, {"ignore_nodes": [RIGHT, LEFT.upper(), LEFT]}),
+        ({"update_params": {LEFT: {"x": 1}}}, {"update_params": {LEFT.upper(): {"x": 1.0}}}),
         ({"signed_urls": ["https://x.org/a.mp4?sig=1"]}, {"signed_urls": ["https://x.org/a.mp4?sig=2"]}),
     ],
 )
-def test_requests_that_ask_for_the_same_are_equal(first: Any, second: Any) -> None:
-    assert not diff(first, second), told(diff(first, second))
+def test_requests_with_the_same_meaning_are_equal(first: Any, second: Any) -> None:
+    assert not diff(first, second), rows(diff(first, second))
 
 
-def test_requests_that_ask_for_something_else() -> None:
+def test_requests_differ_in_inputs_ignored_tiles_and_parameters() -> None:
     first = {
         "video_urls": ["https://x.org/a?1"],
-        "ignore_nodes": [uid(1)],
-        "update_params": {uid(2): {"x": True}},
+        "ignore_nodes": [LEFT],
+        "update_params": {RIGHT: {"x": True}},
     }
-    second = {"video_urls": ["https://x.org/a?2"], "update_params": {uid(2): {"x": 1, "y": None}}}
+    second = {"video_urls": ["https://x.org/a?2"], "update_params": {RIGHT: {"x": 1, "y": None}}}
     second["callback_url"] = "https://x.org/hook"  # type: ignore[assignment]
-    assert told(diff(first, second)) == [
-        ("parameter", "changed", 2, "x", True, 1),
-        ("parameter", "added", 2, "y", None, None),
-        ("ignored", "removed", 1, None, uid(1), None),
+    assert rows(diff(first, second)) == [
+        ("parameter", "changed", "right", "x", True, 1),
+        ("parameter", "added", "right", "y", None, None),
+        ("ignored", "removed", "left", None, LEFT, None),
         (
             "input",
             "changed",
@@ -225,24 +234,30 @@ def test_requests_that_ask_for_something_else() -> None:
 # runs
 
 
-def test_runs_of_the_same_are_equal_but_for_ids_times_urls_and_paths() -> None:
+def test_ids_times_urls_and_paths_of_runs_are_not_differences() -> None:
     one = record(CLIPS)
     other = json.loads(json.dumps(one).replace('"v"', '"w"').replace("2000-01-01", "2026-01-01"))
-    other |= {"run_id": uid(9), "mode": "run"}
+    other |= {"run_id": node_id("run"), "mode": "run"}
     for output in other["outputs"]:
-        output |= {"id": uid(8), "path": "/x/y.mp4", "video_url": "file:///x/y.mp4", "commands": [["ffmpeg"]]}
+        output |= {
+            "id": node_id("output"),
+            "path": "/x/y.mp4",
+            "video_url": "file:///x/y.mp4",
+            "commands": [["ffmpeg"]],
+        }
     found = diff(one, other)
-    assert not found, told(found)
+    assert not found, rows(found)
     assert found.notes == ("the first is a simulation, the second a run",)
 
 
 def test_runs_differ_in_outputs_counts_and_parameters() -> None:
-    found = diff(record(CLIPS), record(CLIPS, update_params={uid(1): {"num_clips": 1, "target_duration": 7}}))
-    assert told(found)[:4] == [
-        ("parameter", "changed", 1, "num_clips", 2, 1),
-        ("parameter", "changed", 1, "target_duration", 5, 7),
-        ("items", "changed", 1, None, 2, 1),
-        ("items", "changed", 2, None, 2, 1),
+    shorter = {node_id("clips"): {"num_clips": 1, "target_duration": 7}}
+    found = diff(record(CLIPS), record(CLIPS, update_params=shorter))
+    assert rows(found)[:4] == [
+        ("parameter", "changed", "clips", "num_clips", 2, 1),
+        ("parameter", "changed", "clips", "target_duration", 5, 7),
+        ("items", "changed", "clips", None, 2, 1),
+        ("items", "changed", "mirror", None, 2, 1),
     ]
     outputs = [(one.index, one.change, one.name) for one in found.differences[4:]]
     assert outputs == [(1, "changed", "duration_ms"), (1, "changed", "sources"), (2, "removed", None)]
@@ -258,15 +273,15 @@ def test_runs_differ_in_statuses_and_rewrites() -> None:
     failed["nodes"][2] |= {"status": "failed", "status_message": "no luck"}
     failed |= {"status": "failed", "status_message": "Mirror failed", "outputs": []}
     found = diff(whole, failed)
-    assert told(found)[:2] == [
+    assert rows(found)[:2] == [
         ("status", "changed", None, None, "completed", "failed"),
-        ("status", "changed", 2, None, "completed", "failed"),
+        ("status", "changed", "mirror", None, "completed", "failed"),
     ]
     assert [one.note for one in found.differences[:2]] == ["Mirror failed", "no luck"]
     assert [one.change for one in found.differences[2:]] == ["removed", "removed"]
-    ignored = diff(whole, record(CLIPS, ignore_nodes=[uid(2)]))
-    assert ("tile", "removed", 2, None, "Mirror", None) in told(ignored)
-    assert ("edge", "added", 1, "via", None, [uid(2)]) in told(ignored)
+    ignored = diff(whole, record(CLIPS, ignore_nodes=[node_id("mirror")]))
+    assert ("tile", "removed", "mirror", None, "Mirror", None) in rows(ignored)
+    assert ("edge", "added", "clips", "via", None, [node_id("mirror")]) in rows(ignored)
 
 
 def test_runs_differ_in_their_inputs() -> None:
@@ -275,7 +290,7 @@ def test_runs_differ_in_their_inputs() -> None:
     assert (one.change, one.new["metered_ms"], one.new["clip_ms"]) == ("changed", 30000, (0.0, 30000.0))
 
 
-# what cannot be compared
+# documents that cannot be compared
 
 
 @pytest.mark.parametrize(
@@ -290,10 +305,10 @@ def test_runs_differ_in_their_inputs() -> None:
         ({"run_id": "x", "status": "x", "outputs": 3}, V, "the first document: not a record of a run"),
         ({"run_id": "x", "status": "x", "outputs": [{}], "inputs": []}, V, "is missing"),
         ({"video_ids": 3}, V, "the first document"),
-        (chain("Video Input", "Nobody"), CLIPS, "the first document: .*Nobody"),
+        (UNKNOWN, CLIPS, "the first document: .*Nobody"),
     ],
 )
-def test_what_is_no_document_is_refused(first: Any, second: Any, words: str) -> None:
+def test_documents_that_cannot_be_compared_are_refused(first: Any, second: Any, words: str) -> None:
     with pytest.raises(RequestError) as caught:
         diff(first, second)
     assert caught.match(words)
@@ -304,7 +319,7 @@ def test_what_is_no_document_is_refused(first: Any, second: Any, words: str) -> 
 AGENTS = FIXTURES / "agents"
 
 
-def said(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+def run_command(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
     capsys.readouterr()
     code = main(["diff", *args])
     out, err = capsys.readouterr()
@@ -318,20 +333,20 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TESSERA_WORKSPACE", raising=False)
 
 
-def test_the_exit_code_says_whether_they_differ(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_is_1_if_the_documents_differ(capsys: pytest.CaptureFixture[str]) -> None:
     one, other = str(AGENTS / "diamond.json"), str(AGENTS / "ignored_middle.json")
-    assert said(capsys, one, one) == (0, "no differences\n", "")
-    code, out, err = said(capsys, one, other)
+    assert run_command(capsys, one, one) == (0, "no differences\n", "")
+    code, out, err = run_command(capsys, one, other)
     assert (code, err) == (1, "")
     assert "\x1b" not in out
     assert out.startswith("agents differ: ")
-    assert json.loads(said(capsys, one, one, "--json")[1])["equal"] is True
-    code, out, _err = said(capsys, one, other, "--json")
+    assert json.loads(run_command(capsys, one, one, "--json")[1])["equal"] is True
+    code, out, _err = run_command(capsys, one, other, "--json")
     found = json.loads(out)
     assert (code, found["equal"], found["kinds"]) == (1, False, ["agent", "agent"])
     assert {"section", "change", "old", "new"} <= set(found["differences"][0])
     for args in ((one, "nowhere.json"), (one, "{}"), ("nobody", one), ("-", "-"), (one,), ("\0", one)):
-        code, out, err = said(capsys, *args)
+        code, out, err = run_command(capsys, *args)
         assert (code, out) == (2, ""), args
         assert err.startswith("error: ")
 
@@ -339,35 +354,38 @@ def test_the_exit_code_says_whether_they_differ(capsys: pytest.CaptureFixture[st
 def test_a_plan_is_read_from_stdin(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = plan(CLIPS, {**V, "ignore_nodes": [uid(2)]}).to_json().encode()
+    text = plan(CLIPS, {**V, "ignore_nodes": [node_id("mirror")]}).to_json().encode()
     monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(text)))
-    code, out, _err = said(capsys, plan(CLIPS, V).to_json(), "-")
+    code, out, _err = run_command(capsys, plan(CLIPS, V).to_json(), "-")
     assert code == 1
-    assert "- tile      Mirror 00000002  (ignored in the second)" in out
-    assert "+ edge      Clips 00000001 ─▶ Destination 00000003  past Mirror 00000002" in out
+    clips, mirror, destination = (node_id(name)[:8] for name in ("clips", "mirror", "destination"))
+    assert f"- tile      Mirror {mirror}  (ignored in the second)" in out
+    assert f"+ edge      Clips {clips} ─▶ Destination {destination}  past Mirror {mirror}" in out
 
 
-def test_runs_are_named_by_id_and_by_latest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    template = json.dumps(chain("Video Input", "Mirror"))
+def test_runs_are_found_by_id_and_by_latest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    template = agent("input > mirror").to_json()
     ids = []
     for clip in (":0.2", ":0.2", ":0.4"):
         capsys.readouterr()
         assert main(["run", template, "--input", str(MEDIA / "talk.mp4"), "--clip", clip, "--json"]) == 0
         ids.append(json.loads(capsys.readouterr().out)["run_id"])
-    assert said(capsys, ids[0], ids[1][:12]) == (0, "no differences\n", "")
-    code, out, _err = said(capsys, ids[0], "latest")
+    assert run_command(capsys, ids[0], ids[1][:12]) == (0, "no differences\n", "")
+    code, out, _err = run_command(capsys, ids[0], "latest")
     assert code == 1
-    assert "Mirror 00000001 #1 duration_ms" in out
+    assert f"Mirror {node_id('mirror')[:8]} #1 duration_ms" in out
     RunStore(Path(".tessera")).save_document(ids[2], "record.json", "{")
-    assert said(capsys, ids[0], "latest")[0] == 2
+    assert run_command(capsys, ids[0], "latest")[0] == 2
     simulated = tmp_path / "simulated.json"
     assert main(["simulate", template, "--input", str(MEDIA / "talk.mp4"), "--clip", ":0.2", "--json"]) == 0
     simulated.write_text(capsys.readouterr().out)
-    code, out, _err = said(capsys, ids[0], str(simulated))
+    code, out, _err = run_command(capsys, ids[0], str(simulated))
     assert (code, "note: the first is a run, the second a simulation" in out) == (0, True)
 
 
-def test_every_fixture_agent_differs_from_every_other_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_fixture_agent_equals_itself_and_compares_with_the_next(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     paths = sorted(AGENTS.glob("*.json"))
     for path in paths:
         assert not diff(path, path)

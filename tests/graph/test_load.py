@@ -1,4 +1,4 @@
-"""`load_agent` reads every export generation and says all that is wrong with a template, and where."""
+"""`load_agent` reads every generation of the export and reports all faults with their pointers."""
 
 from __future__ import annotations
 
@@ -13,24 +13,35 @@ from hypothesis import strategies as st
 
 from tessera import RequestError, load_agent, plan
 from tessera.settings import settings
+from tessera.testing import agent, node_id
 from tessera.text.nearest import suggestion
-from tests.support.builders import IN, agent, chain, node, refused, uid
-from tests.support.planning import json_values, mutations
+from tests.support.planning import expect_faults, json_values, mutations
 
 MIRROR = "71156aca-3e21-45b0-8960-099dba07c83a"
-EXAMPLE = chain(IN, "a:Mirror", "b:Watermark")
+EXAMPLE = agent("input > a:Mirror > b:Watermark").to_dict()
 
 
-def today(*tiles: tuple[str, str]) -> dict[str, Any]:
-    return agent(*(":".join(tile) for tile in tiles), edges="in>a")
+def connection(source: str, target: str) -> dict[str, Any]:
+    """Return a connection between two tiles by their names."""
+    return {"source_agent_node_id": node_id(source), "target_agent_node_id": node_id(target)}
 
 
-def older(*tiles: tuple[str, str]) -> dict[str, Any]:
+def mirror(node: str) -> dict[str, Any]:
+    """Return an exported Mirror with this id."""
+    (exported,) = agent("mirror").to_dict()["agent_nodes"]
+    return {**exported, "agent_node_id": node}
+
+
+def today() -> dict[str, Any]:
+    return agent("input > a:Mirror").to_dict()
+
+
+def older() -> dict[str, Any]:
     nodes: list[dict[str, Any]] = [
         {
-            "id": uid(name),
+            "id": node["agent_node_id"],
             "node_type_id": None,
-            "node_type_name": type_name,
+            "node_type_name": node["node_type"]["node_type_name"],
             "position_x": 1.5,
             "position_y": -2,
             "z_index": 0,
@@ -38,46 +49,53 @@ def older(*tiles: tuple[str, str]) -> dict[str, Any]:
             "notification_settings": {},
             "params_used": None,
         }
-        for name, type_name in tiles
+        for node in today()["agent_nodes"]
     ]
     edge = {
-        "id": uid("edge"),
-        "agent_id": uid("agent"),
+        "id": node_id("edge"),
+        "agent_id": node_id("agent"),
         "agent_state_id": None,
-        "source_agent_node_id": uid("in"),
-        "target_agent_node_id": uid("a"),
+        "source_agent_node_id": node_id("input"),
+        "target_agent_node_id": node_id("a"),
     }
     return {
         "nodes": nodes,
         "connections": [edge],
-        "update_params_template": {uid("a"): {"horizontal_flip": True}},
+        "update_params_template": {node_id("a"): {"horizontal_flip": True}},
     }
 
 
-def oldest(*tiles: tuple[str, str]) -> dict[str, Any]:
-    nodes = [
-        {
-            "agent_node_id": uid(name),
-            "node_id": uid("type " + type_name),
-            "params_used": {},
-            "node": {"id": uid("type " + type_name), "name": type_name},
-        }
-        for name, type_name in tiles
-    ]
-    return {"nodes": nodes, "connections": today(*tiles)["connections"]}
+def oldest(*types: str) -> dict[str, Any]:
+    exported = today()
+    nodes = []
+    for number, node in enumerate(exported["agent_nodes"]):
+        name = types[number] if types else node["node_type"]["node_type_name"]
+        kind = node_id(f"type {name}")
+        nodes.append(
+            {
+                "agent_node_id": node["agent_node_id"],
+                "node_id": kind,
+                "params_used": {},
+                "node": {"id": kind, "name": name},
+            }
+        )
+    return {"nodes": nodes, "connections": exported["connections"]}
 
 
 @pytest.mark.parametrize("generation", [today, older, oldest])
 def test_every_generation_of_the_export_loads_to_the_same_graph(generation: Any) -> None:
-    template = load_agent(generation(("in", "Video Input"), ("a", "Mirror")))
-    assert [(tile.id, tile.name) for tile in template] == [(uid("in"), "Video Input"), (uid("a"), "Mirror")]
-    assert [(edge.source, edge.target) for edge in template.connections] == [(uid("in"), uid("a"))]
+    template = load_agent(generation())
+    assert [(tile.id, tile.name) for tile in template] == [
+        (node_id("input"), "Video Input"),
+        (node_id("a"), "Mirror"),
+    ]
+    assert [(edge.source, edge.target) for edge in template.connections] == [(node_id("input"), node_id("a"))]
     assert template.warnings == ()
 
 
 @pytest.mark.parametrize("generation", [today, older, oldest])
 def test_an_agent_written_out_keeps_unknown_members_and_loads_again(generation: Any) -> None:
-    document = generation(("in", "Video Input"), ("a", "Mirror"))
+    document = generation()
     document["x_top"] = {"deep": [1]}
     document["connections"][0]["x_edge"] = "kept"
     document["agent"] = {"name": "Mine", "x_meta": 1}
@@ -93,38 +111,43 @@ def test_an_agent_written_out_keeps_unknown_members_and_loads_again(generation: 
 
 
 def test_changing_a_written_agent_or_the_document_does_not_change_the_template() -> None:
-    document = chain("g:Image Generation", g={"selected_context": {"refs": [1]}})
+    document = agent('g:Image Generation(selected_context={"refs": [1]})').to_dict()
     template = load_agent(document)
     template.to_dict()["agent_nodes"][0]["params_used"]["selected_context"]["refs"].append(2)
     document["agent_nodes"][0]["params_used"]["selected_context"]["refs"].append(3)
     assert template.nodes[0].explicit == {"selected_context": {"refs": [1]}}
 
 
-def test_nodes_stands_in_for_an_empty_agent_nodes() -> None:
-    with refused(("/nodes/0/params_used/nope", "has no parameter 'nope'")):
-        load_agent({"agent_nodes": [], "nodes": [node("w", "Watermark", {"nope": 1})], "connections": []})
+def test_nodes_is_read_if_agent_nodes_is_empty() -> None:
+    nodes = agent("watermark").to_dict()["agent_nodes"]
+    nodes[0]["params_used"] = {"nope": 1}
+    with expect_faults(("/nodes/0/params_used/nope", "has no parameter 'nope'")):
+        load_agent({"agent_nodes": [], "nodes": nodes, "connections": []})
 
 
-def test_ids_are_compared_whatever_their_case_and_kept_as_written() -> None:
-    document = chain(IN, "a:Mirror")
-    document["connections"][0]["target_agent_node_id"] = uid("a").upper()
+def test_ids_ignore_case_and_keep_their_spelling() -> None:
+    document = agent("input > a:Mirror").to_dict()
+    document["connections"][0]["target_agent_node_id"] = node_id("a").upper()
     template = load_agent(document)
-    assert template.connections[0].target == uid("a")
-    found = template.get(uid("a").upper())
+    assert template.connections[0].target == node_id("a")
+    found = template.get(node_id("a").upper())
     assert found is not None
-    assert found.id == uid("a")
+    assert found.id == node_id("a")
 
 
 @pytest.mark.parametrize("name", ["Mirror", "mirror", " M i r r o r "])
-def test_a_type_is_found_by_name_where_the_id_is_unknown(name: str) -> None:
-    document = agent("a:" + name)
-    document["agent_nodes"][0]["node_type"]["node_type_id"] = uid("unknown")
+def test_a_type_is_found_by_name_if_the_id_is_unknown(name: str) -> None:
+    document = agent("mirror").to_dict()
+    document["agent_nodes"][0]["node_type"] = {"node_type_id": node_id("unknown"), "node_type_name": name}
     assert load_agent(document).nodes[0].name == "Mirror"
 
 
-def test_a_type_is_found_by_id_whatever_its_name() -> None:
-    document = agent("a:Spiegel")
-    document["agent_nodes"][0]["node_type"]["node_type_id"] = MIRROR.upper()
+def test_a_type_is_found_by_id_before_its_name() -> None:
+    document = agent("mirror").to_dict()
+    document["agent_nodes"][0]["node_type"] = {
+        "node_type_id": MIRROR.upper(),
+        "node_type_name": "Spiegel",
+    }
     assert load_agent(document).nodes[0].name == "Mirror"
 
 
@@ -167,22 +190,22 @@ def test_text_bytes_files_and_dicts_give_the_same_agent(tmp_path: Path) -> None:
         (7, "an agent is an object"),
     ],
 )
-def test_what_is_not_an_agent_at_all_is_refused_as_a_whole(source: Any, part: str) -> None:
-    with refused(("", part)):
+def test_a_source_that_is_not_an_agent_gives_one_fault(source: Any, part: str) -> None:
+    with expect_faults(("", part)):
         load_agent(source)
 
 
 def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "agent.json"
     path.write_text("nope")
-    with refused(("", f"{path} is not JSON: Expecting value at line 1, column 1")):
+    with expect_faults(("", f"{path} is not JSON: Expecting value at line 1, column 1")):
         load_agent(path)
 
 
 def test_a_document_that_contains_itself_is_refused() -> None:
     endless: dict[str, Any] = {"agent_nodes": [], "connections": []}
     endless["a"], endless["b"] = endless, [endless]
-    with refused(("", "nested more than 100 levels deep")):
+    with expect_faults(("", "nested more than 100 levels deep")):
         load_agent(endless)
 
 
@@ -201,7 +224,7 @@ def test_a_document_that_contains_itself_is_refused() -> None:
         ("agent_nodes/1/agent_node_id", ..., "/agent_nodes/1", "a node needs an 'agent_node_id'"),
         (
             "agent_nodes/1/agent_node_id",
-            uid("a") + "\n",
+            node_id("a") + "\n",
             "/agent_nodes/1/agent_node_id",
             "must be an id: hex digits in groups of 8-4-4-4-12, not",
         ),
@@ -213,14 +236,12 @@ def test_a_document_that_contains_itself_is_refused() -> None:
             "must be a string",
         ),
         ("agent_nodes/1/params_used", [1], "/agent_nodes/1/params_used", "must be an object, not an array"),
-        ("agent_nodes/1/node_type", ..., "/agent_nodes/1", f"node {uid('a')} has no type"),
+        ("agent_nodes/1/node_type", ..., "/agent_nodes/1", f"node {node_id('a')} has no type"),
         ("update_params_template", [], "/update_params_template", "must be an object"),
     ],
 )
-def test_a_wrong_shape_is_named_at_its_place_and_gives_no_other_fault(
-    path: str, value: Any, loc: str, part: str
-) -> None:
-    document: Any = {"agent": {"name": "x"}, **json.loads(json.dumps(EXAMPLE))}
+def test_a_value_of_the_wrong_shape_is_the_only_fault(path: str, value: Any, loc: str, part: str) -> None:
+    document: Any = {**json.loads(json.dumps(EXAMPLE)), "agent": {"name": "x"}}
     *holders, last = path.split("/")
     holder = document
     for step in holders:
@@ -229,78 +250,87 @@ def test_a_wrong_shape_is_named_at_its_place_and_gives_no_other_fault(
         del holder[last]
     else:
         holder[int(last) if last.isdigit() else last] = value
-    with refused((loc, part)):
+    with expect_faults((loc, part)):
         load_agent(document)
 
 
-def test_a_duplicate_id_names_the_first_whatever_its_case() -> None:
-    document = agent("a:Mirror", "b:Mirror")
-    document["agent_nodes"][1]["agent_node_id"] = uid("a").upper()
-    with refused(
+def test_a_duplicate_id_in_another_case_names_the_first() -> None:
+    document = agent("a:Mirror; b:Mirror").to_dict()
+    document["agent_nodes"][1]["agent_node_id"] = node_id("a").upper()
+    with expect_faults(
         (
             "/agent_nodes/1/agent_node_id",
-            f"duplicate node id {uid('a').upper()} (first used at /agent_nodes/0)",
+            f"duplicate node id {node_id('a').upper()} (first used at /agent_nodes/0)",
         )
     ):
         load_agent(document)
 
 
-def test_a_connection_to_an_unknown_node_is_named_at_its_end() -> None:
-    with refused(
-        ("/connections/0/target_agent_node_id", f"connection to unknown node {uid('x')}"),
-        ("/connections/1/source_agent_node_id", f"connection to unknown node {uid('y')}"),
+def test_a_connection_to_an_unknown_node_is_a_fault_of_that_end() -> None:
+    document = today()
+    document["connections"] = [connection("input", "x"), connection("y", "a")]
+    with expect_faults(
+        ("/connections/0/target_agent_node_id", f"connection to unknown node {node_id('x')}"),
+        ("/connections/1/source_agent_node_id", f"connection to unknown node {node_id('y')}"),
     ):
-        load_agent(agent(IN, "a:Mirror", edges="in>x y>a"))
+        load_agent(document)
 
 
-def test_a_self_loop_is_named() -> None:
-    with refused(("/connections/1", f"node {uid('a')} is connected to itself")):
-        load_agent(agent(IN, "a:Mirror", edges="in>a a>a"))
+def test_a_tile_connected_to_itself_is_a_fault() -> None:
+    document = today()
+    document["connections"].append(connection("a", "a"))
+    with expect_faults(("/connections/1", f"node {node_id('a')} is connected to itself")):
+        load_agent(document)
 
 
-def test_a_cycle_is_printed_from_its_first_tile_at_the_connection_that_closes_it() -> None:
-    document = agent(IN, "a:Mirror", "b:Mirror", "c:Mirror", "d:Mirror", edges="in>a a>b c>a b>c c>d")
-    path = "Mirror → Mirror → Mirror → Mirror (ids " + " → ".join(uid(name) for name in "abc") + ")"
-    with refused(("/connections/2", f"the connections form a cycle: {path}")):
+def test_a_cycle_is_a_fault_of_the_connection_that_closes_it() -> None:
+    document = agent("input > a:Mirror > b:Mirror > c:Mirror > d:Mirror").to_dict()
+    document["connections"].insert(2, connection("c", "a"))
+    path = "Mirror → Mirror → Mirror → Mirror (ids " + " → ".join(node_id(name) for name in "abc") + ")"
+    with expect_faults(("/connections/2", f"the connections form a cycle: {path}")):
         load_agent(document)
 
 
 def test_each_group_of_tiles_on_cycles_gives_one_cycle() -> None:
-    with refused(("/connections/1", "cycle"), ("/connections/3", "cycle")):
-        load_agent(agent(*(f"{name}:Mirror" for name in "abcd"), edges="a>b b>a c>d d>c"))
+    document = agent("a:Mirror > b:Mirror; c:Mirror; d:Mirror").to_dict()
+    document["connections"] += [connection("b", "a"), connection("c", "d"), connection("d", "c")]
+    with expect_faults(("/connections/1", "cycle"), ("/connections/3", "cycle")):
+        load_agent(document)
 
 
-def test_a_cycle_through_tiles_that_have_other_faults_is_found_too() -> None:
-    with refused(
+def test_a_cycle_through_faulty_tiles_is_found_too() -> None:
+    document = agent("a:Mirrow > b:Watermark", unknown_tiles="opaque").to_dict()
+    document["connections"].append(connection("b", "a"))
+    document["agent_nodes"][1]["params_used"] = 5
+    with expect_faults(
         ("/agent_nodes/0/node_type", "unknown node type 'Mirrow'; nearest: Mirror"),
         ("/agent_nodes/1/params_used", "must be an object"),
-        ("/connections/1", f"(ids {uid('a')} → {uid('b')})"),
+        ("/connections/1", f"(ids {node_id('a')} → {node_id('b')})"),
     ):
-        document = agent("a:Mirrow", "b:Watermark", edges="a>b b>a")
-        document["agent_nodes"][1]["params_used"] = 5
         load_agent(document)
 
 
 def test_a_long_cycle_is_printed_in_part() -> None:
-    names = [f"n{index}" for index in range(10_000)]
-    document = chain(*(f"{name}:Mirror" for name in [*names]))
-    document["connections"].append({"source_agent_node_id": uid("n9999"), "target_agent_node_id": uid("n0")})
+    document = agent(" > ".join(f"mirror_{number}" for number in range(10_000))).to_dict()
+    document["connections"].append(connection("mirror_9999", "mirror_0"))
     with pytest.raises(RequestError) as caught:
         load_agent(document)
     message = caught.value.errors[0].message
     assert "(9,950 more) → Mirror → Mirror (ids" in message
-    assert f"(9,950 more) → {uid('n9999')})" in message
+    assert f"(9,950 more) → {node_id('mirror_9999')})" in message
     assert len(message) < 3_000
 
 
 def test_an_unknown_type_is_named_with_the_nearest_names() -> None:
-    with refused(("/agent_nodes/0/node_type", "unknown node type 'Caption'; nearest: Captions, ")):
-        load_agent(agent("a:Caption"))
+    with expect_faults(("/agent_nodes/0/node_type", "unknown node type 'Caption'; nearest: Captions, ")):
+        load_agent(agent("a:Caption", unknown_tiles="opaque").to_dict())
 
 
-def test_an_unknown_type_is_named_where_an_older_export_says_it() -> None:
-    with refused(("/nodes/0/node_id", "unknown node type 'Zzz'"), ("/nodes/1/node_id", "unknown node type")):
-        load_agent(oldest(("in", "Zzz"), ("a", "Qqq")))
+def test_an_unknown_type_of_an_older_export_is_a_fault_of_its_node_id() -> None:
+    with expect_faults(
+        ("/nodes/0/node_id", "unknown node type 'Zzz'"), ("/nodes/1/node_id", "unknown node type")
+    ):
+        load_agent(oldest("Zzz", "Qqq"))
 
 
 @pytest.mark.parametrize(
@@ -329,24 +359,14 @@ def test_an_unknown_type_is_named_where_an_older_export_says_it() -> None:
 def test_a_wrong_parameter_names_tile_value_and_what_is_allowed(
     tile: str, params: dict[str, Any], at: str, part: str
 ) -> None:
-    with refused((f"/agent_nodes/0/params_used{at}", part)):
-        load_agent(chain(f"a:{tile}", a=params))
+    document = agent(f"a:{tile}").to_dict()
+    document["agent_nodes"][0]["params_used"] = params
+    with expect_faults((f"/agent_nodes/0/params_used{at}", part)):
+        load_agent(document)
 
 
-def test_a_name_is_suggested_once() -> None:
-    assert suggestion("num_clip", ["num_clips", "num_clips"]) == "; did you mean 'num_clips'?"
-
-
-def test_an_unknown_parameter_is_named_once() -> None:
-    with pytest.raises(RequestError) as caught:
-        load_agent(chain("a:Clips", a={"number_of_clips": 3}))
-    (fault,) = caught.value.errors
-    assert fault.message.startswith("Clips ")
-    assert fault.message.endswith(" has no parameter 'number_of_clips'; did you mean 'num_clips'?")
-
-
-def test_an_unknown_parameter_of_a_tile_with_names_of_ours_is_kept_with_a_warning() -> None:
-    template = load_agent(chain("a:Mirror", a={"flip/axis": "x"}))
+def test_an_unknown_parameter_of_an_undocumented_type_is_kept_with_a_warning() -> None:
+    template = load_agent(agent('a:Mirror("flip/axis"="x")'))
     assert template.nodes[0].unknown == {"flip/axis": "x"}
     assert [(one.code, one.loc) for one in template.warnings] == [
         ("unknown_parameter", "/agent_nodes/0/params_used/flip~1axis")
@@ -355,14 +375,14 @@ def test_an_unknown_parameter_of_a_tile_with_names_of_ours_is_kept_with_a_warnin
 
 
 def test_a_deprecated_parameter_gives_a_warning() -> None:
-    (warning,) = load_agent(chain("a:Motion Graphics", a={"avoid_prompt": "cats"})).warnings
+    (warning,) = load_agent(agent('a:Motion Graphics(avoid_prompt="cats")')).warnings
     assert (warning.code, warning.loc) == ("deprecated_parameter", "/agent_nodes/0/params_used/avoid_prompt")
     assert "say in prompt what to avoid" in warning.message
 
 
-def test_each_of_two_tiles_alike_gives_its_warning() -> None:
-    alike = {"avoid_prompt": "cats"}
-    template = load_agent(chain("a:Motion Graphics", "b:Motion Graphics", a=alike, b=alike))
+def test_two_equal_tiles_give_one_warning_each() -> None:
+    tile = 'Motion Graphics(avoid_prompt="cats")'
+    template = agent(f"a:{tile} > b:{tile}")
     assert [one.loc for one in template.warnings] == [
         f"/agent_nodes/{index}/params_used/avoid_prompt" for index in (0, 1)
     ]
@@ -378,28 +398,38 @@ def test_each_of_two_tiles_alike_gives_its_warning() -> None:
         ("Audio Generation", "AI Avatar", "AI Avatar accepts nothing"),
     ],
 )
-def test_a_connection_that_cannot_be_is_an_error(source: str, target: str, part: str) -> None:
-    with refused(("/connections/0", part)):
-        load_agent(chain(f"a:{source}", f"b:{target}"))
+def test_an_impossible_connection_is_an_error(source: str, target: str, part: str) -> None:
+    document = agent(f"a:{source}; b:{target}").to_dict()
+    document["connections"] = [connection("a", "b")]
+    with expect_faults(("/connections/0", part)):
+        load_agent(document)
 
 
-def test_kinds_that_do_not_fit_are_a_warning_where_a_type_is_ours() -> None:
-    (warning,) = load_agent(chain("i:Image Generation", "d:Destination")).warnings
+def test_kinds_that_do_not_fit_an_undocumented_type_give_a_warning() -> None:
+    (warning,) = load_agent(agent("i:Image Generation > d:Destination")).warnings
     assert (warning.code, warning.loc) == ("kinds_do_not_fit", "/connections/0")
     assert "Image Generation produces image, but Destination accepts video" in warning.message
 
 
-def test_a_connection_given_twice_is_taken_as_one_with_a_warning() -> None:
-    template = load_agent(agent(IN, "a:Mirror", edges="in>a in>a"))
+def test_a_duplicate_connection_counts_once_with_a_warning() -> None:
+    document = today()
+    document["connections"] *= 2
+    template = load_agent(document)
     assert len(template.connections) == 1
     assert [(one.code, one.loc) for one in template.warnings] == [("duplicate_connection", "/connections/1")]
 
 
 def test_all_faults_are_reported_together_in_the_order_of_the_document() -> None:
-    document = agent(IN, "a:Mirrr", "b:Watermark", edges="in>zz in>in b>in", b={"logo_size": "x", "nope": 1})
-    document["agent_nodes"] += [{"params_used": {}}] + [node(f"m{index}", "Mirror") for index in range(7)]
-    document["agent_nodes"].append(node("in", "Mirror"))
-    document["agent_nodes"][3]["agent_node_id"] = uid("late")
+    document = agent("input; a:Mirrr; b:Watermark", unknown_tiles="opaque").to_dict()
+    document["agent_nodes"][2]["params_used"] = {"logo_size": "x", "nope": 1}
+    document["agent_nodes"].append({"agent_node_id": node_id("late"), "params_used": {}})
+    document["agent_nodes"] += [mirror(node_id(f"mirror_{number}")) for number in range(7)]
+    document["agent_nodes"].append(mirror(node_id("input")))
+    document["connections"] = [
+        connection("input", "zz"),
+        connection("input", "input"),
+        connection("b", "input"),
+    ]
     with pytest.raises(RequestError) as caught:
         load_agent(document)
     assert [fault.loc for fault in caught.value.errors] == [
@@ -415,8 +445,8 @@ def test_all_faults_are_reported_together_in_the_order_of_the_document() -> None
     assert {fault.document for fault in caught.value.errors} == {"template"}
 
 
-def test_unknown_tiles_can_be_taken_as_opaque() -> None:
-    document = chain(IN, "x:Hologram", "y:Hologram", "b:Mirror")
+def test_unknown_tiles_can_be_loaded_as_opaque_tiles() -> None:
+    document = agent("input > x:Hologram > y:Hologram > b:Mirror", unknown_tiles="opaque").to_dict()
     document["agent_nodes"][1]["params_used"] = {"anything": [1]}
     template = load_agent(document, unknown_tiles="opaque")
     assert [tile.name for tile in template] == ["Video Input", "Hologram", "Hologram", "Mirror"]
@@ -433,10 +463,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_mapping_of_the_users_names_types(config: Path) -> None:
-    config.write_text(f'[node_types]\n"Flip It" = "mirror"\n"{uid("theirs")}" = "{MIRROR}"\n')
-    document = agent("a:Flip It", "b:Whatever")
-    document["agent_nodes"][1]["node_type"]["node_type_id"] = uid("theirs").upper()
+def test_the_config_file_maps_names_and_ids_to_types(config: Path) -> None:
+    config.write_text(f'[node_types]\n"Flip It" = "mirror"\n"{node_id("theirs")}" = "{MIRROR}"\n')
+    document = agent("a:Flip It; b:Whatever", unknown_tiles="opaque").to_dict()
+    document["agent_nodes"][1]["node_type"]["node_type_id"] = node_id("theirs").upper()
     assert [tile.name for tile in load_agent(document)] == ["Mirror", "Mirror"]
 
 
@@ -465,17 +495,17 @@ def test_a_config_file_in_the_current_directory_is_read(
 )
 def test_a_wrong_config_file_is_an_error_that_names_it(config: Path, text: str, loc: str, part: str) -> None:
     config.write_text(text)
-    with refused((loc, part)):
+    with expect_faults((loc, part)):
         load_agent(EXAMPLE)
 
 
-def test_a_config_file_that_is_named_must_be_there(config: Path) -> None:
-    with refused(("", f"TESSERA_CONFIG is {config}, but it cannot be read")):
+def test_a_config_file_named_in_the_environment_must_exist(config: Path) -> None:
+    with expect_faults(("", f"TESSERA_CONFIG is {config}, but it cannot be read")):
         load_agent(EXAMPLE)
 
 
 @given(json_values)
-def test_no_json_value_makes_the_loader_raise_anything_else(value: Any) -> None:
+def test_every_json_value_loads_or_raises_a_request_error(value: Any) -> None:
     for form in (value, json.dumps(value)):
         try:
             load_agent(form)
@@ -483,8 +513,8 @@ def test_no_json_value_makes_the_loader_raise_anything_else(value: Any) -> None:
             json.dumps(error.to_dict()).encode()
 
 
-@given(mutations(chain(IN, "a:Mirror", "b:Watermark", "d:Destination", b={"logo_size": 20})))
-def test_no_mutation_of_an_agent_makes_loader_or_planner_raise_anything_else(document: Any) -> None:
+@given(mutations(agent("input > a:Mirror > b:Watermark(logo_size=20) > d:Destination").to_dict()))
+def test_every_mutation_of_an_agent_plans_or_raises_a_request_error(document: Any) -> None:
     with suppress(RequestError):
         template = load_agent(document)
         assert load_agent(template.to_dict()).to_dict() == template.to_dict()
@@ -493,22 +523,20 @@ def test_no_mutation_of_an_agent_makes_loader_or_planner_raise_anything_else(doc
 
 
 @given(st.text(max_size=8), st.text(max_size=8))
-def test_an_id_is_nothing_but_an_id(before: str, after: str) -> None:
-    document = agent("g:Image Generation")
-    document["agent_nodes"][0]["agent_node_id"] = before + uid("g") + after
+def test_text_around_an_id_is_refused(before: str, after: str) -> None:
+    document = agent("g:Image Generation").to_dict()
+    document["agent_nodes"][0]["agent_node_id"] = before + node_id("g") + after
     if before + after:
         with pytest.raises(RequestError):
             load_agent(document)
 
 
 @pytest.mark.parametrize("count", [50, 51, 52])
-def test_a_cycle_of_more_than_fifty_tiles_is_printed_with_how_many_are_left_out(count: int) -> None:
-    names = [f"n{index}" for index in range(count)]
-    document = chain(*(f"{name}:Mirror" for name in names))
-    document["connections"].append(
-        {"source_agent_node_id": uid(names[-1]), "target_agent_node_id": uid("n0")}
-    )
-    shown, ids = ["Mirror"] * count, [uid(name) for name in names]
+def test_a_cycle_of_more_than_fifty_tiles_is_shortened_in_the_message(count: int) -> None:
+    names = [f"mirror_{number}" for number in range(count)]
+    document = agent(" > ".join(names)).to_dict()
+    document["connections"].append(connection(names[-1], names[0]))
+    shown, ids = ["Mirror"] * count, [node_id(name) for name in names]
     if count > 50:
         shown[49:-1] = ids[49:-1] = [f"({count - 50} more)"]
     with pytest.raises(RequestError) as caught:
@@ -518,7 +546,21 @@ def test_a_cycle_of_more_than_fifty_tiles_is_printed_with_how_many_are_left_out(
     assert fault.message == f"the connections form a cycle: {path} (ids {' → '.join(ids)})"
 
 
-def test_a_tile_carries_the_values_of_the_template_as_checked_parameters() -> None:
-    (tile,) = load_agent(chain("a:Watermark", a={"logo_size": 10})).nodes
+def test_a_tile_holds_validated_parameters() -> None:
+    (tile,) = load_agent(agent("a:Watermark(logo_size=10)")).nodes
     assert tile.params.model_dump()["logo_size"] == 10
     assert tile.params.model_dump()["logo_margin_y"] == 20
+
+
+def test_a_name_is_suggested_once() -> None:
+    assert suggestion("num_clip", ["num_clips", "num_clips"]) == "; did you mean 'num_clips'?"
+
+
+def test_an_unknown_parameter_is_named_once() -> None:
+    document = agent("a:Clips").to_dict()
+    document["agent_nodes"][0]["params_used"] = {"number_of_clips": 3}
+    with pytest.raises(RequestError) as caught:
+        load_agent(document)
+    (fault,) = caught.value.errors
+    assert fault.message.startswith("Clips ")
+    assert fault.message.endswith(" has no parameter 'number_of_clips'; did you mean 'num_clips'?")

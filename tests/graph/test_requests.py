@@ -1,4 +1,4 @@
-"""What a run request may say (contract, section 3), and what is said of one that breaks a rule."""
+"""Valid run requests (contract, section 3), and the faults of requests that break a rule."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from hypothesis import given
 from tessera import RequestError, RunRequest
 from tessera.errors import Fault
 from tessera.request import SOURCE_FIELDS
+from tessera.testing import agent, node_id
 from tests.support.planning import (
     ONE_VIDEO,
-    agent,
     assert_has,
     assert_only,
-    chain,
     codes,
     edges_of,
     json_values,
@@ -29,15 +28,14 @@ from tests.support.planning import (
     places,
     planned,
     refused,
-    uid,
 )
 
-TRIMMER = agent("Video Input")
-TWO = agent("Video Input", "Video Input", "Rough Cut", edges=[(0, 2), (1, 2)])
-GENERATION = chain("Image Generation")
-MIRRORED = chain("Video Input", "Mirror", "Destination")
-A, B, C, D, E = (uid(number) for number in range(5))
-NOBODY = uid(99)
+TRIMMER = agent("a:Video Input")
+TWO = agent("{a:Video Input, b:Video Input} > c:Rough Cut")
+GENERATION = agent("a:Image Generation")
+MIRRORED = agent("a:Video Input > b:Mirror > c:Destination")
+A, B, C, D = (node_id(name) for name in "abcd")
+NOBODY = A[:-2] + "00"
 
 URL, YOUTUBE = "https://example.com/a.mp4", "https://youtu.be/abc"
 ITEMS: dict[str, Any] = {
@@ -58,64 +56,64 @@ OWN_CLIPS: list[dict[str, int]] = [{}, {START: 20}, {END: 90}, {START: 20, END: 
 Found = tuple[str, str, int | None, int | None]
 
 
-def expected(field: str, item: Any, shared: dict[str, int]) -> Found:
+def expected_source(field: str, item: Any, shared: dict[str, int]) -> Found:
     key = item if isinstance(item, str) else item.get("id", item.get("url"))
     own = {} if isinstance(item, str) else {name: item[name] for name in (START, END) if name in item}
     clip = own or shared
     return SOURCE_FIELDS[field], key, clip.get(START), clip.get(END)
 
 
-def bound(template: Any, request: Any, at: int = 0) -> list[Found]:
+def bound_sources(template: Any, request: Any, at: int = 0) -> list[Found]:
     sources = planned(template, request).inputs[at].sources
     return [(source.form, source.key, source.start_ms, source.end_ms) for source in sources]
 
 
-def placed(sources: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The sources at top level, or in an entry."""
+def request_at(sources: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return a request with the sources at top level or in an entry of `video_inputs`."""
     return dict(sources) if place == "top" else {"video_inputs": [{"agent_node_id": A, **sources}]}
 
 
-def test_every_source_form_is_covered_here() -> None:
+def test_these_tests_cover_every_source_form() -> None:
     assert list(ITEMS) == list(SOURCE_FIELDS)
 
 
 @pytest.mark.parametrize("place", ["top", "entry"])
 @pytest.mark.parametrize("shared", CLIPS, ids=str)
 @pytest.mark.parametrize("field", ITEMS)
-def test_each_source_form_is_taken_with_each_clip_form(
-    field: str, shared: dict[str, int], place: str
-) -> None:
+def test_every_source_form_works_with_every_clip_form(field: str, shared: dict[str, int], place: str) -> None:
     item = ITEMS[field]
     items = [item] if isinstance(item, str) else [{**item, **own} for own in OWN_CLIPS]
-    found = bound(TRIMMER, placed({field: items, **shared}, place))
-    assert found == [expected(field, item, shared) for item in items]
+    found = bound_sources(TRIMMER, request_at({field: items, **shared}, place))
+    assert found == [expected_source(field, item, shared) for item in items]
 
 
 @pytest.mark.parametrize("place", ["top", "entry"])
 @pytest.mark.parametrize("pair", list(combinations(ITEMS, 2)), ids="+".join)
 def test_any_two_source_forms_mix_and_keep_their_order(pair: tuple[str, str], place: str) -> None:
     sources = {field: [ITEMS[field]] for field in reversed(pair)}
-    found = bound(TRIMMER, placed({**sources, START: 7}, place))
-    assert found == [expected(field, ITEMS[field], {START: 7}) for field in pair]
+    found = bound_sources(TRIMMER, request_at({**sources, START: 7}, place))
+    assert found == [expected_source(field, ITEMS[field], {START: 7}) for field in pair]
 
 
 @pytest.mark.parametrize("place", ["top", "entry"])
-def test_all_source_forms_mix_whole_and_clipped(place: str) -> None:
+def test_all_source_forms_mix_with_and_without_clips(place: str) -> None:
     sources = {
         field: [item, item] if isinstance(item, str) else [{**item, **own} for own in OWN_CLIPS]
         for field, item in ITEMS.items()
     }
-    found = bound(TRIMMER, placed({**sources, START: 5, END: 6}, place))
-    assert found == [expected(field, item, {START: 5, END: 6}) for field in ITEMS for item in sources[field]]
+    found = bound_sources(TRIMMER, request_at({**sources, START: 5, END: 6}, place))
+    assert found == [
+        expected_source(field, item, {START: 5, END: 6}) for field in ITEMS for item in sources[field]
+    ]
 
 
-def test_an_item_with_a_range_of_its_own_uses_nothing_of_the_shared_one() -> None:
+def test_an_item_with_its_own_range_ignores_the_shared_range() -> None:
     request = {"video_id_inputs": [{"id": "v", START: 9000}], END: 4000}
-    assert bound(TRIMMER, request) == [("video_id", "v", 9000, None)]
+    assert bound_sources(TRIMMER, request) == [("video_id", "v", 9000, None)]
 
 
-def test_a_source_remembers_where_it_was_asked_for() -> None:
-    request = placed({"video_ids": ["a", "b"], "mimir_assets": [{"id": "m"}]}, "entry")
+def test_a_source_keeps_its_pointer_into_the_request() -> None:
+    request = request_at({"video_ids": ["a", "b"], "mimir_assets": [{"id": "m"}]}, "entry")
     sources = planned(TRIMMER, request).inputs[0].sources
     assert [source.loc for source in sources] == [
         "/video_inputs/0/video_ids/0",
@@ -127,23 +125,23 @@ def test_a_source_remembers_where_it_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("given", "taken"), [({}, "highres"), ({"artifact": "proxy"}, "proxy"), ({"artifact": "auto"}, "auto")]
 )
-def test_a_mimir_asset_says_which_artifact_it_wants(given: dict[str, str], taken: str) -> None:
+def test_a_mimir_asset_names_its_artifact(given: dict[str, str], taken: str) -> None:
     (source,) = planned(TRIMMER, {"mimir_assets": [{"id": "m", **given}]}).inputs[0].sources
     assert source.artifact == taken
 
 
-def test_several_video_inputs_take_one_entry_each_and_are_bound_in_the_order_of_the_template() -> None:
+def test_several_video_inputs_are_bound_in_the_order_of_the_template() -> None:
     entries = [
         {"agent_node_id": B.upper(), "video_ids": ["b"], START: 1},
         {"agent_node_id": A, "video_urls": [URL], "node_render_ids": ["r"]},
     ]
     p = planned(TWO, {"video_inputs": entries})
     assert [binding.node for binding in p.inputs] == [A, B]
-    assert bound(TWO, {"video_inputs": entries}, 0) == [
+    assert bound_sources(TWO, {"video_inputs": entries}, 0) == [
         ("node_render_id", "r", None, None),
         ("video_url", URL, None, None),
     ]
-    assert bound(TWO, {"video_inputs": entries}, 1) == [("video_id", "b", 1, None)]
+    assert bound_sources(TWO, {"video_inputs": entries}, 1) == [("video_id", "b", 1, None)]
 
 
 @pytest.mark.parametrize("nothing", [None, []], ids=["null", "empty"])
@@ -151,8 +149,8 @@ def test_empty_arrays_and_nulls_count_as_absent(nothing: Any) -> None:
     top = dict.fromkeys((*SOURCE_FIELDS, "video_inputs", "ignore_nodes"), nothing)
     rest = {"callback_url": None, "update_params": None, START: None, END: None}
     assert planned(GENERATION, {**top, **rest}).inputs == ()
-    assert bound(TRIMMER, {**top, **rest, "video_ids": ["v"]}) == [("video_id", "v", None, None)]
-    assert bound(
+    assert bound_sources(TRIMMER, {**top, **rest, "video_ids": ["v"]}) == [("video_id", "v", None, None)]
+    assert bound_sources(
         TRIMMER,
         {
             **top,
@@ -166,7 +164,7 @@ def test_empty_arrays_and_nulls_count_as_absent(nothing: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["dict", "text", "bytes", "path", "model"])
-def test_a_request_is_taken_as_a_model_a_dict_json_text_bytes_or_a_path(form: str, tmp_path: Path) -> None:
+def test_a_request_can_be_a_model_a_dict_json_text_bytes_or_a_path(form: str, tmp_path: Path) -> None:
     request = {"video_id_inputs": [{"id": "v", START: 3}], "callback_url": "https://example.com/hook"}
     text = json.dumps(request)
     (tmp_path / "request.json").write_text(text)
@@ -200,7 +198,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "top level and entries",
         TRIMMER,
-        {**ONE_VIDEO, **placed(ONE_VIDEO, "entry")},
+        {**ONE_VIDEO, **request_at(ONE_VIDEO, "entry")},
         "/video_inputs",
         ("video_ids", "not both"),
     ),
@@ -210,21 +208,21 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "an input without an entry",
         TWO,
-        placed({"video_ids": ["v"]}, "entry"),
+        request_at({"video_ids": ["v"]}, "entry"),
         "/video_inputs",
         ("no entry", B),
     ),
     (
         "an entry without a source",
         TRIMMER,
-        placed({"video_ids": []}, "entry"),
+        request_at({"video_ids": []}, "entry"),
         "/video_inputs/0",
         ("no source", A),
     ),
     (
         "an entry with a range and no source",
         TRIMMER,
-        placed({START: 3}, "entry"),
+        request_at({START: 3}, "entry"),
         "/video_inputs/0",
         ("no source", A),
     ),
@@ -268,7 +266,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "entries for a generation-only agent",
         GENERATION,
-        placed({"video_ids": ["v"]}, "entry"),
+        request_at({"video_ids": ["v"]}, "entry"),
         "/video_inputs",
         ("takes no inputs",),
     ),
@@ -282,7 +280,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "a top-level range beside entries only",
         TRIMMER,
-        {START: 5, **placed({"video_ids": ["v"]}, "entry")},
+        {START: 5, **request_at({"video_ids": ["v"]}, "entry")},
         "/input_clip_start_ms",
         ("entry",),
     ),
@@ -292,7 +290,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "end before start in an entry",
         TRIMMER,
-        placed({"video_ids": ["v"], START: 5, END: 4}, "entry"),
+        request_at({"video_ids": ["v"], START: 5, END: 4}, "entry"),
         "/video_inputs/0/input_clip_end_ms",
         ("4 ms", "5 ms"),
     ),
@@ -306,7 +304,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "end before start in an item of an entry",
         TRIMMER,
-        placed({"mimir_assets": [{"id": "m", START: 5, END: 4}]}, "entry"),
+        request_at({"mimir_assets": [{"id": "m", START: 5, END: 4}]}, "entry"),
         "/video_inputs/0/mimir_assets/0/input_clip_end_ms",
         ("4 ms", "5 ms"),
     ),
@@ -337,7 +335,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "an unknown field of an entry",
         TRIMMER,
-        placed({"video_ids": ["v"], "youtube_url": [YOUTUBE]}, "entry"),
+        request_at({"video_ids": ["v"], "youtube_url": [YOUTUBE]}, "entry"),
         "/video_inputs/0/youtube_url",
         ("'youtube_urls'",),
     ),
@@ -351,7 +349,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     (
         "an unknown field of an item of an entry",
         TRIMMER,
-        placed({"mimir_assets": [{"id": "m", "artefact": "proxy"}]}, "entry"),
+        request_at({"mimir_assets": [{"id": "m", "artefact": "proxy"}]}, "entry"),
         "/video_inputs/0/mimir_assets/0/artefact",
         ("'artifact'",),
     ),
@@ -415,7 +413,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     ("all ignored", MIRRORED, {"ignore_nodes": [A, B, C]}, "/ignore_nodes", ("no tile is left",)),
     (
         "all that runs ignored",
-        agent("Video Input", "Mirror"),
+        agent("a:Video Input; b:Mirror"),
         {"ignore_nodes": [A]},
         "/ignore_nodes",
         ("no tile is left",),
@@ -429,7 +427,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     ),
     (
         "a trigger beside an input has an entry",
-        agent("Video Input", "S3 Trigger"),
+        agent("a:Video Input; b:S3 Trigger"),
         {"video_inputs": [{"agent_node_id": n, "video_ids": ["v"]} for n in (A, B)]},
         "/video_inputs/1/agent_node_id",
         ("S3 Trigger", B, A),
@@ -465,7 +463,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     ),
     (
         "overrides of a trigger",
-        chain("S3 Trigger", "Mirror"),
+        agent("a:S3 Trigger > b:Mirror"),
         {**ONE_VIDEO, "update_params": {A: {"x": 1}}},
         f"/update_params/{A}",
         ("S3 Trigger", "protected"),
@@ -479,7 +477,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     ),
     (
         "overrides of an unreachable tile",
-        agent("Video Input", "Mirror"),
+        agent("a:Video Input; b:Mirror"),
         {**ONE_VIDEO, "update_params": {B: {"horizontal_flip": True}}},
         f"/update_params/{B}",
         ("Mirror", B, "does not run"),
@@ -493,35 +491,35 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     ),
     (
         "overrides of a documented type's unknown parameter",
-        chain("Video Input", "Clips"),
+        agent("a:Video Input > b:Clips"),
         {**ONE_VIDEO, "update_params": {B: {"num_clip": 3}}},
         f"/update_params/{B}/num_clip",
         ("Clips", B, "'num_clips'"),
     ),
     (
         "a parameter of another type",
-        chain("Video Input", "Clips"),
+        agent("a:Video Input > b:Clips"),
         {**ONE_VIDEO, "update_params": {B: {"num_clips": "3"}}},
         f"/update_params/{B}/num_clips",
         ("whole number", '"3"'),
     ),
     (
         "a parameter out of range",
-        chain("Video Input", "Clips"),
+        agent("a:Video Input > b:Clips"),
         {**ONE_VIDEO, "update_params": {B: {"num_clips": 21}}},
         f"/update_params/{B}/num_clips",
         ("at most 20", "21"),
     ),
     (
         "null where the schema has none",
-        chain("Video Input", "Clips"),
+        agent("a:Video Input > b:Clips"),
         {**ONE_VIDEO, "update_params": {B: {"prompt": None}}},
         f"/update_params/{B}/prompt",
         ("a string", "null"),
     ),
     (
         "parameters that do not go together",
-        chain("Video Input", "Watermark"),
+        agent("a:Video Input > b:Watermark"),
         {**ONE_VIDEO, "update_params": {B: {"use_custom_logo": "custom"}}},
         f"/update_params/{B}",
         ("image_id",),
@@ -562,7 +560,7 @@ BREACHES: list[tuple[str, Any, Any, str, tuple[str, ...]]] = [
     [case[1:] for case in BREACHES],
     ids=[case[0] for case in BREACHES],
 )
-def test_each_broken_rule_is_one_fault_at_its_place(
+def test_each_broken_rule_gives_one_fault_with_its_pointer(
     template: Any, request_: Any, loc: str, words: tuple[str, ...]
 ) -> None:
     assert_only(refused(template, request_), loc, *words)
@@ -600,14 +598,15 @@ def test_faults_of_shape_and_of_graph_are_reported_together() -> None:
 
 
 def test_faults_of_template_and_of_request_are_reported_together() -> None:
-    faults = refused(chain("Video Input", "Mirrorr"), {"video_ids": "v"})
+    template = agent("input > mirror:Mirrorr", unknown_tiles="opaque").to_dict()
+    faults = refused(template, {"video_ids": "v"})
     assert {(fault.document, fault.loc) for fault in faults} == {
         ("template", "/agent_nodes/1/node_type"),
         ("request", "/video_ids"),
     }
 
 
-def test_a_model_that_breaks_a_rule_is_refused_as_its_json_is() -> None:
+def test_a_model_that_breaks_a_rule_is_refused_like_its_json() -> None:
     assert_only(
         refused(TRIMMER, RunRequest(video_ids=["v"], input_clip_start_ms=5, input_clip_end_ms=4)),
         "/input_clip_end_ms",
@@ -619,7 +618,7 @@ def test_a_model_that_breaks_a_rule_is_refused_as_its_json_is() -> None:
     [float("nan"), float("inf"), 10**5000, {1, 2}, object(), "\ud800"],
     ids=["nan", "inf", "digits", "set", "object", "surrogate"],
 )
-def test_a_value_that_json_cannot_hold_is_a_fault_where_it_lies(value: Any) -> None:
+def test_a_value_that_json_cannot_hold_is_a_fault_with_its_pointer(value: Any) -> None:
     request = {**ONE_VIDEO, "update_params": {B: {"horizontal_flip": [True, value]}}}
     assert_has(refused(MIRRORED, request), f"/update_params/{B}/horizontal_flip/1", "JSON")
 
@@ -629,8 +628,8 @@ def test_a_generation_only_agent_needs_no_request() -> None:
     assert planned(GENERATION, {}).inputs == ()
 
 
-def test_a_trigger_beside_a_video_input_is_skipped_with_what_only_it_feeds() -> None:
-    p = planned(agent("YouTube Trigger", "Video Input", "Mirror", "Mirror", edges=[(0, 2), (0, 3), (1, 2)]))
+def test_a_trigger_beside_a_video_input_is_skipped_with_the_tiles_only_it_feeds() -> None:
+    p = planned(agent("a:YouTube Trigger; b:Video Input > c:Mirror; d:Mirror; a > {c, d}"))
     assert p.order == (B, C)
     assert p.changes.skipped == (A, D)
     assert codes(p).count("skipped_tile") == 2
@@ -638,19 +637,19 @@ def test_a_trigger_beside_a_video_input_is_skipped_with_what_only_it_feeds() -> 
 
 
 def test_a_trigger_without_a_video_input_takes_the_requests_inputs() -> None:
-    assert [binding.node for binding in planned(chain("YouTube Trigger", "Mirror")).inputs] == [A]
+    assert [binding.node for binding in planned(agent("a:YouTube Trigger > b:Mirror")).inputs] == [A]
 
 
-def test_a_trigger_takes_the_inputs_once_the_video_input_beside_it_is_ignored() -> None:
+def test_a_trigger_takes_the_inputs_if_the_video_input_beside_it_is_ignored() -> None:
     p = planned(
-        agent("Video Input", "S3 Trigger", "Mirror", edges=[(0, 2), (1, 2)]),
+        agent("{a:Video Input, b:S3 Trigger} > c:Mirror"),
         {**ONE_VIDEO, "ignore_nodes": [A]},
     )
     assert (p.order, [binding.node for binding in p.inputs]) == ((B, C), [B])
 
 
-def test_an_ignored_video_input_needs_no_entry_and_what_only_it_reached_drops_out() -> None:
-    template = agent("Video Input", "Video Input", "Mirror", "Mirror", edges=[(0, 2), (1, 3)])
+def test_an_ignored_video_input_needs_no_entry_and_the_tiles_only_it_feeds_are_skipped() -> None:
+    template = agent("{a:Video Input, b:Video Input}; a > c:Mirror; b > d:Mirror")
     p = planned(template, {**ONE_VIDEO, "ignore_nodes": [A]})
     assert p.order == (B, D)
     assert p.changes.removed == (A,)
@@ -658,9 +657,7 @@ def test_an_ignored_video_input_needs_no_entry_and_what_only_it_reached_drops_ou
 
 
 def test_a_destination_and_an_unreachable_tile_may_be_ignored() -> None:
-    p = planned(
-        agent("Video Input", "Destination", "Mirror", edges=[(0, 1)]), {**ONE_VIDEO, "ignore_nodes": [B, C]}
-    )
+    p = planned(agent("a:Video Input > b:Destination; c:Mirror"), {**ONE_VIDEO, "ignore_nodes": [B, C]})
     assert (p.order, p.changes.removed, p.changes.skipped) == ((A,), (B, C), ())
 
 
@@ -676,7 +673,7 @@ def test_overridden_ids_may_differ_in_case() -> None:
 
 
 def test_an_override_replaces_a_nested_object_as_a_whole() -> None:
-    template = agent(("Image Generation", {"selected_context": {"a": 1, "b": {"c": 2}}}))
+    template = agent('a:Image Generation(selected_context={"a": 1, "b": {"c": 2}})')
     p = planned(template, {"update_params": {A: {"selected_context": {"b": {"d": 3}}}}})
     assert p.tile(A).values()["selected_context"] == {"b": {"d": 3}}
     assert p.tile(A).params.model_dump()["selected_context"] == {"b": {"d": 3}}
@@ -684,20 +681,21 @@ def test_an_override_replaces_a_nested_object_as_a_whole() -> None:
 
 def test_null_overrides_where_the_schema_allows_it() -> None:
     p = planned(
-        chain("Video Input", ("Clips", {"num_clips": 3})),
+        agent("a:Video Input > b:Clips(num_clips=3)"),
         {**ONE_VIDEO, "update_params": {B: {"num_clips": None}}},
     )
     assert p.tile(B).values()["num_clips"] is None
 
 
-def test_an_override_may_make_good_what_the_template_left_half_said() -> None:
-    values = {"use_custom_logo": "custom", "image_id": uid(7)}
-    p = planned(chain("Video Input", "Watermark"), {**ONE_VIDEO, "update_params": {B: values}})
-    assert p.tile(B).params.model_dump()["image_id"] == uid(7)
+def test_an_override_can_complete_parameters_of_the_template() -> None:
+    image = node_id("image")
+    values = {"use_custom_logo": "custom", "image_id": image}
+    p = planned(agent("a:Video Input > b:Watermark"), {**ONE_VIDEO, "update_params": {B: values}})
+    assert p.tile(B).params.model_dump()["image_id"] == image
 
 
 @pytest.mark.parametrize("name", ["mirror_axis", "a/b", "a~b"])
-def test_an_unknown_parameter_of_a_type_whose_names_are_ours_is_kept_with_a_warning(name: str) -> None:
+def test_an_unknown_override_of_an_undocumented_type_is_kept_with_a_warning(name: str) -> None:
     p = planned(MIRRORED, {**ONE_VIDEO, "update_params": {B: {name: 1}}})
     (notice,) = [one for one in p.warnings if one.code == "unknown_parameter"]
     assert notice.loc == f"/update_params/{B}/" + name.replace("~", "~0").replace("/", "~1")
@@ -706,14 +704,14 @@ def test_an_unknown_parameter_of_a_type_whose_names_are_ours_is_kept_with_a_warn
     assert p.tile(B).origin(name) == "override"
 
 
-def test_a_rewire_whose_kinds_do_not_fit_is_an_error_that_names_the_removed_tiles() -> None:
-    template = chain("Image Generation", "Video Generation", "Clips")
+def test_a_rewired_connection_whose_kinds_do_not_fit_is_an_error() -> None:
+    template = agent("a:Image Generation > b:Video Generation > c:Clips")
     faults = refused(template, {"ignore_nodes": [B]})
     assert_only(faults, "/ignore_nodes/0", A, C, f"via {B}", "image", "video")
 
 
-def test_a_rewire_whose_kinds_do_not_fit_is_a_warning_where_a_type_is_ours() -> None:
-    p = planned(chain("Image Generation", "Video Generation", "Destination"), {"ignore_nodes": [B]})
+def test_a_rewired_connection_whose_kinds_do_not_fit_an_undocumented_type_gives_a_warning() -> None:
+    p = planned(agent("a:Image Generation > b:Video Generation > c:Destination"), {"ignore_nodes": [B]})
     (notice,) = [one for one in p.warnings if one.code == "kinds_do_not_fit"]
     assert (notice.loc, notice.document) == ("/ignore_nodes/0", "request")
     assert f"via {B}" in notice.message
@@ -721,13 +719,12 @@ def test_a_rewire_whose_kinds_do_not_fit_is_a_warning_where_a_type_is_ours() -> 
 
 def test_more_than_a_million_rewired_connections_are_refused_quickly_with_their_number() -> None:
     width = 1001
-    specs = ["Video Input", *["Mirror"] * (2 * width + 1)]
-    middle = 2 * width + 1
-    edges = [edge for at in range(1, width + 1) for edge in ((0, at), (at, middle), (middle, width + at))]
-    template = agent(*specs, edges=edges)
+    before = ", ".join(f"mirror_{number}" for number in range(width))
+    after = ", ".join(f"mirror_{number}" for number in range(width, 2 * width))
+    template = agent(f"input > {{{before}}} > middle:Mirror > {{{after}}}")
     started = time.process_time()
     assert_only(
-        refused(template, {**ONE_VIDEO, "ignore_nodes": [uid(middle)]}),
+        refused(template, {**ONE_VIDEO, "ignore_nodes": [node_id("middle")]}),
         "/ignore_nodes",
         "1,002,001",
         "1,000,000",
@@ -747,7 +744,7 @@ FULL_REQUEST: dict[str, Any] = {
 
 
 @given(json_values)
-def test_no_json_value_as_a_request_raises_anything_but_a_request_error(value: Any) -> None:
+def test_every_json_value_is_a_request_or_raises_a_request_error(value: Any) -> None:
     for form in (
         value,
         json.dumps(value),
@@ -758,41 +755,43 @@ def test_no_json_value_as_a_request_raises_anything_but_a_request_error(value: A
 
 
 @given(mutations(FULL_REQUEST))
-def test_no_mutation_of_a_request_raises_anything_but_a_request_error(request: Any) -> None:
+def test_every_mutation_of_a_request_plans_or_raises_a_request_error(request: Any) -> None:
     with suppress(RequestError):
         planned(TWO, request).to_json().encode()
 
 
 @pytest.mark.parametrize("unknown_tiles", ["error", "opaque"])
-def test_names_that_no_encoding_can_say_are_faults_of_the_template(unknown_tiles: str) -> None:
-    template = agent("Image Generation", "\ud800", agent={"name": "half \ud800"})
+def test_names_that_cannot_be_encoded_are_faults_of_the_template(unknown_tiles: str) -> None:
+    template = agent("image_generation; mirror").to_dict()
+    template["agent"] = {"name": "half \ud800"}
+    template["agent_nodes"][1]["node_type"] = {"node_type_id": None, "node_type_name": "\ud800"}
     faults = refused(template, {}, unknown_tiles=unknown_tiles)
     assert places(faults) == ["/agent/name", "/agent_nodes/1/node_type"]
     assert json.dumps([fault.to_dict() for fault in faults], ensure_ascii=False).encode()
 
 
-def hinted(faults: Sequence[Fault]) -> list[bool]:
-    """Of each fault about an unknown node: whether it says what was probably meant."""
+def has_suggestion(faults: Sequence[Fault]) -> list[bool]:
+    """Return for each fault about an unknown node whether it suggests another id."""
     return ["; did you mean '" in fault.message for fault in faults if "unknown node" in fault.message]
 
 
-def test_of_many_unknown_ids_the_first_twenty_are_said_with_what_was_probably_meant() -> None:
-    unknown = [uid(number) for number in range(100, 121)]
+def test_only_the_first_twenty_unknown_ids_get_a_suggestion() -> None:
+    unknown = [f"{A[:-3]}{number:03x}" for number in range(21)]
     expected_hints = [True] * 20 + [False]
-    assert hinted(refused(MIRRORED, {**ONE_VIDEO, "ignore_nodes": unknown})) == expected_hints
+    assert has_suggestion(refused(MIRRORED, {**ONE_VIDEO, "ignore_nodes": unknown})) == expected_hints
     both = {"ignore_nodes": unknown[:5], "update_params": {node: {} for node in unknown[5:]}}
-    assert hinted(refused(MIRRORED, {**ONE_VIDEO, **both})) == expected_hints
+    assert has_suggestion(refused(MIRRORED, {**ONE_VIDEO, **both})) == expected_hints
     entries = [{"agent_node_id": node, "video_ids": ["v"]} for node in unknown]
-    assert hinted(refused(MIRRORED, {"video_inputs": entries})) == expected_hints
+    assert has_suggestion(refused(MIRRORED, {"video_inputs": entries})) == expected_hints
 
 
-def test_an_unknown_id_unlike_all_others_is_said_without_a_guess() -> None:
+def test_an_unknown_id_unlike_all_others_gets_no_suggestion() -> None:
     strange = "fedcfedc-3333-4999-9777-feedfeedfeed"
     (fault,) = refused(MIRRORED, {**ONE_VIDEO, "ignore_nodes": [strange]})
     assert fault.message == f"unknown node {strange}"
 
 
-def test_missing_inputs_are_asked_for_one_or_several() -> None:
+def test_missing_inputs_are_named_in_singular_and_plural() -> None:
     assert [one.message for one in refused(TRIMMER, {})] == [
         f"the agent needs inputs for its Video Input {A}"
     ]

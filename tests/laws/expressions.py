@@ -20,7 +20,7 @@ Draw = st.DrawFn
 def ranges(
     draw: Draw, duration: Fraction, most: int = 4, steps: tuple[int, ...] = (1000, 30000, 25, 7)
 ) -> Any:
-    """Ranges within a duration: on frame times, on milliseconds, or odd fractions; ordered or not."""
+    """Draw ranges within a duration: on frame times, on milliseconds, or odd fractions; ordered or not."""
     found: list[Range] = []
     for _ in range(draw(st.integers(1, most))):
         step = draw(st.sampled_from([one for one in steps if duration * one >= 1]))
@@ -33,7 +33,7 @@ def ranges(
 
 @st.composite
 def pictures(draw: Draw, depth: int = 4) -> Picture:
-    """A picture of up to `depth` operations."""
+    """Draw a picture of up to `depth` operations."""
     picture = source(draw(st.sampled_from(sorted(SOURCES)))).picture
     for _ in range(draw(st.integers(1, depth))):
         picture = draw(st.sampled_from(_STEPS))(draw, picture)
@@ -66,7 +66,7 @@ def _blur(draw: Draw, picture: Picture) -> Picture:
 
 
 def _mark(draw: Draw, picture: Picture) -> Picture:
-    """With an image over it, some of them outside or wholly transparent."""
+    """Overlay an image, sometimes outside of the picture or fully transparent."""
     mark = Image.drawn("00000000-0000-0000-0000-000000000000", "mark", width=12, height=8)
     x, y = draw(_edge(picture.width, mark.width)), draw(_edge(picture.height, mark.height))
     return picture.overlay(
@@ -75,18 +75,18 @@ def _mark(draw: Draw, picture: Picture) -> Picture:
 
 
 def _edge(whole: int, part: int) -> st.SearchStrategy[int]:
-    """Where a layer begins: anywhere, or just within or outside either edge."""
+    """Draw the start of a layer: anywhere, or just inside or outside of either edge."""
     return st.one_of(st.integers(-part - 2, whole), st.sampled_from([-part, 1 - part, whole - 1, whole]))
 
 
 def _self(draw: Draw, picture: Picture) -> Picture:
-    """A smaller copy over itself: one input used twice."""
+    """Overlay a smaller copy of the picture: one input used twice."""
     small = picture.scale(max(even(picture.width // 2), 2), max(even(picture.height // 2), 2))
     return picture.overlay(small, 2 * draw(st.integers(0, 4)), 0)
 
 
 def _other(draw: Draw, picture: Picture) -> Picture:
-    """With as long a piece of another source over it, whose frames come at other times."""
+    """Overlay an equally long piece of another source whose frames have other times."""
     other = source(draw(st.sampled_from(["pal", "ntsc"]))).picture
     length = min(picture.duration, other.duration, Fraction(1))
     layer = other.keep([(Fraction(1, 2), Fraction(1, 2) + length)])
@@ -94,20 +94,20 @@ def _other(draw: Draw, picture: Picture) -> Picture:
 
 
 def _cover(draw: Draw, picture: Picture) -> Picture:
-    """Hidden by a flipped copy of itself, which may not quite cover it."""
+    """Overlay a flipped copy that covers the picture, or all but an edge of it."""
     x = draw(st.sampled_from([0, -2, 2, -1]))
     copy = picture.scale(picture.width + 2, picture.height).flip(horizontal=True)
     return picture.overlay(copy, x, 0)
 
 
 def _join(draw: Draw, picture: Picture) -> Picture:
-    """With a piece of another source after it."""
+    """Append a piece of another source."""
     other = source(draw(st.sampled_from(["pal", "ntsc"]))).picture.keep([(Fraction(1, 3), Fraction(4, 5))])
     return picture.then(other.scale(picture.width, picture.height))
 
 
 def _chop(draw: Draw, picture: Picture) -> Picture:
-    """Cut into pieces that are joined again, all of them changed alike, or some of them."""
+    """Cut into two pieces, change none, one or both, and join them again."""
     middle = picture.duration / draw(st.integers(2, 3))
     parts = [picture.keep([(Fraction(0), middle)]), picture.keep([(middle, picture.duration)])]
     if draw(st.booleans()):
@@ -135,14 +135,14 @@ _FRAMEWISE = [_flip, _crop, _scale, _blur, _mark, _self, _cover]
 
 
 def changed(draw: Draw, picture: Picture) -> Picture:
-    """With one to three operations on it that leave its frames where they are."""
+    """Apply one to three operations that do not move frames in time."""
     for _ in range(draw(st.integers(1, 3))):
         picture = draw(st.sampled_from(_FRAMEWISE))(draw, picture)
     return picture
 
 
 def _cut_on(draw: Draw, picture: Picture) -> Picture:
-    """Cut into ranges one of which begins where the one before ends."""
+    """Cut into ranges that touch: one begins where the previous one ends."""
     middle = picture.duration / draw(st.integers(2, 5))
     return picture.keep([(Fraction(0), middle), (middle, picture.duration), (Fraction(0), middle)])
 
@@ -167,7 +167,7 @@ _MET_BY: dict[str, tuple[Any, ...]] = {
 
 @st.composite
 def pictures_for(draw: Draw, rule: str) -> Picture:
-    """A picture with operations in it that a rule looks for, by its name."""
+    """Draw a picture that contains the operations a rule matches; the rule is given by name."""
     picture = draw(pictures(2))
     for step in _MET_BY[rule]:
         picture = step(draw, picture)
@@ -176,7 +176,7 @@ def pictures_for(draw: Draw, rule: str) -> Picture:
 
 @st.composite
 def sounds(draw: Draw, depth: int = 4) -> Sound:
-    """A sound of up to `depth` cuts, joins and silences, each at a whole sample."""
+    """Draw a sound of up to `depth` cuts, joins and silences, each at a whole sample."""
     sound = _whole_sound()
     for _ in range(draw(st.integers(1, depth))):
         sound = draw(st.sampled_from([_cut_sound, _cut_sound, _with_silence, _twice]))(draw, sound)

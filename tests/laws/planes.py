@@ -1,4 +1,4 @@
-"""Pictures as numbers, in 8 bits as they are rendered or in 12 bits, and how far two of them are apart."""
+"""Pixel values of pictures, in 8 bits as rendered or in 12 bits, and measures of their difference."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Values = NDArray[np.float64]
 
 
 class _Precise(Lowering):
-    """Lowers as ever, but in 12 bits from the first scale on: what rounds each to 8 bits rounds no more."""
+    """A lowering in 12 bits from the first scale on, so that no later step rounds to 8 bits."""
 
     def _picture_scale(self, node: Picture, inputs: list[Any]) -> Any:
         return super()._picture_scale(node, [inputs[0].filter("format", "yuv420p12le")])
 
 
 def fixture(name: str) -> Picture:
-    """The picture of a fixture, by its file name."""
+    """Return the picture of a fixture by its file name."""
     return video_of(name, probe(MEDIA / name)).picture
 
 
@@ -41,7 +41,7 @@ def _resolve(node: Expr) -> Located:
 
 
 def values(picture: Picture, *, precise: bool = False) -> Values:
-    """All values of all frames in one row, each frame's luma before its chroma, in code values of 8 bits."""
+    """Return all values of all frames in one row, in 8-bit code values; luma before chroma in each frame."""
     import ffmpeg
 
     lowering = (_Precise if precise else Lowering)(_resolve, {}, [picture])
@@ -57,20 +57,20 @@ def values(picture: Picture, *, precise: bool = False) -> Values:
 
 
 def luma(picture: Picture, found: Values) -> Values:
-    """The luma of all frames of a picture: (frames, height, width)."""
+    """Return the luma of all frames of a picture: (frames, height, width)."""
     width, height = picture.width, picture.height
     frames = found.reshape(-1, width * height * 3 // 2)
     return frames[:, : width * height].reshape(-1, height, width)
 
 
 def psnr(one: Values, other: Values) -> float:
-    """The peak signal-to-noise ratio in dB."""
+    """Return the peak signal-to-noise ratio in dB."""
     error = float(np.mean((one - other) ** 2))
     return 99.0 if error == 0 else float(10 * np.log10(255**2 / error))
 
 
 def ssim(one: Values, other: Values, side: int = 8) -> float:
-    """The structural similarity of two (frames, height, width), by blocks of `side` pixels."""
+    """Return the structural similarity of two (frames, height, width), by blocks of `side` pixels."""
 
     def blocks(plane: Values) -> Values:
         frames, height, width = plane.shape

@@ -46,7 +46,7 @@ def test_a_range_keeps_the_frames_from_its_start_up_to_but_not_its_end(
 
 @given(st.data(), st.sampled_from(["pal", "ntsc"]), st.sampled_from([4, 40]))
 @REAL
-def test_sound_is_cut_at_the_sample_and_never_drifts(data: st.DataObject, name: str, most: int) -> None:
+def test_sound_is_cut_at_the_exact_sample_without_drift(data: st.DataObject, name: str, most: int) -> None:
     video = source(name)
     assert video.sound is not None
     kept = data.draw(ranges(video.duration, most))
@@ -59,7 +59,7 @@ def test_sound_is_cut_at_the_sample_and_never_drifts(data: st.DataObject, name: 
 
 @st.composite
 def sounds(draw: st.DrawFn) -> Sound:
-    """A random sound expression over the small sources."""
+    """Draw a sound expression over the small sources."""
     sound = source("pal").sound
     other = source("ntsc").sound
     assert sound is not None
@@ -85,7 +85,7 @@ def optimised(sound: Sound) -> Sound:
 
 @given(sounds())
 @REAL
-def test_an_optimised_sound_is_the_same_sample_for_sample(sound: Sound) -> None:
+def test_an_optimised_sound_has_the_same_samples(sound: Sound) -> None:
     note(json.dumps(dump(sound)[:-1]))
     plain, better = taken(None, sound).samples, taken(None, optimised(sound)).samples
     assert len(plain) == nearest(sound.duration * sound.rate)
@@ -94,7 +94,9 @@ def test_an_optimised_sound_is_the_same_sample_for_sample(sound: Sound) -> None:
 
 @given(pictures(), st.booleans())
 @REAL
-def test_a_file_is_what_its_expression_says(picture: Picture, with_sound: bool) -> None:
+def test_a_rendered_file_has_the_size_and_length_of_its_expression(
+    picture: Picture, with_sound: bool
+) -> None:
     sound = Sound.silence(picture.duration) if with_sound else None
     video = Video(picture, sound)
     if picture.duration < 1 / picture.rate:
@@ -121,12 +123,12 @@ def _scratch() -> str:
 
 @given(pictures())
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_expressions_survive_json_and_equal_ones_are_one_object(picture: Picture) -> None:
+def test_expressions_survive_json_and_equal_expressions_are_one_object(picture: Picture) -> None:
     assert load(dump(picture)) is picture
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_duration_and_rate_of_a_cut_file_are_as_described(name: str, tmp_path: Path) -> None:
+def test_a_cut_file_has_the_duration_and_rate_of_its_expression(name: str, tmp_path: Path) -> None:
     video = source(name).keep([(Fraction(1, 2), Fraction(3, 2))])
     info = probe(renderer().render(video, tmp_path / "out.mp4").path)
     assert info.picture is not None

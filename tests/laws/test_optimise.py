@@ -1,4 +1,4 @@
-"""Law 1: what the optimiser makes of an expression renders the same frames and samples."""
+"""Law 1: an optimised expression renders the same frames and samples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXACT = [rule for rule in RULES if rule.exactness == "exact"]
 
 
 def real(examples: int) -> settings:
-    """Settings of a test that renders."""
+    """Return the Hypothesis settings of a test that renders."""
     return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -32,9 +32,10 @@ def rendered(node: Expr) -> Taken:
 
 
 def assert_same(plain: Expr, better: Expr) -> None:
-    """Both render the same frames at the same times, and the same samples.
+    """Assert that both expressions render the same frames at the same times, and the same samples.
 
-    Samples may differ by the last bit of a fade, which ffmpeg works out in blocks that fall elsewhere.
+    Samples may differ in the last bit of a fade: ffmpeg computes fades in blocks, and the blocks may
+    begin at other samples.
     """
     expected, got = rendered(plain), rendered(better)
     assert got.frames == expected.frames
@@ -45,19 +46,19 @@ def assert_same(plain: Expr, better: Expr) -> None:
 
 @given(pictures(8))
 @real(30)
-def test_the_exact_rules_together_leave_every_frame_as_it_is(picture: Picture) -> None:
+def test_the_exact_rules_together_change_no_frame(picture: Picture) -> None:
     note(json.dumps(dump(picture)[:-1]))
     assert_same(picture, optimise(picture, EXACT))
 
 
 @given(sounds())
 @real(12)
-def test_the_exact_rules_together_leave_every_sample_as_it_is(sound: Sound) -> None:
+def test_the_exact_rules_together_change_no_sample(sound: Sound) -> None:
     assert_same(sound, optimise(sound, EXACT))
 
 
 @pytest.mark.parametrize("rule", EXACT, ids=str)
-def test_every_exact_rule_alone_leaves_every_frame_as_it_is(rule: Rule) -> None:
+def test_every_exact_rule_alone_changes_no_frame(rule: Rule) -> None:
     @given(pictures_for(rule.name).filter(lambda picture: optimise(picture, [rule]) is not picture))
     @real(4)
     def same(picture: Picture) -> None:
@@ -68,7 +69,7 @@ def test_every_exact_rule_alone_leaves_every_frame_as_it_is(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("name", ["film", "pal"])
-def test_a_layer_that_was_cut_in_other_steps_stays_on_its_frames(name: str) -> None:
+def test_a_layer_cut_in_a_different_order_stays_on_its_frames(name: str) -> None:
     whole = source(name).picture
     first, second = (whole.keep([(Fraction(start, 7), Fraction(end, 7))]) for start, end in ((1, 3), (4, 11)))
     layer = first.flip(vertical=True).then(second).crop(0, 0, 40, 30)
@@ -78,7 +79,7 @@ def test_a_layer_that_was_cut_in_other_steps_stays_on_its_frames(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["tenbit.mp4", "odd.mp4"])
-def test_sources_of_other_pixel_layouts_keep_the_law_too(name: str) -> None:
+def test_the_rules_change_no_frame_of_other_pixel_layouts(name: str) -> None:
     whole = fixture(name)
     picture = whole.keep([(Fraction(0), Fraction(1, 5))])
     picture = picture.overlay(picture.scale(40, 20), 4, 6).flip(horizontal=True).crop(2, 2, 60, 40)
@@ -87,7 +88,7 @@ def test_sources_of_other_pixel_layouts_keep_the_law_too(name: str) -> None:
     assert np.array_equal(values(better), values(picture))
 
 
-def test_sources_whose_colours_are_coded_in_different_ways_keep_the_law_too(tmp_path: Path) -> None:
+def test_the_rules_change_no_frame_of_sources_with_different_colour_spaces(tmp_path: Path) -> None:
     parts = []
     for matrix in ("smpte170m", "bt709"):
         path = tmp_path / f"{matrix}.mp4"
@@ -101,8 +102,8 @@ def test_sources_whose_colours_are_coded_in_different_ways_keep_the_law_too(tmp_
     assert np.array_equal(values(better), values(picture))
 
 
-def test_a_crop_of_something_scaled_is_as_good_at_its_edges() -> None:
-    """Where the crop's edges are those of whole pixels before scaling, so that it could be cut just there."""
+def test_a_crop_of_a_scaled_picture_keeps_its_edges() -> None:
+    """The edges of the crop lie on whole pixels before scaling, so a crop before scaling is exact there."""
     scaled = source("pal").picture.keep([(Fraction(0), Fraction(1, 5))]).scale(128, 72)
     for x, y in ((64, 0), (0, 36), (32, 16)):
         picture = scaled.crop(x, y, 32, 32)
@@ -113,7 +114,7 @@ def test_a_crop_of_something_scaled_is_as_good_at_its_edges() -> None:
 
 @given(st.one_of(pictures(8), sounds(6)))
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-def test_what_is_optimised_cannot_be_optimised_further(node: Expr) -> None:
+def test_an_optimised_expression_cannot_be_optimised_further(node: Expr) -> None:
     better = optimise(node)
     again = Counter[str]()
     assert optimise(better, fired=again) is better
@@ -126,7 +127,7 @@ APPROXIMATE = [rule for rule in RULES if rule.exactness == "approximate"]
 
 @st.composite
 def resampled(draw: st.DrawFn) -> Picture:
-    """A sharp picture scaled, with what an approximate rule looks for above it."""
+    """Draw a sharp scaled picture below the operation that an approximate rule matches."""
     picture = fixture(draw(st.sampled_from(SHARP)))
     picture = picture.keep([(picture.duration / 2, picture.duration / 2 + Fraction(1, 10))])
     width, height = _size(draw, picture)
@@ -154,7 +155,7 @@ def _scaled(draw: st.DrawFn, picture: Picture) -> Picture:
 
 
 @pytest.mark.parametrize("rule", [rule for rule in APPROXIMATE if "SSIM" not in rule.law], ids=str)
-def test_an_approximate_rule_stays_within_50_db_of_each_step_done_precisely(rule: Rule) -> None:
+def test_an_approximate_rule_stays_within_50_db_of_the_precise_result(rule: Rule) -> None:
     @given(resampled().filter(lambda picture: optimise(picture, [rule]) is not picture))
     @real(6)
     def near(picture: Picture) -> None:
@@ -169,7 +170,7 @@ def test_an_approximate_rule_stays_within_50_db_of_each_step_done_precisely(rule
 
 @given(st.sampled_from(SHARP), st.integers(6, 80))
 @real(5)
-def test_a_blur_of_a_smaller_copy_looks_like_one_of_the_whole(name: str, radius: int) -> None:
+def test_a_blur_of_a_smaller_copy_looks_like_a_blur_of_the_whole_picture(name: str, radius: int) -> None:
     picture = fixture(name)
     blurred = picture.keep([(picture.duration / 2, picture.duration / 2 + Fraction(1, 10))]).blur(radius)
     better = _picture(optimise(blurred))

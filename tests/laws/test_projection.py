@@ -1,4 +1,4 @@
-"""Facts carried through cuts equal what one finds looking at every instant of the timeline."""
+"""Facts projected through cuts equal a search at every instant of the timeline."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tessera.media.algebra.expression import NO_SOURCE, Picture, SourceRange
 from tessera.media.algebra.time import Range
 
 GRID = 6
-"""Times of these tests are whole multiples of 1/6 s; a hop of 500 ms lies on that grid and off it alike."""
+"""Cells per second: times are multiples of 1/6 s. Hops of 500 ms end on this grid, their middle is off it."""
 
 instants = st.integers(0, 60)
 
 
 @st.composite
 def speeches(draw: st.DrawFn) -> list[Range]:
-    """Ordered ranges that do not touch."""
+    """Draw ordered ranges that do not touch."""
     bounds = sorted(draw(st.sets(instants, max_size=12)))
     pairs = zip(bounds[::2], bounds[1::2], strict=False)
     return [(Fraction(start, GRID), Fraction(end, GRID)) for start, end in pairs]
@@ -40,23 +40,24 @@ sources = st.fixed_dictionaries({"a": speeches(), "b": speeches()})
 levels = st.lists(st.sampled_from([-60.0, -30.0, -12.5, -3.1]), max_size=25)
 
 
-def instants_of(kept: list[SourceRange]) -> list[tuple[str, Fraction]]:
-    """The source and time that each grid cell of a timeline shows, at the cell's start."""
+def instants_of(timeline: list[SourceRange]) -> list[tuple[str, Fraction]]:
+    """Return the source and time at the start of each grid cell of a timeline."""
     return [
         (source, start + Fraction(cell, GRID))
-        for source, start, end in kept
+        for source, start, end in timeline
         for cell in range(int((end - start) * GRID))
     ]
 
 
 @settings(deadline=None)
 @given(timelines, sources)
-def test_projected_speech_equals_that_of_every_instant(
-    kept: list[SourceRange], spoken: dict[str, list[Range]]
+def test_projected_speech_equals_the_speech_at_every_instant(
+    timeline: list[SourceRange], speech: dict[str, list[Range]]
 ) -> None:
-    found = project_speech(kept, spoken.__getitem__)
+    found = project_speech(timeline, speech.__getitem__)
     cells = [
-        any(start <= at < end for start, end in spoken.get(source, ())) for source, at in instants_of(kept)
+        any(start <= at < end for start, end in speech.get(source, ()))
+        for source, at in instants_of(timeline)
     ]
     for cell, expected in enumerate(cells):
         at = Fraction(cell, GRID)
@@ -68,30 +69,30 @@ def test_projected_speech_equals_that_of_every_instant(
 
 @settings(deadline=None)
 @given(timelines, st.fixed_dictionaries({"a": levels, "b": levels}), st.sampled_from([100, 250, 500]))
-def test_projected_levels_are_those_at_the_middle_of_each_step(
-    kept: list[SourceRange], heard: dict[str, list[float]], hop_ms: int
+def test_projected_levels_are_the_levels_at_the_middle_of_each_step(
+    timeline: list[SourceRange], loudness: dict[str, list[float]], hop_ms: int
 ) -> None:
     hop = Fraction(hop_ms, 1000)
-    total = sum((end - start for _source, start, end in kept), Fraction(0))
+    total = sum((end - start for _source, start, end in timeline), Fraction(0))
     expected = []
     for step in range(ceil(total / hop)):
         middle = (step * hop + min((step + 1) * hop, total)) / 2
         at = Fraction(0)
-        for source, start, end in kept:
+        for source, start, end in timeline:
             if at <= middle < at + end - start:
                 inside = int((start + middle - at) / hop)
-                known = heard.get(source, [])
+                known = loudness.get(source, [])
                 expected.append(known[inside] if inside < len(known) else -100.0)
             at += end - start
-    assert project_levels(kept, heard.__getitem__, hop_ms) == tuple(expected)
+    assert project_levels(timeline, loudness.__getitem__, hop_ms) == tuple(expected)
 
 
-def test_what_is_not_cut_keeps_its_facts() -> None:
+def test_an_uncut_source_keeps_its_facts() -> None:
     whole = [SourceRange(("a", Fraction(0), Fraction("24.024")))]
-    spoken = [(Fraction(1), Fraction(2)), (Fraction(3), Fraction("24.024"))]
-    heard = [float(-index) for index in range(241)]
-    assert project_speech(whole, lambda _source: spoken) == tuple(spoken)
-    assert project_levels(whole, lambda _source: heard, 100) == tuple(heard)
+    speech = [(Fraction(1), Fraction(2)), (Fraction(3), Fraction("24.024"))]
+    loudness = [float(-index) for index in range(241)]
+    assert project_speech(whole, lambda _source: speech) == tuple(speech)
+    assert project_levels(whole, lambda _source: loudness, 100) == tuple(loudness)
 
 
 def test_a_cut_of_a_cut_has_the_speech_of_the_source() -> None:
@@ -99,32 +100,32 @@ def test_a_cut_of_a_cut_has_the_speech_of_the_source() -> None:
     cut = picture.keep([(Fraction(2), Fraction(6)), (Fraction(10), Fraction(14))]).keep(
         [(Fraction(1), Fraction(7))]
     )
-    spoken = [(Fraction(5), Fraction(11))]
-    assert project_speech(cut.kept, lambda _source: spoken) == ((Fraction(2), Fraction(4)),)
+    speech = [(Fraction(5), Fraction(11))]
+    assert project_speech(cut.kept, lambda _source: speech) == ((Fraction(2), Fraction(4)),)
 
 
-def test_unknown_levels_of_one_source_make_all_unknown() -> None:
-    kept = [SourceRange(("a", Fraction(0), Fraction(1))), SourceRange(("b", Fraction(0), Fraction(1)))]
-    assert project_levels(kept, {"a": [-9.0] * 10, "b": None}.__getitem__, 100) is None
+def test_unknown_levels_of_one_source_make_all_levels_unknown() -> None:
+    timeline = [SourceRange(("a", Fraction(0), Fraction(1))), SourceRange(("b", Fraction(0), Fraction(1)))]
+    assert project_levels(timeline, {"a": [-9.0] * 10, "b": None}.__getitem__, 100) is None
 
 
-def test_each_source_is_asked_once_and_silence_never() -> None:
-    asked: list[str] = []
+def test_each_source_is_analysed_once_and_silence_never() -> None:
+    analysed: list[str] = []
 
     def speech_of(source: str) -> list[Range]:
-        asked.append(source)
+        analysed.append(source)
         return []
 
     names = ["a", NO_SOURCE, "b", "a"]
     project_speech([SourceRange((name, Fraction(0), Fraction(1))) for name in names], speech_of)
-    assert asked == ["a", "b"]
+    assert analysed == ["a", "b"]
 
 
-def test_five_thousand_cuts_of_a_long_source_take_no_time() -> None:
-    spoken = [(Fraction(3 * index), Fraction(3 * index + 2)) for index in range(6_000)]
-    heard = [-20.0] * 180_000
-    kept = [SourceRange(("a", Fraction(3 * index), Fraction(3 * index + 3))) for index in range(5_000)]
+def test_five_thousand_cuts_of_a_long_source_are_projected_quickly() -> None:
+    speech = [(Fraction(3 * index), Fraction(3 * index + 2)) for index in range(6_000)]
+    loudness = [-20.0] * 180_000
+    timeline = [SourceRange(("a", Fraction(3 * index), Fraction(3 * index + 3))) for index in range(5_000)]
     began = time.process_time()
-    assert len(project_speech(kept, lambda _source: spoken)) == 5_000
-    assert len(project_levels(kept, lambda _source: heard, 100) or ()) == 150_000
+    assert len(project_speech(timeline, lambda _source: speech)) == 5_000
+    assert len(project_levels(timeline, lambda _source: loudness, 100) or ()) == 150_000
     assert time.process_time() - began < 2

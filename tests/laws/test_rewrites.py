@@ -1,4 +1,4 @@
-"""Law 5: what `ignore_nodes` does to a graph, against brute force. Law 6: a plan is a pure function."""
+"""Law 5: `ignore_nodes` agrees with a brute-force search. Law 6: a plan is a pure function."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from tessera import Plan, load_agent, plan
 from tessera.graph.model import build_graph
 from tessera.graph.plan import topological_order
 from tessera.graph.rewrite import TooManyEdges, ignore_nodes, runnable_nodes, update_params
-from tests.support.planning import ONE_VIDEO, Case, agent, cases, chain, planned, runs, uid
+from tessera.testing import agent, node_id
+from tests.support.planning import ONE_VIDEO, Case, cases, planned, runs
 
 Edge = tuple[str, str]
 
 
 def paths(graph: nx.DiGraph, gone: Collection[str]) -> Iterator[tuple[str, ...]]:
-    """Every path of the graph between kept tiles whose inner nodes are all in `gone`: the oracle of law 5."""
+    """Yield every path between kept tiles whose inner nodes are all in `gone`: the oracle of law 5."""
     stack: list[tuple[str, ...]] = [(node,) for node in graph if node not in gone]
     while stack:
         path = stack.pop()
@@ -40,7 +41,7 @@ def paths(graph: nx.DiGraph, gone: Collection[str]) -> Iterator[tuple[str, ...]]
 
 
 def shortest(graph: nx.DiGraph, gone: Collection[str]) -> dict[Edge, int]:
-    """Every edge that must be there after the rewrite, and the length of its `via`."""
+    """Return every edge expected after the rewrite with the length of its `via`."""
     found: dict[Edge, int] = {}
     for path in paths(graph, gone):
         edge, length = (path[0], path[-1]), len(path) - 2
@@ -57,7 +58,7 @@ def contents(graph: nx.DiGraph) -> tuple[Any, Any]:
 
 
 @given(cases())
-def test_two_kept_tiles_are_connected_exactly_when_a_path_of_ignored_tiles_led_between_them(
+def test_two_kept_tiles_are_connected_if_and_only_if_a_path_of_ignored_tiles_leads_between_them(
     case: Case,
 ) -> None:
     after = ignore_nodes(case.graph, case.chosen)
@@ -111,7 +112,7 @@ def test_the_graph_stays_acyclic_and_keeps_the_order_of_its_tiles(case: Case) ->
 
 
 @given(cases())
-def test_a_rewrite_changes_nothing_of_the_graph_it_is_given(case: Case) -> None:
+def test_a_rewrite_does_not_change_its_graph(case: Case) -> None:
     before = copy.deepcopy(contents(case.graph))
     after = ignore_nodes(case.graph, case.chosen)
     for _source, _target, data in after.edges(data=True):
@@ -122,39 +123,39 @@ def test_a_rewrite_changes_nothing_of_the_graph_it_is_given(case: Case) -> None:
 
 
 @given(cases())
-def test_connections_are_counted_exactly_before_any_is_made(case: Case) -> None:
-    made = sum(1 for length in lengths(ignore_nodes(case.graph, case.chosen)).values() if length)
-    assert ignore_nodes(case.graph, case.chosen, limit=made) is not None
-    if made:
+def test_connections_are_counted_exactly_before_they_are_added(case: Case) -> None:
+    count = sum(1 for length in lengths(ignore_nodes(case.graph, case.chosen)).values() if length)
+    assert ignore_nodes(case.graph, case.chosen, limit=count) is not None
+    if count:
         with pytest.raises(TooManyEdges) as caught:
-            ignore_nodes(case.graph, case.chosen, limit=made - 1)
-        assert (caught.value.count, caught.value.limit) == (made, made - 1)
+            ignore_nodes(case.graph, case.chosen, limit=count - 1)
+        assert (caught.value.count, caught.value.limit) == (count, count - 1)
 
 
-def test_an_override_changes_one_tile_and_nothing_of_the_graph_it_is_given() -> None:
-    graph = build_graph(load_agent(chain("Video Input", "Mirror", "Mirror")))
+def test_an_override_changes_one_tile_of_a_copy_of_the_graph() -> None:
+    graph = build_graph(agent("input > left:Mirror > right:Mirror"))
+    left, right = node_id("left"), node_id("right")
     before = copy.deepcopy(contents(graph))
-    tile = graph.nodes[uid(1)]["node"]
+    tile = graph.nodes[left]["node"]
     params = tile.type.Params(horizontal_flip=True)
-    after = update_params(graph, {uid(1): ({"horizontal_flip": True}, params, {})})
+    after = update_params(graph, {left: ({"horizontal_flip": True}, params, {})})
     assert contents(graph) == before
-    assert after.nodes[uid(1)]["node"].values()["horizontal_flip"] is True
-    assert after.nodes[uid(2)]["node"] is graph.nodes[uid(2)]["node"]
+    assert after.nodes[left]["node"].values()["horizontal_flip"] is True
+    assert after.nodes[right]["node"] is graph.nodes[right]["node"]
     assert list(after.edges(data=True)) == list(graph.edges(data=True)) != []
 
 
 @given(cases(), st.data())
-def test_the_runnable_graph_is_what_the_sources_reach(case: Case, data: st.DataObject) -> None:
-    count = len(case.graph)
+def test_the_tiles_that_run_are_those_the_sources_reach(case: Case, data: st.DataObject) -> None:
     sources = ["Video Input", "S3 Trigger", "Image Generation", "Video Generation", "Mirror"]
-    names = [
-        "Video Generation" if case.graph.pred[node] else data.draw(st.sampled_from(sources))
+    kinds = {
+        node: "Video Generation" if case.graph.pred[node] else data.draw(st.sampled_from(sources))
         for node in case.graph
-    ]
-    template = agent(*names)
-    template["connections"] = case.template["connections"]
+    }
+    template = copy.deepcopy(case.template)
+    for node in template["agent_nodes"]:
+        node |= {"node_type": {"node_type_id": None, "node_type_name": kinds[node["agent_node_id"]]}}
     graph = build_graph(load_agent(template))
-    kinds = {uid(number): name for number, name in zip(range(count), names, strict=True)}
     starts = [node for node in graph if kinds[node] == "Video Input"]
     starts = starts or [node for node in graph if kinds[node] == "S3 Trigger"]
     starts += [node for node in graph if "Generation" in kinds[node] and not graph.pred[node]]
@@ -164,7 +165,7 @@ def test_the_runnable_graph_is_what_the_sources_reach(case: Case, data: st.DataO
 
 
 @given(cases())
-def test_of_the_tiles_that_could_come_next_the_first_of_the_template_comes(case: Case) -> None:
+def test_the_first_ready_tile_of_the_template_comes_next(case: Case) -> None:
     left, order = list(case.graph), []
     while left:
         node = next(node for node in left if not set(case.graph.pred[node]) & set(left))
@@ -174,7 +175,7 @@ def test_of_the_tiles_that_could_come_next_the_first_of_the_template_comes(case:
 
 
 @given(runs())
-def test_the_same_agent_and_request_give_the_same_bytes_in_whatever_form_they_come(
+def test_the_same_agent_and_request_give_the_same_bytes_in_every_form(
     run: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     template, request = run
@@ -193,7 +194,7 @@ def test_the_same_agent_and_request_give_the_same_bytes_in_whatever_form_they_co
 
 
 @given(runs())
-def test_a_plan_goes_through_json_without_loss(run: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_a_plan_survives_json(run: tuple[dict[str, Any], dict[str, Any]]) -> None:
     p = plan(*run)
     again = Plan.from_dict(json.loads(p.to_json()))
     assert again == p
@@ -203,7 +204,7 @@ def test_a_plan_goes_through_json_without_loss(run: tuple[dict[str, Any], dict[s
 
 
 @given(runs())
-def test_a_plan_runs_what_is_left_of_the_template_and_nothing_else(
+def test_every_tile_of_the_template_runs_or_is_removed_or_skipped(
     run: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     p = plan(*run)
@@ -214,14 +215,15 @@ def test_a_plan_runs_what_is_left_of_the_template_and_nothing_else(
     assert set(p.changes.removed) == set(run[1]["ignore_nodes"])
 
 
-def test_a_plan_does_not_change_when_what_it_was_made_of_is_changed_later() -> None:
-    template = agent(("Image Generation", {"selected_context": {"a": [1]}}), "Image Generation")
-    request: dict[str, Any] = {"update_params": {uid(1): {"selected_context": {"b": [2]}}}}
+def test_a_plan_does_not_change_if_its_template_and_request_change_later() -> None:
+    template = agent('image_generation(selected_context={"a": [1]}); image_generation_2').to_dict()
+    second = node_id("image_generation_2")
+    request: dict[str, Any] = {"update_params": {second: {"selected_context": {"b": [2]}}}}
     loaded = load_agent(template)
     p = plan(loaded, request)
     before, written = p.to_json(), json.dumps(loaded.to_dict())
     template["agent_nodes"][0]["params_used"]["selected_context"]["a"].append(9)
-    request["update_params"][uid(1)]["selected_context"]["b"].append(9)
+    request["update_params"][second]["selected_context"]["b"].append(9)
     loaded.to_dict()["agent_nodes"][0]["params_used"]["selected_context"]["a"].append(9)
     assert p.to_json() == before
     assert json.dumps(loaded.to_dict()) == written
@@ -241,15 +243,19 @@ except RequestError as error:
 @pytest.mark.parametrize("cyclic", [False, True], ids=["a plan", "the fault of a cycle"])
 def test_another_process_with_another_hash_seed_gives_the_same_bytes(cyclic: bool) -> None:
     width = 8
-    edges = [(0, at) for at in range(1, width)] + [
-        (low, high) for low in range(1, width) for high in range(width, 2 * width)
-    ]
-    loops = [(at, at + 1) for at in range(width, 2 * width - 1)] + [(2 * width - 1, width)] if cyclic else []
-    template = json.dumps(agent("Video Input", *["Mirror"] * (2 * width), edges=edges + loops))
-    request = json.dumps({**ONE_VIDEO, "ignore_nodes": [uid(at) for at in (3, 5, 6, 2)]})
-    said = {
+    before = [f"mirror_{number}" for number in range(1, width)]
+    after = [f"mirror_{number}" for number in range(width, 2 * width)]
+    template = agent(f"input > {{{', '.join(before)}}} > {{{', '.join(after)}}}; unused:Mirror").to_dict()
+    if cyclic:
+        template["connections"] += [
+            {"source_agent_node_id": node_id(source), "target_agent_node_id": node_id(target)}
+            for source, target in pairwise([*after, after[0]])
+        ]
+    ignored = [node_id(f"mirror_{number}") for number in (3, 5, 6, 2)]
+    request = json.dumps({**ONE_VIDEO, "ignore_nodes": ignored})
+    outputs = {
         subprocess.run(
-            [sys.executable, "-c", _PRINT_PLAN, template, request],
+            [sys.executable, "-c", _PRINT_PLAN, json.dumps(template), request],
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,
             check=True,
@@ -257,69 +263,84 @@ def test_another_process_with_another_hash_seed_gives_the_same_bytes(cyclic: boo
         ).stdout
         for seed in ("1", "2", "3")
     }
-    assert len(said) == 1
-    assert ("cycle" in said.pop()) == cyclic
+    assert len(outputs) == 1
+    assert ("cycle" in outputs.pop()) == cyclic
 
 
-def test_a_diamond_of_ignored_tiles_gives_one_connection_by_its_shorter_side() -> None:
-    edges = [(0, 1), (0, 2), (1, 4), (2, 3), (3, 4), (4, 5)]
-    template = agent("Video Input", *["Mirror"] * 5, edges=edges)
-    for order in permutations([1, 2, 3, 4]):
-        p = planned(template, {**ONE_VIDEO, "ignore_nodes": [uid(number) for number in order]})
-        assert list(p.graph.edges(data="via")) == [(uid(0), uid(5), (uid(1), uid(4)))]
+def test_a_diamond_of_ignored_tiles_gives_one_connection_along_its_shorter_side() -> None:
+    tiles = [node_id(name) for name in ("short", "long_1", "long_2", "join")]
+    template = agent(
+        """
+        input; short:Mirror; long_1:Mirror; long_2:Mirror; join:Mirror; captions
+        input > {short, long_1}; short > join; long_1 > long_2 > join > captions
+        """
+    )
+    for ignored in permutations(tiles):
+        p = planned(template, {**ONE_VIDEO, "ignore_nodes": list(ignored)})
+        via = (node_id("short"), node_id("join"))
+        assert list(p.graph.edges(data="via")) == [(node_id("input"), node_id("captions"), via)]
 
 
 @pytest.mark.parametrize(
-    ("edges", "via"),
+    ("chains", "via"),
     [
-        ([(0, 1), (1, 2), (2, 4), (0, 3), (3, 4)], (uid(3),)),
-        ([(0, 1), (1, 4), (0, 2), (2, 3), (3, 4)], (uid(1),)),
-        ([(0, 4), (0, 1), (1, 4), (0, 2), (2, 3), (3, 4)], ()),
+        ("start > a > b > end; start > c > end", ("c",)),
+        ("start > a > end; start > b > c > end", ("a",)),
+        ("start > end; start > a > end; start > b > c > end", ()),
     ],
     ids=["the shorter way comes last", "the shorter way comes first", "the template has the edge"],
 )
-def test_of_separate_ways_past_ignored_tiles_the_shortest_is_kept(
-    edges: list[tuple[int, int]], via: tuple[str, ...]
+def test_the_shortest_of_several_paths_through_ignored_tiles_is_kept(
+    chains: str, via: tuple[str, ...]
 ) -> None:
-    graph = build_graph(load_agent(agent(*["Mirror"] * 5, edges=edges)))
-    after = ignore_nodes(graph, [uid(1), uid(2), uid(3)])
-    assert list(after.edges(data="via")) == [(uid(0), uid(4), via)]
+    tiles = "; ".join(f"{name}:Mirror" for name in ("start", "a", "b", "c", "end"))
+    graph = build_graph(agent(f"{tiles}; {chains}"))
+    after = ignore_nodes(graph, [node_id(name) for name in "abc"])
+    removed = tuple(node_id(name) for name in via)
+    assert list(after.edges(data="via")) == [(node_id("start"), node_id("end"), removed)]
 
 
-@pytest.mark.parametrize("order", list(permutations([1, 2, 3])), ids=str)
-@pytest.mark.parametrize("ends", ["one", "many feed", "feeds many"])
-def test_tiles_ignored_one_after_the_other_are_all_named_in_the_order_of_the_path(
-    order: tuple[int, ...], ends: str
+@pytest.mark.parametrize("order", list(permutations("abc")), ids="".join)
+@pytest.mark.parametrize(
+    "ends",
+    ["", "mirror_2 > a; mirror_3 > a", "c > mirror_2; c > mirror_3"],
+    ids=["one", "many feed", "feeds many"],
+)
+def test_tiles_ignored_one_by_one_are_all_named_in_the_order_of_the_path(
+    order: tuple[str, ...], ends: str
 ) -> None:
-    edges = [(0, 1), (1, 2), (2, 3), (3, 4)]
-    edges += {"one": [], "many feed": [(5, 1), (6, 1)], "feeds many": [(3, 5), (3, 6)]}[ends]
-    graph = build_graph(load_agent(agent(*["Mirror"] * 7, edges=edges)))
-    for number in order:
-        graph = ignore_nodes(graph, [uid(number)])
-    assert {via for _source, _target, via in graph.edges(data="via")} == {(uid(1), uid(2), uid(3))}
+    line = "mirror > a:Mirror > b:Mirror > c:Mirror > mirror_1; mirror_2; mirror_3"
+    graph = build_graph(agent(f"{line}; {ends}"))
+    for name in order:
+        graph = ignore_nodes(graph, [node_id(name)])
+    assert {via for _source, _target, via in graph.edges(data="via")} == {
+        tuple(node_id(name) for name in "abc")
+    }
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 100])
-def test_connections_are_counted_exactly_however_many_exits_one_pass_takes(
+def test_connections_are_counted_exactly_for_every_batch_size(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tessera.graph.rewrite._EXITS_PER_PASS", at_once)
-    edges = [(0, 4), (0, 2), (1, 3), (2, 3), (2, 4), (2, 5), (3, 6), (3, 7), (3, 8)]
-    graph = build_graph(load_agent(agent(*["Mirror"] * 9, edges=edges)))
-    assert ignore_nodes(graph, [uid(2), uid(3)], limit=7).number_of_edges() == 8
+    tiles = "; ".join(f"mirror_{number}" for number in range(9))
+    chains = "mirror_0 > {mirror_4, mirror_2}; mirror_1 > mirror_3; mirror_2 > {mirror_3, mirror_4, mirror_5}"
+    graph = build_graph(agent(f"{tiles}; {chains}; mirror_3 > {{mirror_6, mirror_7, mirror_8}}"))
+    ignored = [node_id("mirror_2"), node_id("mirror_3")]
+    assert ignore_nodes(graph, ignored, limit=7).number_of_edges() == 8
     with pytest.raises(TooManyEdges) as caught:
-        ignore_nodes(graph, [uid(2), uid(3)], limit=6)
+        ignore_nodes(graph, ignored, limit=6)
     assert caught.value.count == 7
 
 
-def test_all_the_via_together_may_be_as_long_as_the_limit_and_no_longer(
+def test_all_via_paths_together_are_limited_in_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    edges = [(0, 2), (1, 2), (2, 3), (3, 4)]
-    graph = build_graph(load_agent(agent(*["Mirror"] * 5, edges=edges)))
+    graph = build_graph(agent("{mirror_0, mirror_1} > mirror_2 > mirror_3 > mirror_4"))
+    ignored = [node_id("mirror_2"), node_id("mirror_3")]
     monkeypatch.setattr("tessera.graph.rewrite.MAX_VIA", 4)
-    assert ignore_nodes(graph, [uid(2), uid(3)]).number_of_edges() == 2
+    assert ignore_nodes(graph, ignored).number_of_edges() == 2
     monkeypatch.setattr("tessera.graph.rewrite.MAX_VIA", 3)
     with pytest.raises(TooManyEdges) as caught:
-        ignore_nodes(graph, [uid(2), uid(3)])
+        ignore_nodes(graph, ignored)
     assert (caught.value.count, caught.value.limit) == (4, 3)

@@ -1,4 +1,4 @@
-"""Renders that share a decoder: the same files as each makes alone, and no decoder shared without need."""
+"""Renders that share a decoder give the same files as single renders, and share it only if that pays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TALK = Picture.source("talk", width=640, height=360, rate=Fraction(25), duration
 
 
 def clip(start: int, end: int, picture: Picture = TALK) -> Video:
-    """A range in seconds, mirrored, so that it has to be encoded."""
+    """Return a range in seconds of a mirrored picture, so that it has to be encoded."""
     return Video(picture.flip(horizontal=True).keep([(Fraction(start), Fraction(end))]))
 
 
@@ -33,7 +33,7 @@ def test_outputs_of_one_whole_video_share_a_decoder() -> None:
     assert groups_of([square, tall]) == [[0, 1]]
 
 
-def test_clips_that_lie_apart_are_each_sought_for() -> None:
+def test_clips_far_apart_each_have_their_own_decoder() -> None:
     assert groups_of([clip(600, 620), clip(1800, 1820), clip(3000, 3020)]) == []
     assert groups_of([clip(0, 20), clip(20, 40)]) == []
 
@@ -55,11 +55,13 @@ def test_each_clip_in_two_shapes_is_decoded_once() -> None:
         ((0, 41), False),
     ],
 )
-def test_outputs_that_share_read_much_the_same(second: tuple[int, int], shared: bool) -> None:
+def test_outputs_that_share_a_decoder_read_nearly_the_same_range(
+    second: tuple[int, int], shared: bool
+) -> None:
     assert (groups_of([clip(0, 20), clip(*second)]) == [[0, 1]]) is shared
 
 
-def test_an_output_that_begins_long_after_the_others_does_not_hold_them_up() -> None:
+def test_an_output_that_begins_much_later_does_not_share_a_decoder() -> None:
     assert groups_of([clip(0, 600), clip(20, 500)]) == [[0, 1]]
     assert groups_of([clip(0, 600), clip(21, 500)]) == []
 
@@ -69,7 +71,7 @@ def test_at_most_four_encoders_run_beside_one_decoder() -> None:
     assert sorted(map(len, groups_of(shapes))) == [4, 4]
 
 
-def test_what_may_be_copied_what_is_equal_and_what_is_no_video_joins_nobody() -> None:
+def test_copies_equal_outputs_and_outputs_without_video_share_no_decoder() -> None:
     mirrored = Video(TALK.flip(horizontal=True))
     whole, cut = Video(TALK), Video(TALK.keep([(Fraction(1), Fraction(5))]))
     sound = Audio(Sound.source("talk", rate=48_000, channels=2, duration=Fraction(3600)))
@@ -87,7 +89,7 @@ def test_an_output_that_reads_from_two_places_is_rendered_alone() -> None:
 
 @st.composite
 def families(draw: Any) -> list[Video]:
-    """Two to four different videos that are made of the same part of a source, or of nearly the same."""
+    """Draw two to four different videos of the same part of a source, or of nearly the same part."""
     whole = source(draw(st.sampled_from(["ntsc", "pal", "film", "vfr"])))
     part = whole.keep(draw(ranges(whole.duration, steps=(7, 3)))) if draw(st.booleans()) else whole
     found = []
@@ -102,7 +104,7 @@ TARGETS = [EncodeSettings(lossless=True), EncodeSettings(preset="ultrafast")]
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=["lossless", "x264"])
-def test_files_that_are_made_together_are_those_that_are_made_alone(target: EncodeSettings) -> None:
+def test_files_rendered_together_equal_files_rendered_alone(target: EncodeSettings) -> None:
     @given(families())
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
     def same(videos: Sequence[Video]) -> None:

@@ -18,17 +18,11 @@ from typing import Any
 
 from tessera import run
 from tessera.database.sqlite import SqliteDatabase
+from tessera.testing import agent
 from tests.support.media import MEDIA
-from tests.support.planning import agent
 
 AGENT = agent(
-    "Video Input",
-    ("Clips", {"num_clips": 2, "target_duration": 4}),
-    "Mirror",
-    ("Reframe", {"aspect_ratio": "9:16"}),
-    ("Watermark", {}),
-    "Destination",
-    edges=[(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
+    'input > clips(num_clips=2, target_duration=4) > {mirror, reframe(aspect_ratio="9:16")} > watermark > destination'
 )
 """A fan-out and a diamond: four outputs of two clips."""
 

@@ -1,8 +1,9 @@
-"""Agents by the numbers of their tiles, strategies that draw them, and the faults of a refused one."""
+"""Plans and faults in tests: helpers to plan, to assert on faults, and Hypothesis strategies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import networkx as nx
 import pytest
 from hypothesis import strategies as st
 
-from tessera import Plan, RequestError, load_agent, plan
+from tessera import Plan, RequestError, load_agent, plan, testing
 from tessera.errors import Fault
 from tessera.graph.model import build_graph
 
@@ -53,10 +54,22 @@ def planned(template: Any, request: Any = ONE_VIDEO, **options: Any) -> Plan:
 
 
 def refused(template: Any, request: Any = ONE_VIDEO, **options: Any) -> list[Fault]:
-    """The faults of a plan that is refused."""
+    """Return the faults of a request that is refused."""
     with pytest.raises(RequestError) as caught:
         plan(template, request, **options)
     return list(caught.value.errors)
+
+
+@contextmanager
+def expect_faults(*faults: tuple[str, str]) -> Iterator[None]:
+    """Expect a `RequestError` with exactly these faults (pointer, part of the message), in any order."""
+    with pytest.raises(RequestError) as caught:
+        yield
+    found = caught.value.errors
+    listing = "\n".join(f"{fault.document} {fault.loc!r}: {fault.message}" for fault in found)
+    assert sorted(fault.loc for fault in found) == sorted(loc for loc, _part in faults), listing
+    for loc, part in faults:
+        assert any(fault.loc == loc and part in fault.message for fault in found), listing
 
 
 def places(faults: Sequence[Fault]) -> list[str]:
@@ -64,13 +77,13 @@ def places(faults: Sequence[Fault]) -> list[str]:
 
 
 def assert_has(faults: Sequence[Fault], loc: str, *words: str, document: str = "request") -> None:
-    """One of the faults lies at `loc`, and its message holds all the `words`."""
+    """Assert that one of the faults lies at `loc` and its message contains all `words`."""
     here = [fault.message for fault in faults if (fault.loc, fault.document) == (loc, document)]
     assert any(all(word in message for word in words) for message in here), faults
 
 
 def assert_only(faults: Sequence[Fault], loc: str, *words: str, document: str = "request") -> None:
-    """There is one fault; it lies at `loc` and its message holds all the `words`."""
+    """Assert that there is one fault, that it lies at `loc`, and that its message contains all `words`."""
     assert_has(faults, loc, *words, document=document)
     assert len(faults) == 1, faults
 
@@ -80,7 +93,7 @@ def codes(p: Plan) -> list[str]:
 
 
 def edges_of(p: Plan) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Every connection of a plan with the removed tiles that it leads past."""
+    """Return every connection of a plan with the removed tiles on its way."""
     return {(source, target): via for source, target, via in p.graph.edges(data="via")}
 
 
@@ -96,7 +109,7 @@ json_values = st.recursive(
 
 @st.composite
 def mutations(draw: st.DrawFn, document: Any) -> Any:
-    """The document with up to three of its values replaced, removed or doubled, at any depth."""
+    """Draw the document with up to three of its values replaced, removed or doubled, at any depth."""
     changed = deepcopy(document)
     for _ in range(draw(st.integers(1, 3))):
         holder, at = changed, None
@@ -120,7 +133,7 @@ def mutations(draw: st.DrawFn, document: Any) -> Any:
 
 
 class Case(NamedTuple):
-    """An agent, its whole graph, and some ids of it."""
+    """An agent, its graph, and some of its ids."""
 
     template: dict[str, Any]
     graph: nx.DiGraph
@@ -129,34 +142,42 @@ class Case(NamedTuple):
 
 @st.composite
 def shapes(draw: st.DrawFn) -> tuple[int, list[tuple[int, int]], list[int]]:
-    """The number of tiles, the edges of an acyclic graph, and the place in the export of each tile."""
+    """Draw a number of tiles, the edges of an acyclic graph, and the position of each tile in the export."""
     count = draw(st.integers(1, MAX_TILES))
     pairs = [(low, high) for high in range(count) for low in range(high)]
     edges = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
     return count, edges, draw(st.permutations(range(count)))
 
 
+def _template(types: Sequence[str], edges: Iterable[tuple[int, int]]) -> dict[str, Any]:
+    """Return an agent whose tiles are called `t0`, `t1`, … in the order of their types."""
+    tiles = [f"t{number}:{name}" for number, name in enumerate(types)]
+    links = [f"t{source} > t{target}" for source, target in edges]
+    return testing.agent("; ".join([*tiles, *links])).to_dict()
+
+
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Agents of tiles that fit each other everywhere, listed in any order; any of their ids chosen."""
+    """Draw agents of tiles that fit each other everywhere, listed in any order, and any of their ids."""
     count, edges, place = draw(shapes())
-    names = [draw(st.sampled_from(_TILES)) for _ in range(count)]
-    template = agent(*names, edges=[(place[source], place[target]) for source, target in edges])
-    chosen = draw(st.lists(st.sampled_from([uid(number) for number in range(count)]), unique=True))
+    types = [draw(st.sampled_from(_TILES)) for _ in range(count)]
+    template = _template(types, [(place[source], place[target]) for source, target in edges])
+    ids = [node["agent_node_id"] for node in template["agent_nodes"]]
+    chosen = draw(st.lists(st.sampled_from(ids), unique=True))
     return Case(template, build_graph(load_agent(template)), chosen)
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Agents that can be planned, with requests that fit them: rewrites, overrides and clipped inputs."""
+    """Draw agents that can be planned, with requests that fit: rewrites, overrides and clipped inputs."""
     count, edges, _place = draw(shapes())
-    names = ["Video Input", *(draw(st.sampled_from(_TILES)) for _ in range(count))]
+    types = ["Video Input", *(draw(st.sampled_from(_TILES)) for _ in range(count))]
     inner = [(source + 1, target + 1) for source, target in edges]
     heads = set(range(1, count + 1)) - {target for _source, target in inner}
-    template = agent(*names, edges=[*((0, head) for head in sorted(heads)), *inner])
-    ids = [uid(number) for number in range(1, count + 1)]
+    template = _template(types, [*((0, head) for head in sorted(heads)), *inner])
+    ids = [node["agent_node_id"] for node in template["agent_nodes"][1:]]
     ignored = draw(st.lists(st.sampled_from(ids), unique=True))
-    left = [(node, name) for node, name in zip(ids, names[1:], strict=True) if node not in ignored]
+    left = [(node, name) for node, name in zip(ids, types[1:], strict=True) if node not in ignored]
     overridden = draw(st.lists(st.sampled_from(left), unique=True)) if left else []
     request = {
         "video_ids": draw(st.lists(st.text("abc", min_size=1), min_size=1, max_size=3)),

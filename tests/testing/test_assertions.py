@@ -1,4 +1,4 @@
-"""`assert_plan`: what each assertion accepts, and what the failure of it says."""
+"""`assert_plan`: the plans that each assertion accepts, and the messages of its failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VIDEO = {"duration_ms": 90_000, "width": 640, "height": 360, "fps": "25", "speec
 
 
 def fails(check: Callable[[], object], *words: str) -> str:
-    """The text of the failure that a check ends in; all words are in it."""
+    """Return the text of the failure of a check, and assert that it contains all words."""
     with pytest.raises(AssertionError) as caught:
         check()
     text = str(caught.value)
@@ -30,7 +30,7 @@ def without(*tiles: str, of: Any = DIAMOND, **options: Any) -> PlanAssertion:
     return assert_plan(of, ignore=tiles, **options)
 
 
-def test_edges_named_are_there_and_no_other_is_rewired() -> None:
+def test_edges_accepts_named_edges_if_no_other_edge_is_rewired() -> None:
     p = without("captions")
     assert p.edges("rough_cut > watermark via captions", "mirror > watermark") is p
     p.edges("rough_cut > watermark via captions").edges("{rough_cut} > watermark via captions")
@@ -77,19 +77,17 @@ def test_edges_named_are_there_and_no_other_is_rewired() -> None:
         ([], "destination > input", ["destination feeds: nothing", "input is fed by: nothing"]),
     ],
 )
-def test_an_edge_that_differs_is_shown_with_the_cause(
-    ignored: list[str], edge: str, lines: list[str]
-) -> None:
+def test_a_wrong_edge_is_shown_with_the_cause(ignored: list[str], edge: str, lines: list[str]) -> None:
     template = "input > rough_cut > {captions, mirror} > watermark > destination; input_2 > mirror"
     fails(lambda: assert_plan(template, ignore=ignored).edges(edge), *lines)
 
 
-def test_an_edge_of_a_tile_that_is_skipped_says_so() -> None:
+def test_an_edge_of_a_skipped_tile_is_shown_with_the_cause() -> None:
     p = without("host", of=PAIR).skipped("mirror").tiles("guest, mirror_2, captions")
     fails(lambda: p.edges("mirror > captions"), "mirror does not run: nothing that runs leads to it")
 
 
-def test_edges_that_must_be_there_and_all_there_are_and_those_that_must_not() -> None:
+def test_has_edges_only_edges_and_no_edges() -> None:
     p = without("captions", "mirror")
     p.has_edges("watermark > destination").has_edges()
     p.only_edges("input > rough_cut", "rough_cut > watermark via captions", "watermark > destination")
@@ -103,7 +101,7 @@ def test_edges_that_must_be_there_and_all_there_are_and_those_that_must_not() ->
     fails(lambda: p.has_edges("rough_cut > mirror"), "mirror is ignored")
 
 
-def test_tiles_removed_skipped_and_in_order() -> None:
+def test_tiles_removed_skipped_and_order() -> None:
     p = without("captions").tiles("input", "rough_cut", "mirror", "watermark", "destination")
     p.removed("captions").skipped().order("input", "watermark").order("rough_cut > mirror > destination")
     fails(lambda: p.tiles("input", "captions"), "- captions (ignored)", "+ mirror (runs)")
@@ -113,7 +111,7 @@ def test_tiles_removed_skipped_and_in_order() -> None:
     fails(lambda: p.order("captions > input"), "captions does not run (ignored)")
 
 
-def test_parameters_and_where_they_came_from() -> None:
+def test_parameters_have_a_value_and_an_origin() -> None:
     template = "input > clips(num_clips=2) > watermark > reframe"
     p = assert_plan(template, set={"watermark.logo_size": 50, "reframe": {"aspect_ratio": "1:1"}})
     p.param("watermark.logo_size", 50).param("watermark.logo_size", 50.0, origin="override")
@@ -135,7 +133,7 @@ def test_values_are_compared_as_json() -> None:
     fails(lambda: p.param("mirror.vertical_flip", 1), "is true (template), expected 1")
 
 
-def test_warnings_by_code_tile_and_text() -> None:
+def test_warnings_are_found_by_code_tile_and_text() -> None:
     p = assert_plan("input > captions > rough_cut > mirror", set={"mirror.horizontal_flip": True})
     p.warns("order_advice").warns("order_advice", node="rough_cut", match="after Captions captions")
     p.warns("needless_override", node="mirror").no_warnings("skipped_tile")
@@ -149,7 +147,7 @@ def test_warnings_by_code_tile_and_text() -> None:
     fails(lambda: assert_plan("input").warns("no_prompt"), "the plan has no warnings")
 
 
-def test_a_refused_request_is_asserted_on_by_pointers() -> None:
+def test_a_refused_request_is_asserted_by_pointers() -> None:
     p = without(
         "mirror", set={"captions.nonesuch": 1, "watermark.logo_size": "big", "mirror.vertical_flip": True}
     )
@@ -172,7 +170,7 @@ def test_a_refused_request_is_asserted_on_by_pointers() -> None:
         fails(check, "rejected with these faults", "'/update_params/<watermark>/logo_size'")
 
 
-def test_a_request_that_is_not_refused_does_not_raise() -> None:
+def test_raises_fails_if_the_request_is_not_refused() -> None:
     fails(
         lambda: without().raises("/ignore_nodes/0"),
         "expected a fault at /ignore_nodes/0, but the request is valid",
@@ -180,7 +178,7 @@ def test_a_request_that_is_not_refused_does_not_raise() -> None:
     assert without().errors == ()
 
 
-def test_an_agent_that_does_not_load_is_asserted_on_too() -> None:
+def test_an_agent_that_does_not_load_can_be_asserted() -> None:
     p = assert_plan("input > clips(num_clips=0)").raises(
         "/agent_nodes/1/params_used/num_clips", match="at least 1"
     )
@@ -189,7 +187,7 @@ def test_an_agent_that_does_not_load_is_asserted_on_too() -> None:
     assert_plan("nowhere.json").raises("", match="cannot read")
 
 
-def test_a_request_is_taken_in_every_form_with_names_for_ids(tmp_path: Path) -> None:
+def test_a_request_can_have_every_form_and_names_in_place_of_ids(tmp_path: Path) -> None:
     body = {"video_ids": ["v"], "ignore_nodes": [node_id("captions")]}
     path = tmp_path / "request.json"
     path.write_text(json.dumps(body))
@@ -208,7 +206,7 @@ def test_a_request_is_taken_in_every_form_with_names_for_ids(tmp_path: Path) -> 
         assert_plan(DIAMOND, odd).raises("")
 
 
-def test_every_input_that_runs_is_filled_unless_the_test_says_otherwise() -> None:
+def test_every_input_that_runs_gets_a_dummy_source_by_default() -> None:
     def inputs(p: PlanAssertion) -> dict[str, list[str]]:
         name_of = p.names().name_of
         return {name_of[one.node]: [source.key for source in one.sources] for one in p.plan.inputs}
@@ -239,7 +237,7 @@ def test_items_durations_and_outputs_come_from_a_simulation() -> None:
     fails(lambda: p.outputs({"tile": "reframe", "width": 1}), "tile: expected 'reframe', got 'mirror'")
 
 
-def test_a_dummy_input_is_a_minute_of_speech_and_facts_are_never_made_up_for_another() -> None:
+def test_a_dummy_input_is_a_minute_of_speech_and_other_inputs_have_no_assumed_facts() -> None:
     p = without().items(input=1, captions=1).durations(input=60)
     p.outputs({"width": 1920, "height": 1080, "fps": "30", "has_audio": True}, "watermark")
     without(facts={"input": VIDEO}).durations(input=90)
@@ -248,7 +246,7 @@ def test_a_dummy_input_is_a_minute_of_speech_and_facts_are_never_made_up_for_ano
     fails(lambda: without("captions").items(captions=1), "it does not run")
 
 
-def test_names_that_are_not_there_are_errors_of_the_test() -> None:
+def test_unknown_names_are_errors_of_the_test() -> None:
     for check in (
         lambda: without("captoins"),
         lambda: without(set={"captoins.x": 1}),
@@ -262,12 +260,12 @@ def test_names_that_are_not_there_are_errors_of_the_test() -> None:
             check()
 
 
-def test_exports_are_tested_by_the_names_of_their_types() -> None:
+def test_tiles_of_an_export_are_named_by_their_types() -> None:
     p = assert_plan("fixtures/agents/two_inputs.json", ignore=["reframe_2"])
     p.edges("input_2 > watermark via reframe_2", "reframe > watermark > destination")
 
 
-def test_a_stub_says_what_a_tile_makes_or_suffers_by_its_name() -> None:
+def test_a_stub_by_name_sets_the_items_or_the_fault_of_a_tile() -> None:
     a = "input > captions > {clips, mirror}"
     made = {"makes": [{"duration_ms": 3000}, {"duration_ms": 4000}]}
     p = assert_plan(a, stubs={"captions": made}).items(captions=2, mirror=2).durations(captions=[3, 4])

@@ -1,4 +1,4 @@
-"""Graph coverage: what counts as exercised, and the report."""
+"""Graph coverage: the parts of an agent that count as exercised, and the report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tessera.testing import GraphCoverage, agent, assert_plan
 A = agent('input > rough_cut(prompt="best") > {captions, mirror} > destination', name="Cut")
 
 
-def covered(*plans: dict[str, Any], of: Any = A) -> GraphCoverage:
+def coverage_of(*plans: dict[str, Any], of: Any = A) -> GraphCoverage:
     coverage = GraphCoverage()
     for options in plans:
         coverage.add(of, assert_plan(of, **options).plan)
@@ -22,8 +22,8 @@ def counts(coverage: GraphCoverage) -> dict[str, tuple[int, int]]:
     return {part: only.count(part) for part in ("tiles", "edges", "branches", "ignored", "parameters")}
 
 
-def test_one_plan_covers_tiles_edges_and_one_way_of_every_branch() -> None:
-    assert counts(covered({})) == {
+def test_one_plan_covers_tiles_edges_and_one_side_of_every_branch() -> None:
+    assert counts(coverage_of({})) == {
         "tiles": (5, 5),
         "edges": (5, 5),
         "branches": (2, 4),
@@ -33,7 +33,7 @@ def test_one_plan_covers_tiles_edges_and_one_way_of_every_branch() -> None:
 
 
 def test_an_ignored_tile_leaves_out_a_branch_and_its_edges() -> None:
-    coverage = covered({"ignore": ["captions"]})
+    coverage = coverage_of({"ignore": ["captions"]})
     assert counts(coverage)["tiles"] == (4, 5)
     assert counts(coverage)["edges"] == (3, 5)
     assert counts(coverage)["branches"] == (2, 4)
@@ -43,20 +43,20 @@ def test_an_ignored_tile_leaves_out_a_branch_and_its_edges() -> None:
     assert only.missing("branches") == ["rough_cut > captions taken", "rough_cut > mirror left out"]
 
 
-def test_what_is_overridden_counts_beside_what_the_template_sets() -> None:
-    assert counts(covered({"set": {"mirror.vertical_flip": True}}))["parameters"] == (1, 2)
-    assert counts(covered({"set": {"rough_cut.prompt": "x"}}))["parameters"] == (1, 1)
+def test_parameters_of_the_template_and_overrides_are_counted() -> None:
+    assert counts(coverage_of({"set": {"mirror.vertical_flip": True}}))["parameters"] == (1, 2)
+    assert counts(coverage_of({"set": {"rough_cut.prompt": "x"}}))["parameters"] == (1, 1)
 
 
-def test_parameters_that_the_export_offers_are_those_to_override() -> None:
+def test_the_update_params_template_lists_the_parameters_to_override() -> None:
     document = A.to_dict()
     mirror = document["agent_nodes"][3]["agent_node_id"]
     document["update_params_template"] = {mirror: {"vertical_flip": False, "horizontal_flip": True}}
-    assert counts(covered({}, of=agent(document)))["parameters"] == (0, 2)
+    assert counts(coverage_of({}, of=agent(document)))["parameters"] == (0, 2)
 
 
-def test_plans_add_up_to_everything() -> None:
-    coverage = covered({}, *({"ignore": [tile]} for tile in ("rough_cut", "captions", "mirror")))
+def test_several_plans_add_up_to_full_coverage() -> None:
+    coverage = coverage_of({}, *({"ignore": [tile]} for tile in ("rough_cut", "captions", "mirror")))
     assert coverage.percent < 100
     coverage.add(A, assert_plan(A, set={"rough_cut.prompt": "x"}).plan)
     assert coverage.percent == 100
@@ -68,18 +68,18 @@ def test_plans_add_up_to_everything() -> None:
 
 
 def test_the_report_names_what_is_missing() -> None:
-    report = covered({"ignore": ["captions"]}).report()
+    report = coverage_of({"ignore": ["captions"]}).report()
     assert "    tiles never run: captions\n" in report
     assert "    parameters never overridden: rough_cut.prompt\n" in report
     wide = "input > {" + ", ".join(f"mirror_{at}" for at in range(20)) + "}"
-    coverage = covered({}, of=agent(wide))
+    coverage = coverage_of({}, of=agent(wide))
     assert "mirror_7 and 12 more" in coverage.report()
     assert GraphCoverage().report() == "no plan was checked by an assertion"
     assert GraphCoverage().percent == 0
 
 
-def test_agents_written_alike_are_one_and_the_least_exercised_comes_first() -> None:
-    coverage = covered({})
+def test_equal_agents_are_counted_once_and_the_least_covered_comes_first() -> None:
+    coverage = coverage_of({})
     again = agent(A.to_dict())
     coverage.add(again, assert_plan(again).plan)
     assert len(coverage.agents) == 1
@@ -90,7 +90,7 @@ def test_agents_written_alike_are_one_and_the_least_exercised_comes_first() -> N
 
 
 def test_coverage_of_two_processes_is_merged() -> None:
-    one, other = covered({"ignore": ["captions"]}), covered({"ignore": ["mirror"]})
+    one, other = coverage_of({"ignore": ["captions"]}), coverage_of({"ignore": ["mirror"]})
     merged = GraphCoverage().merge(json.loads(one.to_json())).merge(other.to_dict())
-    assert merged.to_dict() == covered({"ignore": ["captions"]}, {"ignore": ["mirror"]}).to_dict()
+    assert merged.to_dict() == coverage_of({"ignore": ["captions"]}, {"ignore": ["mirror"]}).to_dict()
     assert merged.percent > one.percent

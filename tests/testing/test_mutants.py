@@ -1,4 +1,4 @@
-"""A bug planted in the rewrites is found: by the tutorial's suite, and by the strategies alone."""
+"""The tutorial's tests and the strategies each find a bug planted in the rewrites."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def via_lost(graph: Any, ignored: Any, **options: Any) -> Any:
     return after
 
 
-def edge_made(graph: Any, ignored: Any, **options: Any) -> Any:
+def edge_added(graph: Any, ignored: Any, **options: Any) -> Any:
     after = ignore_nodes(graph, ignored, **options)
     gone = next((node for node in graph if node in ignored), None)
     for source in graph.pred[gone] if gone else ():
@@ -54,11 +54,11 @@ def parameter_dropped(graph: Any, overrides: Any) -> Any:
     return update_params(graph, {node: own for node, own in overrides.items() if node != last})
 
 
-def all_run(graph: Any) -> set[str]:
+def all_runnable(graph: Any) -> set[str]:
     return set(graph)
 
 
-def first_skipped(graph: Any) -> set[str]:
+def first_tile_skipped(graph: Any) -> set[str]:
     runs = runnable_nodes(graph)
     return runs - {next((node for node in graph if node in runs), "")} if len(runs) > 1 else runs
 
@@ -66,10 +66,10 @@ def first_skipped(graph: Any) -> set[str]:
 MUTANTS: tuple[Mutant, ...] = (
     ("ignore_nodes", edge_lost),
     ("ignore_nodes", via_lost),
-    ("ignore_nodes", edge_made),
+    ("ignore_nodes", edge_added),
     ("update_params", parameter_dropped),
-    ("runnable_nodes", all_run),
-    ("runnable_nodes", first_skipped),
+    ("runnable_nodes", all_runnable),
+    ("runnable_nodes", first_tile_skipped),
 )
 
 
@@ -112,12 +112,12 @@ def test_the_strategies_find_a_planted_bug() -> None:
 
 
 @given(strategies.agents(), st.data())
-def test_plans_follow_the_rules(template: AgentTemplate, data: st.DataObject) -> None:
+def test_plans_follow_the_rewrite_rules(template: AgentTemplate, data: st.DataObject) -> None:
     check_against_the_rules(template, data.draw(strategies.requests(template)))
 
 
 def check_against_the_rules(template: AgentTemplate, request: dict[str, Any]) -> None:
-    """A plan has the tiles, the edges and the parameters that the rules give, worked out by brute force."""
+    """Assert that a plan has the tiles, edges and parameters of a brute-force application of the rules."""
     name_of = Names(template).name_of
     gone = set(request.get("ignore_nodes", ()))
     runs = running_tiles(template, gone)

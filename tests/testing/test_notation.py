@@ -1,4 +1,4 @@
-"""The notation of agents: what it means, what it refuses, and that it goes there and back without loss."""
+"""The notation of agents: its meaning, its errors, and round trips without loss."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def edges(template: AgentTemplate) -> set[str]:
 
 
 def facts(template: AgentTemplate) -> list[Any]:
-    """Everything of an agent that the notation keeps, but for ids that are not of names."""
+    """Return everything of an agent that the notation keeps."""
     name_of = Names(template).name_of
     tiles = [(name_of[tile.id], tile.type, dict(tile.explicit)) for tile in template]
     return [tiles, edges(template)]
@@ -85,7 +85,7 @@ def test_names_mean_types(name: str, type_name: str) -> None:
     assert [tile.name for tile in agent(name)] == [type_name]
 
 
-def test_a_tile_that_is_named_again_is_the_same_however_it_is_written() -> None:
+def test_the_same_name_in_another_spelling_is_the_same_tile() -> None:
     a = agent("Video_Input > left:Mirror > Captions; LEFT > rough cut; input > RoughCut")
     assert [tile.name for tile in a] == ["Video Input", "Mirror", "Captions", "Rough Cut"]
     assert edges(a) == {"input > left", "left > captions", "left > rough_cut", "input > rough_cut"}
@@ -113,11 +113,11 @@ def test_parameters_are_json_values() -> None:
     assert agent('mirror("a b" = [null, {"c": false}],)').nodes[0].explicit == {"a b": [None, {"c": False}]}
 
 
-def test_an_agent_is_called_what_it_is_told_to_be() -> None:
+def test_an_agent_has_the_name_given_to_it() -> None:
     assert agent("input", name="Mine").name == "Mine"
 
 
-def test_everything_that_load_agent_takes_is_taken() -> None:
+def test_agent_accepts_every_form_that_load_agent_accepts() -> None:
     path = AGENTS[0]
     wanted = facts(load_agent(path))
     for source in (path, str(path), path.read_text(), path.read_bytes(), load_agent(path)):
@@ -148,14 +148,14 @@ def test_everything_that_load_agent_takes_is_taken() -> None:
         ("input > " + "{" * 60, ["nested"], 58),
     ],
 )
-def test_what_cannot_be_read_is_shown_where_it_stands(text: str, words: list[str], column: int) -> None:
+def test_a_syntax_error_is_shown_at_its_place(text: str, words: list[str], column: int) -> None:
     with pytest.raises(NotationError) as caught:
         agent(f"input > captions\n{text}")
     assert all(word in str(caught.value) for word in words), caught.value
     assert str(caught.value).splitlines()[-2:] == [f"    {text}", f"    {' ' * column}^"]
 
 
-def test_an_agent_that_is_no_good_is_refused_with_names_in_the_notes() -> None:
+def test_a_faulty_agent_is_refused_with_names_in_the_notes() -> None:
     with pytest.raises(RequestError) as caught:
         agent("input > clips(num_clips=0) > mirror > clips")
     assert [fault.loc for fault in caught.value.errors] == [
@@ -181,13 +181,13 @@ def test_the_shortest_text_is_kept(text: str) -> None:
 
 
 @pytest.mark.parametrize("path", AGENTS, ids=lambda path: path.stem)
-def test_an_export_goes_through_the_notation(path: Path) -> None:
+def test_an_export_survives_the_notation(path: Path) -> None:
     exported = load_agent(path)
     assert facts(agent(to_notation(exported))) == facts(exported)
 
 
 @given(strategies.agents())
-def test_agents_go_through_the_notation_without_loss(template: AgentTemplate) -> None:
+def test_agents_survive_the_notation(template: AgentTemplate) -> None:
     again = agent(to_notation(template))
     assert facts(again) == facts(template)
     assert [tile.id for tile in again] == [tile.id for tile in template]
@@ -195,9 +195,7 @@ def test_agents_go_through_the_notation_without_loss(template: AgentTemplate) ->
 
 
 @given(strategies.agents(), st.data())
-def test_exports_in_any_order_go_through_the_notation_without_loss(
-    template: AgentTemplate, data: st.DataObject
-) -> None:
+def test_exports_in_any_order_survive_the_notation(template: AgentTemplate, data: st.DataObject) -> None:
     document = template.to_dict()
     document["agent_nodes"] = data.draw(st.permutations(document["agent_nodes"]))
     document["connections"] = data.draw(st.permutations(document["connections"]))
@@ -224,7 +222,7 @@ def test_chains_cover_every_edge_once_and_every_tile(count: int, data: st.DataOb
     assert {node for chain in chains for stage in chain for node in stage} == set(order)
 
 
-def test_unknown_types_pass_through_where_they_may() -> None:
+def test_unknown_types_survive_the_notation_as_opaque_tiles() -> None:
     a = agent('input > x:"Odd > Tile" > mirror', unknown_tiles="opaque")
     assert a.nodes[1].name == "Odd > Tile"
     assert facts(agent(to_notation(a), unknown_tiles="opaque"))[1] == facts(a)[1]

@@ -1,4 +1,4 @@
-"""The pytest plug-in, in sessions of its own: fixtures, snapshots, coverage, and what it costs."""
+"""The pytest plug-in in separate sessions: fixtures, snapshots, coverage, and the modules it imports."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tessera import run
+from tessera.testing import agent
 from tessera.testing.session import CURRENT
 from tessera.testing.snapshot import check_snapshot
 from tests.support.media import MEDIA
-from tests.support.planning import chain
 
 pytest_plugins = "pytester"
 
@@ -37,7 +37,7 @@ def test_it():
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Sessions within this one know nothing of its workers and options."""
+    """Hide the workers and options of this session from the sessions that the tests start."""
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
     token = CURRENT.set(None)
@@ -50,7 +50,7 @@ def test_the_fixtures_build_agents_and_assert_on_plans(pytester: pytest.Pytester
     pytester.runpytest().assert_outcomes(passed=1)
 
 
-def test_a_failure_shows_the_diff_and_none_of_our_frames(pytester: pytest.Pytester) -> None:
+def test_a_failure_shows_the_diff_without_frames_of_tessera(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SUITE.replace("via captions", "via mirror"))
     result = pytester.runpytest()
     result.assert_outcomes(failed=1)
@@ -74,10 +74,10 @@ def test_the_fixture_finds_exports_beside_the_test(pytester: pytest.Pytester) ->
     pytester.runpytest(test).assert_outcomes(passed=1)
 
 
-def test_a_recording_beside_the_test_is_run_by_the_fixture(pytester: pytest.Pytester) -> None:
+def test_the_fixture_replays_a_recording_beside_the_test(pytester: pytest.Pytester) -> None:
     given: dict[str, Any] = {"inputs": [str(MEDIA / "silent.mp4")], "workspace": pytester.path / "ws"}
-    run(chain("Video Input", "Mirror"), record=pytester.mkdir("sub") / "film.zip", **given)
-    (pytester.path / "sub" / "mine.json").write_text(json.dumps(chain("Video Input")))
+    run(agent("input > mirror"), record=pytester.mkdir("sub") / "film.zip", **given)
+    (pytester.path / "sub" / "mine.json").write_text(agent("input").to_json())
     test = pytester.path / "sub" / "test_it.py"
     test.write_text(
         "def test_it(replay):\n"
@@ -88,7 +88,7 @@ def test_a_recording_beside_the_test_is_run_by_the_fixture(pytester: pytest.Pyte
     pytester.runpytest(test).assert_outcomes(passed=1)
 
 
-def test_a_snapshot_is_missed_written_compared_and_updated(pytester: pytest.Pytester) -> None:
+def test_a_snapshot_is_missing_then_written_compared_and_updated(pytester: pytest.Pytester) -> None:
     path = pytester.path / "__snapshots__" / "it.json"
     pytester.makepyfile(SNAPSHOT % 3)
     result = pytester.runpytest()
@@ -120,26 +120,26 @@ def test_a_snapshot_is_missed_written_compared_and_updated(pytester: pytest.Pyte
     pytester.runpytest().assert_outcomes(passed=1)
 
 
-def test_two_plans_cannot_be_one_snapshot(pytester: pytest.Pytester) -> None:
+def test_two_different_plans_cannot_share_a_snapshot(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SNAPSHOT % 3 + (SNAPSHOT % 4).replace("test_it", "test_other"))
     result = pytester.runpytest("--tessera-update-snapshots")
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*two tests write different plans to __snapshots__/it.json*"])
 
 
-def test_a_snapshot_stays_in_its_folder() -> None:
+def test_a_snapshot_needs_a_running_test() -> None:
     assert "need pytest" in str(check_snapshot("it", "{}"))
 
 
 @pytest.mark.parametrize("name", ["../it", "a/b", "", ".it"])
-def test_a_snapshot_has_a_plain_name(pytester: pytest.Pytester, name: str) -> None:
+def test_a_snapshot_name_is_not_a_path(pytester: pytest.Pytester, name: str) -> None:
     pytester.makepyfile((SNAPSHOT % 3).replace('"it"', repr(name)))
     result = pytester.runpytest("--tessera-update-snapshots")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*invalid snapshot name*"])
 
 
-def test_a_refused_request_that_the_test_does_not_look_at_fails_it(pytester: pytest.Pytester) -> None:
+def test_a_refused_request_fails_a_test_that_does_not_expect_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -162,7 +162,7 @@ def test_a_refused_request_that_the_test_does_not_look_at_fails_it(pytester: pyt
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "with xdist"])
-def test_coverage_is_reported_and_too_little_of_it_fails(
+def test_coverage_is_reported_and_too_little_coverage_fails(
     pytester: pytest.Pytester, workers: list[str]
 ) -> None:
     both = SUITE + SUITE.replace("captions", "mirror").replace(
@@ -189,7 +189,7 @@ def test_without_the_option_there_is_no_report(pytester: pytest.Pytester) -> Non
     pytester.runpytest().stdout.no_fnmatch_line("*graph coverage*")
 
 
-def test_agents_that_hypothesis_draws_do_not_count(pytester: pytest.Pytester) -> None:
+def test_agents_drawn_by_hypothesis_do_not_count(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         from hypothesis import given
@@ -224,7 +224,7 @@ pytest.main(["-q", "-s", "-p", "no:cacheprovider", *sys.argv[1:]], plugins=[Look
 """
 
 
-def test_unused_the_plugin_imports_nothing(tmp_path: Path) -> None:
+def test_an_unused_plugin_imports_nothing(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
     done = subprocess.run(
         [sys.executable, "-c", _PRINT_MODULES, str(tmp_path)],

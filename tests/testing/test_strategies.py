@@ -1,4 +1,4 @@
-"""The strategies: what they draw is right, or wrong in exactly one place, and shrinks to something small."""
+"""The strategies draw documents that are valid, or wrong in exactly one place, and that shrink well."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_nearly_valid_requests_have_one_fault_at_the_place_named(
 
 
 @given(strategies.agents(), st.data())
-def test_what_runs_is_worked_out_as_the_planner_does(template: AgentTemplate, data: st.DataObject) -> None:
+def test_the_tiles_that_run_are_those_of_the_planner(template: AgentTemplate, data: st.DataObject) -> None:
     ignored = data.draw(st.lists(st.sampled_from([tile.id for tile in template]), unique=True))
     graph = ignore_nodes(build_graph(template), ignored)
     assert set(running_tiles(template, ignored)) == runnable_nodes(graph)
@@ -69,7 +69,7 @@ def test_what_runs_is_worked_out_as_the_planner_does(template: AgentTemplate, da
 
 
 @given(cases())
-def test_what_runs_is_nothing_where_nothing_starts(case: Any) -> None:
+def test_no_tile_runs_without_a_source(case: Any) -> None:
     assert running_tiles(load_agent(case.template), case.chosen) == []
 
 
@@ -94,7 +94,7 @@ class Bounds(Params):
     choice: str | None = None
 
 
-def test_what_does_not_fit_is_left_out() -> None:
+def test_parameters_that_do_not_fit_are_left_out() -> None:
     class Kind(NodeType):
         Params = Bounds
 
