@@ -14,6 +14,8 @@ In reading order:
 `in_flight`: jobs in progress, their time limits, and the state that a resume starts from.
 `sweep`: one agent simulated with many requests on all cores.
 `answers`: answers to the questions of tiles: stubs, facts, analyses, recordings, injected faults.
-`cache`: reuse of tile work and renders across runs.
+`cache_key`: the cache key of a tile's work, and the reason why a tile runs again.
+`tile_cache`: cached tile work, and the claims that keep two runs from doing the same work.
+`render_cache`: cached renders.
 `workers`: the threads or processes that do the jobs.
 """

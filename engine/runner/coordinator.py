@@ -34,9 +34,9 @@ from tessera.record.events import (
 from tessera.record.status import FINAL, NodeStatus, run_status
 from tessera.runner.answers.fault_injection import InjectedFault, faults_for, unmatched_faults
 from tessera.runner.answers.stubs import StubbedTile
-from tessera.runner.cache.tile_cache import Hit, TileCache
 from tessera.runner.in_flight import InFlight, InFlightJob, PendingRenders, ResumePoint, node_of
 from tessera.runner.ready_queue import ReadyQueue
+from tessera.runner.tile_cache import Hit, TileCache
 from tessera.runner.workers.worker import Delivered, Job, Key, Message, RenderJob, TileJob, Workers
 from tessera.text.wording import replace_lone_surrogates
 

@@ -27,9 +27,9 @@ from tessera.record.sink import EventSink
 from tessera.runner.answers.fault_injection import InjectedFault
 from tessera.runner.answers.stubs import StubbedTile
 from tessera.runner.answers.tile_context import Answers
-from tessera.runner.cache.tile_cache import TileCache
 from tessera.runner.coordinator import Coordinator
 from tessera.runner.in_flight import ResumePoint
+from tessera.runner.tile_cache import TileCache
 from tessera.runner.workers.delivery import RunDelivery
 from tessera.runner.workers.thread_pool import shared_pool
 from tessera.runner.workers.thread_workers import ThreadWorkers

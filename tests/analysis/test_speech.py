@@ -32,7 +32,7 @@ def facts_of(name: str) -> SoundFacts:
     return analyse_sound(MEDIA / name, probe(MEDIA / name))
 
 
-def made(path: Path, *args: str) -> Path:
+def make_media(path: Path, *args: str) -> Path:
     run_ffmpeg(["-y", *args, str(path)])
     return path
 
@@ -41,8 +41,8 @@ def analysed(path: Path) -> SoundFacts:
     return analyse_sound(path, probe(path))
 
 
-def heard(name: str) -> NDArray[np.float64]:
-    """The levels of a fixture of one start, measured in its own rate and channels, a value each 100 ms."""
+def measured_levels(name: str) -> NDArray[np.float64]:
+    """Return the levels of a fixture, measured in its own rate and channels, one value per 100 ms."""
     with av.open(str(MEDIA / name)) as container:
         parts = [frame.to_ndarray().astype(np.float64) for frame in container.decode(audio=0)]
         rate = container.streams.audio[0].rate
@@ -64,7 +64,7 @@ def test_the_sentences_of_a_talk_are_found_and_its_pauses_are_not() -> None:
     facts = facts_of("talk.mp4")
     assert facts.analyser == ANALYSER
     assert len(facts.speech) >= 4
-    levels = heard("talk.mp4")
+    levels = measured_levels("talk.mp4")
     loud = [100 * step + 50 for step, level in enumerate(levels) if level > -35]
     assert sum(inside(facts, time) for time in loud) / len(loud) > 0.97
     quiet = [100 * step + 50 for step in range(3, len(levels) - 3) if max(levels[step - 3 : step + 4]) < -55]
@@ -72,7 +72,7 @@ def test_the_sentences_of_a_talk_are_found_and_its_pauses_are_not() -> None:
     assert not any(inside(facts, time) for time in quiet)
 
 
-def test_traffic_and_horns_are_no_speech() -> None:
+def test_traffic_and_horns_are_not_speech() -> None:
     ((start, end),) = facts_of("street.mp4").speech
     assert 3_900 <= start <= 4_300
     assert 7_000 <= end <= 8_500
@@ -116,7 +116,7 @@ def test_sound_that_starts_late_is_preceded_by_silence() -> None:
 
 
 def test_sound_before_the_first_frame_is_left_out(tmp_path: Path) -> None:
-    early = made(
+    early = make_media(
         tmp_path / "early.mkv",
         *["-itsoffset", "1.28", "-f", "lavfi", "-i", "color=s=64x36:r=25:d=2"],
         *["-itsoffset", "0.48", "-f", "lavfi", "-i", f"{TONE}*lt(t\\,1):d=2.8:s=48000"],
@@ -130,7 +130,7 @@ def test_sound_before_the_first_frame_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_gap_in_the_sound_is_silence(tmp_path: Path) -> None:
-    gap = made(
+    gap = make_media(
         tmp_path / "gap.mkv",
         *["-f", "lavfi", "-i", f"{TONE}:d=3:s=48000,asetnsamples=480,aselect='not(between(t,1,1.995))'"],
         *["-c:a", "pcm_s16le"],
@@ -141,7 +141,7 @@ def test_a_gap_in_the_sound_is_silence(tmp_path: Path) -> None:
 
 
 def test_a_speech_keeps_its_place_after_a_gap(tmp_path: Path) -> None:
-    late = made(
+    late = make_media(
         tmp_path / "late.mkv",
         *["-itsoffset", "5", "-i", str(MEDIA / "talk.mp4"), "-i", str(MEDIA / "street.mp4")],
         *["-map", "1:v", "-map", "0:a", "-c:v", "copy", "-c:a", "copy", "-t", "12"],
@@ -157,20 +157,22 @@ def test_a_speech_keeps_its_place_after_a_gap(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le", "aac"])
-def test_the_level_is_that_of_a_channel_whatever_their_number(
+def test_the_level_does_not_depend_on_the_number_of_channels(
     tmp_path: Path, codec: str, channels: int
 ) -> None:
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
     source = "|".join([f"{TONE}"] + ["0.25*sin(2*PI*440*t)"] * (channels - 1))
-    tone = made(tmp_path / "tone.mkv", "-f", "lavfi", "-i", f"{source}:d=2:s=48000:c={layout}", "-c:a", codec)
+    tone = make_media(
+        tmp_path / "tone.mkv", "-f", "lavfi", "-i", f"{source}:d=2:s=48000:c={layout}", "-c:a", codec
+    )
     level = analysed(tone).levels_dbfs[10]
     assert level == pytest.approx(-15.1, abs=0.3 if channels < 6 else 1.2)
 
 
-def test_sound_whose_form_changes_is_read_to_its_end(tmp_path: Path) -> None:
+def test_sound_whose_format_changes_is_read_to_its_end(tmp_path: Path) -> None:
     parts = [
-        made(tmp_path / "mono.aac", "-f", "lavfi", "-i", f"{TONE}:d=1:s=44100", "-ac", "1"),
-        made(tmp_path / "stereo.aac", "-f", "lavfi", "-i", f"{TONE}:d=1:s=48000", "-ac", "2"),
+        make_media(tmp_path / "mono.aac", "-f", "lavfi", "-i", f"{TONE}:d=1:s=44100", "-ac", "1"),
+        make_media(tmp_path / "stereo.aac", "-f", "lavfi", "-i", f"{TONE}:d=1:s=48000", "-ac", "2"),
     ]
     both = tmp_path / "both.aac"
     both.write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -179,11 +181,11 @@ def test_sound_whose_form_changes_is_read_to_its_end(tmp_path: Path) -> None:
     assert min(levels[1:9] + levels[12:19]) > -21
 
 
-# Trouble
+# Errors
 
 
 def audio_spoiled(path: Path, every: int) -> Path:
-    """A copy of the talk with each `every`th packet of its sound overwritten."""
+    """Return a copy of the talk in which every `every`th packet of sound is overwritten."""
     data = bytearray((MEDIA / "talk.mp4").read_bytes())
     with av.open(str(MEDIA / "talk.mp4")) as container:
         packets = [packet for packet in container.demux(audio=0) if packet.size]
@@ -200,7 +202,7 @@ def test_sound_that_cannot_be_decoded_is_an_error_that_names_the_file(tmp_path: 
         analyse_sound(spoiled, probe(MEDIA / "talk.mp4"))
 
 
-def test_a_broken_packet_here_and_there_is_passed_over(tmp_path: Path) -> None:
+def test_occasional_broken_packets_are_skipped(tmp_path: Path) -> None:
     facts = analyse_sound(audio_spoiled(tmp_path / "spoiled.mp4", 100), probe(MEDIA / "talk.mp4"))
     assert len(facts.levels_dbfs) == 241
     assert abs(facts.speech[0][0] - facts_of("talk.mp4").speech[0][0]) < 200
@@ -212,17 +214,17 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         analyse_sound(tmp_path / "gone.mp4", probe(MEDIA / "talk.mp4"))
 
 
-def test_it_stops_when_cancelled() -> None:
-    asked = 0
+def test_the_analysis_stops_when_cancelled() -> None:
+    calls = 0
 
     def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 2
+        nonlocal calls
+        calls += 1
+        return calls > 2
 
     with pytest.raises(Cancelled):
         analyse_sound(MEDIA / "talk.mp4", probe(MEDIA / "talk.mp4"), cancelled=cancelled)
-    assert asked == 3
+    assert calls == 3
 
 
 def plain(path: Path, seconds: int) -> tuple[Path, MediaInfo]:

@@ -1,4 +1,4 @@
-"""A run packed into one file is simulated anywhere, and carries no secret."""
+"""A run packed into one file can be simulated anywhere, and contains no secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tessera.text.masking import mask_urls
 from tests.support.media import FIXTURES, MEDIA
 
 
-def test_a_replay_is_the_run_but_for_times_ids_and_files(tmp_path: Path) -> None:
+def test_a_replay_equals_the_run_except_for_times_ids_and_files(tmp_path: Path) -> None:
     made = run(
         FIXTURES / "agents" / "single.json",
         {"callback_url": "https://example.org/hook?token=s3cret"},
@@ -37,13 +37,15 @@ def test_a_replay_is_the_run_but_for_times_ids_and_files(tmp_path: Path) -> None
         "versions.json",
     ]
     assert not any("s3cret" in text for text in texts.values())
-    told = replay(tmp_path / "run.zip")
-    assert told.to_dict()["items"] == made.to_dict()["items"]
-    assert [output.duration_ms for output in told.outputs] == [output.duration_ms for output in made.outputs]
+    result = replay(tmp_path / "run.zip")
+    assert result.to_dict()["items"] == made.to_dict()["items"]
+    assert [output.duration_ms for output in result.outputs] == [
+        output.duration_ms for output in made.outputs
+    ]
     assert read_bundle(tmp_path / "run.zip").record["run_id"] == made.run_id
 
 
-def test_drafts_of_what_went_in_and_came_out_can_be_packed_too(tmp_path: Path) -> None:
+def test_drafts_of_inputs_and_outputs_can_be_included(tmp_path: Path) -> None:
     made = run(
         FIXTURES / "agents" / "single.json", inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws"
     )
@@ -62,20 +64,20 @@ def test_drafts_of_what_went_in_and_came_out_can_be_packed_too(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x05\x06" + b"\0" * 18])
-def test_what_is_no_bundle_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_bundle_is_refused_by_name(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(content)
     with pytest.raises(RequestError, match=r"x\.zip is not a bundle"):
         replay(tmp_path / "x.zip")
 
 
-def test_queries_and_user_names_of_urls_are_masked_and_the_video_s_id_stays() -> None:
-    told = mask_urls(
+def test_queries_and_user_names_in_urls_are_masked_but_the_video_id_stays() -> None:
+    result = mask_urls(
         {
             "https://u:p@a.example/x.mp4?X-Signature=abc": ["https://www.youtube.com/watch?v=abc&t=9s#k"],
             "plain": "text?token=1",
         }
     )
-    assert json.loads(json.dumps(told)) == {
+    assert json.loads(json.dumps(result)) == {
         "https://a.example/x.mp4?masked=99178e95": ["https://www.youtube.com/watch?v=abc"],
         "plain": "text?token=1",
     }

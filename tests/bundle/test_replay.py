@@ -1,4 +1,4 @@
-"""A run is recorded with what the world answered, and runs from that file anywhere, without any network."""
+"""A run is recorded with all outside answers, and replays from that file anywhere without a network."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from tessera.bundle.simulation import replay as simulated
 from tessera.inputs.assets.library import Library
 from tessera.record.events import Event, NodeChanged
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.inputs.test_fetch import AGENT, ONE_SECOND, RULES, left_in, tessera
 from tests.inputs.test_mimir import connected
 from tests.inputs.test_ytdlp_site import FILM
 from tests.support.media import MEDIA
-from tests.support.planning import chain, uid
 from tests.support.servers import serving
 
 OF_THIS_RUN = {"run_id", "started_at", "updated_at", "completed_at", "triggered_at", "seconds"}
 PLACES = {"video_url", "thumbnail_url", "path", "thumbnail_path", "commands"}
 
 
-def told(record: RunRecord) -> Any:
-    """A record without its times and ids, and without the places where files lie."""
+def comparable(record: RunRecord) -> Any:
+    """Return a record without times, ids and paths."""
 
     def bare(value: Any) -> Any:
         if isinstance(value, dict):
@@ -50,7 +50,7 @@ def told(record: RunRecord) -> Any:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Makes every use of the network fail."""
+    """Return a function that makes every use of the network fail."""
 
     def refuse(*_args: Any, **_options: Any) -> None:
         pytest.fail("the network was used")
@@ -65,13 +65,13 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 def contents(file: Path) -> list[bytes]:
-    """All that a file holds, as it is and unpacked."""
+    """Return the bytes of a bundle, and of each of its members unpacked."""
     with zipfile.ZipFile(file) as opened:
         return [file.read_bytes(), *(opened.read(name) for name in opened.namelist())]
 
 
 def refused(file: Path, workspace: Path, *given: Any, **options: Any) -> str:
-    """What a user reads of a replay that cannot be; nothing is left in the workspace."""
+    """Return the message for a replay that is refused. Nothing is left in the workspace."""
     with pytest.raises(RequestError) as caught:
         run(*given, replay=file, workspace=workspace, **options)
     (fault,) = caught.value.errors
@@ -81,30 +81,30 @@ def refused(file: Path, workspace: Path, *given: Any, **options: Any) -> str:
     return fault.message
 
 
-def local(workspace: Path, file: Path, **options: Any) -> RunRecord:
-    """A recorded run of a local file."""
+def record_run(workspace: Path, file: Path, **options: Any) -> RunRecord:
+    """Record a run of a local file."""
     given = {"inputs": [str(MEDIA / "silent.mp4")], "workspace": workspace, "record": file}
-    return run(chain("Video Input", "Mirror"), **{**given, **options})
+    return run(agent("input > mirror"), **{**given, **options})
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording with nothing wrong in it."""
+    """Return an intact recording."""
     folder = tmp_path_factory.mktemp("sound")
-    local(folder / "ws", folder / "run.zip")
+    record_run(folder / "ws", folder / "run.zip")
     return folder / "run.zip"
 
 
 @pytest.fixture
 def file(sound: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be spoilt."""
+    """Return a copy of the recording that a test may damage."""
     return Path(shutil.copy(sound, tmp_path))
 
 
-# what is replayed
+# Replays
 
 
-def test_a_signed_url_is_replayed_without_a_network_and_its_signature_is_nowhere(
+def test_a_signed_url_is_replayed_without_a_network_and_its_signature_is_not_stored(
     tmp_path: Path, offline: Callable[[], None]
 ) -> None:
     file = tmp_path / "run.zip"
@@ -115,20 +115,20 @@ def test_a_signed_url_is_replayed_without_a_network_and_its_signature_is_nowhere
     offline()
     again = run(replay=file, workspace=tmp_path / "new")
     assert again.status == "completed"
-    assert told(again) == told(made)
+    assert comparable(again) == comparable(made)
     assert [one.raw["asset_id"] for one in again.outputs] == [one.raw["asset_id"] for one in made.outputs]
     assert not any(b"s3cret" in content for content in contents(file))
 
     fresh = {"signed_urls": [url + "fresh"], "input_clip_end_ms": 500}
-    anew = run(AGENT, fresh, replay=file, workspace=tmp_path / "new")
-    assert [output.duration_ms for output in anew.outputs] == [500]
+    changed = run(AGENT, fresh, replay=file, workspace=tmp_path / "new")
+    assert [output.duration_ms for output in changed.outputs] == [500]
     said = refused(file, tmp_path / "x", AGENT, {"signed_urls": [url.replace("id=7", "id=8") + "s3cret"]})
     assert f"signed_url {served.url}/good.mp4?masked=" in said
     assert f"is not in the recording {file}, which contains signed_url {served.url}/good.mp4?masked=" in said
     assert "s3cret" not in said
 
 
-def test_parts_of_a_video_of_a_site_are_replayed_and_no_more_than_was_fetched(
+def test_only_the_fetched_parts_of_a_site_video_are_replayed(
     tmp_path: Path, offline: Callable[[], None]
 ) -> None:
     file = tmp_path / "run.zip"
@@ -144,7 +144,7 @@ def test_parts_of_a_video_of_a_site_are_replayed_and_no_more_than_was_fetched(
         made = run(AGENT, request, workspace=tmp_path / "ws", fetch_rules=RULES, record=file)
     offline()
     again = run(replay=file, workspace=tmp_path / "new")
-    assert told(again) == told(made)
+    assert comparable(again) == comparable(made)
     assert again.inputs[0]["about"]["channel"] == "Films"
     assert again.to_dict()["triggered_by"]["video_title"] == FILM["title"]
     within = run(AGENT, clips((5500, 7250)), replay=file, workspace=tmp_path / "new")
@@ -153,7 +153,7 @@ def test_parts_of_a_video_of_a_site_are_replayed_and_no_more_than_was_fetched(
         run(AGENT, clips((1000, 2000)), replay=file, workspace=tmp_path / "new")
 
 
-def test_an_item_of_an_archive_is_replayed_without_a_connection(
+def test_an_archive_item_is_replayed_without_a_connection(
     tmp_path: Path, offline: Callable[[], None]
 ) -> None:
     file = tmp_path / "run.zip"
@@ -164,7 +164,7 @@ def test_an_item_of_an_archive_is_replayed_without_a_connection(
         made = run(AGENT, request, workspace=tmp_path / ".tessera", fetch_rules=RULES, record=file)
     offline()
     again = run(replay=file, workspace=tmp_path / "new")
-    assert told(again) == told(made)
+    assert comparable(again) == comparable(made)
     assert again.inputs[0]["source_info"]["artifact"] == "highres"
     assert not any(secret in content for content in contents(file) for secret in (b"open-sesame", b"s3cret"))
     said = refused(file, tmp_path / "x", AGENT, {"mimir_assets": [{"id": "both"}]})
@@ -172,14 +172,14 @@ def test_an_item_of_an_archive_is_replayed_without_a_connection(
     assert "which contains mimir both (auto)" in said
 
 
-def test_files_renders_images_and_what_was_heard_are_replayed(
-    tmp_path: Path, offline: Callable[[], None]
-) -> None:
+def test_files_renders_images_and_analyses_are_replayed(tmp_path: Path, offline: Callable[[], None]) -> None:
     file, library = tmp_path / "run.zip", Library(tmp_path / "ws")
     first = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "ws")
     logo = library.add(MEDIA / "logo.png")
-    mark = ("Watermark", {"use_custom_logo": "custom", "image_id": logo.id})
-    shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}), mark)
+    shape = agent(
+        "input > clips(num_clips=1, target_duration=2)"
+        f' > watermark(use_custom_logo="custom", image_id="{logo.id}")'
+    )
     request: dict[str, Any] = {
         "video_ids": [library.add(MEDIA / "talk.mp4").id],
         "node_render_inputs": [{"id": first.outputs[0].id, "input_clip_end_ms": 1000}],
@@ -187,18 +187,20 @@ def test_files_renders_images_and_what_was_heard_are_replayed(
     made = run(shape, request, workspace=tmp_path / "ws", record=file)
     assert made.status == "completed", made.errors
     offline()
-    assert told(run(replay=file, workspace=tmp_path / "new")) == told(made)
+    assert comparable(run(replay=file, workspace=tmp_path / "new")) == comparable(made)
     other = Library(tmp_path / "y").add(MEDIA / "logo.jpg").id
-    request["update_params"] = {uid(2): {"image_id": other}}
-    with pytest.raises(RequestError, match=rf"Watermark {uid(2)}: asset {other} \(logo.jpg\) is not in the"):
+    request["update_params"] = {node_id("watermark"): {"image_id": other}}
+    with pytest.raises(
+        RequestError, match=rf"Watermark {node_id('watermark')}: asset {other} \(logo.jpg\) is not in the"
+    ):
         run(shape, request, replay=file, workspace=tmp_path / "y")
 
 
-def test_what_an_analyser_answered_is_taken_from_the_recording(tmp_path: Path) -> None:
+def test_the_answers_of_analysers_come_from_the_recording(tmp_path: Path) -> None:
     file = tmp_path / "run.zip"
-    shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}))
+    shape = agent("input > clips(num_clips=1, target_duration=2)")
     made = run(shape, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws", record=file)
-    rewritten(file, recording=lambda raw: _first(raw)["heard"].update(speech=[[1000, 3000]]))
+    rewrite_archive(file, recording=lambda raw: _first(raw)["heard"].update(speech=[[1000, 3000]]))
     again = run(replay=file, workspace=tmp_path / "new", record=tmp_path / "again.zip")
     assert again.outputs[0].raw["sources"] != made.outputs[0].raw["sources"]
     with Archive(tmp_path / "again.zip") as opened:
@@ -216,14 +218,14 @@ def _first(recording: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_recording_is_a_bundle_and_a_bundle_can_be_a_recording(tmp_path: Path) -> None:
-    made = local(tmp_path / "ws", tmp_path / "run.zip", quality="draft")
+    made = record_run(tmp_path / "ws", tmp_path / "run.zip", quality="draft")
     assert simulated(tmp_path / "run.zip").to_dict()["items"] == made.items
     write_bundle(RunStore(tmp_path / "ws"), made.run_id, tmp_path / "later.zip", originals=True)
     again = run(replay=tmp_path / "later.zip", workspace=tmp_path / "new", record=tmp_path / "again.zip")
-    assert told(again) == told(made)
+    assert comparable(again) == comparable(made)
     assert again.outputs[0].raw["quality"] == "draft"
     once_more = run(replay=tmp_path / "again.zip", workspace=tmp_path / "newer")
-    assert told(once_more) == told(made)
+    assert comparable(once_more) == comparable(made)
     with zipfile.ZipFile(tmp_path / "run.zip") as opened:
         (media,) = [one for one in opened.infolist() if one.filename.startswith("media/")]
     assert media.compress_type == zipfile.ZIP_STORED
@@ -234,39 +236,39 @@ def test_a_run_of_a_plan_is_replayed_as_that_plan(tmp_path: Path) -> None:
         decided = plan(AGENT, {"video_urls": [f"{served.url}/good.mp4?key=s3cret"], **ONE_SECOND})
         read = Plan.from_dict(decided.to_dict())
         made = run(read, workspace=tmp_path / "ws", fetch_rules=RULES, record=tmp_path / "run.zip")
-    assert told(run(replay=tmp_path / "run.zip", workspace=tmp_path / "new")) == told(made)
+    assert comparable(run(replay=tmp_path / "run.zip", workspace=tmp_path / "new")) == comparable(made)
     assert tessera("run", "--replay", "run.zip", "--workspace", "new", cwd=tmp_path).returncode == 0
     done = tessera("run", "--replay", "run.zip", "--ignore", "Mirror", cwd=tmp_path)
     assert "was of a plan: no --set, --ignore or --clip can change it" in done.stderr
 
 
-def test_a_replay_that_is_cancelled_while_its_media_is_unpacked_leaves_nothing(
-    file: Path, tmp_path: Path
-) -> None:
+def test_a_replay_cancelled_while_unpacking_leaves_nothing_behind(file: Path, tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         run(replay=file, workspace=tmp_path / "new", cancelled=lambda: True)
     assert left_in(tmp_path / "new") == []
 
 
-def test_a_replay_that_was_cancelled_goes_on_without_a_network(
+def test_a_cancelled_replay_can_be_resumed_without_a_network(
     tmp_path: Path, offline: Callable[[], None]
 ) -> None:
     file = tmp_path / "run.zip"
-    shape = chain("Video Input", ("Clips", {"num_clips": 1, "target_duration": 2}), "Mirror")
+    shape = agent("input > clips(num_clips=1, target_duration=2) > mirror")
     with serving() as served:
         request = {"video_urls": [f"{served.url}/good.mp4"]}
         made = run(shape, request, workspace=tmp_path / "ws", fetch_rules=RULES, record=file)
     offline()
-    heard: list[Event] = []
+    completed: list[Event] = []
 
     def seen(event: Event) -> None:
-        if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), "completed"):
-            heard.append(event)
+        if isinstance(event, NodeChanged) and (event.node, event.status) == (node_id("clips"), "completed"):
+            completed.append(event)
 
-    options: dict[str, Any] = {"on_event": seen, "cancelled": lambda: bool(heard)}
+    options: dict[str, Any] = {"on_event": seen, "cancelled": lambda: bool(completed)}
     cut = run(replay=file, workspace=tmp_path / "new", **options)
     assert cut.status == "cancelled"
-    assert told(resume(cut.run_id, workspace=tmp_path / "new"))["outputs"] == told(made)["outputs"]
+    assert (
+        comparable(resume(cut.run_id, workspace=tmp_path / "new"))["outputs"] == comparable(made)["outputs"]
+    )
 
 
 def test_the_command_records_and_replays(tmp_path: Path) -> None:
@@ -289,8 +291,8 @@ def test_the_command_records_and_replays(tmp_path: Path) -> None:
     assert f"video_url {served.url}/talk.mp4 is not in the recording" in done.stderr
 
 
-def test_a_recorded_run_is_packed_and_changed_on_the_command_line(tmp_path: Path) -> None:
-    made = local(tmp_path / "ws", tmp_path / "first.zip")
+def test_the_command_line_bundles_a_recorded_run_and_replays_it_with_changes(tmp_path: Path) -> None:
+    made = record_run(tmp_path / "ws", tmp_path / "first.zip")
     given = ["bundle", "latest", "--originals", "-o", "run.zip", "--workspace", "ws"]
     assert tessera(*given, cwd=tmp_path).returncode == 0
     given = ["run", "--replay", "run.zip", "--workspace", "new", "--json"]
@@ -301,11 +303,11 @@ def test_a_recorded_run_is_packed_and_changed_on_the_command_line(tmp_path: Path
     assert changed["outputs"][0]["asset_id"] != made.outputs[0].raw["asset_id"]
 
 
-# what is refused
+# Refusals
 
 
-def rewritten(file: Path, drop: str = "", add: tuple[Any, bytes] | None = None, **change: Any) -> None:
-    """Write an archive anew: without a member, with another, or with documents changed."""
+def rewrite_archive(file: Path, drop: str = "", add: tuple[Any, bytes] | None = None, **change: Any) -> None:
+    """Rewrite an archive without a member, with another one, or with changed documents."""
     with zipfile.ZipFile(file) as opened:
         members = [(one, opened.read(one)) for one in opened.infolist()]
     with zipfile.ZipFile(file, "w") as made:
@@ -328,13 +330,13 @@ def _link() -> zipfile.ZipInfo:
     return info
 
 
-def _packed() -> zipfile.ZipInfo:
+def _compressed() -> zipfile.ZipInfo:
     info = zipfile.ZipInfo("media/bomb")
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
 
 
-def _heard(recording: dict[str, Any], speech: list[list[int]]) -> None:
+def _set_speech(recording: dict[str, Any], speech: list[list[int]]) -> None:
     _first(recording)["heard"] = {"speech": speech}
 
 
@@ -356,7 +358,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"recording": lambda raw: _first(raw).update(sha256="0")},
         "does not match the recording",
     ),
-    "speech that ends first": ({"recording": lambda raw: _heard(raw, [[3, 1]])}, "the sound facts of asset"),
+    "speech that ends first": (
+        {"recording": lambda raw: _set_speech(raw, [[3, 1]])},
+        "the sound facts of asset",
+    ),
     "media elsewhere": ({"recording": lambda raw: _first(raw).update(media="../x")}, "it lacks ../x"),
     "a way out": (
         {"add": ("../../evil.sh", b"")},
@@ -372,7 +377,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "it contains 'media/link', which is not allowed in a bundle",
     ),
     "packed media": (
-        {"add": (_packed(), b"\0" * 10**6)},
+        {"add": (_compressed(), b"\0" * 10**6)},
         "media/bomb is compressed, but media must be",
     ),
     "a name twice": ({"add": ("plan.json", b"{}")}, "two of its members have the same name"),
@@ -381,28 +386,28 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("flaw", BAD)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_bad_archive_is_one_clear_error(flaw: str, file: Path, tmp_path: Path) -> None:
+def test_a_damaged_archive_gives_one_clear_error(flaw: str, file: Path, tmp_path: Path) -> None:
     change, says = BAD[flaw]
-    rewritten(file, **change)
+    rewrite_archive(file, **change)
     assert says in refused(file, tmp_path / "new")
     assert not (tmp_path / "evil.sh").exists()
 
 
 @pytest.mark.parametrize("kept", [0, 100, -1, -30])
-def test_a_file_that_was_cut_off_is_refused(kept: int, file: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(kept: int, file: Path, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:kept])
     assert "run.zip is not a bundle: it is not a ZIP file, or is truncated" in refused(file, tmp_path / "new")
 
 
-def test_a_document_that_unpacks_to_too_much_is_refused(
+def test_a_document_that_unpacks_to_too_many_bytes_is_refused(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "_MAX_DOCUMENT_BYTES", 500_000)
-    rewritten(file, recording=lambda raw: raw.update(more=" " * 10**6))
+    rewrite_archive(file, recording=lambda raw: raw.update(more=" " * 10**6))
     assert "its documents are larger than 500,000 bytes" in refused(file, tmp_path / "new")
 
 
-def test_a_document_that_unpacks_to_more_than_it_says_is_read_no_further(tmp_path: Path) -> None:
+def test_a_document_is_read_no_further_than_its_declared_size(tmp_path: Path) -> None:
     file = tmp_path / "run.zip"
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
         made.writestr("recording.json", b" " * 50_000_000)
@@ -416,7 +421,7 @@ def test_a_document_that_unpacks_to_more_than_it_says_is_read_no_further(tmp_pat
         tracemalloc.stop()
 
 
-def test_media_is_copied_piece_by_piece(tmp_path: Path) -> None:
+def test_media_is_copied_in_chunks(tmp_path: Path) -> None:
     file, size = tmp_path / "run.zip", 64_000_000
     with zipfile.ZipFile(file, "w") as made:
         made.writestr("media/large", bytes(size))
@@ -432,10 +437,10 @@ def test_media_is_copied_piece_by_piece(tmp_path: Path) -> None:
 
 def test_a_recording_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="it is a folder"):
-        local(tmp_path / "ws", tmp_path)
+        record_run(tmp_path / "ws", tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(WorkspaceError, match="cannot write"):
-        local(tmp_path / "ws", tmp_path / "file" / "run.zip")
+        record_run(tmp_path / "ws", tmp_path / "file" / "run.zip")
     for option in ("record", "facts_out"):
         with pytest.raises(WorkspaceError, match="cannot write /proc/it: "):
             run(
@@ -448,7 +453,7 @@ def test_a_recording_that_cannot_be_written_is_refused_before_the_run(tmp_path: 
     assert RunStore(tmp_path / "ws").run_ids() == []
 
 
-def test_a_workspace_that_has_more_answers_no_more(file: Path, tmp_path: Path) -> None:
+def test_a_replay_uses_only_the_recording_even_if_the_workspace_has_more(file: Path, tmp_path: Path) -> None:
     talk = Library(tmp_path / "ws").add(MEDIA / "talk.mp4")
     with pytest.raises(
         RequestError, match=rf"video_id {talk.id} is not in the .*contains asset .*silent\.mp4"

@@ -1,4 +1,4 @@
-"""Machines that share a PostgreSQL database and a store, and no folder: a real server, real processes."""
+"""Machines that share a PostgreSQL database and a store, but no folder. Server and processes are real."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from tessera.record.events import EPOCH, Event, NodeChanged, NodeLog
 from tessera.record.status import NodeStatus
 from tessera.store.run_store import RunStore
 from tessera.store.store_check import check
+from tessera.testing import agent, node_id
 from tests.support.media import FIXTURES, MEDIA
-from tests.support.planning import chain, uid
 from tests.support.postgres import postgres, why_no_postgres
 
 pytestmark = pytest.mark.skipif(why_no_postgres() is not None, reason=why_no_postgres() or "")
 
-AGENT = chain("Video Input", "Mirror", "Destination")
+AGENT = agent("input > mirror > destination")
 
 
 class Pause(NodeType):
-    """Takes a while, and looks about meanwhile."""
+    """A tile that takes three seconds and reports progress."""
 
     name = "Pause"
     type_id = ours_id(name)
@@ -53,7 +53,7 @@ class Pause(NodeType):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, str]]:
-    """The database and the store that machines share."""
+    """Yield the URLs of the shared database and the shared store."""
     place = Path(tempfile.mkdtemp(prefix="pg-"))
     place.chmod(0o755)
     try:
@@ -65,13 +65,13 @@ def server() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def shared(server: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two machines' folders lie in here."""
+    """Return a folder for the workspaces of the machines."""
     monkeypatch.setenv("TESSERA_DATABASE_URL", server[0])
     monkeypatch.setenv("TESSERA_STORE_URL", server[1])
     return tmp_path
 
 
-def test_what_one_machine_made_another_takes(shared: Path) -> None:
+def test_a_machine_takes_the_results_of_another_from_the_shared_database(shared: Path) -> None:
     first = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=shared / "one")
     second = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=shared / "other")
     assert [node.work for node in first.nodes.values()] == ["ran"] * 3
@@ -82,7 +82,7 @@ def test_what_one_machine_made_another_takes(shared: Path) -> None:
     assert check(shared / "one").problems == []
 
 
-def test_what_a_machine_holds_others_see_until_it_dies(shared: Path) -> None:
+def test_other_machines_see_a_lock_until_its_holder_dies(shared: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path; from tessera.store.run_store import RunStore\n"
         "with RunStore(Path(sys.argv[1])).hold('a run'):\n    print('held', flush=True); time.sleep(60)"
@@ -107,7 +107,7 @@ def test_what_a_machine_holds_others_see_until_it_dies(shared: Path) -> None:
         assert not here.is_held("a run")
 
 
-def test_whoever_waits_for_a_name_gets_it(shared: Path) -> None:
+def test_a_waiting_process_gets_the_lock(shared: Path) -> None:
     locks = RunStore(shared / "one").locks
     held = locks.acquire("render")
     assert held is not None
@@ -116,12 +116,12 @@ def test_whoever_waits_for_a_name_gets_it(shared: Path) -> None:
     again = locks.acquire("render", 5)
     assert again is not None
     again.release()
-    assert not (shared / "one" / "locks").exists(), "no file stands for it"
+    assert not (shared / "one" / "locks").exists(), "locks are in the database, not in files"
 
 
-def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
-    agent = FIXTURES / "agents" / "single.json"
-    words = ("-m", "tessera.cli", "run", str(agent), "--input", str(MEDIA / "talk.mp4"), "--workspace")
+def test_the_run_of_a_dead_machine_can_be_resumed_on_another(shared: Path) -> None:
+    file = FIXTURES / "agents" / "single.json"
+    words = ("-m", "tessera.cli", "run", str(file), "--input", str(MEDIA / "talk.mp4"), "--workspace")
     before = set(RunStore(shared / "other").run_ids())
     with subprocess.Popen(
         (sys.executable, *words, str(shared / "one")),
@@ -130,11 +130,11 @@ def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
         start_new_session=True,
     ) as there:
         assert there.stderr is not None
-        assert any("Reframe" in line for line in there.stderr), "it renders by now"
+        assert any("Reframe" in line for line in there.stderr), "the run did not start to render"
         (run_id,) = set(RunStore(shared / "other").run_ids()) - before
         assert RunStore(shared / "other").record(run_id)["status"] == "running"
         os.killpg(there.pid, signal.SIGKILL)
-    end = time.monotonic() + 10  # the server has yet to see that the connection is gone
+    end = time.monotonic() + 10  # the server may not have noticed the closed connection yet
     while RunStore(shared / "other").record(run_id)["status_message"] is None and time.monotonic() < end:
         time.sleep(0.05)
     assert RunStore(shared / "other").record(run_id)["status_message"].startswith("interrupted: ")
@@ -150,7 +150,7 @@ def test_a_run_that_a_machine_died_at_goes_on_elsewhere(shared: Path) -> None:
 
 
 def cut_off(server: str) -> None:
-    """End every session that the server has, as when it starts anew or a network breaks."""
+    """End every session of the server, as a restart or a broken network does."""
     import psycopg
 
     with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as admin:
@@ -160,7 +160,7 @@ def cut_off(server: str) -> None:
         )
 
 
-def test_a_run_whose_connections_broke_is_alive_for_all_and_ends_as_it_would(
+def test_a_run_whose_connections_break_stays_alive_and_completes(
     shared: Path, server: tuple[str, str]
 ) -> None:
     seen: list[bool] = []
@@ -172,22 +172,26 @@ def test_a_run_whose_connections_broke_is_alive_for_all_and_ends_as_it_would(
         seen.append(there.is_held(run_id))
 
     def begun(event: Event) -> None:
-        if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), NodeStatus.RUNNING):
+        if isinstance(event, NodeChanged) and (event.node, event.status) == (
+            node_id("pause"),
+            NodeStatus.RUNNING,
+        ):
             Thread(target=disturb, args=(there.run_ids()[0],), daemon=True).start()
 
-    document = chain("Video Input", ("Pause", {}), "Destination")
+    catalogue = Catalogue([*Catalogue.installed(), Pause])
+    document = agent("input > pause > destination", catalogue=catalogue)
     record = run(
         document,
         inputs=[str(MEDIA / "silent.mp4")],
         workspace=shared / "one",
         on_event=begun,
-        catalogue=Catalogue([*Catalogue.installed(), Pause]),
+        catalogue=catalogue,
     )
     assert seen == [True]
     assert record.status == "completed"
 
 
-def test_a_run_that_another_has_taken_over_is_left_to_it(shared: Path, server: tuple[str, str]) -> None:
+def test_a_run_that_another_process_took_over_is_left_to_it(shared: Path, server: tuple[str, str]) -> None:
     here, there = RunStore(shared / "one"), RunStore(shared / "other")
     run_id = str(uuid.uuid4())
     with here.hold(run_id):

@@ -1,4 +1,4 @@
-"""The workspace's database means the same on SQLite and on a PostgreSQL server; both are real."""
+"""The database of a workspace behaves the same on SQLite and on a PostgreSQL server; both are real."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def server() -> Iterator[str]:
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Database]:
-    """An empty one of either kind."""
+    """Return an empty database of either kind."""
     if request.param == "postgresql":
         monkeypatch.setenv("TESSERA_DATABASE_URL", request.getfixturevalue("server"))
     opened = open_database(tmp_path)
@@ -58,7 +58,7 @@ def bodies(database: Database) -> list[tuple[str, str, str]]:
         return connection.rows("SELECT run_id, name, body FROM documents ORDER BY run_id, name")
 
 
-def test_what_a_block_wrote_is_there_for_all_once_it_has_ended(database: Database, tmp_path: Path) -> None:
+def test_a_write_block_is_visible_to_everyone_once_it_ends(database: Database, tmp_path: Path) -> None:
     with database.write() as connection:
         connection.insert("documents", COLUMNS, [("a", "x", "1"), ("b", "y", "é “2”")])
     other = open_database(tmp_path)
@@ -66,7 +66,7 @@ def test_what_a_block_wrote_is_there_for_all_once_it_has_ended(database: Databas
     other.close()
 
 
-def test_of_a_block_that_fails_nothing_is_there(database: Database) -> None:
+def test_a_failed_write_block_leaves_nothing(database: Database) -> None:
     def write(then: Callable[[Connection], object]) -> None:
         with database.write() as connection:
             connection.insert("documents", COLUMNS, [("a", "x", "1")])
@@ -80,7 +80,7 @@ def test_of_a_block_that_fails_nothing_is_there(database: Database) -> None:
     assert bodies(database) == []
 
 
-def test_a_row_whose_key_is_there_is_refused_left_out_or_takes_its_place(database: Database) -> None:
+def test_a_row_with_an_existing_key_is_refused_skipped_or_replaces_the_old_one(database: Database) -> None:
     with database.write() as connection:
         connection.insert("documents", COLUMNS, [("a", "x", "first")])
     with pytest.raises(WorkspaceError), database.write() as connection:
@@ -93,7 +93,7 @@ def test_a_row_whose_key_is_there_is_refused_left_out_or_takes_its_place(databas
     assert bodies(database) == [("a", "x", "4"), ("a", "y", "new"), ("a", "z", "5")]
 
 
-def test_values_are_named_in_statements_and_changes_are_counted(database: Database) -> None:
+def test_statements_take_named_values_and_count_their_changes(database: Database) -> None:
     with database.write() as connection:
         connection.insert("claims", ("key", "run_id"), [(f"k{n}", "a" if n % 2 else "b") for n in range(9)])
         condition, named = in_condition("key", ["k1", "k2", "k'3"])
@@ -105,17 +105,17 @@ def test_values_are_named_in_statements_and_changes_are_counted(database: Databa
         assert connection.rows("SELECT count(*) FROM claims") == [(3,)]
 
 
-def test_runs_are_numbered_as_they_come_and_flags_are_flags(database: Database) -> None:
+def test_runs_are_numbered_in_order_of_insertion_and_flags_are_booleans(database: Database) -> None:
     for run_id in ("c", "a", "b"):
         with database.write() as connection:
             connection.insert("runs", ("run_id", "cancel"), [(run_id, False)])
     with database.write() as connection:
-        connection.execute("UPDATE runs SET cancel = :asked WHERE run_id = :run_id", asked=True, run_id="a")
+        connection.execute("UPDATE runs SET cancel = :cancel WHERE run_id = :run_id", cancel=True, run_id="a")
         found = connection.rows("SELECT run_id, cancel FROM runs ORDER BY number")
-    assert [(run_id, bool(asked)) for run_id, asked in found] == [("c", False), ("a", True), ("b", False)]
+    assert [(run_id, bool(cancel)) for run_id, cancel in found] == [("c", False), ("a", True), ("b", False)]
 
 
-def test_threads_that_write_at_once_wait_for_each_other(database: Database) -> None:
+def test_concurrent_writers_wait_for_each_other(database: Database) -> None:
     def write(number: int) -> None:
         with database.write() as connection:
             connection.insert("documents", COLUMNS, [(f"{number:03}", "x", "1")])
@@ -126,7 +126,7 @@ def test_threads_that_write_at_once_wait_for_each_other(database: Database) -> N
     assert database.integrity_errors() == []
 
 
-def test_many_that_make_one_at_once_make_one(
+def test_concurrent_creations_make_one_database(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for url in (None, server):
@@ -143,7 +143,7 @@ def test_many_that_make_one_at_once_make_one(
             one.close()
 
 
-def test_one_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_version_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     open_database(tmp_path).close()
     with sqlite3.connect(tmp_path / "tessera.db") as driver:
         driver.execute("UPDATE meta SET schema = 99")
@@ -152,7 +152,7 @@ def test_one_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path) -> 
         open_database(tmp_path)
 
 
-def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_gives_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "tessera.db").write_text("not a database, " * 100)
     with pytest.raises(WorkspaceError, match=r"cannot open .*tessera\.db: file is not a database"):
         open_database(tmp_path)
@@ -169,7 +169,7 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
         "tessera.db",
     ],
 )
-def test_a_url_of_another_database_is_refused_in_words(
+def test_an_unsupported_database_url_gives_a_clear_error(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_DATABASE_URL", url)
@@ -188,23 +188,23 @@ def test_a_url_of_another_database_is_refused_in_words(
         ("postgresql://u:secret@h:port/db", "cannot open the database"),
     ],
 )
-def test_a_server_that_is_not_there_is_an_error_that_hides_the_password(
+def test_an_unreachable_server_gives_an_error_that_hides_the_password(
     url: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_DATABASE_URL", url)
-    with pytest.raises(WorkspaceError, match=said) as told:
+    with pytest.raises(WorkspaceError, match=said) as caught:
         open_database(tmp_path)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(caught.value)
 
 
-def test_the_file_of_a_workspace_is_its_owners_alone(tmp_path: Path) -> None:
+def test_the_file_of_a_workspace_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     assert not database_exists(tmp_path)
     open_database(tmp_path).close()
     assert database_exists(tmp_path)
     assert (tmp_path / "tessera.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_a_url_names_is_its_owners_alone_too(
+def test_a_file_named_by_a_url_is_readable_by_its_owner_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_DATABASE_URL", f"sqlite:///{tmp_path}/a%20b.db")
@@ -213,7 +213,7 @@ def test_a_file_that_a_url_names_is_its_owners_alone_too(
     assert (tmp_path / "a b.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_when_all_that_used_it_have_ended_the_file_alone_holds_everything(tmp_path: Path) -> None:
+def test_after_all_users_have_ended_the_file_alone_holds_everything(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from tessera.database.location import open_database\n"
         "with open_database(Path(sys.argv[1])).write() as it:\n"
@@ -224,7 +224,7 @@ def test_when_all_that_used_it_have_ended_the_file_alone_holds_everything(tmp_pa
     assert bodies(open_database(tmp_path)) == [("a", "x", "1")]
 
 
-def test_space_of_what_was_removed_is_given_back(tmp_path: Path) -> None:
+def test_the_space_of_deleted_rows_is_freed(tmp_path: Path) -> None:
     database = open_database(tmp_path)
     with database.write() as connection:
         connection.insert("documents", COLUMNS, [(f"{n}", "x", "y" * 10_000) for n in range(300)])
@@ -232,14 +232,14 @@ def test_space_of_what_was_removed_is_given_back(tmp_path: Path) -> None:
         connection.execute("DELETE FROM documents")
     database.compact()
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 300_000
-    with database.read() as other:  # somebody is at it: it stays as it is, and nobody waits long
+    with database.read() as other:  # with an open reader the file keeps its size, and nobody waits long
         other.rows("SELECT count(*) FROM documents")
         database.compact()
     database.close()
 
 
 @pytest.mark.parametrize("said", ["'abc'", "NULL"])
-def test_a_schema_that_is_no_number_is_said_to_be_none(said: str, tmp_path: Path) -> None:
+def test_a_schema_version_that_is_not_a_number_gives_a_clear_error(said: str, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "tessera.db") as driver:
         driver.execute("CREATE TABLE meta (schema)")
         driver.execute(f"INSERT INTO meta VALUES ({said})")
@@ -248,7 +248,7 @@ def test_a_schema_that_is_no_number_is_said_to_be_none(said: str, tmp_path: Path
         open_database(tmp_path)
 
 
-def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
+def test_a_forked_process_opens_the_file_again(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from tessera.database.location import open_database\n"
         "it = open_database(Path(sys.argv[1]))\n"
@@ -263,7 +263,7 @@ def test_a_forked_process_opens_the_file_anew(tmp_path: Path) -> None:
     assert open_database(tmp_path).integrity_errors() == []
 
 
-def test_a_database_that_nobody_has_any_more_is_closed(tmp_path: Path) -> None:
+def test_an_unused_database_is_closed(tmp_path: Path) -> None:
     for _ in range(300):
         bodies(open_database(tmp_path))
     opened = subprocess.run(

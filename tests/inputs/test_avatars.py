@@ -1,4 +1,4 @@
-"""Avatar profiles: made of a video, or of an image and a voice; kept, listed, and checked before a run."""
+"""Avatar profiles are made from a video, or an image and a voice; stored, listed and checked before a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def served() -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five seconds of a talk."""
+    """Make a clip of five seconds of a talk."""
     path = tmp_path_factory.mktemp("clip") / "anna.mp4"
     run_ffmpeg(["-y", "-i", str(MEDIA / "talk.mp4"), "-t", "5", "-c", "copy", str(path)])
     return path
@@ -45,7 +45,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_profile_is_made_of_a_video_listed_and_shown(clip: Path, tmp_path: Path) -> None:
+def test_a_profile_is_created_from_a_video_listed_and_shown(clip: Path, tmp_path: Path) -> None:
     made = tessera("avatar", "create", "Anna", "--video", clip, "--json", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     profile = json.loads(made.stdout)
@@ -61,7 +61,7 @@ def test_a_profile_is_made_of_a_video_listed_and_shown(clip: Path, tmp_path: Pat
     assert f"no avatar profile {NOWHERE}" in unknown.stderr
 
 
-def test_an_image_and_a_voice_are_shown_as_a_video_of_the_voice_s_length(voice: Path, tmp_path: Path) -> None:
+def test_an_image_and_a_voice_are_shown_as_a_video_as_long_as_the_voice(voice: Path, tmp_path: Path) -> None:
     library = Library(tmp_path)
     sources = {"image_id": library.add(MEDIA / "logo.png").id, "audio_id": library.add(voice).id}
     made = create_profile(tmp_path, "Logo", sources)
@@ -85,7 +85,7 @@ def test_an_image_and_a_voice_are_shown_as_a_video_of_the_voice_s_length(voice: 
         ("Anna", {"video_id": "logo"}, "logo.png is image, not video"),
     ],
 )
-def test_what_makes_no_profile_is_refused_and_not_kept(
+def test_an_invalid_profile_is_refused_and_not_stored(
     name: str, sources: dict[str, str], says: str, tmp_path: Path
 ) -> None:
     library = Library(tmp_path)
@@ -100,7 +100,7 @@ def test_what_makes_no_profile_is_refused_and_not_kept(
     assert profiles(tmp_path) == []
 
 
-def test_a_url_is_fetched_and_one_that_fails_is_kept_as_failed(
+def test_a_url_is_fetched_and_a_failed_fetch_is_stored_as_failed(
     clip: Path, served: Served, tmp_path: Path
 ) -> None:
     served.files["/anna.mp4"] = clip.read_bytes()
@@ -116,7 +116,7 @@ def test_a_url_is_fetched_and_one_that_fails_is_kept_as_failed(
     assert check(tmp_path).problems == []
 
 
-def test_what_a_profile_needs_is_not_pruned(
+def test_the_assets_of_a_profile_are_not_pruned(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tessera.store.prune._RECENT_S", -1)
@@ -129,7 +129,7 @@ def test_what_a_profile_needs_is_not_pruned(
     assert Library(tmp_path).get(made.video) is not None
 
 
-def test_a_workspace_of_the_version_before_gets_its_table(clip: Path, tmp_path: Path) -> None:
+def test_a_workspace_of_the_previous_version_gets_the_table(clip: Path, tmp_path: Path) -> None:
     created = create_profile(tmp_path, "Anna", {"video_id": Library(tmp_path).add(clip).id})
     with sqlite3.connect(tmp_path / "tessera.db") as database:
         database.execute("drop table avatars")

@@ -1,5 +1,5 @@
-"""Media of a workspace that is not what it was is never delivered: it is made again, or stored again, from
-what it was made of; where nothing is there to make it from, the error says which file is damaged.
+"""Damaged media of a workspace is never delivered. It is rendered or stored again from its source; without a
+source, the error names the damaged file.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from tessera.cli import main
 from tessera.errors import DamagedError, WorkspaceError
 from tessera.inputs.assets.library import Library
 from tessera.store.store_check import check
+from tessera.testing import agent
 from tests.support.media import MEDIA
-from tests.support.planning import chain
 
-AGENT = chain("Video Input", "Mirror", "Destination")
+AGENT = agent("input > mirror > destination")
 SILENT = MEDIA / "silent.mp4"
 
 
@@ -62,35 +62,35 @@ def digest(path: str | Path) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def made(workspace: Path) -> RunRecord:
+def run_agent(workspace: Path) -> RunRecord:
     return run(AGENT, inputs=[str(SILENT)], workspace=workspace)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("of", ["video_id", "asset_id"])
-def test_a_run_makes_again_what_is_damaged(of: str, damage: str, tmp_path: Path) -> None:
-    before = made(tmp_path)
+def test_a_run_repairs_damaged_assets(of: str, damage: str, tmp_path: Path) -> None:
+    before = run_agent(tmp_path)
     whole = digest(before.outputs[0].raw["path"])
     raw = before.to_dict()
     asset = (raw["inputs"][0] if of == "video_id" else raw["outputs"][0])[of]
     DAMAGES[damage](tmp_path / "assets" / asset)
     assert check(tmp_path).problems
-    after = made(tmp_path)
+    after = run_agent(tmp_path)
     assert after.status == "completed"
     assert digest(after.outputs[0].raw["path"]) == whole
     assert check(tmp_path).problems == []
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_named_by_its_id_is_refused_in_words_until_it_is_stored_again(
+def test_a_damaged_asset_named_by_id_is_refused_until_it_is_uploaded_again(
     damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace, agent = tmp_path / "ws", tmp_path / "agent.json"
-    agent.write_text(json.dumps(AGENT))
+    workspace, file = tmp_path / "ws", tmp_path / "agent.json"
+    file.write_text(AGENT.to_json())
     asset = Library(workspace).add(SILENT)
     DAMAGES[damage](asset.path.parent)
     request = json.dumps({"video_ids": [asset.id]})
-    line = ["run", str(agent), request, "--workspace", str(workspace)]
+    line = ["run", str(file), request, "--workspace", str(workspace)]
     assert main(line) == 2
     said = capsys.readouterr().err
     assert asset.id in said
@@ -100,12 +100,12 @@ def test_what_is_named_by_its_id_is_refused_in_words_until_it_is_stored_again(
     assert check(workspace).problems == []
 
 
-def test_media_of_a_copied_workspace_is_read_once_and_is_fine(tmp_path: Path) -> None:
-    made(tmp_path / "ws")
+def test_media_of_a_copied_workspace_is_verified_once(tmp_path: Path) -> None:
+    run_agent(tmp_path / "ws")
     copied = tmp_path / "copied"
     shutil.copytree(tmp_path / "ws", copied, copy_function=shutil.copyfile)
     for _ in range(2):
-        again = made(copied)
+        again = run_agent(copied)
         assert again.status == "completed"
         assert all(output.raw["reused"] for output in again.outputs)
         assert {node.work for node in again.nodes.values()} == {"cached"}
@@ -115,7 +115,7 @@ def test_media_of_a_copied_workspace_is_read_once_and_is_fine(tmp_path: Path) ->
         assert noted["modified_ns"] == media.stat().st_mtime_ns, "it is not read again"
 
 
-def test_an_archive_that_keeps_whole_seconds_does_not_have_media_read_again(tmp_path: Path) -> None:
+def test_times_rounded_to_whole_seconds_do_not_cause_media_to_be_read_again(tmp_path: Path) -> None:
     asset = Library(tmp_path).add(SILENT)
     seconds = asset.path.stat().st_mtime_ns // 10**9
     os.utime(asset.path, (seconds, seconds))
@@ -124,7 +124,7 @@ def test_an_archive_that_keeps_whole_seconds_does_not_have_media_read_again(tmp_
     assert (asset.path.parent / "asset.json").read_text() == before
 
 
-def test_what_is_damaged_here_comes_from_the_store_that_machines_share(
+def test_a_damaged_asset_is_restored_from_the_shared_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
@@ -136,7 +136,7 @@ def test_what_is_damaged_here_comes_from_the_store_that_machines_share(
     assert check(tmp_path / "ws").problems == []
 
 
-def test_what_is_short_in_the_store_that_machines_share_is_brought_there_again(
+def test_a_truncated_asset_in_the_shared_store_is_uploaded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
@@ -150,12 +150,14 @@ def test_what_is_short_in_the_store_that_machines_share_is_brought_there_again(
 def test_a_watermark_whose_picture_is_damaged_is_refused_before_the_run(tmp_path: Path) -> None:
     logo = Library(tmp_path).add(MEDIA / "logo.png")
     flip(logo.path.parent)
-    agent = chain("Video Input", ("Watermark", {"use_custom_logo": "custom", "image_id": logo.id}))
+    document = agent(f'input > watermark(use_custom_logo="custom", image_id="{logo.id}")')
     with pytest.raises(RequestError, match=f"asset {logo.id} is damaged: .*its content has changed"):
-        run(agent, inputs=[str(SILENT)], workspace=tmp_path)
+        run(document, inputs=[str(SILENT)], workspace=tmp_path)
 
 
-def test_what_is_damaged_here_and_there_says_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_an_asset_damaged_in_both_places_names_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
     asset = Library(tmp_path / "ws").add(SILENT)
     flip(asset.path.parent)
@@ -165,7 +167,7 @@ def test_what_is_damaged_here_and_there_says_both(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_whoever_comes_upon_a_corrupt_copy_in_the_shared_store_and_has_it_whole_mends_it(
+def test_a_machine_with_an_intact_copy_repairs_the_shared_store(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
@@ -178,7 +180,7 @@ def test_whoever_comes_upon_a_corrupt_copy_in_the_shared_store_and_has_it_whole_
     assert digest(found.path) == asset.sha256
 
 
-def test_a_process_with_too_many_open_files_does_not_take_what_it_cannot_read_for_damaged(
+def test_too_many_open_files_are_not_mistaken_for_damage(
     tmp_path: Path,
 ) -> None:
     asset, library = Library(tmp_path).add(SILENT), Library(tmp_path)
@@ -193,7 +195,7 @@ def test_a_process_with_too_many_open_files_does_not_take_what_it_cannot_read_fo
     assert "Too many open files" in str(error.value)
 
 
-def test_many_that_mend_one_asset_at_once_leave_it_whole(tmp_path: Path) -> None:
+def test_concurrent_repairs_of_one_asset_leave_it_intact(tmp_path: Path) -> None:
     asset = Library(tmp_path).add(SILENT)
     line = "from tessera.inputs.assets.library import Library; from pathlib import Path; import sys; "
     line += "print(Library(Path(sys.argv[1])).add(Path(sys.argv[2])).id)"
@@ -213,22 +215,22 @@ def test_many_that_mend_one_asset_at_once_leave_it_whole(tmp_path: Path) -> None
         assert not list((tmp_path / "assets").glob(".part-*"))
 
 
-def test_a_tile_that_asks_of_media_that_was_damaged_meanwhile_says_which(
+def test_a_tile_that_analyses_damaged_media_names_the_asset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    agent = chain("Video Input", ("Clips", {"num_clips": 2, "target_duration": 4}), "Destination")
+    document = agent("input > clips(num_clips=2, target_duration=4) > destination")
     source = Library(tmp_path).add(MEDIA / "talk.mp4")
-    first = run(agent, {"video_ids": [source.id]}, workspace=tmp_path)
+    first = run(document, {"video_ids": [source.id]}, workspace=tmp_path)
     shutil.rmtree(tmp_path / "analysis")
     flip(source.path.parent)
     line = ["run", "--of", first.run_id, "--from", "Clips", "--no-cache", "--workspace", str(tmp_path)]
     assert main(line) == 1
-    told = "".join(capsys.readouterr())
-    assert f"asset {source.id} is damaged" in told
-    assert "internal error" not in told
+    printed = "".join(capsys.readouterr())
+    assert f"asset {source.id} is damaged" in printed
+    assert "internal error" not in printed
 
 
-def test_the_asset_of_another_content_is_damaged(tmp_path: Path) -> None:
+def test_an_asset_with_the_content_of_another_is_damaged(tmp_path: Path) -> None:
     one, other = Library(tmp_path).add(SILENT), Library(tmp_path).add(MEDIA / "talk.mp4")
     shutil.rmtree(one.path.parent)
     shutil.copytree(other.path.parent, one.path.parent)
@@ -242,18 +244,18 @@ SAID = [5, None, "", "../media.mp4", "/etc/hostname", ".", ["x"], {"a": 1}]
 
 @pytest.mark.parametrize("said", SAID, ids=repr)
 @pytest.mark.parametrize("of", ["id", "sha256", "size", "path", "thumbnail", "info"])
-def test_facts_of_any_form_are_told_and_break_nothing_here_or_in_the_shared_store(
+def test_malformed_asset_facts_are_reported_and_break_nothing_here_or_in_the_shared_store(
     of: str, said: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
     asset = Library(tmp_path / "one").add(SILENT)
     written = (asset.path.parent / "asset.json").read_text()
-    told = 0 if of == "thumbnail" and said is None else 1
+    faults = 0 if of == "thumbnail" and said is None else 1
     for place in ("one", "share"):
         file = tmp_path / place / "assets" / asset.id / "asset.json"
         file.write_text(json.dumps({**json.loads(written), of: said}))
-    assert len(check(tmp_path / "one").problems) == 2 * told
-    assert Library(tmp_path / "two").intact(asset.id) is None or not told
+    assert len(check(tmp_path / "one").problems) == 2 * faults
+    assert Library(tmp_path / "two").intact(asset.id) is None or not faults
     assert Library(tmp_path / "two").add(SILENT).id == asset.id
     found = Library(tmp_path / "one").get(asset.id)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Facts, stubs and assumptions stand in for media that is not there, and the record says so."""
+"""Facts, stubs and assumptions replace missing media, and the record says so."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SINGLE = AGENTS / "single.json"
 REQUEST = {"video_urls": [URL]}
 
 
-def _told(record: RunRecord) -> dict[str, Any]:
-    """A record without what may differ: times, ids, URLs, and where answers came from."""
+def _comparable(record: RunRecord) -> dict[str, Any]:
+    """Return a record without times, ids, URLs and the origins of answers."""
     whole = record.to_dict()
     return {
         "status": whole["status"],
@@ -46,7 +46,7 @@ def _told(record: RunRecord) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("agent", "request_name", "places"), CASES)
-def test_a_simulation_with_a_run_s_facts_is_that_run_where_the_media_is_not(
+def test_a_simulation_with_the_facts_of_a_run_equals_that_run_without_its_media(
     agent: str, request_name: str | None, places: list[str], tmp_path: Path
 ) -> None:
     request = FIXTURES / "requests" / f"{request_name}.json" if request_name else None
@@ -57,11 +57,11 @@ def test_a_simulation_with_a_run_s_facts_is_that_run_where_the_media_is_not(
         workspace=tmp_path / "here",
         facts_out=tmp_path / "facts.json",
     )
-    asked = made.to_dict()["request"]
-    told = simulate(
-        AGENTS / f"{agent}.json", asked, facts=tmp_path / "facts.json", workspace=tmp_path / "there"
+    request = made.to_dict()["request"]
+    simulated = simulate(
+        AGENTS / f"{agent}.json", request, facts=tmp_path / "facts.json", workspace=tmp_path / "there"
     )
-    assert _told(told) == _told(made)
+    assert _comparable(simulated) == _comparable(made)
 
 
 def test_a_question_without_an_answer_names_the_tile_and_prints_the_facts_to_add() -> None:
@@ -78,7 +78,7 @@ def test_assumed_speech_is_used_when_asked_for_and_the_record_says_so() -> None:
     assert {"question": "speech", "about": URL, "origin": "assumed"} in clips["answers"]
 
 
-def test_facts_come_before_assumptions_and_a_stub_before_facts() -> None:
+def test_facts_take_precedence_over_assumptions_and_stubs_over_facts() -> None:
     def origins(**given: Any) -> set[str]:
         nodes = simulate(SINGLE, REQUEST, facts=TALK, assume=True, **given).to_dict()["nodes"]
         return {answer["origin"] for node in nodes for answer in node["answers"]}
@@ -87,7 +87,7 @@ def test_facts_come_before_assumptions_and_a_stub_before_facts() -> None:
     assert origins(stubs={"clips": {"answers": {"speech": [[1000, 2000]]}}}) == {"stubbed"}
 
 
-def test_a_stub_makes_what_it_says_and_everything_made_of_it_says_stubbed() -> None:
+def test_everything_made_from_the_items_of_a_stub_is_marked_stubbed() -> None:
     stub = {"makes": [{"duration_ms": 3000}, {"duration_ms": 2000, "width": 640, "height": 640}]}
     record = simulate(SINGLE, REQUEST, facts=TALK, stubs={"Clips": stub})
     assert [output.duration_ms for output in record.outputs] == [3000, 2000]
@@ -95,7 +95,7 @@ def test_a_stub_makes_what_it_says_and_everything_made_of_it_says_stubbed() -> N
     assert len(record.to_dict()["stubs"]) == 1
 
 
-def test_a_stub_takes_the_place_of_a_tile_that_cannot_run(tmp_path: Path) -> None:
+def test_a_stub_replaces_a_tile_that_cannot_run(tmp_path: Path) -> None:
     ignored = [
         node["agent_node_id"]
         for node in json.loads((AGENTS / "social.json").read_text())["agent_nodes"]
@@ -123,7 +123,7 @@ def test_a_stub_takes_the_place_of_a_tile_that_cannot_run(tmp_path: Path) -> Non
         ({"attempts": [{"fault": "error"}]}, "failed"),
     ],
 )
-def test_faults_are_suffered_attempt_by_attempt(stub: dict[str, Any], status: str) -> None:
+def test_faults_apply_attempt_by_attempt(stub: dict[str, Any], status: str) -> None:
     record = simulate(SINGLE, REQUEST, facts=TALK, stubs={"reframe": stub})
     assert record.status == status
     reframe = next(node for node in record.nodes.values() if node.name == "Reframe")
@@ -142,7 +142,7 @@ def test_faults_are_suffered_attempt_by_attempt(stub: dict[str, Any], status: st
         ({"Destination": {"makes": [{}]}}, "/stubs/Destination/makes", "output tile"),
     ],
 )
-def test_a_wrong_stub_is_refused_with_its_place(stubs: dict[str, Any], loc: str, says: str) -> None:
+def test_an_invalid_stub_is_refused_with_its_place(stubs: dict[str, Any], loc: str, says: str) -> None:
     with pytest.raises(RequestError) as caught:
         simulate(SINGLE, REQUEST, facts=TALK, stubs=stubs)
     assert caught.value.errors[0].loc == loc

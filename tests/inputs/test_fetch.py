@@ -1,4 +1,4 @@
-"""File URLs as inputs: what a good server and a bad one lead to. A real server, on loopback."""
+"""File URLs as inputs, fetched from good and bad servers. The server is real, on loopback."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def served() -> Iterator[Served]:
 
 
 def fetched(url: str, workspace: Path, rules: FetchRules = RULES, **options: Any) -> RunRecord:
-    """A run of one second of a URL."""
+    """Run one second of a URL."""
     request = {"video_urls": [url], **ONE_SECOND}
     return run(AGENT, request, workspace=workspace, fetch_rules=rules, **options)
 
 
 def left_in(workspace: Path) -> list[str]:
-    """Every file in a workspace, but for those that SQLite keeps while somebody has its database open."""
+    """Return every file in a workspace, except those of SQLite while its database is open."""
     return sorted(
         str(path.relative_to(workspace))
         for path in workspace.rglob("*")
@@ -61,7 +61,7 @@ def assets_in(workspace: Path) -> list[Path]:
 
 
 def refused(url: str, workspace: Path, rules: FetchRules = IMPATIENT) -> str:
-    """What a user reads of a URL that cannot be used; no run was made, and nothing is left."""
+    """Return the message for a URL that is refused. No run exists and no file is left."""
     with pytest.raises(RequestError) as caught:
         fetched(url, workspace, rules)
     (fault,) = caught.value.errors
@@ -72,7 +72,7 @@ def refused(url: str, workspace: Path, rules: FetchRules = IMPATIENT) -> str:
     return fault.message
 
 
-# what works
+# Successful downloads
 
 
 @pytest.mark.parametrize("path", ["good", "no-ranges", "no-length", "drops", "drops-once", "sometimes/503"])
@@ -94,20 +94,20 @@ def test_a_range_is_metered_and_cut_exactly(served: Served, tmp_path: Path) -> N
     assert record.items[0]["sources"][0]["start_ms"] == 1000
 
 
-def test_a_drop_is_gone_on_from_and_nothing_is_sent_twice(served: Served, tmp_path: Path) -> None:
+def test_a_dropped_download_continues_and_nothing_is_sent_twice(served: Served, tmp_path: Path) -> None:
     fetched(f"{served.url}/drops.mp4", tmp_path)
-    starts = [one.headers.get("range") for one in served.asked if one.headers.get("range")]
+    starts = [one.headers.get("range") for one in served.requests if one.headers.get("range")]
     assert starts == ["bytes=0-65535", "bytes=200000-", "bytes=400000-"]
     assert served.sent("/drops.mp4") == TALK.stat().st_size + 65_536
 
 
-def test_a_file_that_changes_meanwhile_is_fetched_anew(served: Served, tmp_path: Path) -> None:
+def test_a_file_that_changes_during_a_download_is_fetched_again(served: Served, tmp_path: Path) -> None:
     record = fetched(f"{served.url}/changes.mp4", tmp_path)
     silent = (FIXTURES / "media" / "silent.mp4").read_bytes()
     assert Path(record.inputs[0]["video_url"].removeprefix("file://")).read_bytes() == silent
 
 
-def test_what_has_not_changed_is_not_fetched_again_and_what_has_is(served: Served, tmp_path: Path) -> None:
+def test_an_unchanged_file_is_not_fetched_again_and_a_changed_one_is(served: Served, tmp_path: Path) -> None:
     size, looked = TALK.stat().st_size, 65_536
     first = fetched(f"{served.url}/good.mp4", tmp_path)
     assert served.sent("/good.mp4") == size + looked
@@ -119,13 +119,13 @@ def test_what_has_not_changed_is_not_fetched_again_and_what_has_is(served: Serve
     assert served.sent("/good.mp4") == 2 * size + 3 * looked
 
 
-def test_a_new_signature_asks_for_the_same_file(served: Served, tmp_path: Path) -> None:
+def test_a_new_signature_means_the_same_file(served: Served, tmp_path: Path) -> None:
     fetched(f"{served.url}/good.mp4?X-Amz-Signature=one&X-Amz-Date=1", tmp_path)
     fetched(f"{served.url}/good.mp4?X-Amz-Signature=two&X-Amz-Date=2", tmp_path)
     assert served.sent("/good.mp4") == TALK.stat().st_size + 2 * 65_536
 
 
-def test_one_url_asked_for_twice_in_a_run_is_fetched_once(served: Served, tmp_path: Path) -> None:
+def test_a_url_requested_twice_in_a_run_is_fetched_once(served: Served, tmp_path: Path) -> None:
     url = f"{served.url}/good.mp4"
     items = [
         {"url": url, "input_clip_start_ms": start, "input_clip_end_ms": start + 500} for start in (0, 4000)
@@ -138,7 +138,7 @@ def test_one_url_asked_for_twice_in_a_run_is_fetched_once(served: Served, tmp_pa
     assert served.sent("/good.mp4") == TALK.stat().st_size + 65_536
 
 
-def test_the_end_of_a_clip_past_the_end_is_clamped_and_a_start_there_is_refused(
+def test_a_clip_end_past_the_end_is_clamped_and_a_start_there_is_refused(
     served: Served, tmp_path: Path
 ) -> None:
     url = f"{served.url}/good.mp4"
@@ -154,7 +154,7 @@ def test_the_end_of_a_clip_past_the_end_is_clamped_and_a_start_there_is_refused(
         clipped(24_024)
 
 
-# what does not
+# Failing downloads
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_end_of_a_clip_past_the_end_is_clamped_and_a_start_there_is_refused(
         ("concat", "is a playlist"),
     ],
 )
-def test_a_file_that_cannot_be_had_is_refused_in_words(
+def test_a_file_that_cannot_be_fetched_gives_a_clear_error(
     path: str, says: str, served: Served, tmp_path: Path
 ) -> None:
     assert says in refused(f"{served.url}/{path}.mp4", tmp_path)
@@ -187,17 +187,17 @@ def test_a_file_that_cannot_be_had_is_refused_in_words(
 
 
 @pytest.mark.parametrize("path", ["trickle", "silent"])
-def test_a_download_without_progress_is_given_up(path: str, served: Served, tmp_path: Path) -> None:
+def test_a_stalled_download_is_aborted(path: str, served: Served, tmp_path: Path) -> None:
     said = refused(f"{served.url}/{path}.mp4", tmp_path, STALLS)
     assert "no progress" in said
     assert "bytes in 0.6 s; try again later" in said
 
 
-def test_sound_alone_is_no_video(served: Served, tmp_path: Path) -> None:
+def test_sound_alone_is_not_a_video(served: Served, tmp_path: Path) -> None:
     assert "no moving picture (it is audio)" in refused(f"{served.url}/sound.wav", tmp_path)
 
 
-def test_a_file_that_says_it_is_too_long_is_not_fetched(served: Served, tmp_path: Path) -> None:
+def test_a_file_that_declares_too_long_a_duration_is_not_fetched(served: Served, tmp_path: Path) -> None:
     said = refused(f"{served.url}/five-hours.mp4", tmp_path)
     assert "lasts 18001000 ms; at most 18000000 ms are allowed" in said
     assert served.times("/five-hours.mp4") == 1
@@ -205,7 +205,7 @@ def test_a_file_that_says_it_is_too_long_is_not_fetched(served: Served, tmp_path
 
 def test_redirects_end_after_ten(served: Served, tmp_path: Path) -> None:
     assert "redirects more than 10 times" in refused(f"{served.url}/around/0", tmp_path)
-    assert len(served.asked) == 11
+    assert len(served.requests) == 11
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_redirects_end_after_ten(served: Served, tmp_path: Path) -> None:
         ("file:///etc/passwd", "neither http nor https"),
     ],
 )
-def test_no_redirect_leads_where_a_url_may_not(where: str, says: str, served: Served, tmp_path: Path) -> None:
+def test_no_redirect_leads_to_a_forbidden_url(where: str, says: str, served: Served, tmp_path: Path) -> None:
     assert says in refused(f"{served.url}/to?{quote(where)}", tmp_path)
 
 
@@ -231,15 +231,15 @@ def test_private_addresses_are_refused_by_name(host: str, served: Served, tmp_pa
     port = served.url.rpartition(":")[2]
     said = refused(f"http://{host}:{port}/good.mp4", tmp_path, replace(RULES, allow_private=False))
     assert f"refused: {host.strip('[]')} is a private address" in said
-    assert served.asked == []
+    assert served.requests == []
 
 
-def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_an_unknown_host_is_named(tmp_path: Path) -> None:
     said = refused("http://no-such-host.invalid/a.mp4", tmp_path, replace(RULES, retry_s=0.05))
     assert "no-such-host.invalid could not be resolved" in said
 
 
-def test_nothing_is_fetched_where_another_input_is_wrong(served: Served, tmp_path: Path) -> None:
+def test_nothing_is_fetched_if_another_input_is_invalid(served: Served, tmp_path: Path) -> None:
     urls = [f"{served.url}/good.mp4", f"{served.url}/status/404.mp4", f"{served.url}/text.mp4"]
     with pytest.raises(RequestError) as caught:
         run(AGENT, {"video_urls": urls}, workspace=tmp_path, fetch_rules=RULES)
@@ -250,15 +250,15 @@ def test_nothing_is_fetched_where_another_input_is_wrong(served: Served, tmp_pat
     assert left_in(tmp_path) == []
 
 
-# around a download
+# Progress, cancelling, secrets
 
 
-def test_progress_is_told_with_bytes_speed_and_time(served: Served, tmp_path: Path) -> None:
-    told: list[Event] = []
-    fetched(f"{served.url}/talk%20one.mp4?token=s3cret", tmp_path, on_event=told.append)
-    downloads = [event for event in told if isinstance(event, DownloadProgress)]
+def test_progress_reports_bytes_speed_and_time(served: Served, tmp_path: Path) -> None:
+    events: list[Event] = []
+    fetched(f"{served.url}/talk%20one.mp4?token=s3cret", tmp_path, on_event=events.append)
+    downloads = [event for event in events if isinstance(event, DownloadProgress)]
     assert downloads
-    assert told[: len(downloads)] == downloads
+    assert events[: len(downloads)] == downloads
     last = downloads[-1]
     assert (last.name, last.received, last.total) == (
         "talk one.mp4",
@@ -283,7 +283,7 @@ def test_a_cancelled_download_leaves_nothing(served: Served, tmp_path: Path) -> 
     assert left_in(tmp_path) == []
 
 
-def test_no_more_downloads_at_a_time_than_the_rules_say(served: Served, tmp_path: Path) -> None:
+def test_concurrent_downloads_are_limited_by_the_rules(served: Served, tmp_path: Path) -> None:
     urls = [f"{served.url}/good.mp4?n={number}" for number in range(6)]
     record = run(
         AGENT, {"video_urls": urls, **ONE_SECOND}, workspace=tmp_path, fetch_rules=replace(RULES, parallel=2)
@@ -292,7 +292,7 @@ def test_no_more_downloads_at_a_time_than_the_rules_say(served: Served, tmp_path
     assert len({one["video_id"] for one in record.inputs}) == 1
 
 
-def test_no_secret_of_a_url_is_kept_or_said(served: Served, tmp_path: Path) -> None:
+def test_no_secret_of_a_url_is_stored_or_shown(served: Served, tmp_path: Path) -> None:
     host = served.url.removeprefix("http://")
     request = {
         "signed_urls": [f"http://me:pa55word@{host}/good.mp4?X-Amz-Signature=s3cret"],
@@ -315,7 +315,7 @@ def test_no_secret_of_a_url_is_kept_or_said(served: Served, tmp_path: Path) -> N
     assert "pa55word" not in str(caught.value)
 
 
-def test_facts_of_a_run_of_a_url_simulate_it(served: Served, tmp_path: Path) -> None:
+def test_the_facts_of_a_run_on_a_url_can_simulate_it(served: Served, tmp_path: Path) -> None:
     from tessera import simulate
 
     made = run(
@@ -329,13 +329,13 @@ def test_facts_of_a_run_of_a_url_simulate_it(served: Served, tmp_path: Path) -> 
         made.to_dict()["request"],
         {"video_urls": [f"{served.url}/good.mp4?X-Amz-Signature=s3cret"]},
     ):
-        told = simulate(
+        simulated = simulate(
             FIXTURES / "agents" / "single.json",
             request,
             facts=tmp_path / "facts.json",
             workspace=tmp_path / "there",
         )
-        assert [output.duration_ms for output in told.outputs] == [
+        assert [output.duration_ms for output in simulated.outputs] == [
             output.duration_ms for output in made.outputs
         ]
 
@@ -358,7 +358,7 @@ def test_the_command_fetches_and_says_so(served: Served, tmp_path: Path) -> None
     assert fault["loc"] == "/video_url_inputs/0"
 
 
-def test_signatures_do_not_stand_in_a_traceback_free_error(served: Served, tmp_path: Path) -> None:
+def test_errors_show_no_signatures_and_no_traceback(served: Served, tmp_path: Path) -> None:
     done = tessera(
         "run",
         AGENT,

@@ -1,5 +1,4 @@
-"""A URL that fails leaves a workspace that is in use as it was: its runs, its media, and nothing without an
-owner."""
+"""A URL that fails leaves a workspace in use unchanged: its runs, its media, no files without an owner."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ class Used(NamedTuple):
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
-    """A server, and a workspace in which a run of its good file was completed."""
+    """Return a server, and a workspace with a completed run of its good file."""
     workspace = tmp_path_factory.mktemp("workspace")
     with serving() as served:
         served.videos |= {
@@ -61,7 +60,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
         ("/site/watch?v=away", "refused: 192.0.2.1 is a private address"),
     ],
 )
-def test_what_fails_leaves_a_workspace_as_it_was(path: str, says: str, used: Used) -> None:
+def test_a_failed_fetch_leaves_the_workspace_as_it_was(path: str, says: str, used: Used) -> None:
     served, workspace = used
     form = "youtube_urls" if path.startswith("/site") else "video_urls"
     runs, files = RunStore(workspace).run_ids(), left_in(workspace)
@@ -75,7 +74,7 @@ def test_what_fails_leaves_a_workspace_as_it_was(path: str, says: str, used: Use
 @pytest.mark.parametrize(
     "path", ["good.mp4", "no-ranges.mp4", "no-length.mp4", "drops.mp4", "drops-once.mp4", "back/10"]
 )
-def test_what_is_had_is_whole_and_belongs_to_its_run(path: str, used: Used) -> None:
+def test_a_successful_fetch_is_complete_and_belongs_to_its_run(path: str, used: Used) -> None:
     served, workspace = used
     record = run(
         AGENT, {"video_urls": [f"{served.url}/{path}"], **ONE_SECOND}, workspace=workspace, fetch_rules=RULES

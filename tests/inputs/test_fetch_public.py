@@ -1,4 +1,4 @@
-"""What a public host may lead to: on a machine without a network, to which a public address is given."""
+"""Redirects of a public host, on a machine without a network that has a public address."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_a_public_host_is_reached_and_leads_to_no_private_one(tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    good, *others = found["told"].values()
+    good, *others = found["outcomes"].values()
     assert good == "completed"
     for said, host in zip(others, ("127.0.0.1", "10.0.0.1", "localhost", "127.0.0.1"), strict=True):
         assert f"refused: {host} is a private address" in said
-    assert found["asked of the private host"] == []
+    assert found["requests to the private host"] == []

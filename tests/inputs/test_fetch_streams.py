@@ -1,6 +1,6 @@
-"""Streams of sites that name what they may not: files of this machine, and ports of private networks.
+"""Streams of sites that refer to forbidden places: files of this machine, and ports of private networks.
 
-The server stands at 127.0.0.1, which the tests allow; at 127.0.0.2 stands one that nothing may reach.
+The server listens at 127.0.0.1, which the tests allow; at 127.0.0.2 listens one that no request may reach.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from tests.inputs.test_ytdlp_site import played
 from tests.support.servers import TALK, Served, _segment, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""yt-dlp leaves answers open."""
+"""yt-dlp leaves responses open."""
 
 
 @dataclass
 class Private:
-    """A port that nothing may reach, and a file that nothing may read."""
+    """A port that no request may reach, and a file that no request may read."""
 
     port: int
     file: Path
     reached: int = 0
 
     def fill(self, text: str) -> bytes:
-        """A text in which `PORT` and `FILE` stand for them."""
+        """Replace `PORT` and `FILE` in a text."""
         return text.replace("PORT", f"127.0.0.2:{self.port}").replace("FILE", str(self.file)).encode()
 
 
 @pytest.fixture
 def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Private]:
     monkeypatch.setattr(guard, "may_reach", lambda address, **_allowed: address == "127.0.0.1")
-    # What a machine in a company's network says of hosts to be reached without its proxy.
+    # A machine in a company's network lists the hosts to be reached without its proxy.
     monkeypatch.setenv("no_proxy", "127.0.0.1,127.0.0.2,localhost,.local")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,127.0.0.2,localhost,.local")
     file = tmp_path / "own" / "secret.ts"
@@ -101,7 +101,7 @@ def refused(served: Served, facts: dict[str, Any], workspace: Path) -> str:
     assert left_in(workspace) == []
     assert check(workspace).problems == []
     said = str(caught.value)
-    del caught  # and with it what yt-dlp left open, while the warning of that is ignored
+    del caught  # close the responses that yt-dlp left open while the warning is ignored
     gc.collect()
     return said
 
@@ -119,7 +119,7 @@ def test_a_stream_reaches_no_file_and_no_private_port(
 
 @pytest.mark.parametrize("url", ["http://PORT/a.mp4", "https://PORT/a.mp4", "/to?http://PORT/a.mp4"])
 @pytest.mark.parametrize("part", [False, True], ids=["whole", "part"])
-def test_a_file_at_a_private_port_is_not_asked_for(
+def test_a_file_at_a_private_port_is_not_requested(
     url: str, part: bool, served: Served, private: Private, tmp_path: Path
 ) -> None:
     one = {"format_id": "0", "url": private.fill(url).decode()}
@@ -140,7 +140,7 @@ def test_a_file_at_a_private_port_is_not_asked_for(
     ],
     ids=["concat", "hls", "hls port", "dash"],
 )
-def test_a_sound_that_is_a_playlist_is_not_followed_when_it_is_joined_to_its_picture(
+def test_a_playlist_as_sound_is_not_followed_when_it_is_joined_to_its_picture(
     body: str, served: Served, private: Private, tmp_path: Path
 ) -> None:
     served.files |= {"/picture.mp4": TALK.read_bytes(), "/sound.m4a": private.fill(body)}

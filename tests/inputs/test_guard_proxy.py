@@ -1,4 +1,4 @@
-"""The only way out: what it judges, what it passes on, and what it never does."""
+"""The guard proxy: the addresses it allows, the bytes it passes, and the requests it refuses."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_public_addresses_are_reached(address: str) -> None:
 
 
 @given(ANY_V4, st.booleans())
-def test_an_address_within_another_is_judged_as_itself(address: IPv4Address, allowed: bool) -> None:
+def test_an_embedded_address_is_judged_as_itself(address: IPv4Address, allowed: bool) -> None:
     alone, number = may_reach(str(address), allow_private=allowed), int(address)
     forms = (0xFFFF << 32 | number, 0x64FF9B << 96 | number, 0x2002 << 112 | number << 80)
     for form in forms:
@@ -71,39 +71,41 @@ def test_an_address_within_another_is_judged_as_itself(address: IPv4Address, all
 
 
 @given(st.integers(0, 2**128 - 1).map(IPv6Address) | ANY_V4)
-def test_what_python_calls_not_global_is_never_reached_unasked(address: IPv4Address | IPv6Address) -> None:
+def test_addresses_that_python_calls_not_global_are_never_reached_by_default(
+    address: IPv4Address | IPv6Address,
+) -> None:
     if not ip_address(str(address)).is_global and may_reach(str(address)):
         # 64:ff9b::/96 and 2002::/16 carry public addresses; nothing else that is not global may pass
         assert isinstance(address, IPv6Address)
         assert str(address).startswith(("64:ff9b:", "2002:"))
 
 
-def test_a_name_is_resolved_once_and_the_address_that_was_judged_is_used(served: Served) -> None:
+def test_a_name_is_resolved_once_and_the_checked_address_is_used(served: Served) -> None:
     port = int(served.url.rpartition(":")[2])
     answers = iter([["127.0.0.1"], ["192.0.2.1"]])
-    asked = []
+    lookups = []
 
     def resolve(host: str, at: int) -> list[str]:
-        asked.append((host, at))
+        lookups.append((host, at))
         return next(answers)
 
     with GuardProxy(LOOPBACK, 10**7, resolve) as guard:
         assert get(f"http://changing.example:{port}/good.mp4", guard).content == TALK.read_bytes()
-        assert asked == [("changing.example", port)]
+        assert lookups == [("changing.example", port)]
         assert get(f"http://changing.example:{port}/good.mp4", guard).status_code == 403
         assert guard.refusal == "refused: changing.example is a private address (192.0.2.1)"
     assert served.times("/good.mp4") == 1
 
 
-def test_one_bad_address_among_good_ones_is_enough(served: Served) -> None:
+def test_one_forbidden_address_among_allowed_ones_refuses_the_host(served: Served) -> None:
     port = served.url.rpartition(":")[2]
     with GuardProxy(LOOPBACK, 10**7, lambda _host, _port: ["127.0.0.1", "192.0.2.1"]) as guard:
         assert get(f"http://both.example:{port}/good.mp4", guard).status_code == 403
-    assert served.asked == []
+    assert served.requests == []
 
 
 def test_a_connection_serves_one_request_only(served: Served) -> None:
-    """A second request on it would go to the first one's host, unjudged."""
+    """A second request would go to the host of the first one, unchecked."""
     place = served.url.removeprefix("http://")
     with GuardProxy(LOOPBACK, 10**7) as guard, socket.create_connection(_address(guard)) as client:
         for _time in range(2):
@@ -119,13 +121,13 @@ def test_a_connection_serves_one_request_only(served: Served) -> None:
     "line",
     [b"GET /good.mp4", b"GET ftp://127.0.0.1/x", b"GET https://127.0.0.1/x", b"CONNECT [::1", b"GET http://"],
 )
-def test_what_is_no_request_to_a_proxy_is_refused(line: bytes) -> None:
+def test_an_invalid_proxy_request_is_refused(line: bytes) -> None:
     with GuardProxy(LOOPBACK, 10**7) as guard, socket.create_connection(_address(guard)) as client:
         client.sendall(line + b" HTTP/1.1\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
-def test_no_more_comes_through_than_its_limit(served: Served) -> None:
+def test_the_proxy_passes_no_more_than_its_limit(served: Served) -> None:
     with GuardProxy(LOOPBACK, 200_000) as guard:
         with pytest.raises(httpx.RemoteProtocolError):
             get(f"{served.url}/good.mp4", guard)
@@ -160,7 +162,7 @@ def _address(guard: GuardProxy) -> tuple[str, int]:
         (b"\xff\xf1\x50\x80\x02", "media"),
     ],
 )
-def test_first_bytes_tell_what_is_no_media(head: bytes, is_: str) -> None:
+def test_the_first_bytes_reveal_files_that_are_not_media(head: bytes, is_: str) -> None:
     assert content_kind(head) == is_
 
 
@@ -168,19 +170,19 @@ def test_first_bytes_tell_what_is_no_media(head: bytes, is_: str) -> None:
     ("file", "seconds"),
     [("talk.mp4", "24.024"), ("multi_audio.mkv", "3.021"), ("sound.wav", None), ("logo.png", None)],
 )
-def test_first_bytes_tell_how_long_a_file_says_it_lasts(file: str, seconds: str | None) -> None:
-    told = declared_length((MEDIA / file).read_bytes()[:65_536])
-    assert told == (Fraction(seconds) if seconds else None)
+def test_the_first_bytes_give_the_declared_duration(file: str, seconds: str | None) -> None:
+    length = declared_length((MEDIA / file).read_bytes()[:65_536])
+    assert length == (Fraction(seconds) if seconds else None)
 
 
 @given(st.binary(max_size=200), st.integers(0, 300), st.sampled_from(["talk.mp4", "multi_audio.mkv"]))
-def test_no_bytes_make_the_length_fail(junk: bytes, at: int, file: str) -> None:
+def test_reading_the_duration_never_fails_on_any_bytes(junk: bytes, at: int, file: str) -> None:
     head = (MEDIA / file).read_bytes()[:2000]
     for text in (junk, head[:at], head[:at] + junk + head[at + len(junk) :]):
         assert declared_length(text) != 0
 
 
-def test_a_url_asks_for_the_same_file_whoever_signs_it() -> None:
+def test_urls_with_different_signatures_mean_the_same_file() -> None:
     base = "https://b.example/a.mp4?id=7"
     for signed in (
         "X-Amz-Signature=1&X-Amz-Expires=9",

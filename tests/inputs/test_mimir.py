@@ -1,4 +1,4 @@
-"""Items of a Mimir archive as inputs: an archive on loopback that answers as ours is taken to."""
+"""Items of a Mimir archive as inputs. An archive on loopback answers as we assume the real one does."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def of_item(workspace: Path, *items: dict[str, Any], rules: FetchRules = RULES, 
     return run(AGENT, request, workspace=workspace, fetch_rules=rules, **options)
 
 
-def test_a_connection_is_verified_and_kept_for_its_owner_alone(served: Served, tmp_path: Path) -> None:
+def test_a_connection_is_verified_and_stored_for_its_owner_only(served: Served, tmp_path: Path) -> None:
     done = connected(served, tmp_path)
     assert done.returncode == 0, done.stderr
     assert KEY not in done.stdout + done.stderr
@@ -85,7 +85,7 @@ def test_a_connection_that_does_not_work_is_not_saved(
         ({"id": "light", "artifact": "auto"}, "proxy", "/good.mp4"),
     ],
 )
-def test_the_artifact_that_is_asked_for_is_fetched_and_said(
+def test_the_requested_artifact_is_fetched_and_recorded(
     item: dict[str, str], artifact: str, fetched: str, served: Served, workspace: Path
 ) -> None:
     record = of_item(workspace, item)
@@ -98,13 +98,13 @@ def test_the_artifact_that_is_asked_for_is_fetched_and_said(
         "artifact": artifact,
     }
     (shown,) = record.to_dict()["outputs"][0]["sources"]
-    assert shown["source_info"] == given["source_info"], "and goes with what is made of it"
+    assert shown["source_info"] == given["source_info"], "outputs keep the origin of their item"
     assert served.times(fetched) == 2
     assert Path(given["video_url"].removeprefix("file://")).read_bytes() == TALK.read_bytes()
     assert "s3cret" not in record.to_json()
 
 
-def test_an_item_asked_for_in_several_ways_is_fetched_once(served: Served, workspace: Path) -> None:
+def test_an_item_requested_in_several_ways_is_fetched_once(served: Served, workspace: Path) -> None:
     record = of_item(workspace, {"id": "both"}, {"id": "both", "artifact": "auto"})
     assert len(record.inputs) == 2
     assert served.sent("/good.mp4") == TALK.stat().st_size + 2 * 65_536
@@ -121,7 +121,7 @@ def test_an_item_asked_for_in_several_ways_is_fetched_once(served: Served, works
         ({"id": "expired"}, "the server answered 403"),
     ],
 )
-def test_an_item_that_cannot_be_had_is_refused(
+def test_an_unavailable_item_is_refused(
     item: dict[str, str], says: str, served: Served, workspace: Path
 ) -> None:
     with pytest.raises(RequestError) as caught:
@@ -133,7 +133,7 @@ def test_an_item_that_cannot_be_had_is_refused(
     assert left_in(workspace) == ["connections/mimir.json"]
 
 
-def test_a_key_that_is_refused_later_is_said(served: Served, workspace: Path) -> None:
+def test_a_key_that_is_refused_later_gives_a_clear_error(served: Served, workspace: Path) -> None:
     saved = workspace / "connections" / "mimir.json"
     saved.write_text(saved.read_text().replace(KEY, "revoked"))
     with pytest.raises(RequestError, match="the server answered 401"):
@@ -141,7 +141,7 @@ def test_a_key_that_is_refused_later_is_said(served: Served, workspace: Path) ->
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_an_archive_in_trouble_is_asked_again(status: int, served: Served, workspace: Path) -> None:
+def test_a_failing_archive_is_asked_again(status: int, served: Served, workspace: Path) -> None:
     served.flaws["archive both"] = status
     record = of_item(workspace, {"id": "both"})
     assert record.inputs[0]["source_info"]["item_id"] == "both"
@@ -149,7 +149,7 @@ def test_an_archive_in_trouble_is_asked_again(status: int, served: Served, works
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_an_archive_that_stays_in_trouble_is_given_up_by_name(
+def test_an_archive_that_keeps_failing_is_named_in_the_error(
     status: int, served: Served, workspace: Path
 ) -> None:
     served.flaws["archive both"] = status
@@ -161,7 +161,7 @@ def test_an_archive_that_stays_in_trouble_is_given_up_by_name(
     assert "tried for 0.02 s" in fault.message
 
 
-def test_an_archive_that_says_nothing_is_given_up(served: Served, workspace: Path) -> None:
+def test_an_archive_that_does_not_answer_times_out(served: Served, workspace: Path) -> None:
     served.flaws["archive both"] = 0
     with pytest.raises(RequestError, match="no progress"):
         of_item(workspace, {"id": "both"}, rules=replace(RULES, stall_s=0.5))
@@ -179,7 +179,7 @@ def test_a_look_up_ends_when_the_run_is_cancelled(served: Served, workspace: Pat
     [("highres", "both", "highres"), ("proxy", "both", "proxy"), ("auto", "light", "proxy")],
 )
 @pytest.mark.parametrize("clip", [None, (500, 1500), (20_000, 60_000)], ids=["whole", "clip", "clamped"])
-def test_where_an_item_is_from_stays_with_its_clips(
+def test_clips_keep_the_origin_of_their_item(
     artifact: str, given: str, fetched: str, clip: tuple[int, int] | None, served: Served, workspace: Path
 ) -> None:
     connection = json.loads((workspace / "connections" / "mimir.json").read_text())["id"]

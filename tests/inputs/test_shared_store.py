@@ -1,4 +1,4 @@
-"""Several machines share one store of media, at a URL, and one database."""
+"""Several machines share one media store, at a URL, and one database."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tessera.errors import WorkspaceError
 from tessera.inputs.assets.library import Library
 from tessera.inputs.assets.shared_store import SharedStore
 from tessera.store.store_check import check
+from tessera.testing import agent
 from tests.support.media import MEDIA
-from tests.support.planning import chain
 
-AGENT = chain("Video Input", "Mirror", "Destination")
+AGENT = agent("input > mirror > destination")
 
 
 @pytest.fixture
 def share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that stands for a store elsewhere; database and media lie there."""
+    """Return a folder that acts as the shared store, with the database and the media."""
     (tmp_path / "share").mkdir()
     monkeypatch.setenv("TESSERA_STORE_URL", (tmp_path / "share").as_uri())
     monkeypatch.setenv("TESSERA_DATABASE_URL", f"sqlite:///{tmp_path / 'share' / 'runs.db'}")
     return tmp_path / "share"
 
 
-def test_what_one_machine_made_another_uses(share: Path, tmp_path: Path) -> None:
+def test_a_machine_reuses_the_results_of_another(share: Path, tmp_path: Path) -> None:
     first = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "one")
     second = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "two")
     assert {node.work for node in second.nodes.values()} == {"cached"}
@@ -42,14 +42,14 @@ def test_what_one_machine_made_another_uses(share: Path, tmp_path: Path) -> None
     assert check(tmp_path / "two").problems == []
 
 
-def test_media_that_is_not_whole_there_yet_is_not_there(share: Path, tmp_path: Path) -> None:
+def test_incomplete_media_in_the_store_counts_as_missing(share: Path, tmp_path: Path) -> None:
     asset = Library(tmp_path / "one").add(MEDIA / "silent.mp4")
     (share / "assets" / asset.id / "asset.json").unlink()
     assert Library(tmp_path / "two").get(asset.id) is None
     assert "has no asset.json" in check(tmp_path / "one").problems[0].message
 
 
-def test_media_that_changed_there_is_refused(share: Path, tmp_path: Path) -> None:
+def test_media_that_changed_in_the_store_is_refused(share: Path, tmp_path: Path) -> None:
     asset = Library(tmp_path / "one").add(MEDIA / "silent.mp4")
     media = next((share / "assets" / asset.id).glob("media.*"))
     media.write_bytes(media.read_bytes()[:-1] + b"x")
@@ -58,7 +58,7 @@ def test_media_that_changed_there_is_refused(share: Path, tmp_path: Path) -> Non
     assert not list((tmp_path / "two" / "assets").iterdir())
 
 
-def test_the_same_content_is_brought_there_once(share: Path, tmp_path: Path) -> None:
+def test_the_same_content_is_uploaded_once(share: Path, tmp_path: Path) -> None:
     Library(tmp_path / "one").add(MEDIA / "silent.mp4")
     before = {path: path.stat().st_mtime_ns for path in share.rglob("*")}
     Library(tmp_path / "two").add(MEDIA / "silent.mp4")
@@ -66,7 +66,7 @@ def test_the_same_content_is_brought_there_once(share: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("url", ["nowhere://x/y", "s3://bucket/x"])
-def test_a_place_that_no_package_reaches_is_refused(
+def test_an_unsupported_store_url_is_refused(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("fsspec")
@@ -76,7 +76,7 @@ def test_a_place_that_no_package_reaches_is_refused(
     assert f"TESSERA_STORE_URL={url}" in capsys.readouterr().err
 
 
-def test_a_store_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_store_gives_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WorkspaceError, match="cannot write"):
         SharedStore((tmp_path / "file" / "below").as_uri()).push(MEDIA, "x")

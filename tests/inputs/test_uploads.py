@@ -1,4 +1,4 @@
-"""What `tessera upload` takes: every format of the contract, known by its content, within its limits."""
+"""`tessera upload` accepts every format of the contract, recognised by its content, within its limits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FORMATS = [
 ]
 
 
-def made(ext: str, folder: Path) -> Path:
+def make_media(ext: str, folder: Path) -> Path:
     path = folder / f"file.{ext}"
     run_ffmpeg(["-y", *{**VIDEO, **AUDIO, **IMAGE}[ext], str(path)])
     return path
@@ -42,8 +42,8 @@ def upload(path: Path, folder: Path) -> Asset:
 
 
 @pytest.mark.parametrize(("kind", "ext"), FORMATS)
-def test_every_format_is_taken_and_known_by_its_content(kind: str, ext: str, tmp_path: Path) -> None:
-    path = made(ext, tmp_path)
+def test_every_format_is_accepted_and_recognised_by_its_content(kind: str, ext: str, tmp_path: Path) -> None:
+    path = make_media(ext, tmp_path)
     other = path.rename(tmp_path / "nameless.bin")
     asset = upload(other, tmp_path)
     assert asset.info.kind == kind
@@ -70,7 +70,7 @@ def test_a_thumbnail_is_small_and_belongs_to_the_asset(tmp_path: Path) -> None:
         assert small.width <= 640
 
 
-def test_the_same_bytes_are_stored_once_whatever_they_are_called(tmp_path: Path) -> None:
+def test_the_same_bytes_are_stored_once_under_any_name(tmp_path: Path) -> None:
     one = tmp_path / "one.png"
     one.write_bytes((MEDIA / "logo.png").read_bytes())
     first, second = upload(MEDIA / "logo.png", tmp_path), upload(one, tmp_path)
@@ -79,7 +79,7 @@ def test_the_same_bytes_are_stored_once_whatever_they_are_called(tmp_path: Path)
 
 
 def sparse(source: Path, size: int, folder: Path) -> Path:
-    """A file of this size, most of it a hole."""
+    """Make a sparse file of this size."""
     path = folder / source.name
     path.write_bytes(source.read_bytes())
     os.truncate(path, size)
@@ -87,7 +87,7 @@ def sparse(source: Path, size: int, folder: Path) -> Path:
 
 
 def wave(folder: Path, size: int, rate: int) -> Path:
-    """A WAV file with this many bytes of silence, a byte a sample; on disk, most of it a hole."""
+    """Make a sparse 8-bit WAV file with this many bytes of silence."""
     path = folder / "long.wav"
     form = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, rate, 1, 8)
     path.write_bytes(form + struct.pack("<4sI", b"data", size))
@@ -96,7 +96,7 @@ def wave(folder: Path, size: int, rate: int) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["audio", "image"])
-def test_what_is_larger_than_its_kind_may_be_is_refused(kind: str, tmp_path: Path) -> None:
+def test_a_file_larger_than_the_limit_of_its_kind_is_refused(kind: str, tmp_path: Path) -> None:
     most = LIMITS[kind][0]
     path = wave(tmp_path, most, 96_000) if kind == "audio" else sparse(MEDIA / "logo.png", most + 1, tmp_path)
     with pytest.raises(MediaError, match=f"{kind} may have at most {most:,}"):
@@ -119,7 +119,7 @@ def test_sound_of_more_than_an_hour_is_refused(tmp_path: Path) -> None:
 CUBE = 'TITLE "warm"\n# made by hand\nLUT_3D_SIZE 2\nDOMAIN_MIN 0 0 0\n' + "0.5 1e-1 0\n" * 8
 
 
-def test_a_colour_table_is_taken_and_printed(tmp_path: Path) -> None:
+def test_a_colour_table_is_accepted_and_printed(tmp_path: Path) -> None:
     (tmp_path / "warm.cube").write_text(CUBE)
     done = tessera("upload", "warm.cube", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -138,7 +138,7 @@ def test_a_colour_table_is_taken_and_printed(tmp_path: Path) -> None:
         ("LUT_1D_SIZE 1\n0 0 0\n", "has a size from 2 to 65536, not 1"),
     ],
 )
-def test_what_is_no_whole_table_is_refused_by_name(text: str, says: str, tmp_path: Path) -> None:
+def test_an_incomplete_colour_table_is_refused_by_name(text: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.cube"
     path.write_text(text)
     with pytest.raises(MediaError, match=says) as caught:

@@ -1,4 +1,4 @@
-"""Videos of sites, by yt-dlp: a site of the tests' own, which a plug-in of yt-dlp's own kind knows."""
+"""Videos of sites, fetched by yt-dlp from a local site, for which the tests bring a yt-dlp plug-in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def served() -> Iterator[Served]:
 
 
 def played(served: Served, path: str, workspace: Path, *clips: tuple[int, int], **options: Any) -> RunRecord:
-    """A run of ranges of a video of the site; of its first second where none are given."""
+    """Run ranges of a video of the site; by default its first second."""
     items = [
         {"url": served.url + path, "input_clip_start_ms": start, "input_clip_end_ms": end}
         for start, end in clips or [(0, 1000)]
@@ -65,7 +65,7 @@ def media_of(record: RunRecord) -> Path:
     return Path(record.inputs[0]["video_url"].removeprefix("file://"))
 
 
-def test_what_a_site_says_of_a_video_is_kept(served: Served, tmp_path: Path) -> None:
+def test_the_details_a_site_gives_of_a_video_are_stored(served: Served, tmp_path: Path) -> None:
     record = played(served, "/site/watch?v=film", tmp_path, (0, 24_024))
     assert record.status == "completed"
     assert media_of(record).read_bytes() == TALK.read_bytes()
@@ -111,13 +111,13 @@ def test_what_a_site_says_of_a_video_is_kept(served: Served, tmp_path: Path) -> 
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_video_that_cannot_be_had_is_refused_before_a_byte_of_it_is_fetched(
+def test_an_unavailable_video_is_refused_before_any_of_it_is_fetched(
     facts: dict[str, Any] | None, says: str, served: Served, tmp_path: Path
 ) -> None:
     if facts is not None:
         served.videos["bad"] = facts
     assert says in refused(served, "/site/watch?v=bad", tmp_path)
-    assert all(one.path.startswith("/site/api/") for one in served.asked)
+    assert all(one.path.startswith("/site/api/") for one in served.requests)
 
 
 @pytest.mark.parametrize(
@@ -132,44 +132,44 @@ def test_a_video_that_cannot_be_had_is_refused_before_a_byte_of_it_is_fetched(
         ("/text.mp4", "Film bad"),
     ],
 )
-def test_a_site_whose_media_is_bad_leaves_nothing(
+def test_bad_media_of_a_site_leaves_nothing_behind(
     media: str, says: str, served: Served, tmp_path: Path
 ) -> None:
     served.videos["bad"] = {"formats": [{"format_id": "0", "url": media}]}
     assert says in refused(served, "/site/watch?v=bad", tmp_path)
-    gc.collect()  # what was left open would be told of
+    gc.collect()  # gives a warning if a response was left open
 
 
 @pytest.mark.parametrize("path", ["/site/list/all", "/site/channel/films"])
 def test_a_playlist_or_a_channel_is_refused(path: str, served: Served, tmp_path: Path) -> None:
     assert "is a playlist or a channel: give the URL of one video" in refused(served, path, tmp_path)
-    assert served.asked == []
+    assert served.requests == []
 
 
-def test_a_video_within_a_playlist_is_that_video(served: Served, tmp_path: Path) -> None:
+def test_the_url_of_a_video_within_a_playlist_means_that_video(served: Served, tmp_path: Path) -> None:
     record = played(served, "/site/watch?list=all&v=film", tmp_path, (0, 24_024))
     assert record.inputs[0]["about"]["id"] == "film"
 
 
-def test_a_page_among_video_urls_is_asked_of_its_site(served: Served, tmp_path: Path) -> None:
+def test_a_page_among_video_urls_is_fetched_through_its_site(served: Served, tmp_path: Path) -> None:
     request = {"video_urls": [f"{served.url}/site/watch?v=film"]}
     record = run(AGENT, request, workspace=tmp_path, fetch_rules=RULES)
     assert record.inputs[0]["about"]["title"] == "Film / one: <3>"
     assert record.to_dict()["triggered_by"] is None
 
 
-def test_a_private_site_is_not_asked(served: Served, tmp_path: Path) -> None:
+def test_a_private_site_is_not_contacted(served: Served, tmp_path: Path) -> None:
     said = refused(served, "/site/watch?v=film", tmp_path, fetch_rules=replace(RULES, allow_private=False))
     assert "refused: 127.0.0.1 is a private address" in said
-    assert served.asked == []
+    assert served.requests == []
 
 
-def test_a_drop_is_gone_on_from(served: Served, tmp_path: Path) -> None:
+def test_a_dropped_download_continues(served: Served, tmp_path: Path) -> None:
     served.videos["drops"] = {"formats": [{"format_id": "0", "url": "/site/media/drops.mp4"}]}
     record = played(served, "/site/watch?v=drops", tmp_path)
     assert media_of(record).read_bytes() == TALK.read_bytes()
-    asked = [one.headers.get("range") for one in served.asked if one.path == "/site/media/drops.mp4"]
-    assert asked == [None, "bytes=300000-"]
+    ranges = [one.headers.get("range") for one in served.requests if one.path == "/site/media/drops.mp4"]
+    assert ranges == [None, "bytes=300000-"]
 
 
 def test_a_video_is_fetched_once_by_its_id(served: Served, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_two_ranges_of_a_video_share_one_download(served: Served, tmp_path: Path
     assert sorted(output.duration_ms or 0 for output in record.outputs) == [500, 1000]
 
 
-def test_a_clip_is_checked_against_what_the_site_says_before_anything_is_fetched(
+def test_a_clip_is_checked_against_the_duration_from_the_site_before_fetching(
     served: Served, tmp_path: Path
 ) -> None:
     with pytest.raises(RequestError, match=r"starts at 24024 ms, at or past its end at 24024 ms"):

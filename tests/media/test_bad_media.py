@@ -41,7 +41,7 @@ def agent(name: str) -> Path:
     ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
-def test_a_file_that_is_no_video_is_refused_by_name(file: Path, says: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_refused_by_name(file: Path, says: str, tmp_path: Path) -> None:
     done = tessera("run", agent("single"), "--input", file, "--out", "out", cwd=tmp_path)
     assert done.returncode == 2
     assert file.name in done.stderr
@@ -102,7 +102,7 @@ def test_a_logo_of_one_pixel_is_refused_by_the_watermark_tile(tmp_path: Path) ->
     assert not list((tmp_path / "out").glob("*"))
 
 
-def test_a_logo_that_is_a_video_or_unknown_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_a_logo_that_is_a_video_or_unknown_is_refused_before_the_run_starts(tmp_path: Path) -> None:
     video = json.loads(tessera("upload", MEDIA / "silent.mp4", "--json", cwd=tmp_path).stdout)["video_id"]
     for image in (video, "11111111-2222-3333-4444-555555555555"):
         setting = [f"--set=watermark.image_id={image}", "--set=watermark.use_custom_logo=custom"]
@@ -116,7 +116,7 @@ def test_a_logo_that_is_a_video_or_unknown_is_refused_before_anything_starts(tmp
     assert not list((tmp_path / ".tessera").glob("runs/*"))
 
 
-def test_the_playlist_is_refused_without_opening_what_it_names(tmp_path: Path) -> None:
+def test_a_playlist_is_refused_without_opening_its_entries(tmp_path: Path) -> None:
     marker = tmp_path / "named.ts"
     marker.write_bytes(b"G" * 188 * 10)
     playlist = tmp_path / "list.mp4"
@@ -128,7 +128,7 @@ def test_the_playlist_is_refused_without_opening_what_it_names(tmp_path: Path) -
     assert marker.stat().st_atime_ns == before
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run_starts(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     done = tessera("run", agent("generation_only"), "--out", "out/here", cwd=tmp_path)
     assert done.returncode in (1, 2)
@@ -137,7 +137,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_starts(tmp_p
     assert (tmp_path / "out").read_text() == "a file"
 
 
-def test_tags_that_are_not_utf_8_are_no_fault(tmp_path: Path) -> None:
+def test_tags_that_are_not_utf_8_are_accepted(tmp_path: Path) -> None:
     tagged = tmp_path / "tagged.mkv"
     title, foreign = b"the title as it was", b"\xe9\xe8\xff title as it was"
     line = [ffmpeg_path(), "-v", "error", "-i", str(MEDIA / "silent.mp4"), "-c", "copy"]

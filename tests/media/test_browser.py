@@ -1,6 +1,6 @@
 """Files made by copying play in a browser: headless Chromium seeks in them, plays them, sees each picture.
 
-Skipped where no Chromium or Chrome is; `TESSERA_BROWSER` names another.
+The tests are skipped if no Chromium or Chrome is installed; `TESSERA_BROWSER` names another browser.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import pytest
 
 from tessera.inputs.resolve import video_of
 from tessera.media.algebra.item import Video
+from tessera.media.copy.stream_copy import CopyReport
 from tessera.media.ffmpeg.compiler import Located
 from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
-from tessera.media.render.renderer import Made, Renderer
+from tessera.media.render.renderer import Renderer
 from tests.support.media import paint
 
 RATE = 25
@@ -34,7 +35,7 @@ WAIT_S = 180
 
 
 def browser() -> str | None:
-    """A browser that plays H.264, if there is one."""
+    """Return a browser that plays H.264, or None."""
     named = os.environ.get("TESSERA_BROWSER")
     names = [named] if named else ["chromium", "chromium-browser", "google-chrome", "chrome"]
     return next((found for name in names if (found := shutil.which(name))), None)
@@ -47,7 +48,7 @@ pytestmark = [
 
 
 def numbered(path: Path, *coding: str) -> Located:
-    """A source whose every picture shows its own number, as blocks of light and dark."""
+    """Make a source in which every picture shows its own number as light and dark blocks."""
     block = "if(mod(floor(N/pow(2\\,floor(X/16)))\\,2)\\,235\\,16)"
     sight = f"color=s={SIZE[0]}x{SIZE[1]}:r={RATE}:d={FRAMES // RATE},geq=lum='{block}':cb=128:cr=128"
     inputs = ["-y", "-f", "lavfi", "-i", sight, "-f", "lavfi", "-i", f"sine=440:r=48000:d={FRAMES // RATE}"]
@@ -57,7 +58,7 @@ def numbered(path: Path, *coding: str) -> Located:
 
 
 def kinds(value: Video) -> dict[str, tuple[Video, list[tuple[Fraction, Fraction]], tuple[str, str]]]:
-    """One of each kind of copy: the value, what it keeps of its source, how picture and sound are made."""
+    """Return one of each kind of copy: the value, its ranges, how picture and sound are made."""
     assert value.sound is not None
     whole = [(Fraction(0), value.duration)]
     once = [(Fraction(777, 1000), Fraction(4719, 1000))]
@@ -73,7 +74,7 @@ def kinds(value: Video) -> dict[str, tuple[Video, list[tuple[Fraction, Fraction]
 
 
 def wanted(ranges: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, int]]:
-    """The time of each picture that ranges keep, and its number."""
+    """Return the time and the number of each picture within the ranges."""
     found, at = list[tuple[Fraction, int]](), Fraction(0)
     for start, end in ranges:
         shown = [number for number in range(FRAMES) if start <= Fraction(number, RATE) < end]
@@ -83,7 +84,7 @@ def wanted(ranges: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, int]
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves a folder, and takes what the page tells."""
+    """Serve a folder, and receive the report of the page."""
 
     def __init__(self, tell: Callable[[dict[str, Any]], None], *args: Any, **options: Any) -> None:
         self.tell = tell
@@ -99,12 +100,12 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 def visit(folder: Path) -> dict[str, Any]:
-    """Open the page of a folder in the browser, and give what it tells."""
-    told: dict[str, Any] = {}
+    """Open the page of a folder in the browser, and return its report."""
+    report: dict[str, Any] = {}
     done = threading.Event()
 
     def tell(what: dict[str, Any]) -> None:
-        told.update(what)
+        report.update(what)
         done.set()
 
     program = browser()
@@ -123,12 +124,12 @@ def visit(folder: Path) -> dict[str, Any]:
             [program, *flags, profile, page], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
-            assert done.wait(WAIT_S), "the page told nothing"
+            assert done.wait(WAIT_S), "the page reported nothing"
         finally:
             running.kill()
             running.wait()
             server.shutdown()
-    return told
+    return report
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv"])
@@ -138,7 +139,7 @@ def test_every_kind_of_copy_plays_and_shows_each_picture_at_its_time(container: 
     tasks, rows = [], {}
     for name, (value, ranges, how) in kinds(video_of("source", located.info)).items():
         made = renderer.render(value, tmp_path / f"{name}.mp4").made
-        assert isinstance(made, Made)
+        assert isinstance(made, CopyReport)
         assert made.picture == how[0]
         assert made.sound == (how[1] if container == "mp4" else "encoded")
         shown = wanted(ranges)
@@ -148,11 +149,11 @@ def test_every_kind_of_copy_plays_and_shows_each_picture_at_its_time(container: 
         rows[f"{name}.mp4"] = ([number for _time, number in looked], value.duration)
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     shutil.copy(Path(__file__).with_name("browser.html"), tmp_path)
-    told = visit(tmp_path)
+    report = visit(tmp_path)
     for file, (numbers, duration) in rows.items():
-        assert told[file].get("error") is None, (file, told[file])
-        assert told[file]["seen"] == numbers, file
-        assert told[file]["size"] == list(SIZE)
-        assert told[file]["ended"]
-        assert abs(told[file]["duration"] - duration) < 1 / RATE
-        assert abs(told[file]["samples"] - duration * 48_000) <= 2048
+        assert report[file].get("error") is None, (file, report[file])
+        assert report[file]["seen"] == numbers, file
+        assert report[file]["size"] == list(SIZE)
+        assert report[file]["ended"]
+        assert abs(report[file]["duration"] - duration) < 1 / RATE
+        assert abs(report[file]["samples"] - duration * 48_000) <= 2048

@@ -1,4 +1,4 @@
-"""Outputs that share a decoder: one ffmpeg makes them, each as if made alone, and none harms the others."""
+"""Outputs that share a decoder: one ffmpeg renders them, each as if alone, and none affects the others."""
 
 from __future__ import annotations
 
@@ -22,21 +22,18 @@ from tessera.node import Made, ours_id
 from tessera.record.events import Event, OutputMade, ProcessRan, Progress
 from tessera.record.logs import log_of
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA, take_apart
-from tests.support.planning import agent, uid
 
 SHAPES = agent(
-    "Video Input",
-    ("Reframe", {"aspect_ratio": "9:16"}),
-    ("Reframe", {"aspect_ratio": "1:1"}),
-    ("Mirror", {"horizontal_flip": True}),
-    edges=[(0, 1), (0, 2), (0, 3)],
+    'input > {tall:Reframe(aspect_ratio="9:16"), square:Reframe(aspect_ratio="1:1"),'
+    " mirror(horizontal_flip=true)}"
 )
 CLIP = str(MEDIA / "talk.mp4")
 
 
 class Brief(NodeType):
-    """A tile that keeps less than a frame lasts, and so makes what cannot be rendered."""
+    """A tile that keeps less than the duration of a frame, which cannot be rendered."""
 
     name = "Brief"
     type_id = ours_id(name)
@@ -58,13 +55,13 @@ def encodes(record: RunRecord, workspace: Path) -> list[ProcessRan]:
     return [one for one in events(record, workspace) if isinstance(one, ProcessRan)]
 
 
-def test_shapes_of_one_video_are_made_by_one_ffmpeg_and_are_as_if_made_alone(tmp_path: Path) -> None:
+def test_shapes_of_one_video_share_one_ffmpeg_and_equal_separate_renders(tmp_path: Path) -> None:
     record = run(SHAPES, inputs=[CLIP], workspace=tmp_path / "ws", quality="draft")
     assert record.status == "completed"
     assert len(encodes(record, tmp_path / "ws")) == 1
     assert [output.raw["reused"] for output in record.outputs] == [False] * 3
     for output in record.outputs:
-        others = [uid(number) for number in (1, 2, 3) if uid(number) != output.node]
+        others = [node_id(name) for name in ("tall", "square", "mirror") if node_id(name) != output.node]
         alone = run(
             SHAPES, {"ignore_nodes": others}, inputs=[CLIP], workspace=tmp_path / output.node, quality="draft"
         )
@@ -75,12 +72,12 @@ def test_shapes_of_one_video_are_made_by_one_ffmpeg_and_are_as_if_made_alone(tmp
 
 def test_a_later_run_renders_only_the_shape_that_changed(tmp_path: Path) -> None:
     run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft")
-    changed = {"update_params": {uid(3): {"horizontal_flip": False, "vertical_flip": True}}}
+    changed = {"update_params": {node_id("mirror"): {"horizontal_flip": False, "vertical_flip": True}}}
     record = run(SHAPES, changed, inputs=[CLIP], workspace=tmp_path, quality="draft")
     assert {output.node: output.raw["reused"] for output in record.outputs} == {
-        uid(1): True,
-        uid(2): True,
-        uid(3): False,
+        node_id("tall"): True,
+        node_id("square"): True,
+        node_id("mirror"): False,
     }
     assert len(encodes(record, tmp_path)) == 1
     fresh = run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft", cache=False)
@@ -89,18 +86,18 @@ def test_a_later_run_renders_only_the_shape_that_changed(tmp_path: Path) -> None
 
 
 def check_fails_alone(tiles: Sequence[str], bad: type[NodeType], says: str, tmp_path: Path) -> None:
-    """Of two tiles whose outputs share a decoder that of `bad` fails, and the other is made."""
-    doc = agent("Video Input", *tiles, edges=[(0, 1), (0, 2)])
+    """Check that of two outputs that share a decoder only the one of `bad` fails."""
     catalogue = Catalogue([*Catalogue.installed(), bad])
+    doc = agent(f"input > {{{', '.join(tiles)}}}", catalogue=catalogue)
     record = run(doc, inputs=[CLIP], workspace=tmp_path, quality="draft", catalogue=catalogue)
-    made, failed = sorted((1, 2), key=lambda place: tiles[place - 1] == bad.name)
+    made, failed = sorted(tiles, key=lambda name: name == bad.name)
     assert record.status == "partial_complete"
-    assert [output.node for output in record.outputs] == [uid(made)]
-    assert says in record.node(uid(failed)).errors[0]
+    assert [output.node for output in record.outputs] == [node_id(made)]
+    assert says in record.node(node_id(failed)).errors[0]
     assert not list(tmp_path.rglob(".part-*"))
 
 
-def test_an_output_that_cannot_be_rendered_leaves_the_others_whole(tmp_path: Path) -> None:
+def test_an_unrenderable_output_does_not_affect_the_others(tmp_path: Path) -> None:
     check_fails_alone(["Brief", "Mirror"], Brief, "no frame", tmp_path)
 
 
@@ -124,25 +121,25 @@ class Smeared(NodeType):
             yield Made(item.value.with_picture(picture), (item,), "smeared")
 
 
-def test_a_painter_that_raises_fails_its_own_output_alone(tmp_path: Path) -> None:
+def test_a_painter_that_raises_fails_only_its_own_output(tmp_path: Path) -> None:
     check_fails_alone(["Mirror", "Smeared"], Smeared, "the paint is bad", tmp_path)
 
 
-def test_a_drill_strikes_one_output_and_the_others_are_made_together(tmp_path: Path) -> None:
+def test_an_injected_fault_fails_one_output_and_the_others_are_rendered_together(tmp_path: Path) -> None:
     options: dict[str, Any] = {"inputs": [CLIP], "workspace": tmp_path, "quality": "draft"}
     record = run(SHAPES, **options, faults=["Mirror:1=crash"])
     assert record.status == "partial_complete"
-    assert {output.node for output in record.outputs} == {uid(1), uid(2)}
+    assert {output.node for output in record.outputs} == {node_id("tall"), node_id("square")}
     assert len(encodes(record, tmp_path)) == 2
 
 
-def test_outputs_that_have_a_time_limit_each_have_it_for_themselves(tmp_path: Path) -> None:
+def test_outputs_with_a_time_limit_are_rendered_separately(tmp_path: Path) -> None:
     record = run(SHAPES, inputs=[CLIP], workspace=tmp_path, quality="draft", tile_timeout_s=60)
     assert record.status == "completed"
     assert len(encodes(record, tmp_path)) == 3
 
 
-def test_cancelling_ends_what_is_made_together_and_leaves_nothing(tmp_path: Path) -> None:
+def test_cancelling_ends_a_shared_render_and_leaves_nothing_behind(tmp_path: Path) -> None:
     long = tmp_path / "long.mp4"
     loop = ["-stream_loop", "40", "-i", CLIP, "-c", "copy", str(long)]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
@@ -161,7 +158,7 @@ def test_cancelling_ends_what_is_made_together_and_leaves_nothing(tmp_path: Path
     assert not found.stdout.strip()
 
 
-def test_two_runs_that_make_the_same_shapes_at_once_make_each_once(tmp_path: Path) -> None:
+def test_two_concurrent_runs_render_each_shape_once(tmp_path: Path) -> None:
     records: list[RunRecord] = []
 
     def one() -> None:
@@ -180,7 +177,7 @@ def test_two_runs_that_make_the_same_shapes_at_once_make_each_once(tmp_path: Pat
     )
 
 
-def test_a_resumed_run_makes_what_is_left(tmp_path: Path) -> None:
+def test_a_resumed_run_renders_the_remaining_outputs(tmp_path: Path) -> None:
     from tessera import resume
 
     def fails(event: Event) -> None:
@@ -193,10 +190,10 @@ def test_a_resumed_run_makes_what_is_left(tmp_path: Path) -> None:
     record = resume(broken, workspace=tmp_path)
     assert record.status == "completed"
     assert len(record.outputs) == 3
-    assert len(encodes(record, tmp_path)) == 1  # the others were stored, though nobody had told of them
+    assert len(encodes(record, tmp_path)) == 1  # the others were stored although no event reported them
 
 
-def test_the_log_gives_the_command_that_makes_them_all_and_it_runs_where_it_is_pasted(tmp_path: Path) -> None:
+def test_the_log_shows_the_shared_command_and_it_runs_when_pasted(tmp_path: Path) -> None:
     record = run(SHAPES, inputs=[CLIP], workspace=tmp_path / "ws", quality="draft")
     entries = list(log_of(events(record, tmp_path / "ws")))
     [command] = [one for entry in entries if entry.event == "process_ran" for one in entry.commands]
@@ -210,15 +207,17 @@ def test_the_log_gives_the_command_that_makes_them_all_and_it_runs_where_it_is_p
     assert frames == {tuple(take_apart(output.path).frames) for output in record.outputs if output.path}
 
 
-def test_explain_media_says_who_shares_a_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_media_names_the_outputs_that_share_a_decoder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "shapes.json"
-    path.write_text(json.dumps(SHAPES), "utf-8")
+    path.write_text(SHAPES.to_json(), "utf-8")
     line = ["plan", str(path), "--input", CLIP, "--workspace", str(tmp_path / "ws"), "--explain-media"]
     assert main(line) == 0
     said = capsys.readouterr().out
     assert said.count("one decoder for this and") == 3
     assert said.count("-filter_complex") == 1
     assert main([*line, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [output["together"] for output in told["outputs"]] == [[0, 1, 2]] * 3
-    assert len({json.dumps(output["commands"]) for output in told["outputs"]}) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert [output["together"] for output in result["outputs"]] == [[0, 1, 2]] * 3
+    assert len({json.dumps(output["commands"]) for output in result["outputs"]}) == 1

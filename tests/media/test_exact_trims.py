@@ -1,4 +1,4 @@
-"""A kept range holds exactly the frames that begin within it, whatever the codec, rate and container."""
+"""A kept range has exactly the frames that begin within it, for every codec, rate and container."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TRIMS: list[list[Range]] = [
     [(Fraction(3003, 1000), Fraction(4004, 1000)), (Fraction(17, 4), Fraction(9, 2))],
     [(Fraction(10, 3), Fraction(7, 2)), (Fraction(1, 7), Fraction(1, 2)), (Fraction(10, 3), Fraction(4))],
 ]
-"""On frames and between them, with and without a seek, ascending, descending and repeated."""
+"""Ranges on frames and between them, with and without a seek, ascending, descending and repeated."""
 
 
 def check(source: Path, kept: Sequence[Range], output: Path) -> None:
@@ -33,7 +33,7 @@ def check(source: Path, kept: Sequence[Range], output: Path) -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_cut_holds_the_frames_that_begin_within_it(codec: str, rate: str, tmp_path: Path) -> None:
+def test_a_cut_contains_the_frames_that_begin_within_it(codec: str, rate: str, tmp_path: Path) -> None:
     source = numbered(f"{codec}-{rate}", CODECS[codec], rate)
     assert len(set(origin(source).numbers)) == len(origin(source).numbers) > 50
     for index, kept in enumerate(TRIMS):
@@ -67,7 +67,7 @@ def test_a_cut_is_exact_in_every_container(
 
 @pytest.mark.parametrize("codec", ["h264", "h264-open"])
 def test_frames_that_an_edit_list_hides_stay_hidden(codec: str, tmp_path: Path) -> None:
-    """What `-ss` with `-c copy` makes: packets from a keyframe on, of which an edit list hides the first."""
+    """`-ss` with `-c copy` writes packets from a keyframe on, and an edit list hides the first ones."""
     whole = numbered(f"mp4-{codec}", CODECS[codec], "25", suffix=".mp4")
     source = tmp_path / "edited.mp4"
     run_ffmpeg(["-ss", "2.1", "-i", str(whole), "-c", "copy", str(source)])
@@ -77,7 +77,7 @@ def test_frames_that_an_edit_list_hides_stay_hidden(codec: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("rate", ["24000/1001", "vfr"])
-def test_after_500_cuts_sound_and_picture_are_where_they_belong(rate: str, tmp_path: Path) -> None:
+def test_sound_and_picture_stay_in_sync_after_500_cuts(rate: str, tmp_path: Path) -> None:
     source = numbered(f"h264-{rate}", CODECS["h264"], rate)
     part = Fraction(9, 1000)
     kept = [(index * part, index * part + Fraction(1 + index % 7, 1000)) for index in range(500)]
@@ -90,7 +90,7 @@ def test_after_500_cuts_sound_and_picture_are_where_they_belong(rate: str, tmp_p
 
 
 def test_a_gap_at_a_cut_stays_a_gap(tmp_path: Path) -> None:
-    """No frame begins for 0.8 s from 2.33 s on: a cut within that begins with as long a wait as is left."""
+    """No frame begins between 2.33 s and 3.13 s: a cut within that gap begins with the rest of the gap."""
     source = numbered("h264-vfr", CODECS["h264"], "vfr")
     kept = [(Fraction(1), Fraction(2)), (Fraction(5, 2), Fraction(4))]
     got = seen(rendered(source, kept, tmp_path / "out.mp4"))

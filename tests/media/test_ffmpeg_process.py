@@ -1,4 +1,4 @@
-"""ffmpeg as a process: it never outlives the one that started it, and what befalls it is told in words."""
+"""ffmpeg as a process: it never outlives its parent process, and its failures give clear messages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tessera import RunRecord, resume
 from tessera.errors import RenderError
 from tessera.media.ffmpeg.process import ffmpeg_path, run_ffmpeg
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
-from tests.support.planning import agent, chain, uid
 
 ROOT = Path(__file__).parents[2]
 TESSERA = [sys.executable, "-m", "tessera.cli"]
-AGENT = json.dumps(chain("Video Input", ("Reframe", {"aspect_ratio": "9:16"})))
+AGENT = agent('input > reframe(aspect_ratio="9:16")').to_json()
 ENDLESS = ["-f", "lavfi", "-i", "testsrc2=s=640x360:r=30", "-f", "null", "-"]
 
 
@@ -39,7 +39,7 @@ def tessera(cwd: Path, *args: str, ffmpeg: str | None = None) -> subprocess.Comp
 
 
 def long_video(folder: Path, times: int = 60) -> str:
-    """A video that takes some seconds to encode."""
+    """Make a video that takes some seconds to encode."""
     made = folder / f"{times}.mp4"
     loop = ["-stream_loop", str(times), "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(made)]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
@@ -47,7 +47,7 @@ def long_video(folder: Path, times: int = 60) -> str:
 
 
 def script(folder: Path, does: str) -> str:
-    """A program that is ffmpeg when asked for its version, and else `does` this."""
+    """Write a program that prints the version of ffmpeg, and else executes `does`."""
     made = folder / "ffmpeg.sh"
     real = ffmpeg_path()
     made.write_text(f'#!/bin/sh\nif [ "$1" = -version ]; then exec "{real}" "$@"; fi\n{does}\n')
@@ -56,7 +56,7 @@ def script(folder: Path, does: str) -> str:
 
 
 def living(group: int) -> list[int]:
-    """The processes of a group that are not dead (those that nobody has waited for yet are)."""
+    """Return the living processes of a group; zombies count as dead."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -69,7 +69,7 @@ def living(group: int) -> list[int]:
 
 
 def encoding(pid: int) -> list[int]:
-    """The encodes that a process has started."""
+    """Return the ids of the encodes that a process has started."""
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     found = [int(child) for task in tasks for child in task.read_text().split()]
     return [child for child in found if b"libx264" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -78,14 +78,14 @@ def encoding(pid: int) -> list[int]:
 def until(true: Callable[[], Any], seconds: float = 20) -> Any:
     end = time.monotonic() + seconds
     while not (found := true()):
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.02)
     return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel does this on Linux only")
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_ffmpeg_dies_with_a_run_that_is_killed(tmp_path: Path, wrapped: bool) -> None:
+def test_killing_a_run_ends_its_ffmpeg(tmp_path: Path, wrapped: bool) -> None:
     program = script(tmp_path, f'"{ffmpeg_path()}" "$@"') if wrapped else ffmpeg_path()
     process = subprocess.Popen(
         [*TESSERA, "run", AGENT, "--input", long_video(tmp_path), "--json"],
@@ -107,13 +107,18 @@ def test_ffmpeg_dies_with_a_run_that_is_killed(tmp_path: Path, wrapped: bool) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the encode in /proc")
-def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path: Path) -> None:
+def test_ctrl_c_works_while_another_process_writes_to_the_workspace(tmp_path: Path) -> None:
     (tmp_path / "tessera.toml").write_text("encodes = 2")
-    tiles = agent("Video Input", "Video Input", "Mirror", "Mirror", edges=[(0, 2), (1, 3)])
+    tiles = agent("{first:Video Input, second:Video Input}; first > mirror; second > mirror_2")
     files = [long_video(tmp_path, 59), long_video(tmp_path, 60)]
-    inputs = [word for number, file in enumerate(files) for word in ("--input", f"{uid(number)}={file}")]
+    names = ("first", "second")
+    inputs = [
+        word
+        for name, file in zip(names, files, strict=True)
+        for word in ("--input", f"{node_id(name)}={file}")
+    ]
     process = subprocess.Popen(
-        [*TESSERA, "run", json.dumps(tiles), *inputs],
+        [*TESSERA, "run", tiles.to_json(), *inputs],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
@@ -123,7 +128,7 @@ def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path:
         with closing(sqlite3.connect(tmp_path / ".tessera" / "tessera.db")) as other:
             other.execute("BEGIN IMMEDIATE")
             os.kill(encoding(process.pid)[0], signal.SIGKILL)
-            time.sleep(0.5)  # that it has ended is to be written down by now
+            time.sleep(0.5)  # by now the end of the encode is to be recorded
             process.send_signal(signal.SIGINT)
             until(lambda: not encoding(process.pid), 5)
         assert process.wait(60) == 130
@@ -134,8 +139,8 @@ def test_ctrl_c_is_heard_while_another_process_writes_to_the_workspace(tmp_path:
     assert store.record(store.run_ids()[0])["status"] == "cancelled"
 
 
-def test_a_thread_that_ends_takes_no_ffmpeg_with_it_but_its_own() -> None:
-    """Whoever starts one may be any thread, and others start and end meanwhile."""
+def test_the_end_of_a_thread_ends_no_ffmpeg_of_others() -> None:
+    """Any thread may start an ffmpeg, while other threads start and end."""
     from concurrent.futures import ThreadPoolExecutor
 
     short = ["-f", "lavfi", "-i", "testsrc2=s=64x36:d=0.2", "-f", "null", "-"]
@@ -146,7 +151,7 @@ def test_a_thread_that_ends_takes_no_ffmpeg_with_it_but_its_own() -> None:
         run_ffmpeg(ENDLESS, timeout_s=0.2)
 
 
-def test_a_missing_ffmpeg_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_missing_ffmpeg_is_refused_before_the_run_starts(tmp_path: Path) -> None:
     line = ["run", AGENT, "--input", str(MEDIA / "talk.mp4")]
     done = tessera(tmp_path, *line, ffmpeg="/nonexistent/ffmpeg")
     assert done.returncode == 2
@@ -165,20 +170,20 @@ def test_a_missing_ffmpeg_is_refused_before_anything_is_started(tmp_path: Path) 
         ("exit 228", "ffmpeg failed (exit code 228, No space left on device)"),
     ],
 )
-def test_an_ffmpeg_that_crashes_fails_the_run_in_words_and_the_run_goes_on_with_a_better_one(
+def test_a_crash_of_ffmpeg_fails_the_run_with_a_clear_message_and_the_run_can_be_resumed(
     tmp_path: Path, does: str, says: str
 ) -> None:
     line = ["run", AGENT, "--input", str(MEDIA / "talk.mp4"), "--json"]
     done = tessera(tmp_path, *line, ffmpeg=script(tmp_path, does))
     assert done.returncode == 1
-    told = json.loads(done.stdout)
-    assert told["status"] == "failed"
-    [error] = told["errors"]
+    result = json.loads(done.stdout)
+    assert result["status"] == "failed"
+    [error] = result["errors"]
     assert len(error["messages"]) == 1
     assert says in error["messages"][0]
     assert "Traceback" not in done.stderr
-    assert RunStore(tmp_path / ".tessera").record(told["run_id"]) == told
-    record: RunRecord = resume(told["run_id"], workspace=tmp_path / ".tessera")
+    assert RunStore(tmp_path / ".tessera").record(result["run_id"]) == result
+    record: RunRecord = resume(result["run_id"], workspace=tmp_path / ".tessera")
     assert record.status == "completed"
 
 
@@ -192,11 +197,11 @@ python=$1; workspace=$(ls -d ws small/ws 2>/dev/null | head -1)
 "$python" -m tessera.cli show latest --workspace "$workspace" --json > shown.json; echo "code $?"
 "$python" -m tessera.cli resume latest --workspace "$workspace"; echo "code $?"
 """
-"""Runs a command where `small` is a disk of some size, then shows its run, and resumes it on a larger one."""
+"""Run a command with a disk `small` of some size, show its run, and resume it on a larger disk."""
 
 
 def with_mounts(script: str, tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """A shell script that may mount file systems, for itself alone; it exits with 77 where it may not."""
+    """Run a shell script in its own mount namespace; it exits with 77 if it may not mount."""
     line = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
     try:
         done = subprocess.run(
@@ -218,14 +223,14 @@ def with_mounts(script: str, tmp_path: Path, *args: str) -> subprocess.Completed
 
 
 def on_a_small_disk(tmp_path: Path, size: str, *args: str) -> tuple[list[str], str]:
-    """The exit codes of the command, of `show` and of `resume`, and what was written to stderr."""
+    """Return the exit codes of the command, of `show` and of `resume`, and the text on stderr."""
     done = with_mounts(SMALL, tmp_path, size, *TESSERA, *args)
     assert done.returncode == 0, done.stdout + done.stderr
     codes = [code.split()[1] for code in done.stdout.splitlines() if code.startswith("code ")]
     return codes, done.stderr
 
 
-def test_a_disk_that_is_full_fails_the_run_in_words_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_fails_the_run_with_a_clear_message_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     video = str(MEDIA / "talk.mp4")
     line = ["run", AGENT, "--input", video]
     codes, errors = on_a_small_disk(tmp_path, "100k", *line, "--workspace", "ws", "--out", "small/out")
@@ -247,12 +252,12 @@ def test_a_disk_too_full_to_store_the_input_refuses_the_run(tmp_path: Path) -> N
 
 
 def read_only(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """A command where the workspace `ws` is read-only, by a mount, since root may write everywhere else."""
+    """Run a command with the workspace `ws` mounted read-only, since root ignores permissions."""
     script = 'mount --bind ws ws && mount -o remount,bind,ro ws || exit 77; "$@"; echo "code $?"'
     return with_mounts(script, tmp_path, *TESSERA, *args, "--workspace", "ws")
 
 
-def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
+def test_an_unwritable_workspace_gives_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "ws").mkdir()
     done = read_only(tmp_path, "run", AGENT, "--input", str(MEDIA / "talk.mp4"))
     assert done.stderr.startswith("error: ")
@@ -262,7 +267,7 @@ def test_a_workspace_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> 
     assert not list((tmp_path / "ws").iterdir())
 
 
-def test_a_workspace_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
+def test_an_unwritable_workspace_can_be_read(tmp_path: Path) -> None:
     assert (
         tessera(tmp_path, "run", AGENT, "--input", str(MEDIA / "silent.mp4"), "--workspace", "ws").returncode
         == 0
@@ -286,8 +291,8 @@ def test_a_workspace_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
     assert sorted((tmp_path / "ws").rglob("*")) == held
 
 
-def test_a_workspace_that_cannot_be_written_and_is_not_whole_says_what_to_do(tmp_path: Path) -> None:
-    """Its process was killed, and what it did last stands in SQLite's log alone."""
+def test_an_unwritable_workspace_with_an_unmerged_log_says_what_to_do(tmp_path: Path) -> None:
+    """Its process was killed, and its last changes are only in SQLite's write-ahead log."""
     (tmp_path / "ws").mkdir()
     line = "import os, sys; from tessera.database.location import open_database; from pathlib import Path; "
     line += "held = open_database(Path('ws')); os.kill(os.getpid(), 9)"
@@ -299,14 +304,13 @@ def test_a_workspace_that_cannot_be_written_and_is_not_whole_says_what_to_do(tmp
     assert "tessera.db-wal: copy the workspace to where it can be written" in done.stderr
 
 
-def test_a_tile_some_of_whose_outputs_were_made_before_has_not_failed_as_a_whole(tmp_path: Path) -> None:
+def test_a_tile_with_some_of_its_outputs_is_partly_complete(tmp_path: Path) -> None:
     program = script(tmp_path, f'case "$*" in *hflip*) exit 3;; esac\nexec "{ffmpeg_path()}" "$@"')
-    mirror = ("Mirror", {"horizontal_flip": True})
-    tiles = agent("Video Input", mirror, "Reframe", "Destination", edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
-    for line in (["run", json.dumps(tiles), "--input", str(MEDIA / "silent.mp4")], ["resume", "latest"]):
+    tiles = agent("input > {mirror(horizontal_flip=true), reframe} > destination")
+    for line in (["run", tiles.to_json(), "--input", str(MEDIA / "silent.mp4")], ["resume", "latest"]):
         done = tessera(tmp_path, *line, "--json", ffmpeg=program)
         assert done.returncode == 1
-        told = json.loads(done.stdout)
-        assert told["status"] == "partial_complete"
-        assert [node["status"] for node in told["nodes"]][-1] == "partial_complete"
-        assert [output["original_node_id"] for output in told["outputs"]] == [uid(2)]
+        result = json.loads(done.stdout)
+        assert result["status"] == "partial_complete"
+        assert [node["status"] for node in result["nodes"]][-1] == "partial_complete"
+        assert [output["original_node_id"] for output in result["outputs"]] == [node_id("reframe")]

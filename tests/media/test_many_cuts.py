@@ -26,7 +26,7 @@ from tests.support.numbered import CODECS, numbered, origin, rendered, samples, 
 
 
 def some_ranges(count: int, duration: Fraction, seed: int = 1) -> list[Range]:
-    """Ranges of 1 to 300 ms in any order; some repeat, some overlap."""
+    """Return ranges of 1 to 300 ms in any order; some repeat, some overlap."""
     chosen = random.Random(seed)
     starts = [Fraction(chosen.randrange(int(duration * 1000) - 300), 1000) for _ in range(count)]
     kept = [(start, start + Fraction(chosen.randrange(1, 300), 1000)) for start in starts]
@@ -49,7 +49,7 @@ def test_cuts_in_any_order_are_as_exact_as_cuts_in_order(rate: str, tmp_path: Pa
     assert np.allclose(samples(output), cut_samples(samples(clip), kept, 48_000), atol=2e-4)
 
 
-def test_parts_of_many_places_under_an_effect_are_fed_frame_for_frame() -> None:
+def test_an_effect_on_many_cuts_gets_exactly_their_frames() -> None:
     kept = some_ranges(25, Fraction(17, 10))
     cut = source("ntsc").picture.keep(kept)
     by_itself, at = [], Fraction(0)
@@ -83,7 +83,7 @@ def test_a_command_does_not_grow_with_its_cuts() -> None:
     assert command(1000) == command(2000)
 
 
-def test_pictures_of_many_places_are_split_among_commands() -> None:
+def test_many_cuts_of_a_picture_are_split_among_commands() -> None:
     picture = source("pal").picture.keep(some_ranges(40, Fraction(17, 10)))
     made = compile_render(
         picture, None, Path("out.mp4"), lambda one: located(one.arg("asset")), {}, EncodeSettings()
@@ -93,7 +93,7 @@ def test_pictures_of_many_places_are_split_among_commands() -> None:
     assert all(part.args.count("-i") <= 8 for part in feed.parts)
 
 
-def test_many_cuts_of_processed_sound_are_cuts_of_what_the_process_made() -> None:
+def test_many_cuts_of_processed_sound_are_cuts_of_the_processed_samples() -> None:
     sound = source("pal").sound
     assert sound is not None
     kept = in_order(300, Fraction(2))
@@ -114,7 +114,7 @@ def test_many_cuts_of_a_cut_and_processed_sound_stay_exact() -> None:
     )
 
 
-def test_sounds_of_several_files_cut_often_come_in_their_order() -> None:
+def test_many_cuts_of_sounds_of_several_files_keep_their_order() -> None:
     pal, ntsc = source("pal").sound, source("ntsc").sound
     assert pal is not None
     assert ntsc is not None
@@ -133,7 +133,7 @@ def test_sounds_of_several_files_cut_often_come_in_their_order() -> None:
 
 
 def test_no_join_clicks() -> None:
-    """Both sides of a join are silent at it, and what is farther from it than 4 ms is as it was."""
+    """Both sides of a join are silent there, and sound farther away than 4 ms is unchanged."""
     sound = source("pal").sound
     assert sound is not None
     kept = [(Fraction(1, 10), Fraction(3, 10)), (Fraction(7, 10), Fraction(9, 10))]
@@ -144,7 +144,7 @@ def test_no_join_clicks() -> None:
     assert np.array_equal(got[:9000], taken(None, sound.keep(kept[:1])).samples[:9000])
 
 
-def test_a_join_of_what_belongs_together_is_left_alone() -> None:
+def test_a_join_of_adjacent_parts_is_unchanged() -> None:
     sound = source("pal").sound
     assert sound is not None
     split = [(Fraction(index, 50), Fraction(index + 1, 50)) for index in range(60)]
@@ -153,8 +153,8 @@ def test_a_join_of_what_belongs_together_is_left_alone() -> None:
     assert np.array_equal(taken(None, apart).samples, taken(None, together).samples)
 
 
-def test_many_cuts_come_out_as_loud_as_asked(tmp_path: Path) -> None:
-    """Half of what there is to cut is silence, of which nothing is kept: it must not count."""
+def test_many_cuts_have_the_requested_loudness(tmp_path: Path) -> None:
+    """Half of the source is silence, of which nothing is kept: it must not count for the loudness."""
     sound = source("pal").sound
     assert sound is not None
     silence = Sound.silence(sound.duration, rate=sound.rate, channels=sound.channels)
@@ -169,7 +169,7 @@ def test_many_cuts_come_out_as_loud_as_asked(tmp_path: Path) -> None:
     assert abs(found["loudness_lufs"] + 20) < 0.6
 
 
-def test_a_source_that_is_gone_fails_by_name_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_missing_source_fails_by_name_and_leaves_nothing_behind(tmp_path: Path) -> None:
     info = located("pal").info
     gone = Located(tmp_path / "gone.mkv", info)
     video = video_of("gone", info).keep(in_order(100, Fraction(2)))
@@ -181,7 +181,7 @@ def test_a_source_that_is_gone_fails_by_name_and_leaves_nothing(tmp_path: Path) 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_render_that_is_cancelled_stops_all_that_feeds_it(tmp_path: Path) -> None:
+def test_cancelling_a_render_stops_the_processes_that_feed_it(tmp_path: Path) -> None:
     clip = numbered("h264-25", CODECS["h264"], "25")
     info = probe(clip)
     video = video_of("clip", info)

@@ -1,4 +1,4 @@
-"""What the optimiser makes of expressions, as plain equality of values."""
+"""The results of the optimiser, compared as plain values."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def seconds(*pairs: tuple[int, int]) -> list[Range]:
     return [(Fraction(start), Fraction(end)) for start, end in pairs]
 
 
-def test_clips_of_a_reframed_and_marked_talk_decode_only_what_they_show() -> None:
+def test_clips_of_a_reframed_and_marked_talk_decode_only_the_frames_they_show() -> None:
     marked = TALK.crop(656, 0, 608, 1080).scale(1080, 1920).overlay(LOGO, 20, 20)
     clip = marked.keep(seconds((600, 700))).keep(seconds((10, 30)))
     cut = TALK.keep(seconds((610, 630)))
     assert optimise(clip) is cut.crop(656, 0, 608, 1080).scale(1080, 1920).overlay(LOGO, 20, 20)
 
 
-def test_parts_of_one_source_changed_alike_become_one_cut_changed_once() -> None:
+def test_parts_of_one_source_with_equal_changes_become_one_cut_changed_once() -> None:
     cuts = seconds(*((second, second + 3) for second in range(0, 35_000, 7)))
     parts = [TALK.keep([cut]).flip(horizontal=True).overlay(LOGO, 0, 0) for cut in cuts]
     assert len(parts) == 5_000
@@ -36,7 +36,7 @@ def test_parts_of_one_source_changed_alike_become_one_cut_changed_once() -> None
     assert better is TALK.keep(cuts).flip(horizontal=True).overlay(LOGO, 0, 0)
 
 
-def test_parts_changed_in_different_ways_stay_so() -> None:
+def test_parts_changed_in_different_ways_stay_separate() -> None:
     first, second = TALK.keep(seconds((0, 10))), TALK.keep(seconds((20, 30)))
     joined = first.flip(horizontal=True).then(second.flip(vertical=True))
     assert optimise(joined) is joined
@@ -52,12 +52,12 @@ def test_only_the_parts_that_are_kept_remain() -> None:
     assert optimise(joined.keep(seconds((12, 15)))) is OTHER.keep(seconds((2, 5)))
 
 
-def test_a_cut_stops_at_what_has_a_memory() -> None:
+def test_a_cut_does_not_move_past_an_effect_with_memory() -> None:
     cut = VOICE.denoise().keep(seconds((5, 6)))
     assert optimise(cut) is cut
 
 
-def test_a_cut_stops_at_a_picture_whose_frames_come_at_other_times() -> None:
+def test_a_cut_does_not_move_past_a_picture_with_other_frame_times() -> None:
     over = TALK.keep(seconds((0, 600))).overlay(OTHER.scale(320, 180), 0, 0)
     cut = over.keep(seconds((5, 6)))
     assert optimise(cut) is cut
@@ -75,34 +75,34 @@ def test_a_cut_stops_at_a_picture_whose_frames_come_at_other_times() -> None:
         TALK.overlay(TALK, 0, 0),
     ],
 )
-def test_what_changes_nothing_is_not_done(picture: Picture) -> None:
+def test_an_operation_without_effect_is_removed(picture: Picture) -> None:
     assert optimise(picture) is TALK
 
 
-def test_what_a_crop_leaves_out_is_not_laid_over() -> None:
+def test_an_overlay_outside_the_crop_is_removed() -> None:
     left, right = TALK.overlay(LOGO, 0, 0), TALK.overlay(LOGO, 1700, 0)
     assert optimise(left.crop(960, 0, 960, 1080)) is TALK.crop(960, 0, 960, 1080)
     assert optimise(right.crop(960, 0, 960, 1080)) is TALK.crop(960, 0, 960, 1080).overlay(LOGO, 740, 0)
 
 
-def test_neighbouring_crops_are_one_also_past_a_flip() -> None:
+def test_consecutive_crops_are_merged_even_across_a_flip() -> None:
     cropped = TALK.crop(100, 0, 1000, 1000).flip(horizontal=True).crop(0, 10, 400, 400)
     assert optimise(cropped) is TALK.crop(700, 10, 400, 400).flip(horizontal=True)
 
 
-def test_odd_crops_stay_two_since_half_a_pixel_of_colour_cannot_be_cut() -> None:
+def test_odd_crops_stay_separate_since_half_a_chroma_pixel_cannot_be_cut() -> None:
     cropped = TALK.crop(101, 0, 1000, 1000).crop(1, 0, 400, 400)
     assert optimise(cropped) is cropped
 
 
-def test_what_a_crop_leaves_out_is_hardly_scaled() -> None:
+def test_a_crop_limits_the_scaled_area() -> None:
     better = optimise(TALK.scale(3840, 2160).crop(0, 0, 960, 540))
     scaled = next(node for node in walk(better) if node.op == "scale")
     assert isinstance(scaled, Picture)
     assert 960 * 540 <= scaled.width * scaled.height <= 1.1 * 960 * 540
 
 
-def test_what_is_used_whole_elsewhere_is_not_made_a_second_time_for_a_crop() -> None:
+def test_a_picture_that_is_used_uncropped_elsewhere_is_not_made_again_for_a_crop() -> None:
     large = TALK.scale(3840, 2160)
     both = large.overlay(large.crop(0, 0, 960, 540), 0, 0)
     assert optimise(both) is both
@@ -114,7 +114,7 @@ def test_a_wide_blur_is_made_on_a_small_copy() -> None:
     assert optimise(TALK.blur(4)) is TALK.blur(4)
 
 
-def test_the_work_grows_with_the_expression_not_with_its_square() -> None:
+def test_the_work_grows_linearly_with_the_expression() -> None:
     def steps(length: int) -> int:
         picture, fired = TALK, Counter[str]()
         for number in range(length):
@@ -126,7 +126,7 @@ def test_the_work_grows_with_the_expression_not_with_its_square() -> None:
     assert steps(2_000) <= 2 * steps(1_000) + 10
 
 
-def test_every_rule_has_a_name_and_says_its_law_in_one_line() -> None:
+def test_every_rule_has_a_name_and_a_one_line_law() -> None:
     assert len({rule.name for rule in RULES}) == len(RULES)
     for rule in RULES:
         assert "=" in rule.law
@@ -134,7 +134,7 @@ def test_every_rule_has_a_name_and_says_its_law_in_one_line() -> None:
         assert rule.ops
 
 
-def test_the_rules_that_were_used_are_counted() -> None:
+def test_the_applied_rules_are_counted() -> None:
     fired = Counter[str]()
     optimise(
         TALK.keep(seconds((0, 9))).keep(seconds((1, 5))).flip(horizontal=True).flip(vertical=True),

@@ -1,4 +1,4 @@
-"""Outputs in the quality that is asked for, in the colours, the way up and the size of their sources."""
+"""Outputs have the requested quality, and the colours, the orientation and the size of their sources."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PATCHES: list[Rgb] = [(0.8, 0.8, 0.8), (0.7, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0
 def patches(
     path: Path, colours: Sequence[Rgb], tags: str, matrix: str, depth: int = 8, full: bool = False
 ) -> Path:
-    """Half a second of patches side by side in a lossless file; `tags`: primaries, transfer and matrix."""
+    """Make half a second of patches side by side, lossless; `tags` are primaries, transfer and matrix."""
     red, blue = _LUMA[matrix]
     rows = []
     for r, g, b in colours:
@@ -68,7 +68,7 @@ def patches(
 
 
 def render(output: Path, *sources: Path, target: EncodeSettings | None = None, changed: bool = False) -> Path:
-    """The sources one after another; `changed`, upside down, so that nothing is copied."""
+    """Render the sources one after another; `changed` turns them upside down, so that nothing is copied."""
     known = {str(index): Located(path, probe(path)) for index, path in enumerate(sources)}
     videos = [video_of(name, one.info) for name, one in known.items()]
     joined = videos[0].picture.then(*(video.picture for video in videos[1:]))
@@ -77,7 +77,7 @@ def render(output: Path, *sources: Path, target: EncodeSettings | None = None, c
 
 
 def shown(path: Path, at: float = 0.0) -> list[Rgb]:
-    """The patches of a file in R'G'B', as its own tags say that they are to be seen."""
+    """Return the patches of a file in R'G'B', interpreted by its own tags."""
     info = probe(path).picture
     assert info is not None
     frames = frames_of(path)
@@ -104,7 +104,7 @@ def frames_of(path: Path) -> list[av.VideoFrame]:
 
 
 def luma(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """As coded."""
+    """Return the luma plane as coded."""
     planes: NDArray[np.uint8] = frame.to_ndarray()
     return planes[: frame.height]
 
@@ -135,7 +135,7 @@ def test_colours_and_their_tags_survive(
     assert [info.color_primaries, info.color_transfer, info.color_matrix] == tags.split()
 
 
-def test_a_joined_source_of_other_colours_looks_as_it_did(tmp_path: Path) -> None:
+def test_a_joined_source_in_another_colour_space_keeps_its_look(tmp_path: Path) -> None:
     first = patches(tmp_path / "a.mp4", PATCHES, "bt709 bt709 bt709", "bt709")
     second = patches(tmp_path / "b.mp4", PATCHES, "bt709 bt709 smpte170m", "smpte170m", full=True)
     made = render(tmp_path / "out.mp4", first, second)
@@ -173,7 +173,7 @@ def hlg(scene: NDArray[np.float64]) -> NDArray[np.float64]:
     return coded
 
 
-def test_pq_is_tone_mapped_to_what_its_light_comes_to(tmp_path: Path) -> None:
+def test_pq_is_tone_mapped_to_the_expected_colours(tmp_path: Path) -> None:
     colours = [(float(r), float(g), float(b)) for r, g, b in pq(LIGHT)]
     source = patches(tmp_path / "hdr.mp4", colours, "bt2020 smpte2084 bt2020nc", "bt2020nc", 10)
     made = render(tmp_path / "out.mp4", source)
@@ -194,7 +194,7 @@ def test_hlg_is_tone_mapped_with_greys_grey_and_in_order(tmp_path: Path) -> None
     levels = [one[1] for one in got]
     assert levels == sorted(levels)
     assert levels[-1] > 0.95
-    assert 0.7 < levels[3] < 0.9, "reference white is bright, and leaves room for highlights"
+    assert 0.7 < levels[3] < 0.9, "reference white is bright but leaves room for highlights"
 
 
 def test_hdr_among_sdr_comes_out_in_the_colours_of_the_first(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_hdr_among_sdr_comes_out_in_the_colours_of_the_first(tmp_path: Path) -> 
     assert_close(shown(made, 1.0)[:4], tone_mapped(LIGHT)[:4], 0.02)
 
 
-def test_a_run_on_hdr_warns_of_it(tmp_path: Path) -> None:
+def test_a_run_on_hdr_gives_a_warning(tmp_path: Path) -> None:
     colours = [(float(v),) * 3 for v in (0.2, 0.3, 0.4, 0.5)]
     source = patches(
         tmp_path / "hdr.mp4", [(r, g, b) for r, g, b in colours], "bt2020 smpte2084 bt2020nc", "bt2020nc", 10
@@ -215,7 +215,7 @@ def test_a_run_on_hdr_warns_of_it(tmp_path: Path) -> None:
     assert any("tone-mapped" in warning["message"] for warning in record["warnings"])
 
 
-def test_a_phone_video_that_is_turned_stands_upright(tmp_path: Path) -> None:
+def test_a_rotated_phone_video_is_upright(tmp_path: Path) -> None:
     source = MEDIA / "rotated.mp4"
     info = probe(source).picture
     assert info is not None
@@ -277,7 +277,7 @@ def test_a_draft_is_small_and_says_so(tmp_path: Path) -> None:
     assert (output["width"], output["height"]) == (info.picture.width, info.picture.height) == (640, 360)
 
 
-def test_a_quality_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_quality_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tessera.cli", "run", "x.json", "--quality", "best"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 2

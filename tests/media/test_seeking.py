@@ -1,4 +1,4 @@
-"""Seeking: what a render skips of a source it does not need, and what it needs it has, to the frame."""
+"""Seeking: a render skips the unneeded part of a source, and has the needed part exact to the frame."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support.copies import expected, made, renderer, shown, video
 MP4 = ["film", "fast", "late", "vfr", "open", "deep", "long", "hevc", "av1"]
 NAMES = [*(f"{name}.mp4" for name in MP4), "pal.mkv"]
 OFF = [Fraction(0), Fraction(1, 7), Fraction(1, 2)]
-"""Where between two frames a range begins, in frames."""
+"""The beginning of a range between two frames, in frames."""
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_range_that_is_sought_for_shows_exactly_its_frames(
+def test_a_range_reached_by_seeking_shows_exactly_its_frames(
     name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     frame = 1 / made(name).info.picture.rate  # type: ignore[union-attr]
@@ -49,7 +49,7 @@ def test_a_range_that_is_sought_for_shows_exactly_its_frames(
 
 
 def test_a_range_that_begins_at_a_keyframe_of_an_mp4_is_read_from_there() -> None:
-    """Groups of 120 frames at 60 frames/s, of which each is coded two frames before it is shown."""
+    """Groups have 120 frames at 60 frames/s, and each frame is coded two frames before it is shown."""
     picture = video("long.mp4").picture.keep([(Fraction(2), Fraction(5, 2))])
     command = compile_render(
         picture, None, made("long.mp4").path, lambda leaf: made(leaf.arg("asset")), {}, EncodeSettings()

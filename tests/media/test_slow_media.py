@@ -1,4 +1,4 @@
-"""Files made to keep a reader busy are refused soon; honest ones beside them stay exact."""
+"""Files made to keep a reader busy are refused quickly; valid files of the same kind stay exact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGE = 100_000_000
 
 
 def wave(path: Path, *, rate: int = 8000, data: int = 8000, after: bytes = b"", size: int = 0) -> Path:
-    """A WAV file, a byte a sample, with chunks before and after its data; holes fill it up to a size."""
+    """Make an 8-bit WAV file with chunks before and after its data; holes fill it up to a size."""
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate, 1, 8)
     chunks = form + b"LIST\x05\0\0\0title\0" + struct.pack("<4sI", b"data", data) + b"\x80" * data + after
     path.write_bytes(struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks)
@@ -53,7 +53,7 @@ def test_a_wave_of_endless_notes_is_refused_before_they_are_read(name: bytes, tm
     assert f"bytes of metadata ({name.decode().strip()}); at most 64,000,000 are read" in refused(path, 1)
 
 
-def test_a_wave_that_says_it_has_more_than_is_there_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_wave_that_declares_more_data_than_it_has_is_refused_at_once(tmp_path: Path) -> None:
     path = wave(tmp_path / "short.wav")
     data = path.read_bytes()
     at = data.index(b"data") + 4
@@ -66,7 +66,9 @@ def test_a_wave_of_one_sample_a_second_is_refused_at_once(tmp_path: Path) -> Non
     assert "has sound at 1 Hz; at least 1,000 Hz is needed" in refused(path, 1)
 
 
-def test_a_file_of_endless_boxes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_takes_too_long_to_open_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "boxes.mp4"
     box = struct.pack(">I4s", 8, b"free")
     path.write_bytes(struct.pack(">I4s4sI", 16, b"ftyp", b"isom", 0) + box * 5_000_000)
@@ -74,7 +76,7 @@ def test_a_file_of_endless_boxes_is_given_up(tmp_path: Path, monkeypatch: pytest
     assert "takes more than 0.3 s to open" in refused(path, 3)
 
 
-def test_a_file_of_endless_packets_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_too_many_packets_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probing, "_MAX_PACKETS", 100)
     assert "holds more than 100 packets" in refused(MEDIA / "talk.mp4", 3)
 

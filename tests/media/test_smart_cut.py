@@ -1,4 +1,4 @@
-"""Copying what need not change: cuts that copy whole groups are exact, and say how they were made."""
+"""Smart cuts: cuts that copy whole groups of pictures are exact, and report how they were made."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cut(value: Video, folder: Path, **options: Any) -> tuple[Path, CopyReport]:
 
 
 def assert_shows(path: Path, name: str, ranges: list[Range], how: CopyReport) -> None:
-    """The file shows exactly these ranges: copied pictures bit for bit, the others as good as they were."""
+    """Assert that a file shows exactly these ranges: copied pictures bit for bit, the others nearly so."""
     got, want = shown(path), expected(name, ranges)
     assert len(got.times) == len(want.times) == how.frames_copied + how.frames_encoded
     assert all(abs(a - b) < Fraction(1, 80_000) for a, b in zip(got.times, want.times, strict=True))
@@ -132,14 +132,14 @@ def test_an_untouched_source_is_copied_bit_for_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["av1.mp4", "open.mp4", "fields.mp4", "vfr.mkv"])
-def test_whole_pictures_need_no_safe_join(name: str, tmp_path: Path) -> None:
+def test_a_whole_picture_is_copied(name: str, tmp_path: Path) -> None:
     path, how = cut(video(name), tmp_path)
     assert how.picture == "copied"
     assert_shows(path, name, [(Fraction(0), video(name).duration)], how)
 
 
 def located_again(path: Path) -> tuple[Video, Renderer]:
-    """A file as a source of its own."""
+    """Return a file as a new source."""
     again = Located(path, probe(path))
     return video_of("again", again.info), Renderer(lambda _asset: again, paint)
 
@@ -164,7 +164,7 @@ def test_a_cut_of_a_cut_copies_again(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [90, 180])
-def test_a_turned_picture_stays_turned(turn: int, tmp_path: Path) -> None:
+def test_a_rotated_picture_stays_rotated(turn: int, tmp_path: Path) -> None:
     turned = tmp_path / "turned.mp4"
     args = ["-v", "error", "-display_rotation", str(turn), "-i", str(made("film.mp4").path), "-c", "copy"]
     subprocess.run([ffmpeg_path(), *args, str(turned)], check=True)
@@ -202,7 +202,7 @@ def test_a_change_of_picture_alone_leaves_the_sound_as_it_is(tmp_path: Path) -> 
 
 
 def samples(path: Path) -> np.ndarray[Any, Any]:
-    """The samples that ffmpeg's own player would hear."""
+    """Return the samples as ffmpeg decodes them, edit lists applied."""
     command = [ffmpeg_path(), "-v", "error", "-i", str(path), "-map", "0:a", "-f", "f32le", "-"]
     return np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.float32)
 
@@ -212,9 +212,9 @@ def test_copied_sound_begins_and_ends_at_the_sample(kept: Range, tmp_path: Path)
     path, how = cut(video("film.mp4").keep([kept]), tmp_path)
     assert how.sound == "copied"
     first, last = (round(edge * 48_000) for edge in kept)
-    heard, wanted = samples(path), samples(made("film.mp4").path)[first:last]
-    assert len(heard) == len(wanted)
-    assert np.sqrt(np.mean((heard - wanted) ** 2)) < 0.002
+    decoded, wanted = samples(path), samples(made("film.mp4").path)[first:last]
+    assert len(decoded) == len(wanted)
+    assert np.sqrt(np.mean((decoded - wanted) ** 2)) < 0.002
 
 
 @pytest.mark.parametrize(
@@ -227,9 +227,7 @@ def test_copied_sound_begins_and_ends_at_the_sample(kept: Range, tmp_path: Path)
         ("av1.mp4", "cannot be copied"),
     ],
 )
-def test_what_cannot_be_cut_with_certainty_is_encoded_and_says_why(
-    name: str, why: str, tmp_path: Path
-) -> None:
+def test_a_cut_that_may_not_be_exact_is_encoded_and_says_why(name: str, why: str, tmp_path: Path) -> None:
     path, how = cut(video(name).keep([ODD]), tmp_path)
     assert how.picture == "encoded"
     assert why in how.note
@@ -255,7 +253,7 @@ def test_a_check_refuses_a_file_that_does_not_show_what_was_planned(tmp_path: Pa
 def test_a_check_refuses_a_picture_before_a_join_that_was_damaged_in_the_file(
     name: str, proven: int, tmp_path: Path
 ) -> None:
-    """`proven`: whether the join was decoded before it was written; it is in a long enough group."""
+    """`proven` says that the join was decoded before it was written, as it is for a long enough group."""
     kept = [(Fraction(0), Fraction(75, 120) if proven else ODD[1])]
     plan = plan_copy(
         video(name).picture.keep(kept), None, lambda leaf: made(leaf.arg("asset")), EncodeSettings()

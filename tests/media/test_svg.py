@@ -1,4 +1,4 @@
-"""SVG drawings: taken as images, drawn sharply, and kept from reaching anything."""
+"""SVG drawings are accepted as images, drawn sharply, and cannot refer to anything outside."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
 from tessera.media.probe.image_pixels import pixels_of
 from tessera.media.probe.probe import probe
+from tessera.testing import agent
 from tests.support.media import MEDIA
-from tests.support.planning import chain
 
 NS = "http://www.w3.org/2000/svg"
 LINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -26,14 +26,14 @@ def drawing(inner: str, head: str = 'viewBox="0 0 100 50"', before: str = "") ->
     return f'{before}<svg xmlns="{NS}" {LINK} {head}>{inner}</svg>'
 
 
-def written(folder: Path, text: str) -> Path:
+def write_svg(folder: Path, text: str) -> Path:
     path = folder / "logo.svg"
     path.write_text(text)
     return path
 
 
 def upload(folder: Path, text: str) -> Asset:
-    return Library(folder / "ws").add(written(folder, text))
+    return Library(folder / "ws").add(write_svg(folder, text))
 
 
 def png(folder: Path) -> Path:
@@ -47,7 +47,7 @@ def test_a_drawing_is_an_image_of_2048_pixels_along_its_longer_side(tmp_path: Pa
     assert asset.info.kind == "image"
     assert asset.info.picture is not None
     assert (asset.info.picture.width, asset.info.picture.height) == (2048, 1024)
-    assert asset.path.read_text().startswith("<svg")  # what was given is what is stored
+    assert asset.path.read_text().startswith("<svg")  # the original is stored
     pixels = pixels_of(asset.path)
     assert pixels.getpixel((500, 500)) == (0, 0, 255, 255)
     assert pixels.getpixel((1500, 500))[3] == 0  # type: ignore[index]
@@ -67,17 +67,17 @@ def test_a_drawing_is_an_image_of_2048_pixels_along_its_longer_side(tmp_path: Pa
         ('width="1000000" height="1000000"', (2048, 2048)),
     ],
 )
-def test_its_shape_is_what_it_says(head: str, size: tuple[int, int], tmp_path: Path) -> None:
-    found = probe(written(tmp_path, drawing("<circle r='3'/>", head)))
+def test_a_drawing_has_the_shape_it_declares(head: str, size: tuple[int, int], tmp_path: Path) -> None:
+    found = probe(write_svg(tmp_path, drawing("<circle r='3'/>", head)))
     assert found.picture is not None
     assert (found.picture.width, found.picture.height) == size
 
 
-def test_a_watermark_is_drawn_from_it(tmp_path: Path) -> None:
+def test_a_watermark_can_use_a_drawing(tmp_path: Path) -> None:
     logo = upload(tmp_path, drawing('<rect width="100" height="50" fill="#f0f"/>'))
-    mark = {"use_custom_logo": "custom", "image_id": logo.id, "logo_opacity": 100, "logo_size": 50}
+    mark = f'use_custom_logo="custom", image_id="{logo.id}", logo_opacity=100, logo_size=50'
     record = run(
-        chain("Video Input", ("Watermark", mark)),
+        agent(f"input > watermark({mark})"),
         inputs=[str(MEDIA / "talk.mp4")],
         workspace=tmp_path / "ws",
     )
@@ -105,14 +105,14 @@ def test_a_watermark_is_drawn_from_it(tmp_path: Path) -> None:
         '<image href="data:image/svg+xml;base64,PHN2Zy8+" width="100" height="50"/>',
     ],
 )
-def test_what_refers_to_another_file_is_refused(inner: str, tmp_path: Path) -> None:
+def test_a_drawing_that_refers_to_another_file_is_refused(inner: str, tmp_path: Path) -> None:
     before = '<!DOCTYPE svg [<!ENTITY x "file:///etc/passwd">]>'
     with pytest.raises(MediaError, match=r"logo\.svg is a drawing that refers to '.*external files"):
         upload(tmp_path, drawing(inner.replace("{place}", str(png(tmp_path))), before=before))
     assert not list((tmp_path / "ws" / "assets").iterdir())
 
 
-def test_what_it_holds_itself_is_drawn(tmp_path: Path) -> None:
+def test_embedded_images_and_entities_are_drawn(tmp_path: Path) -> None:
     data = base64.b64encode(png(tmp_path).read_bytes()).decode()
     entity = (
         '<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://x.invalid/svg11.dtd"'
@@ -159,6 +159,6 @@ def test_a_bad_drawing_is_refused_in_bounded_time(text: str, says: str, tmp_path
     assert sum(os.times()[:4]) - began < 30  # CPU seconds, those of child processes included
 
 
-def test_text_is_said_to_depend_on_the_fonts_of_the_machine(tmp_path: Path) -> None:
+def test_a_drawing_with_text_has_a_note_about_fonts(tmp_path: Path) -> None:
     asset = upload(tmp_path, drawing('<text y="30">Hello</text>'))
     assert asset.info.notes == ("has text, drawn in this machine's fonts",)

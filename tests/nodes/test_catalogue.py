@@ -1,4 +1,4 @@
-"""The catalogue holds every tile of the contract (section 8), with its id, its facts and its parameters."""
+"""The catalogue has every tile of the contract (section 8), with its id, facts and parameters."""
 
 from __future__ import annotations
 
@@ -108,14 +108,14 @@ def test_ids_and_names_are_unique() -> None:
 
 
 @every_tile
-def test_tile_says_what_it_does(tile: type[NodeType]) -> None:
+def test_a_tile_describes_itself(tile: type[NodeType]) -> None:
     assert is_id(tile.type_id)
     assert tile.summary.endswith(".")
     assert "\n" not in tile.summary
 
 
 @every_tile
-def test_params_accept_nothing_given(tile: type[NodeType]) -> None:
+def test_every_parameter_has_a_default(tile: type[NodeType]) -> None:
     assert tile.Params.model_validate({}).model_dump() == tile.defaults()
 
 
@@ -158,7 +158,7 @@ def test_unknown_parameter_is_refused(tile: type[NodeType]) -> None:
         ("Destination", VIDEO, None, False),
     ],
 )
-def test_what_goes_in_and_comes_out(
+def test_every_tile_has_its_kinds_of_inputs_and_outputs(
     name: str, accepts: frozenset[Kind], produces: Kind | None, combines: bool
 ) -> None:
     tile = tile_named(name)
@@ -276,7 +276,7 @@ def test_other_values_are_refused(name: str, params: dict[str, Any]) -> None:
         ("Image Generation", {"image_size": "custom", "custom_width": 512}, "custom_height"),
     ],
 )
-def test_custom_needs_what_is_custom(name: str, params: dict[str, Any], missing: str) -> None:
+def test_the_custom_setting_needs_its_asset(name: str, params: dict[str, Any], missing: str) -> None:
     choice = next(iter(params))
     assert f"{choice} 'custom' needs {missing} too" in refusal(name, params)
 
@@ -307,7 +307,7 @@ def test_emoji_captions_take_the_parameters_of_captions() -> None:
         ("Captions with Emojis", "Captions With Emojis"),
     ],
 )
-def test_found_whatever_the_case_and_spaces(catalogue: Catalogue, wanted: str, name: str) -> None:
+def test_a_name_is_found_ignoring_case_and_spaces(catalogue: Catalogue, wanted: str, name: str) -> None:
     found = catalogue.find(wanted)
     assert found is not None
     assert found.name == name
@@ -325,5 +325,5 @@ def test_nearest_name_comes_first(catalogue: Catalogue, wanted: str, name: str) 
 
 
 @every_tile
-def test_lenient_where_names_are_ours_and_only_there(tile: type[NodeType]) -> None:
+def test_only_tiles_with_our_own_parameter_names_are_lenient(tile: type[NodeType]) -> None:
     assert tile.lenient() is (tile.name in {*OURS, *TILDE})

@@ -1,4 +1,4 @@
-"""`tessera logs` tells what happened in a run, and its ffmpeg commands can be pasted into a shell."""
+"""`tessera logs` shows the events of a run, and its ffmpeg commands can be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tessera.record.shell_commands import shell_commands
 from tessera.store.prune import prune
 from tessera.store.run_store import RunStore
 from tessera.store.store_check import check
+from tessera.testing import agent, node_id
 from tests.support.media import FIXTURES, MEDIA, take_apart
-from tests.support.planning import agent, chain, uid
 
 TALK = str(MEDIA / "talk.mp4")
 SHORT = {"num_clips": 2, "target_duration": 2}
-CLIPS = chain("Video Input", ("Clips", SHORT), ("Mirror", {"horizontal_flip": True}))
+CLIPS = agent("input > clips(num_clips=2, target_duration=2) > mirror(horizontal_flip=true)")
 
 
-def ran(agent: Any, workspace: Path, **options: Any) -> tuple[Any, list[Entry]]:
-    record = run(agent, inputs=[TALK], workspace=workspace, quality="draft", **options)
+def run_and_log(document: Any, workspace: Path, **options: Any) -> tuple[Any, list[Entry]]:
+    record = run(document, inputs=[TALK], workspace=workspace, quality="draft", **options)
     return record, list(log_of(RunStore(workspace).events(record.run_id)))
 
 
@@ -38,7 +38,7 @@ def in_bash(line: str, folder: Path) -> None:
 
 
 def test_a_command_pasted_into_a_shell_makes_the_same_frames(tmp_path: Path) -> None:
-    record, entries = ran(CLIPS, tmp_path)
+    record, entries = run_and_log(CLIPS, tmp_path)
     lines = [(entry, command) for entry in entries for command in entry.commands]
     assert len(lines) == 2
     for entry, command in lines:
@@ -51,15 +51,15 @@ def test_a_command_pasted_into_a_shell_makes_the_same_frames(tmp_path: Path) -> 
         assert any("writes again-mirror" in note for note in command.notes)
 
 
-def test_a_run_is_told_in_order_with_what_was_done_before(tmp_path: Path) -> None:
-    ran(CLIPS, tmp_path)
-    record, entries = ran(CLIPS, tmp_path)
+def test_the_log_of_a_run_is_in_order_and_includes_cached_work(tmp_path: Path) -> None:
+    run_and_log(CLIPS, tmp_path)
+    record, entries = run_and_log(CLIPS, tmp_path)
     assert [entry.elapsed for entry in entries] == sorted(entry.elapsed for entry in entries)
-    told = [entry.text for entry in entries if entry.node == uid(1)]
-    assert told[0] == "queued"
-    assert told[-1] == "completed"
-    assert any(text.startswith("cached: as in run") for text in told)
-    assert any("query speech of" in text for text in told)
+    texts = [entry.text for entry in entries if entry.node == node_id("clips")]
+    assert texts[0] == "queued"
+    assert texts[-1] == "completed"
+    assert any(text.startswith("cached: as in run") for text in texts)
+    assert any("query speech of" in text for text in texts)
     outputs = [entry for entry in entries if entry.event == "output_made"]
     assert [entry.text.split(":")[0] for entry in outputs] == [f"output #{n} reused" for n in (1, 2)]
     assert all(entry.commands[0].runs for entry in outputs)
@@ -67,9 +67,9 @@ def test_a_run_is_told_in_order_with_what_was_done_before(tmp_path: Path) -> Non
     assert record.run_id in entries[0].text
 
 
-def test_a_command_that_laid_a_drawn_picture_over_another_can_be_pasted(tmp_path: Path) -> None:
-    """Its sound is copied without ffmpeg, and that is said where the output is."""
-    record, entries = ran(chain("Video Input", "Watermark"), tmp_path)
+def test_a_command_that_overlays_a_drawn_picture_can_be_pasted(tmp_path: Path) -> None:
+    """Tessera copies the sound without ffmpeg, and the log says so at the output."""
+    record, entries = run_and_log(agent("input > watermark"), tmp_path)
     [(command, entry)] = [(command, entry) for entry in entries for command in entry.commands]
     assert command.runs
     in_bash(command.line, tmp_path / "again")
@@ -84,15 +84,11 @@ def test_a_command_that_laid_a_drawn_picture_over_another_can_be_pasted(tmp_path
     assert entry.event == "process_ran"
 
 
-def test_what_several_outputs_share_is_told_once_and_writes_each_under_its_own_name(tmp_path: Path) -> None:
-    agent_of_two = agent(
-        "Video Input",
-        "Mirror",
-        ("Reframe", {"aspect_ratio": "1:1"}),
-        "Watermark",
-        edges=[(0, 1), (0, 2), (1, 3), (2, 3)],
-    )
-    record, entries = ran(agent_of_two, tmp_path)
+def test_a_command_for_several_outputs_is_logged_once_and_writes_each_under_its_own_name(
+    tmp_path: Path,
+) -> None:
+    agent_of_two = agent('input > {mirror, reframe(aspect_ratio="1:1")} > watermark')
+    record, entries = run_and_log(agent_of_two, tmp_path)
     [(entry, command)] = [(entry, command) for entry in entries for command in entry.commands]
     assert entry.text == "ffmpeg for #1, #2"
     in_bash(command.line, tmp_path / "again")
@@ -101,11 +97,11 @@ def test_what_several_outputs_share_is_told_once_and_writes_each_under_its_own_n
         assert take_apart(again).frames == take_apart(output.path).frames
 
 
-def test_what_was_rendered_before_can_be_pasted_too_and_has_its_own_name(tmp_path: Path) -> None:
-    """One of two that share a decoder has its sound levelled first, by a command of its own."""
+def test_the_command_of_a_reused_render_can_be_pasted_and_has_its_own_name(tmp_path: Path) -> None:
+    """One of two outputs that share a decoder has its sound levelled first, by a command of its own."""
     diamond = json.loads((FIXTURES / "agents" / "diamond.json").read_text())
-    ran(diamond, tmp_path)
-    record, entries = ran(diamond, tmp_path)
+    run_and_log(diamond, tmp_path)
+    record, entries = run_and_log(diamond, tmp_path)
     made = [entry for entry in entries if entry.event == "output_made"]
     assert len(made) == 2
     for entry, output in zip(made, record.outputs, strict=True):
@@ -119,27 +115,22 @@ def test_what_was_rendered_before_can_be_pasted_too_and_has_its_own_name(tmp_pat
         assert take_apart(own).frames == take_apart(output.path).frames
 
 
-def test_a_command_for_several_tiles_is_told_of_each(tmp_path: Path) -> None:
-    shapes = agent(
-        "Video Input",
-        ("Reframe", {"aspect_ratio": "1:1"}),
-        ("Mirror", {"horizontal_flip": True}),
-        edges=[(0, 1), (0, 2)],
-    )
-    record, _entries = ran(shapes, tmp_path)
+def test_a_command_for_several_tiles_is_logged_for_each(tmp_path: Path) -> None:
+    shapes = agent('input > {reframe(aspect_ratio="1:1"), mirror(horizontal_flip=true)}')
+    record, _entries = run_and_log(shapes, tmp_path)
     events = list(RunStore(tmp_path).events(record.run_id))
-    for node, said in ((uid(1), "ffmpeg for #1, Mirror #1"), (uid(2), "ffmpeg for #1, Mirror #1")):
-        assert said in [entry.text for entry in log_of(events, node)]
+    for tile in ("reframe", "mirror"):
+        assert "ffmpeg for #1, Mirror #1" in [entry.text for entry in log_of(events, node_id(tile))]
 
 
-def test_pictures_that_were_drawn_are_checked_and_pruned(tmp_path: Path) -> None:
-    ran(chain("Video Input", "Watermark"), tmp_path)
-    ran(chain("Video Input", "Mirror", "Watermark"), tmp_path)
+def test_drawn_pictures_are_checked_and_pruned(tmp_path: Path) -> None:
+    run_and_log(agent("input > watermark"), tmp_path)
+    run_and_log(agent("input > mirror > watermark"), tmp_path)
     [drawn] = (tmp_path / "drawn").iterdir()
     assert check(tmp_path).problems == []
     drawn.write_bytes(b"else")
     assert [(one.what, one.where) for one in check(tmp_path).problems] == [("corrupt", str(drawn))]
-    ran(chain("Video Input", ("Mirror", {"vertical_flip": True}), "Watermark"), tmp_path)
+    run_and_log(agent("input > mirror(vertical_flip=true) > watermark"), tmp_path)
     assert check(tmp_path).problems == [], "it was drawn again"
     assert prune(tmp_path, 0).drawn == [], "it was used in the last hour"
     os.utime(drawn, (0, 0))
@@ -149,7 +140,7 @@ def test_pictures_that_were_drawn_are_checked_and_pruned(tmp_path: Path) -> None
     assert not drawn.exists()
 
 
-def test_what_is_gone_is_said_beside_the_command() -> None:
+def test_a_missing_file_is_noted_beside_the_command() -> None:
     [gone] = shell_commands([("ffmpeg", "-i", "file:/not/there.mp4", "/x/out.mp4", "-y")], {}, "again")
     assert not gone.runs
     assert gone.notes[0] == "reads /not/there.mp4, which no longer exists"
@@ -158,7 +149,7 @@ def test_what_is_gone_is_said_beside_the_command() -> None:
     assert fed.notes[0] == "reads pipe:7, which Tessera fed during the render: it cannot run alone"
 
 
-def test_a_filter_graph_that_was_in_a_file_is_in_the_line(tmp_path: Path) -> None:
+def test_a_filter_graph_from_a_file_is_inlined_in_the_command(tmp_path: Path) -> None:
     for length in (100, 300_000):
         graph = f"[0:v]{' ' * length}select='gte(n,5)'[v]"
         argv = (
@@ -171,7 +162,7 @@ def test_a_filter_graph_that_was_in_a_file_is_in_the_line(tmp_path: Path) -> Non
         assert len(take_apart(tmp_path / f"again-{length}.nut").frames) == 5
 
 
-def test_one_command_reads_what_one_before_it_wrote() -> None:
+def test_a_command_reads_the_output_of_the_one_before() -> None:
     first, second = shell_commands(
         [
             ("ffmpeg", "-i", "pipe.wav", "/gone/a.w64", "-y"),
@@ -185,13 +176,13 @@ def test_one_command_reads_what_one_before_it_wrote() -> None:
     assert second.runs
 
 
-def test_the_command_tells_of_one_tile_and_refuses_one_that_is_not_there(
+def test_the_logs_command_shows_one_tile_and_refuses_an_unknown_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran(CLIPS, tmp_path)
+    run_and_log(CLIPS, tmp_path)
     assert main(["logs", "latest", "mirror", "--json", "--workspace", str(tmp_path)]) == 0
     entries = json.loads(capsys.readouterr().out)["entries"]
-    assert {entry["agent_node_id"] for entry in entries} == {uid(2)}
+    assert {entry["agent_node_id"] for entry in entries} == {node_id("mirror")}
     assert sum(len(entry["commands"]) for entry in entries) == 2
     assert main(["logs", "latest", "--workspace", str(tmp_path)]) == 0
     out = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`tessera trace` writes a run in Chrome's trace event format: well formed, and true to the record."""
+"""`tessera trace` writes a run in Chrome's trace event format, well formed and consistent with the record."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from tessera.cli import main
 from tessera.record.events import NodeChanged, RunFinished, RunResumed, RunStarted
 from tessera.record.status import NodeStatus, RunStatus
 from tessera.record.trace import trace_of
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
-from tests.support.planning import agent, uid
 
 FAN = agent(
-    "Video Input",
-    ("Mirror", {"horizontal_flip": True}),
-    ("Mirror", {"vertical_flip": True}),
-    ("Reframe", {"aspect_ratio": "9:16"}),
-    edges=[(0, 1), (0, 2), (0, 3)],
+    "input > {mirror(horizontal_flip=true), upside_down:Mirror(vertical_flip=true),"
+    ' reframe(aspect_ratio="9:16")}'
 )
 ROWS = {"waits", "tiles", "outputs", "ffmpeg"}
 
@@ -31,7 +28,7 @@ def spans(trace: dict[str, Any], row: str) -> list[dict[str, Any]]:
     return [one for one in trace["traceEvents"] if one["ph"] == "X" and one["cat"] == row]
 
 
-def test_a_trace_is_well_formed_and_tells_what_the_record_tells(
+def test_a_trace_is_well_formed_and_agrees_with_the_record(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = run(FAN, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path, quality="draft")
@@ -50,7 +47,7 @@ def test_a_trace_is_well_formed_and_tells_what_the_record_tells(
         assert seconds is not None
         assert span["dur"] / 1e6 == pytest.approx(seconds, abs=0.25)
     outputs = {one["args"]["agent_node_id"]: one for one in spans(trace, "outputs")}
-    assert outputs.keys() == {uid(1), uid(2), uid(3)}
+    assert outputs.keys() == {node_id("mirror"), node_id("upside_down"), node_id("reframe")}
     for process in spans(trace, "ffmpeg"):
         around = outputs[process["args"]["agent_node_id"]]
         assert around["ts"] - 50_000 <= process["ts"]
@@ -59,7 +56,7 @@ def test_a_trace_is_well_formed_and_tells_what_the_record_tells(
     assert len(spans(trace, "ffmpeg")) == 1  # the three outputs share a decoder
     items = [one for one in trace["traceEvents"] if one.get("cat") == "items"]
     assert sorted(one["args"]["agent_node_id"] for one in items) == sorted(record.nodes)
-    # On one or two threads of encoding, three renders at once cannot but wait.
+    # With one or two encoding threads, three concurrent renders must wait.
     waits = [one for one in spans(trace, "waits") if "index" in one["args"]]
     assert len(waits) == 3
 
@@ -89,7 +86,7 @@ def check_format(trace: dict[str, Any]) -> None:
 
 
 def check_lanes(trace: dict[str, Any]) -> None:
-    """On one lane nothing begins before what stands before it has ended."""
+    """Check that spans on one lane do not overlap."""
     events = sorted(
         (one for one in trace["traceEvents"] if one["ph"] == "X"),
         key=lambda one: (one["pid"], one["tid"], one["ts"], one["ts"] + one["dur"]),
@@ -101,7 +98,7 @@ def check_lanes(trace: dict[str, Any]) -> None:
             end = one["ts"] + one["dur"]
 
 
-def test_a_run_that_was_cut_short_and_resumed_has_spans_for_both_times() -> None:
+def test_a_run_that_was_interrupted_and_resumed_has_spans_for_both_attempts() -> None:
     def at(seconds: int) -> str:
         return f"2026-01-01T00:00:{seconds:02}.000000Z"
 
@@ -136,9 +133,9 @@ def test_a_run_that_was_cut_short_and_resumed_has_spans_for_both_times() -> None
     )
     check_format(trace)
     check_lanes(trace)
-    told = [(one["name"], one["ts"], one["dur"], one["args"]["status"]) for one in spans(trace, "tiles")]
+    found = [(one["name"], one["ts"], one["dur"], one["args"]["status"]) for one in spans(trace, "tiles")]
     s = 1_000_000
-    assert told == [
+    assert found == [
         ("A", 2 * s, 3 * s, "interrupted"),
         ("B", 3 * s, 2 * s, "completed"),
         ("A", 21 * s, 3 * s, "completed"),

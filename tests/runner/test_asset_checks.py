@@ -1,21 +1,24 @@
-"""Parameters that name assets: each must be in the workspace, and of its kind, where it is in use."""
+"""Check that parameters in use name assets that are in the workspace and of the right kind."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tessera import RequestError, plan
 from tessera.inputs.assets.avatars import create_profile
 from tessera.inputs.assets.library import Library
 from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.asset_checks import check_assets
+from tessera.testing import agent, node_id
 from tests.inputs.test_uploads import CUBE
-from tests.support.builders import IN, chain, planned, refused, uid
 from tests.support.media import MEDIA
+from tests.support.planning import ONE_VIDEO, assert_has, assert_only
 
 NOWHERE = "11111111-2222-3333-4444-555555555555"
 PARAM = "/agent_nodes/1/params_used/"
@@ -33,7 +36,7 @@ SHOWN = {"image": "an image", "video": "a video", "audio": "audio", "lut": "a co
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, Mapping[str, str]]:
-    """A workspace that holds an asset of each kind, and their ids."""
+    """Return a workspace with one asset of each kind, and their ids."""
     folder = tmp_path_factory.mktemp("workspace")
     cube = folder / "warm.cube"
     cube.write_text(CUBE)
@@ -43,22 +46,29 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> tuple[Library, Mapping[str
     return library, {**ids, "lut": library.add(cube).id}
 
 
-def checked(library: Library, tile: str, params: Mapping[str, Any], **request: Any) -> None:
-    check_assets(planned(chain(IN, f"t:{tile}", t=params), **request), library, {})
+def checked(library: Library, tile: str, params: Mapping[str, Any]) -> None:
+    given = ", ".join(f"{name}={json.dumps(value)}" for name, value in params.items())
+    check_assets(plan(agent(f"input > t:{tile}({given})"), ONE_VIDEO), library, {})
+
+
+def assert_refused(library: Library, tile: str, params: Mapping[str, Any], name: str, words: str) -> None:
+    """Assert that one parameter, and no other, is refused with these words."""
+    with pytest.raises(RequestError) as caught:
+        checked(library, tile, params)
+    assert_only(caught.value.errors, PARAM + name, words, document="template")
 
 
 @pytest.mark.parametrize(("tile", "name", "others", "kind"), NAMES)
-def test_an_asset_must_be_there_and_of_its_kind(
+def test_an_asset_must_exist_and_be_of_the_right_kind(
     tile: str, name: str, others: Mapping[str, Any], kind: str, held: tuple[Library, Mapping[str, str]]
 ) -> None:
     library, ids = held
     checked(library, tile, {**others, name: ids[kind]})
     checked(library, tile, {**others, name: ids[kind].upper()})
-    with refused((PARAM + name, f"{tile} {uid('t')}: unknown")):
-        checked(library, tile, {**others, name: NOWHERE})
+    assert_refused(library, tile, {**others, name: NOWHERE}, name, f"{tile} {node_id('t')}: unknown")
     for other in ids.keys() - {kind}:
-        with refused((PARAM + name, f"is {SHOWN[other]}, but {SHOWN[kind]} is needed")):
-            checked(library, tile, {**others, name: ids[other]})
+        words = f"is {SHOWN[other]}, but {SHOWN[kind]} is needed"
+        assert_refused(library, tile, {**others, name: ids[other]}, name, words)
 
 
 @pytest.mark.parametrize(
@@ -71,33 +81,38 @@ def test_an_asset_must_be_there_and_of_its_kind(
         ("AI Music", {"audio_id": None}),
     ],
 )
-def test_what_is_not_in_use_need_not_be_there(tile: str, params: Mapping[str, Any], tmp_path: Path) -> None:
+def test_an_unused_asset_may_be_missing(tile: str, params: Mapping[str, Any], tmp_path: Path) -> None:
     checked(Library(tmp_path), tile, params)
 
 
-def test_a_colour_table_goes_before_a_reference_image(held: tuple[Library, Mapping[str, str]]) -> None:
+def test_a_colour_table_takes_precedence_over_a_reference_image(
+    held: tuple[Library, Mapping[str, str]],
+) -> None:
     library, ids = held
     checked(library, "Color Correction", {"lut_id": ids["lut"], "reference_image_id": NOWHERE})
-    with refused((PARAM + "lut_id", "unknown colour table")):
-        checked(library, "Color Correction", {"lut_id": NOWHERE, "reference_image_id": NOWHERE})
+    both = {"lut_id": NOWHERE, "reference_image_id": NOWHERE}
+    assert_refused(library, "Color Correction", both, "lut_id", "unknown colour table")
 
 
-def test_an_override_is_named_where_it_stands_and_every_fault_is_told(tmp_path: Path) -> None:
-    agent = chain(IN, "a:AI Music", "b:Watermark", a={"audio_id": NOWHERE})
+def test_all_faults_are_reported_and_an_override_by_its_place_in_the_request(tmp_path: Path) -> None:
+    document = agent(f'input > ai_music(audio_id="{NOWHERE}") > watermark')
     mark = {"use_custom_logo": "custom", "image_id": NOWHERE}
-    decided = planned(agent, update_params={uid("b"): mark})
-    override = f"/update_params/{uid('b')}/image_id"
-    with refused((PARAM + "audio_id", "unknown audio"), (override, "unknown image")):
+    decided = plan(document, {**ONE_VIDEO, "update_params": {node_id("watermark"): mark}})
+    with pytest.raises(RequestError) as caught:
         check_assets(decided, Library(tmp_path), {})
+    faults = caught.value.errors
+    assert_has(faults, PARAM + "audio_id", "unknown audio", document="template")
+    assert_has(faults, f"/update_params/{node_id('watermark')}/image_id", "unknown image")
+    assert len(faults) == 2
 
 
-def test_a_tile_that_a_stub_stands_in_for_needs_no_asset(tmp_path: Path) -> None:
-    decided = planned(chain(IN, "t:AI Music", t={"audio_id": NOWHERE}))
+def test_a_stubbed_tile_needs_no_asset(tmp_path: Path) -> None:
+    decided = plan(agent(f'input > ai_music(audio_id="{NOWHERE}")'), ONE_VIDEO)
     stubs = read_stubs({"AI Music": {"makes": [{}]}}, decided, None)
     check_assets(decided, Library(tmp_path), stubs)
 
 
-def test_an_avatar_profile_must_be_known_and_not_have_failed(tmp_path: Path) -> None:
+def test_an_avatar_profile_must_exist_and_not_have_failed(tmp_path: Path) -> None:
     clip = tmp_path / "anna.mp4"
     run_ffmpeg(["-y", "-i", str(MEDIA / "talk.mp4"), "-t", "5", "-c", "copy", str(clip)])
     library = Library(tmp_path / "ws")
@@ -105,12 +120,12 @@ def test_an_avatar_profile_must_be_known_and_not_have_failed(tmp_path: Path) -> 
     bad = create_profile(tmp_path / "ws", "Bob", {"video_url": "http://127.0.0.1:1/bob.mp4"})
 
     def spoken(profile: str) -> None:
-        agent = chain("a:AI Avatar", a={"avatar_profile_id": profile})
-        check_assets(planned(agent, video_ids=[]), library, {})
+        document = agent(f'ai_avatar(avatar_profile_id="{profile}")')
+        check_assets(plan(document, {"video_ids": []}), library, {})
 
     spoken(good.id)
-    place = "/agent_nodes/0/params_used/avatar_profile_id"
-    with refused((place, "Bob")):
-        spoken(bad.id)
-    with refused((place, "unknown avatar profile")):
-        spoken(NOWHERE)
+    for profile, words in ((bad.id, "Bob"), (NOWHERE, "unknown avatar profile")):
+        with pytest.raises(RequestError) as caught:
+            spoken(profile)
+        place = "/agent_nodes/0/params_used/avatar_profile_id"
+        assert_only(caught.value.errors, place, words, document="template")

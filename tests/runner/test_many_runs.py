@@ -1,4 +1,4 @@
-"""Many runs at once in one process: all finish, none is lost, and each comes to what it comes to alone."""
+"""Many concurrent runs in one process: all finish, and each gives the same result as a single run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tessera import RunRecord, run
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.record.record import fold
 from tessera.store.run_store import RunStore
-from tests.support.planning import agent
+from tessera.testing import agent
 
-AGENT = agent("Video Input", "Mirror", "Mirror", "Destination", edges=[(0, 1), (0, 2), (1, 3), (2, 3)])
+AGENT = agent("input > {left:Mirror, right:Mirror} > destination")
 IDS = {"run_id", "id", "agent_node_id"}
 TIMES = {"started_at", "updated_at", "completed_at", "seconds"}
 OWN = {*IDS, *TIMES, "commands", "work"}
-"""What is a run's own: ids derived from its id, times, commands, which hold paths of its own, and why
-tiles worked, which is said beside the runs before.
+"""The members that differ between runs: ids derived from the id of the run, times, commands with paths of
+the run, and the reasons why tiles ran, which refer to earlier runs.
 """
 
 
 def source(folder: Path, number: int) -> str:
-    """A video of four frames whose colour is its number."""
+    """Make a video of four frames whose colour depends on its number."""
     made = folder / f"in{number}.mp4"
     sight = f"color=c=0x{number * 5:02x}8040:s=64x36:r=10:d=0.4"
     line = [
@@ -45,16 +45,16 @@ def source(folder: Path, number: int) -> str:
     return str(made)
 
 
-def comparable(told: Any, workspace: Path) -> Any:
-    """A record without what is its own."""
-    match told:
+def comparable(value: Any, workspace: Path) -> Any:
+    """Return a record without the members that differ between runs."""
+    match value:
         case dict():
-            return {key: comparable(one, workspace) for key, one in told.items() if key not in OWN}
+            return {key: comparable(one, workspace) for key, one in value.items() if key not in OWN}
         case list():
-            return [comparable(one, workspace) for one in told]
-        case str() if str(workspace) in told:
-            return Path(told).name
-    return told
+            return [comparable(one, workspace) for one in value]
+        case str() if str(workspace) in value:
+            return Path(value).name
+    return value
 
 
 def outputs(record: RunRecord) -> list[tuple[str, str]]:
@@ -93,10 +93,10 @@ def check(count: int, tmp_path: Path) -> None:
         assert mine == theirs
 
 
-def test_some_runs_at_once_come_to_what_each_comes_to_alone(tmp_path: Path) -> None:
+def test_some_concurrent_runs_give_the_same_results_as_single_runs(tmp_path: Path) -> None:
     check(6, tmp_path)
 
 
 @pytest.mark.slow
-def test_fifty_runs_at_once_come_to_what_each_comes_to_alone(tmp_path: Path) -> None:
+def test_fifty_concurrent_runs_give_the_same_results_as_single_runs(tmp_path: Path) -> None:
     check(50, tmp_path)

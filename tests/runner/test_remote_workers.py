@@ -1,4 +1,4 @@
-"""Workers that are other processes: the same record; and one that dies costs its task alone."""
+"""Workers in other processes give the same record, and the death of one costs only its task."""
 
 from __future__ import annotations
 
@@ -25,30 +25,25 @@ from tessera.record.events import Event, NodeChanged, OutputMade, Progress
 from tessera.record.record import fold
 from tessera.runner.workers.remote_workers import RemoteExecutor, pack, unpack
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.media.test_ffmpeg_process import encoding, living, long_video, tessera, until
 from tests.support.media import MEDIA
-from tests.support.planning import agent, chain, uid
 
 AGENT = agent(
-    "Video Input",
-    ("Clips", {"num_clips": 2, "target_duration": 4}),
-    "Mirror",
-    ("Reframe", {"aspect_ratio": "9:16"}),
-    "Destination",
-    edges=[(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)],
+    'input > clips(num_clips=2, target_duration=4) > {mirror, reframe(aspect_ratio="9:16")} > destination'
 )
 VIDEO = str(MEDIA / "talk.mp4")
-TALL = chain("Video Input", ("Reframe", {"aspect_ratio": "9:16"}))
+TALL = agent('input > reframe(aspect_ratio="9:16")')
 
 
-def made(record: RunRecord) -> list[tuple[Any, ...]]:
+def outputs_of(record: RunRecord) -> list[tuple[Any, ...]]:
     return [
         (output.node, output.raw["index"], output.raw["asset_id"], output.path and output.path.name)
         for output in record.outputs
     ]
 
 
-def test_items_cross_as_what_they_are() -> None:
+def test_items_survive_the_transfer_between_processes() -> None:
     seen: list[Item] = []
     facts = {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": "30", "has_audio": True}
     simulate(
@@ -64,7 +59,7 @@ def test_items_cross_as_what_they_are() -> None:
     assert unpack(pack([])) == ()
 
 
-def test_a_run_on_other_processes_comes_to_what_it_comes_to_here(tmp_path: Path) -> None:
+def test_a_run_on_other_processes_gives_the_same_result_as_a_local_run(tmp_path: Path) -> None:
     here = run(AGENT, inputs=[VIDEO], workspace=tmp_path / "here", quality="draft")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -76,7 +71,7 @@ def test_a_run_on_other_processes_comes_to_what_it_comes_to_here(tmp_path: Path)
             executor=RemoteExecutor(pool),
         )
         assert there.status == "completed", there.errors
-        assert made(there) == made(here)
+        assert outputs_of(there) == outputs_of(here)
         assert there.items == here.items
         store = RunStore(tmp_path / "there")
         assert fold(store.events(there.run_id)).to_dict() == there.to_dict()
@@ -94,8 +89,8 @@ def test_a_run_on_other_processes_comes_to_what_it_comes_to_here(tmp_path: Path)
     assert not list((tmp_path / "there").rglob(".part-*"))
 
 
-def test_a_cluster_that_cannot_be_had_is_refused_before_anything_is_started(tmp_path: Path) -> None:
-    line = ["run", json.dumps(TALL), "--input", VIDEO]
+def test_wrong_cluster_options_are_refused_before_the_run_starts(tmp_path: Path) -> None:
+    line = ["run", TALL.to_json(), "--input", VIDEO]
     done = tessera(tmp_path, *line, "--executor", "dask")
     assert (done.returncode, done.stderr) == (2, "error: --executor dask requires --scheduler ADDRESS\n")
     done = tessera(tmp_path, *line, "--scheduler", "tcp://127.0.0.1:1")
@@ -123,7 +118,7 @@ dask = pytest.mark.filterwarnings("ignore")
 @dask
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the encode in /proc")
-def test_a_worker_of_a_cluster_that_is_killed_costs_its_task_alone(tmp_path: Path) -> None:
+def test_killing_a_cluster_worker_repeats_only_its_task(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     from tessera.runner.workers.dask_cluster import dask_cluster
 
@@ -149,7 +144,9 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_its_task_alone(tmp_path: Pat
     assert killed
     assert record.status == "completed", record.errors
     assert len(record.outputs) == 1
-    changes = [event.status for event in seen if isinstance(event, NodeChanged) and event.node == uid(1)]
+    changes = [
+        event.status for event in seen if isinstance(event, NodeChanged) and event.node == node_id("reframe")
+    ]
     assert changes == ["queued", "running", "completed"]
     assert sum(isinstance(event, OutputMade) for event in seen) == 1
     assert any(isinstance(event, Progress) for event in seen)
@@ -165,12 +162,12 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_its_task_alone(tmp_path: Pat
 @dask
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the encode in /proc")
-def test_a_run_on_a_cluster_is_cancelled_and_its_encodes_with_it(tmp_path: Path) -> None:
+def test_cancelling_a_run_on_a_cluster_ends_its_encodes(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     with cluster() as local:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tessera.cli", "run", json.dumps(TALL), "--json"),
+                *(sys.executable, "-m", "tessera.cli", "run", TALL.to_json(), "--json"),
                 *("--input", long_video(tmp_path)),
                 *("--executor", "dask", "--scheduler", local.scheduler_address),
             ],
@@ -181,9 +178,9 @@ def test_a_run_on_a_cluster_is_cancelled_and_its_encodes_with_it(tmp_path: Path)
         )
         ffmpeg = until(lambda: [one for pid in pids(local) for one in encoding(pid)], 60)[0]
         process.send_signal(signal.SIGINT)
-        asked = time.monotonic()
+        cancelled_at = time.monotonic()
         until(lambda: not living(ffmpeg), 2)
         out, _ = process.communicate(timeout=20)
-        assert time.monotonic() - asked < 10
+        assert time.monotonic() - cancelled_at < 10
     assert process.returncode == 130
     assert json.loads(out)["status"] == "cancelled"

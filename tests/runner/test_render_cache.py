@@ -13,13 +13,13 @@ import pytest
 from tessera import RunRecord, run
 from tessera.errors import Cancelled
 from tessera.inputs.assets.library import Library
-from tessera.runner.cache.render_cache import RenderCache
+from tessera.runner.render_cache import RenderCache
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
-from tests.support.planning import agent
 
-FORK = agent("Video Input", "Mirror", "Mirror", edges=[(0, 1), (0, 2)])
-"""Two tiles that make the same of the same video."""
+FORK = agent("input > {left:Mirror, right:Mirror}")
+"""Two tiles with the same output."""
 
 
 def reused(record: RunRecord) -> list[bool]:
@@ -30,7 +30,7 @@ def mirrored(workspace: Path, out: Path | None = None, **request: object) -> Run
     return run(FORK, request or None, inputs=[str(MEDIA / "silent.mp4")], workspace=workspace, out=out)
 
 
-def test_two_tiles_that_make_the_same_share_one_render(tmp_path: Path) -> None:
+def test_two_tiles_with_equal_output_share_one_render(tmp_path: Path) -> None:
     record = mirrored(tmp_path / "ws", tmp_path / "out")
     assert sorted(reused(record)) == [False, True]
     first, second = (output.path for output in record.outputs)
@@ -45,14 +45,14 @@ def test_two_tiles_that_make_the_same_share_one_render(tmp_path: Path) -> None:
 def test_a_later_run_renders_only_what_changed(tmp_path: Path) -> None:
     whole = mirrored(tmp_path)
     assert reused(mirrored(tmp_path)) == [True, True]
-    second = FORK["agent_nodes"][2]["agent_node_id"]
-    changed = mirrored(tmp_path, update_params={second: {"horizontal_flip": False, "vertical_flip": True}})
+    upside_down = {"horizontal_flip": False, "vertical_flip": True}
+    changed = mirrored(tmp_path, update_params={node_id("right"): upside_down})
     assert reused(changed) == [True, False]
     assert changed.outputs[0].raw["asset_id"] == whole.outputs[0].raw["asset_id"]
     assert changed.outputs[1].raw["asset_id"] != whole.outputs[0].raw["asset_id"]
 
 
-def test_a_render_whose_file_is_gone_is_made_again(tmp_path: Path) -> None:
+def test_a_render_whose_file_is_missing_is_rendered_again(tmp_path: Path) -> None:
     before = mirrored(tmp_path).outputs[0].raw["asset_id"]
     for file in (tmp_path / "assets" / before).iterdir():
         file.unlink()
@@ -61,8 +61,8 @@ def test_a_render_whose_file_is_gone_is_made_again(tmp_path: Path) -> None:
     assert again.status == "completed"
 
 
-def test_two_runs_at_the_same_time_render_once(tmp_path: Path) -> None:
-    (tmp_path / "agent.json").write_text(json.dumps(FORK))
+def test_two_concurrent_runs_render_once(tmp_path: Path) -> None:
+    (tmp_path / "agent.json").write_text(FORK.to_json())
     line = [sys.executable, "-m", "tessera.cli", "run", "agent.json", "--json", "--workspace", "ws"]
     line += ["--input", str(MEDIA / "street.mp4")]
     both = [subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE) for _ in range(2)]
@@ -75,7 +75,7 @@ def test_two_runs_at_the_same_time_render_once(tmp_path: Path) -> None:
     assert len({output["asset_id"] for output in outputs}) == 1
 
 
-def test_who_waits_for_another_s_render_can_be_cancelled(tmp_path: Path) -> None:
+def test_waiting_for_the_render_of_another_run_can_be_cancelled(tmp_path: Path) -> None:
     cache = RenderCache(RunStore(tmp_path), Library(tmp_path))
     held, free = threading.Event(), threading.Event()
 
@@ -95,7 +95,7 @@ def test_who_waits_for_another_s_render_can_be_cancelled(tmp_path: Path) -> None
         other.join()
 
 
-def test_a_render_that_fails_leaves_the_next_free_to_try(tmp_path: Path) -> None:
+def test_the_next_run_can_try_after_a_failed_render(tmp_path: Path) -> None:
     cache = RenderCache(RunStore(tmp_path), Library(tmp_path))
     picture = Library(tmp_path).add(MEDIA / "logo.png")
 

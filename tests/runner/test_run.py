@@ -1,4 +1,4 @@
-"""What a run promises: statuses, events, fan-out and fan-in, failure, cancelling, and what stays behind."""
+"""The contract of a run: statuses, events, fan-out and fan-in, failure, cancelling, and cleaning up."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from tessera.node import Made, ours_id
 from tessera.record.events import Event, NodeChanged, Progress, RunFinished, RunStarted, read_event
 from tessera.record.record import fold
 from tessera.store.run_store import RunStore
-from tests.support import builders
-from tests.support.builders import uid as ident
+from tessera.testing import agent, node_id
 from tests.support.media import FIXTURES, MEDIA
 
 FACTS = {
@@ -44,7 +43,7 @@ class Broken(NodeType):
 
 
 class Buggy(NodeType):
-    """A tile whose own code is wrong."""
+    """A tile with a bug in its code."""
 
     name = "Buggy"
     type_id = ours_id(name)
@@ -56,7 +55,7 @@ class Buggy(NodeType):
 
 
 class Unrenderable(NodeType):
-    """A tile whose second item cannot be rendered: no frame lies within what it keeps."""
+    """A tile whose second item cannot be rendered: the kept range contains no frame."""
 
     name = "Unrenderable"
     type_id = ours_id(name)
@@ -72,11 +71,6 @@ class Unrenderable(NodeType):
             )
 
 
-def agent(tiles: str, edges: str) -> dict[str, Any]:
-    """`"in:Video Input m:Mirror"` and `"in>m"` as an agent."""
-    return builders.agent(*re.findall(r"\w+:[^:]+?(?=\s+\w+:|$)", tiles), edges=edges)
-
-
 CATALOGUE = Catalogue([*Catalogue.installed(), Broken, Buggy, Unrenderable])
 CLIP = str(MEDIA / "silent.mp4")
 
@@ -86,77 +80,74 @@ def statuses(record: RunRecord) -> dict[str, str]:
 
 
 def test_a_failing_tile_blocks_its_descendants_only_and_the_other_branch_finishes(tmp_path: Path) -> None:
-    doc = agent("in:Video Input b:Broken after:Mirror ok:Mirror", "in>b b>after in>ok")
+    doc = agent("input > {broken > after:Mirror, ok:Mirror}", catalogue=CATALOGUE)
     record = run(doc, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE)
     assert record.status == "partial_complete"
     assert statuses(record) == {
-        ident("in"): "completed",
-        ident("b"): "failed",
-        ident("after"): "blocked",
-        ident("ok"): "completed",
+        node_id("input"): "completed",
+        node_id("broken"): "failed",
+        node_id("after"): "blocked",
+        node_id("ok"): "completed",
     }
-    told = record.to_dict()
-    assert told["node_status_counts"] == {"completed": 2, "in_progress": 0, "failed": 2}
-    assert told["errors"] == [
-        {"original_node_id": ident("b"), "messages": ["this tile is broken on purpose"]}
+    document = record.to_dict()
+    assert document["node_status_counts"] == {"completed": 2, "in_progress": 0, "failed": 2}
+    assert document["errors"] == [
+        {"original_node_id": node_id("broken"), "messages": ["this tile is broken on purpose"]}
     ]
-    assert [output.node for output in record.outputs] == [ident("ok")]
+    assert [output.node for output in record.outputs] == [node_id("ok")]
 
 
 def test_a_run_without_any_output_has_failed(tmp_path: Path) -> None:
-    doc = agent("in:Video Input b:Broken out:Destination", "in>b b>out")
+    doc = agent("input > broken > destination", catalogue=CATALOGUE)
     record = run(doc, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE)
     assert record.status == "failed"
-    assert statuses(record)[ident("out")] == "blocked"
+    assert statuses(record)[node_id("destination")] == "blocked"
     assert "Broken" in str(record.message)
 
 
-def test_a_fault_in_a_tile_s_own_code_fails_that_tile_with_one_line(tmp_path: Path) -> None:
-    doc = agent("in:Video Input b:Buggy", "in>b")
+def test_a_bug_in_a_tile_fails_that_tile_with_a_one_line_message(tmp_path: Path) -> None:
+    doc = agent("input > buggy", catalogue=CATALOGUE)
     record = run(doc, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE)
-    assert record.node(ident("b")).errors == ("ZeroDivisionError: division by zero",)
-    assert "Traceback" in record.node(ident("b")).logs[0]
+    assert record.node(node_id("buggy")).errors == ("ZeroDivisionError: division by zero",)
+    assert "Traceback" in record.node(node_id("buggy")).logs[0]
 
 
-def test_a_run_some_of_whose_outputs_cannot_be_rendered_is_partly_complete(tmp_path: Path) -> None:
-    doc = agent("in:Video Input u:Unrenderable", "in>u")
+def test_a_run_with_some_unrenderable_outputs_is_partly_complete(tmp_path: Path) -> None:
+    doc = agent("input > unrenderable", catalogue=CATALOGUE)
     record = run(doc, inputs=[CLIP], workspace=tmp_path / "ws", out=tmp_path / "out", catalogue=CATALOGUE)
     assert record.status == "partial_complete"
-    assert record.node(ident("u")).status == "partial_complete"
-    assert "no frame" in record.node(ident("u")).errors[0]
+    assert record.node(node_id("unrenderable")).status == "partial_complete"
+    assert "no frame" in record.node(node_id("unrenderable")).errors[0]
     assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".jpg", ".mp4"]
 
 
-def test_simulation_fails_as_the_run_does() -> None:
-    doc = agent("in:Video Input b:Broken after:Mirror ok:Mirror", "in>b b>after in>ok")
+def test_a_simulation_fails_like_the_run() -> None:
+    doc = agent("input > {broken > after:Mirror, ok:Mirror}", catalogue=CATALOGUE)
     record = simulate(doc, {"video_ids": ["x"]}, facts=FACTS, catalogue=CATALOGUE)
     assert record.status == "partial_complete"
-    assert statuses(record)[ident("after")] == "blocked"
+    assert statuses(record)[node_id("after")] == "blocked"
 
 
 def test_a_diamond_delivers_two_videos_in_the_order_of_the_template() -> None:
-    doc = agent("in:Video Input a:Mirror b:Reframe w:Watermark out:Destination", "in>b in>a b>w a>w w>out")
+    doc = agent("input; mirror; reframe; input > {reframe, mirror} > watermark > destination")
     record = simulate(doc, {"video_ids": ["x"]}, facts=FACTS)
-    made = [item for item in record.items if item["agent_node_id"] == ident("w")]
-    assert [item["parents"][0]["agent_node_id"] for item in made] == [ident("a"), ident("b")]
-    assert [output.node for output in record.outputs] == [ident("w"), ident("w")]
+    made = [item for item in record.items if item["agent_node_id"] == node_id("watermark")]
+    assert [item["parents"][0]["agent_node_id"] for item in made] == [
+        node_id("mirror"),
+        node_id("reframe"),
+    ]
+    assert [output.node for output in record.outputs] == [node_id("watermark")] * 2
 
 
-def test_outputs_are_what_leaves_make_and_what_feeds_a_destination_each_once() -> None:
-    doc = agent("in:Video Input a:Mirror b:Mirror d1:Destination d2:Destination", "in>a a>b a>d1 a>d2")
+def test_items_of_leaf_tiles_and_of_tiles_before_a_destination_are_output_once() -> None:
+    doc = agent("input > a:Mirror > {b:Mirror, destination, destination_2}")
     record = simulate(doc, {"video_ids": ["x"]}, facts=FACTS)
-    assert [output.node for output in record.outputs] == [ident("a"), ident("b")]
+    assert [output.node for output in record.outputs] == [node_id("a"), node_id("b")]
 
 
-def test_more_items_than_allowed_are_refused_before_anything_starts_naming_the_tile(tmp_path: Path) -> None:
-    names = ["in:Video Input"]
-    edges = []
-    last = "in"
-    for step in range(14):
-        names += [f"a{step}:Mirror", f"b{step}:Mirror", f"j{step}:Watermark"]
-        edges += [f"{last}>a{step}", f"{last}>b{step}", f"a{step}>j{step}", f"b{step}>j{step}"]
-        last = f"j{step}"
-    doc = agent(" ".join(names), " ".join(edges))
+def test_too_many_items_are_refused_before_the_run_starts_and_the_tile_is_named(tmp_path: Path) -> None:
+    diamonds = [f"{{a{step}:Mirror, b{step}:Mirror}} > join{step}:Watermark" for step in range(14)]
+    doc = agent(" > ".join(["input", *diamonds]))
     with pytest.raises(RequestError, match=r"16,384 items would reach Watermark") as caught:
         simulate(doc, {"video_ids": ["x"]}, facts=FACTS)
     assert caught.value.errors[0].document == "template"
@@ -165,8 +156,8 @@ def test_more_items_than_allowed_are_refused_before_anything_starts_naming_the_t
     assert not list(tmp_path.glob("runs/*"))
 
 
-def test_a_tile_that_cannot_run_yet_is_refused_by_name_before_anything_starts(tmp_path: Path) -> None:
-    doc = agent("in:Video Input c:Captions", "in>c")
+def test_a_tile_that_cannot_run_yet_is_refused_by_name_before_the_run_starts(tmp_path: Path) -> None:
+    doc = agent("input > captions")
     with pytest.raises(RequestError, match="Captions") as caught:
         run(doc, inputs=[CLIP], workspace=tmp_path)
     assert caught.value.errors[0].loc == "/agent_nodes/1"
@@ -175,19 +166,19 @@ def test_a_tile_that_cannot_run_yet_is_refused_by_name_before_anything_starts(tm
     assert [item["fidelity"] for item in record.items] == ["real", "described"]
 
 
-def test_generators_that_cannot_run_make_what_their_parameters_state() -> None:
-    doc = agent("v:Video Generation a:Audio Generation h:AI Avatar", "")
+def test_simulated_generators_make_items_as_their_parameters_state() -> None:
+    doc = agent("video:Video Generation; audio:Audio Generation; avatar:AI Avatar")
     words = " ".join(["word"] * 300)
     request = {
         "update_params": {
-            ident("v"): {
+            node_id("video"): {
                 "duration": "7.5",
                 "resolution": "1080p",
                 "aspect_ratio": "9:16",
                 "generate_audio": False,
             },
-            ident("a"): {"script": words},
-            ident("h"): {"script": words},
+            node_id("audio"): {"script": words},
+            node_id("avatar"): {"script": words},
         }
     }
     video, audio, avatar = simulate(doc, request).outputs
@@ -197,14 +188,13 @@ def test_generators_that_cannot_run_make_what_their_parameters_state() -> None:
 
 
 def test_a_chain_of_10_000_tiles_simulates() -> None:
-    names = " ".join(["in:Video Input", *(f"m{step}:Mirror" for step in range(9_999))])
-    edges = " ".join(["in>m0", *(f"m{step}>m{step + 1}" for step in range(9_998))])
-    record = simulate(agent(names, edges), {"video_ids": ["x"]}, facts=FACTS)
+    doc = agent(" > ".join(["input", *(f"m{step}:Mirror" for step in range(9_999))]))
+    record = simulate(doc, {"video_ids": ["x"]}, facts=FACTS)
     assert record.status == "completed"
     assert len(record.items) == 10_000
 
 
-def test_events_tell_the_whole_story_and_fold_into_the_record(tmp_path: Path) -> None:
+def test_the_events_of_a_run_fold_into_its_record(tmp_path: Path) -> None:
     seen: list[Event] = []
     record = run(
         FIXTURES / "agents" / "diamond.json",
@@ -225,7 +215,7 @@ def test_events_tell_the_whole_story_and_fold_into_the_record(tmp_path: Path) ->
         assert changes == ["queued", "running", "completed"]
 
 
-def test_cancelling_ends_ffmpeg_at_once_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_cancelling_ends_ffmpeg_and_leaves_no_partial_files(tmp_path: Path) -> None:
     long = tmp_path / "long.mp4"
     loop = ["-stream_loop", "40", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(long)]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
@@ -250,7 +240,7 @@ def test_cancelling_ends_ffmpeg_at_once_and_leaves_nothing_half_written(tmp_path
     assert not found.stdout.strip()
 
 
-def test_a_render_that_takes_too_long_fails_with_the_time_that_it_had(tmp_path: Path) -> None:
+def test_a_render_that_takes_too_long_fails_and_names_its_time_limit(tmp_path: Path) -> None:
     record = run(
         FIXTURES / "agents" / "diamond.json",
         inputs=[str(MEDIA / "talk.mp4")],
@@ -261,7 +251,7 @@ def test_a_render_that_takes_too_long_fails_with_the_time_that_it_had(tmp_path: 
     assert "longer than 0.05 s" in record.errors[0]["messages"][0]
 
 
-def test_a_render_is_an_input_of_the_next_run_whole_or_clipped(tmp_path: Path) -> None:
+def test_a_render_can_be_the_input_of_the_next_run_whole_or_clipped(tmp_path: Path) -> None:
     trimmer = FIXTURES / "agents" / "trimmer.json"
     first = run(trimmer, inputs=[LocalInput(CLIP, None, 1000, 4000)], workspace=tmp_path)
     render = first.outputs[0].id
@@ -275,7 +265,7 @@ def test_a_render_is_an_input_of_the_next_run_whole_or_clipped(tmp_path: Path) -
         run(trimmer, {"node_render_ids": ["11111111-2222-3333-4444-555555555555"]}, workspace=tmp_path)
 
 
-def test_an_archive_that_is_not_connected_is_refused_with_how_to_connect_it(tmp_path: Path) -> None:
+def test_an_unconnected_archive_is_refused_with_the_command_that_connects_it(tmp_path: Path) -> None:
     trimmer = FIXTURES / "agents" / "trimmer.json"
     with pytest.raises(RequestError, match=r"tessera settings mimir --url URL --key KEY"):
         run(trimmer, {"mimir_assets": [{"id": "item"}]}, workspace=tmp_path)
@@ -299,7 +289,7 @@ def _loudness(path: Path) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("name", ["talk.mp4", "street.mp4", "portrait.mp4"])
-def test_enhanced_sound_is_at_minus_16_lufs_as_long_as_before_and_the_picture_is_untouched(
+def test_enhanced_sound_has_minus_16_lufs_and_keeps_its_length_and_the_picture(
     name: str, tmp_path: Path
 ) -> None:
     record = run(FIXTURES / "agents" / "enhance.json", inputs=[str(MEDIA / name)], workspace=tmp_path)
@@ -318,20 +308,20 @@ def test_enhanced_sound_is_at_minus_16_lufs_as_long_as_before_and_the_picture_is
     assert abs(after.sound.duration - before.picture.duration) < Fraction(1024, after.sound.rate)
 
 
-def test_a_logo_of_one_s_own_is_laid_over_the_corner_and_a_second_watermark_takes_its_place(
+def test_a_second_watermark_with_a_custom_logo_replaces_the_first(
     tmp_path: Path,
 ) -> None:
     from tessera.inputs.assets.library import Library
 
     logo = Library(tmp_path).add(MEDIA / "logo.png").id
-    doc = agent("in:Video Input w1:Watermark m:Mirror w2:Watermark", "in>w1 w1>m m>w2")
+    doc = agent("input > first:Watermark > mirror > second:Watermark")
     settings = {
         "use_custom_logo": "custom",
         "image_id": logo,
         "logo_position": "top-left",
         "logo_opacity": 100,
     }
-    record = run(doc, {"update_params": {ident("w2"): settings}}, inputs=[CLIP], workspace=tmp_path)
+    record = run(doc, {"update_params": {node_id("second"): settings}}, inputs=[CLIP], workspace=tmp_path)
     assert record.status == "completed", record.errors
     assert "in place of an earlier one" in record.items[-1]["why"]
     overlays = [part for part in record.outputs[0].raw["commands"][-1] if "overlay" in part]

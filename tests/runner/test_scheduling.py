@@ -1,5 +1,5 @@
-"""What the scheduler promises: one record whatever the order of work, turns between runs, bounds, and time
-limits that hold.
+"""The contract of the scheduler: the record does not depend on the order of work, runs take turns, and limits
+on encodes, memory and time hold.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from tessera.runner.workers.thread_pool import Pool, cores
 from tessera.runner.workers.thread_pool import _pool_of as pool_of
 from tessera.runner.workers.thread_workers import encode_memory
 from tessera.runner.workers.worker import Job, Key, Message, Put, Stopped, Worker
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
-from tests.support.planning import agent, chain, runs, uid
+from tests.support.planning import runs
 
 ROOT = Path(__file__).parents[2]
 FACTS = {
@@ -48,15 +49,13 @@ FACTS = {
 }
 
 
-class Shuffled:
-    """Workers and their messages: the next job and the next message are drawn at random. Only the
-    messages of one job keep their order.
-    """
+class ShuffledWorkers:
+    """Workers and their messages in random order. Only the messages of one job keep their order."""
 
     def __init__(self, worker: Worker, random: Random) -> None:
         self.worker, self.random = worker, random
         self.jobs: list[tuple[Job, Stopped]] = []
-        self.told: dict[Key, list[Message]] = {}
+        self.pending: dict[Key, list[Message]] = {}
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
         self.jobs += work
@@ -65,26 +64,26 @@ class Shuffled:
         raise AssertionError("nothing is given up here")
 
     def put(self, message: Message) -> None:
-        self.told.setdefault(message[1], []).append(message)
+        self.pending.setdefault(message[1], []).append(message)
 
     def get(self, timeout: float = 0) -> Message:
-        """The next message; where there is none yet, or the lot says so, a job is done first."""
-        while self.jobs and (not self.told or self.random.random() < 0.4):
+        """Return the next message; first do a job if there is no message, or at random."""
+        while self.jobs and (not self.pending or self.random.random() < 0.4):
             job, stopped = self.jobs.pop(self.random.randrange(len(self.jobs)))
             self.worker.do(job, stopped, self.put)
-        if not self.told:
+        if not self.pending:
             raise queue.Empty
-        key = self.random.choice(list(self.told))
-        message = self.told[key].pop(0)
-        if not self.told[key]:
-            del self.told[key]
+        key = self.random.choice(list(self.pending))
+        message = self.pending[key].pop(0)
+        if not self.pending[key]:
+            del self.pending[key]
         return message
 
     get_nowait = get
 
 
 def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, Any]:
-    """The record of a simulation whose work is done in an order drawn by lot."""
+    """Return the record of a simulation whose work is done in random order."""
     decided = plan(template, request)
     stubbed = read_stubs(stubs, decided, None)
     library, facts = Library(None), read_facts(FACTS)
@@ -94,7 +93,7 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
     recorder.emit(api._run_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
     answers = Answers(library, facts, lambda: False, assume=True)
     deliver = api._describe_only(run_id, lambda _item: None)
-    workers = Shuffled(Worker(answers, deliver, 1000, live=False, clock=lambda: 0.0), Random(seed))
+    workers = ShuffledWorkers(Worker(answers, deliver, 1000, live=False, clock=lambda: 0.0), Random(seed))
     sources = by_node(resolved.inputs)
     coordinator = Coordinator(
         decided,
@@ -114,12 +113,13 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
 
 @st.composite
 def delivered_runs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Agents with some Destinations, each fed by some tiles, and with tiles that fail, ever or once."""
+    """Draw agents with some Destinations, each fed by some tiles, and with tiles that fail always or once."""
     template, request = draw(runs())
     inner = [node["agent_node_id"] for node in template["agent_nodes"][1:]]
     nodes, connections = list(template["agent_nodes"]), list(template["connections"])
+    [destination] = agent("destination").to_dict()["agent_nodes"]
     for _ in range(draw(st.integers(0, 3))):
-        node = agent("Destination")["agent_nodes"][0] | {"agent_node_id": uid(len(nodes))}
+        node = destination | {"agent_node_id": node_id(f"destination {len(nodes)}")}
         for source in draw(st.lists(st.sampled_from(inner), min_size=1, max_size=3, unique=True)):
             pair = {"source_agent_node_id": source, "target_agent_node_id": node["agent_node_id"]}
             connections.append(pair)
@@ -134,7 +134,7 @@ def delivered_runs(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], dic
 
 @given(delivered_runs(), st.integers(0, 2**32))
 @settings(max_examples=60)
-def test_the_record_is_the_same_in_whatever_order_the_work_is_done(
+def test_the_record_does_not_depend_on_the_order_of_work(
     drawn: tuple[dict[str, Any], dict[str, Any], dict[str, Any]], seed: int
 ) -> None:
     template, request, faults = drawn
@@ -142,33 +142,33 @@ def test_the_record_is_the_same_in_whatever_order_the_work_is_done(
     assert shuffled(template, request, faults, seed) == usual.to_dict()
 
 
-def test_what_reaches_two_outputs_is_delivered_by_the_first_of_them_in_the_template() -> None:
-    template = agent(*("Video Input", "Mirror", "Destination", "Destination"), edges=[(0, 1), (1, 2), (1, 3)])
+def test_an_item_that_reaches_two_destinations_is_delivered_by_the_first_in_the_template() -> None:
+    template = agent("input > mirror > {first:Destination, second:Destination}")
     for seed in range(20):
-        told = shuffled(template, {"video_ids": ["v"]}, {}, seed)
-        assert [output["delivered_by"] for output in told["outputs"]] == [uid(2)]
-    faults = {uid(2): {"fault": "error"}}
+        record = shuffled(template, {"video_ids": ["v"]}, {}, seed)
+        assert [output["delivered_by"] for output in record["outputs"]] == [node_id("first")]
+    faults = {node_id("first"): {"fault": "error"}}
     for seed in range(20):
-        told = shuffled(template, {"video_ids": ["v"]}, faults, seed)
-        assert [output["delivered_by"] for output in told["outputs"]] == [uid(3)]
+        record = shuffled(template, {"video_ids": ["v"]}, faults, seed)
+        assert [output["delivered_by"] for output in record["outputs"]] == [node_id("second")]
 
 
-def test_the_longest_path_comes_first() -> None:
-    """One input, a short branch listed first, and a long one."""
+def test_the_longest_path_has_the_highest_priority() -> None:
+    """The agent has one input, a short branch that comes first, and a long one."""
     decided = plan(
-        agent("Video Input", "Mirror", "Mirror", "Mirror", "Clips", edges=[(0, 1), (0, 2), (2, 3), (3, 4)]),
+        agent("input > {short:Mirror, long:Mirror > next:Mirror > clips}"),
         {"video_ids": ["v"]},
     )
     found = priorities(decided, {})
-    assert found[uid(0)] > found[uid(2)] > found[uid(3)] > found[uid(4)]
-    assert found[uid(2)] > found[uid(1)]
+    assert found[node_id("input")] > found[node_id("long")] > found[node_id("next")] > found[node_id("clips")]
+    assert found[node_id("long")] > found[node_id("short")]
 
 
-# the pool
+# The pool
 
 
 class Log:
-    """Work that says that it began, and ends when it is let go."""
+    """Log work that has begun, and end it when it is released."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -219,7 +219,7 @@ def test_runs_take_turns() -> None:
     assert [log.begun.index(f"short {number}") for number in range(3)] == [2, 4, 6]
 
 
-def test_of_one_run_the_greatest_rank_comes_first_then_the_first_that_came() -> None:
+def test_within_a_run_the_highest_rank_comes_first_and_ties_keep_their_order() -> None:
     pool, log = Pool(1, 1, 1 << 30), Log()
     lane = pool.lane()
     lane.add(log.work("now"), "now")
@@ -231,7 +231,7 @@ def test_of_one_run_the_greatest_rank_comes_first_then_the_first_that_came() -> 
     assert log.begun == ["now", "a", "b", "c", "d"]
 
 
-def test_encodes_are_bounded_and_leave_room_for_tiles() -> None:
+def test_encodes_are_limited_and_leave_room_for_tiles() -> None:
     pool, log = Pool(2, 2, 1 << 30), Log()
     lane = pool.lane()
     names = [f"encode {number}" for number in range(6)]
@@ -246,7 +246,7 @@ def test_encodes_are_bounded_and_leave_room_for_tiles() -> None:
     assert log.most <= 3
 
 
-def test_encodes_wait_for_memory_and_a_great_one_is_not_passed_by_for_ever() -> None:
+def test_encodes_wait_for_memory_and_a_large_one_is_not_starved() -> None:
     pool, log = Pool(1, 3, 100), Log()
     one, other = pool.lane(), pool.lane()
     one.add(log.work("light"), "light", memory=60)
@@ -257,12 +257,12 @@ def test_encodes_wait_for_memory_and_a_great_one_is_not_passed_by_for_ever() -> 
     assert log.begun == ["light"]
     log.let_go("light")
     log.wait_for("great")
-    assert log.begun == ["light", "great"]  # more than there is, but alone
+    assert log.begun == ["light", "great"]  # it needs more memory than there is, so it runs alone
     log.let_go("great", "light too")
     log.wait_for("light too", ended=True)
 
 
-def test_what_is_given_up_leaves_its_place_to_others() -> None:
+def test_abandoned_work_frees_its_slot() -> None:
     pool, log = Pool(1, 1, 1 << 30), Log()
     lane = pool.lane()
     lane.add(log.work("hangs"), "hangs")
@@ -272,12 +272,12 @@ def test_what_is_given_up_leaves_its_place_to_others() -> None:
     assert log.begun == ["hangs"]
     lane.abandon("hangs")
     log.wait_for("next", ended=True)
-    assert not lane.drain(1)  # it is known to be there still
+    assert not lane.drain(1)  # the abandoned work still runs
     log.let_go("hangs")
     assert lane.drain(5)
 
 
-def test_a_run_that_breaks_off_begins_nothing_more() -> None:
+def test_a_run_that_ends_early_starts_no_more_work() -> None:
     pool, log = Pool(1, 1, 1 << 30), Log()
     lane, other = pool.lane(), pool.lane()
     lane.add(log.work("under way"), "under way")
@@ -299,10 +299,10 @@ def test_a_run_that_breaks_off_begins_nothing_more() -> None:
         ((3840, 2160), "master", 1600, 2200),
     ],
 )
-def test_what_an_encode_takes_is_estimated_from_its_size(
+def test_the_memory_of_an_encode_is_estimated_from_its_size(
     size: tuple[int, int], quality: str, least: int, most: int
 ) -> None:
-    """Measured: 51, 317 and 1,709 MB."""
+    """Measured values are 51, 317 and 1,709 MB."""
     picture = Picture.source("a", width=size[0], height=size[1], rate=Fraction(30), duration=Fraction(9))
     item = Item("n", 0, Video(picture), (), "", "real")
     assert least <= encode_memory(item, encode_settings_for(quality)) / 1e6 <= most
@@ -310,24 +310,24 @@ def test_what_an_encode_takes_is_estimated_from_its_size(
     assert encode_memory(image, encode_settings_for(quality)) == 0
 
 
-def test_the_bounds_of_encodes_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limits_of_encodes_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TESSERA_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
     usual = pool_of(-1)
     assert usual.encodes == max(1, cores() // 2)
     (tmp_path / "tessera.toml").write_text("encodes = 3\nencode_memory_mb = 700\n")
-    asked = pool_of(-2)
-    assert (asked.encodes, asked.memory) == (3, 700_000_000)
+    configured = pool_of(-2)
+    assert (configured.encodes, configured.memory) == (3, 700_000_000)
     (tmp_path / "tessera.toml").write_text("encodes = 0\n")
     with pytest.raises(RequestError, match=r"tessera\.toml: must be more than 0.*/encodes"):
         pool_of(-3)
 
 
-# time limits
+# Time limits
 
 
 class Sleeper(NodeType):
-    """A tile that hangs in code of its own, which nothing can stop."""
+    """A tile that hangs in its own code, which nothing can stop."""
 
     name = "Sleeper"
     type_id = ours_id(name)
@@ -340,7 +340,7 @@ class Sleeper(NodeType):
 
 
 class Impatient(Sleeper):
-    """… and declares how long it may."""
+    """A tile that hangs and declares a time limit."""
 
     name = "Impatient"
     type_id = ours_id(name)
@@ -349,31 +349,32 @@ class Impatient(Sleeper):
 
 CATALOGUE = Catalogue([*Catalogue.installed(), Sleeper, Impatient])
 CLIP = str(MEDIA / "silent.mp4")
-FORK = agent("Video Input", "Sleeper", "Mirror", "Impatient", edges=[(0, 1), (0, 2), (0, 3)])
+FORK = agent("input > {sleeper, mirror, impatient}", catalogue=CATALOGUE)
 
 
-def test_a_tile_that_hangs_fails_after_its_time_and_the_others_finish(tmp_path: Path) -> None:
-    limited = chain("Video Input", "Impatient")
+def test_a_hanging_tile_fails_after_its_time_limit_and_the_others_finish(tmp_path: Path) -> None:
+    limited = agent("input > impatient", catalogue=CATALOGUE)
     record = run(limited, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE, quality="draft")
     assert record.errors[0]["messages"] == ["took longer than 0.2 s and was stopped"]
     record = run(
         FORK, inputs=[CLIP], workspace=tmp_path, catalogue=CATALOGUE, tile_timeout_s=3, quality="draft"
     )
     assert record.status == "partial_complete"
-    assert [output.node for output in record.outputs] == [uid(2)]
-    told = "took longer than 3 s and was stopped"
+    assert [output.node for output in record.outputs] == [node_id("mirror")]
+    message = "took longer than 3 s and was stopped"
     assert record.errors == [
-        {"original_node_id": uid(1), "messages": [told]},
-        {"original_node_id": uid(3), "messages": [told]},
+        {"original_node_id": node_id("sleeper"), "messages": [message]},
+        {"original_node_id": node_id("impatient"), "messages": [message]},
     ]
 
 
-def test_a_program_ends_although_a_tile_hangs(tmp_path: Path) -> None:
+def test_a_program_exits_although_a_tile_hangs(tmp_path: Path) -> None:
     code = (
         "from tests.runner.test_scheduling import CATALOGUE, CLIP\n"
-        "from tests.support.planning import chain\n"
         "from tessera import run\n"
-        f"record = run(chain('Video Input', 'Impatient'), inputs=[CLIP], workspace={str(tmp_path)!r},"
+        "from tessera.testing import agent\n"
+        "document = agent('input > impatient', catalogue=CATALOGUE)\n"
+        f"record = run(document, inputs=[CLIP], workspace={str(tmp_path)!r},"
         " catalogue=CATALOGUE)\n"
         "print(record.status)\n"
     )
@@ -384,29 +385,29 @@ def test_a_program_ends_although_a_tile_hangs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # it measures time
-def test_cancelling_ends_a_run_with_a_tile_that_hangs_within_two_seconds(tmp_path: Path) -> None:
+def test_cancelling_ends_a_run_with_a_hanging_tile_within_two_seconds(tmp_path: Path) -> None:
     stop = threading.Event()
-    asked: list[float] = []
+    cancelled_at: list[float] = []
 
     def watch(event: Event) -> None:
-        if isinstance(event, NodeChanged) and (event.node, event.status) == (uid(1), "running"):
-            asked.append(time.monotonic())
+        if isinstance(event, NodeChanged) and (event.node, event.status) == (node_id("sleeper"), "running"):
+            cancelled_at.append(time.monotonic())
             stop.set()
 
     record = run(
-        chain("Video Input", "Sleeper"),
+        agent("input > sleeper", catalogue=CATALOGUE),
         inputs=[CLIP],
         workspace=tmp_path,
         catalogue=CATALOGUE,
         on_event=watch,
         cancelled=stop.is_set,
     )
-    assert time.monotonic() - asked[0] < 2
+    assert time.monotonic() - cancelled_at[0] < 2
     assert record.status == "cancelled"
-    assert record.node(uid(1)).status == "cancelled"
+    assert record.node(node_id("sleeper")).status == "cancelled"
 
 
-def test_cancelling_ends_a_pause_before_another_attempt(tmp_path: Path) -> None:
+def test_cancelling_ends_the_pause_before_a_retry(tmp_path: Path) -> None:
     stop = threading.Event()
 
     def watch(event: Event) -> None:
@@ -414,24 +415,24 @@ def test_cancelling_ends_a_pause_before_another_attempt(tmp_path: Path) -> None:
             stop.set()
 
     record = run(
-        chain("Video Input", "Mirror"),
+        agent("input > mirror"),
         inputs=[CLIP],
         workspace=tmp_path,
-        stubs={uid(1): {"fault": "transient"}},
+        stubs={node_id("mirror"): {"fault": "transient"}},
         on_event=watch,
         cancelled=stop.is_set,
     )
     assert record.status == "cancelled"
 
 
-def test_a_render_that_takes_longer_than_its_tile_may_is_killed(tmp_path: Path) -> None:
+def test_a_render_that_exceeds_the_time_limit_of_its_tile_is_killed(tmp_path: Path) -> None:
     from tessera.media.ffmpeg.process import ffmpeg_path
 
     long = tmp_path / "long.mp4"
     loop = ["-stream_loop", "60", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(long)]
     subprocess.run([ffmpeg_path(), "-nostdin", "-v", "error", *loop], check=True)
     record = run(
-        chain("Video Input", ("Reframe", {"aspect_ratio": "9:16"})),
+        agent('input > reframe(aspect_ratio="9:16")'),
         inputs=[str(long)],
         workspace=tmp_path / "ws",
         tile_timeout_s=2,

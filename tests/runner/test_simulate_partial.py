@@ -1,4 +1,4 @@
-"""A part of an agent can be simulated by itself, with what reaches it taken from facts or an earlier run."""
+"""Simulations of a part of an agent, whose inputs come from facts or from an earlier run."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def names(record: RunRecord) -> list[str]:
     return [node.name for node in record.nodes.values()]
 
 
-def test_until_a_tile_simulates_all_that_it_needs() -> None:
+def test_simulating_until_a_tile_includes_everything_it_needs() -> None:
     record = simulate(SINGLE, REQUEST, facts=FACTS, until="reframe")
     assert names(record) == ["Video Input", "Clips", "Reframe"]
     assert [(output.width, output.height) for output in record.outputs] == [(1080, 1920)] * 2
 
 
-def test_since_a_tile_of_a_run_gives_what_that_run_gave(tmp_path: Path) -> None:
+def test_simulating_from_a_tile_of_a_run_gives_the_outputs_of_that_run(tmp_path: Path) -> None:
     made = run(SINGLE, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path)
     record = simulate(SINGLE, made.to_dict()["request"], since="Reframe", of=made, workspace=tmp_path)
     assert names(record) == ["Clips", "Reframe", "Watermark", "Destination"]
@@ -39,13 +39,13 @@ def test_since_a_tile_of_a_run_gives_what_that_run_gave(tmp_path: Path) -> None:
     ]
 
 
-def test_only_a_tile_is_fed_by_the_facts() -> None:
+def test_simulating_only_one_tile_takes_its_inputs_from_the_facts() -> None:
     record = simulate(SINGLE, REQUEST, facts=FACTS, only="watermark")
     assert names(record) == ["Reframe", "Watermark"]
     assert [(output.width, output.height) for output in record.outputs] == [(1920, 1080)]
 
 
-def test_a_part_without_what_reaches_it_is_refused() -> None:
+def test_a_partial_run_without_recorded_items_is_refused() -> None:
     with pytest.raises(RequestError, match="facts for"):
         simulate(SINGLE, REQUEST, only="watermark")
     with pytest.raises(RequestError, match="of which run"):

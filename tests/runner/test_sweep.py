@@ -1,4 +1,4 @@
-"""A sweep is the simulations of its requests, one after another."""
+"""A sweep gives the same results as simulating its requests one after another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tessera import RequestError, simulate
 from tessera.runner.sweep import differences, sweep
-from tests.support.builders import chain, uid
+from tessera.testing import agent, node_id
 
 FACTS = {
     "*": {
@@ -21,45 +21,47 @@ FACTS = {
         "speech": [[0, 30_000]],
     }
 }
-AGENT = chain("in:Video Input", "c:Clips", "r:Reframe", "out:Destination")
+AGENT = agent("input > c:Clips > r:Reframe > out:Destination")
 
 
 def _requests() -> list[dict[str, Any]]:
     counts = [
-        {"video_ids": ["x"], "update_params": {uid("c"): {"num_clips": n, "target_duration": 5}}}
+        {"video_ids": ["x"], "update_params": {node_id("c"): {"num_clips": n, "target_duration": 5}}}
         for n in (1, 2, 3)
     ]
     return [
         *counts,
-        {"video_ids": ["x"], "ignore_nodes": [uid("c")]},
+        {"video_ids": ["x"], "ignore_nodes": [node_id("c")]},
         {"video_ids": ["x"], "ignore_nodes": ["?"]},
     ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_order_of_the_requests_and_are_what_simulate_says(workers: int) -> None:
+def test_results_come_in_the_order_of_the_requests_and_equal_those_of_simulate(workers: int) -> None:
     lines = [json.dumps(request) for request in _requests()]
     results = list(sweep(AGENT, [lines[0], "", *lines[1:]], workers=workers, facts=FACTS))
     assert [result["line"] for result in results] == [1, 3, 4, 5, 6]
     assert [result["status"] for result in results] == ["completed"] * 4 + ["refused"]
     assert [len(result.get("outputs", [])) for result in results] == [1, 2, 3, 1, 0]
     for result, request in zip(results[:4], _requests(), strict=False):
-        told = simulate(AGENT, request, facts=FACTS)
-        assert [one["duration_ms"] for one in result["outputs"]] == [one.duration_ms for one in told.outputs]
+        expected = simulate(AGENT, request, facts=FACTS)
+        assert [one["duration_ms"] for one in result["outputs"]] == [
+            one.duration_ms for one in expected.outputs
+        ]
     assert results[-1]["error"]["errors"][0]["loc"] == "/ignore_nodes/0"
 
 
-def test_a_line_that_is_no_json_is_refused_and_the_others_go_on() -> None:
+def test_a_line_that_is_not_json_is_refused_and_the_others_continue() -> None:
     results = list(sweep(AGENT, ["{", '{"video_ids": ["x"]}'], workers=1, facts=FACTS))
     assert [result["status"] for result in results] == ["refused", "completed"]
 
 
-def test_a_wrong_agent_is_refused_at_once() -> None:
+def test_an_invalid_agent_is_refused_at_once() -> None:
     with pytest.raises(RequestError):
         list(sweep({"agent_nodes": {}}, [], workers=1))
 
 
-def test_outcomes_are_grouped_the_commonest_first(tmp_path: Path) -> None:
+def test_outcomes_are_grouped_with_the_most_frequent_first(tmp_path: Path) -> None:
     requests = _requests() + [_requests()[1]] * 2
     groups = differences(sweep(AGENT, requests, workers=1, facts=FACTS, workspace=str(tmp_path)))
     assert groups[0]["lines"] == [2, 6, 7]

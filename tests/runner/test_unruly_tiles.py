@@ -1,8 +1,9 @@
-"""Whatever a tile says or throws, it alone fails, the run ends, and what it said can be read afterwards."""
+"""A tile may log or raise anything: only that tile fails, the run ends, and its texts stay readable."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
@@ -13,14 +14,15 @@ from typing import Any
 import pytest
 
 from tessera import Catalogue, NodeType, RequestError, RunRecord, run, simulate
+from tessera.agent import AgentTemplate
 from tessera.cli import main
 from tessera.context import Context
 from tessera.errors import TileError
 from tessera.media.algebra.item import Item
 from tessera.node import Made, Params, ours_id
 from tessera.store.run_store import RunStore
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
-from tests.support.planning import agent, uid
 
 
 async def cancel_itself() -> None:
@@ -31,7 +33,7 @@ async def cancel_itself() -> None:
 
 
 class Unruly(NodeType):
-    """Does what its parameter says."""
+    """A tile that misbehaves as its parameter says."""
 
     name = "Unruly"
     type_id = ours_id(name)
@@ -68,20 +70,25 @@ class Unruly(NodeType):
 
 
 CATALOGUE = Catalogue([*Catalogue.installed(), Unruly])
-PLAIN = agent("Video Input", "Mirror", "Destination", edges=[(0, 1), (1, 2)])
+PLAIN = agent("input > mirror > destination")
 
 
-def made(does: str) -> dict[str, Any]:
-    return agent("Video Input", ("Unruly", {"does": does}), "Destination", edges=[(0, 1), (1, 2)])
+def unruly_agent(does: str) -> AgentTemplate:
+    return agent(f"input > unruly(does={json.dumps(does)}) > destination", catalogue=CATALOGUE)
 
 
-def ran(does: str, workspace: Path) -> RunRecord:
-    """The record of a run with such a tile, which did not hang, and whose events are read again."""
+def run_unruly(does: str, workspace: Path) -> RunRecord:
+    """Run such a tile, and return the record. The run must not hang, and its events must be readable."""
     found: list[RunRecord] = []
 
     def work() -> None:
         found.append(
-            run(made(does), inputs=[str(MEDIA / "silent.mp4")], workspace=workspace, catalogue=CATALOGUE)
+            run(
+                unruly_agent(does),
+                inputs=[str(MEDIA / "silent.mp4")],
+                workspace=workspace,
+                catalogue=CATALOGUE,
+            )
         )
 
     thread = threading.Thread(target=work, daemon=True)
@@ -113,8 +120,8 @@ def ran(does: str, workspace: Path) -> RunRecord:
         ("why number", "must be a str, not int"),
     ],
 )
-def test_whatever_a_tile_throws_it_fails_and_the_run_ends(does: str, says: str, tmp_path: Path) -> None:
-    record = ran(does, tmp_path)
+def test_a_tile_that_raises_anything_fails_and_the_run_ends(does: str, says: str, tmp_path: Path) -> None:
+    record = run_unruly(does, tmp_path)
     assert record.status == "failed"
     (_given, failed, _blocked) = record.nodes.values()
     assert failed.status == "failed"
@@ -122,29 +129,29 @@ def test_whatever_a_tile_throws_it_fails_and_the_run_ends(does: str, says: str, 
 
 
 @pytest.mark.parametrize("does", ["log half", "why half"])
-def test_half_characters_in_what_a_tile_says_are_replaced(does: str, tmp_path: Path) -> None:
-    record = ran(does, tmp_path)
+def test_lone_surrogates_in_the_texts_of_a_tile_are_replaced(does: str, tmp_path: Path) -> None:
+    record = run_unruly(does, tmp_path)
     assert record.status == "completed"
     said = [line for node in record.nodes.values() for line in node.logs]
-    said += [item["why"] for item in record.items if item["agent_node_id"] == uid(1)]
+    said += [item["why"] for item in record.items if item["agent_node_id"] == node_id("unruly")]
     assert said[0] == ("a�b" if does == "log half" else "because �")
 
 
-def test_workers_that_met_such_tiles_go_on_working(tmp_path: Path) -> None:
+def test_workers_keep_working_after_such_tiles(tmp_path: Path) -> None:
     for _ in range(6):
-        assert ran("cancelled", tmp_path).status == "failed"
-    assert ran("", tmp_path).status == "completed"
+        assert run_unruly("cancelled", tmp_path).status == "failed"
+    assert run_unruly("", tmp_path).status == "completed"
 
 
-def test_ctrl_c_in_a_simulation_is_the_callers(tmp_path: Path) -> None:
+def test_ctrl_c_in_a_simulation_reaches_the_caller(tmp_path: Path) -> None:
     facts = {"*": {"duration_ms": 2000, "width": 640, "height": 360, "fps": "25", "has_audio": False}}
     request = {"video_urls": ["https://example.com/a.mp4"]}
     with pytest.raises(KeyboardInterrupt):
-        simulate(made("interrupted"), request, facts=facts, catalogue=CATALOGUE)
+        simulate(unruly_agent("interrupted"), request, facts=facts, catalogue=CATALOGUE)
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are UTF-8 there")
-def test_names_that_are_not_utf_8_run_or_are_refused_before_anything_starts(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are always UTF-8 on macOS")
+def test_file_names_that_are_not_utf_8_work_or_are_refused_before_the_run_starts(tmp_path: Path) -> None:
     odd = Path(os.fsdecode(bytes(tmp_path / "in") + b"\xff.mp4"))
     odd.write_bytes((MEDIA / "silent.mp4").read_bytes())
     record = run(PLAIN, inputs=[str(odd)], workspace=tmp_path / "ws")

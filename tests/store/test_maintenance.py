@@ -1,4 +1,4 @@
-"""A workspace can be checked, and made smaller without losing what somebody needs."""
+"""A workspace can be checked, and pruned without losing anything that is needed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tessera.inputs.assets.library import Library
 from tessera.store.prune import prune
 from tessera.store.run_store import RunStore
 from tessera.store.store_check import Problem, check
+from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
-from tests.support.planning import chain, uid
 
-AGENT = chain("Video Input", "Mirror", "Destination")
+AGENT = agent("input > mirror > destination")
 LONG_AGO = time.time() - 7 * 24 * 3600
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A workspace after two runs, one put out elsewhere; nothing in it was used lately."""
+    """Return a workspace after two runs, one with outputs elsewhere; nothing in it was used recently."""
     run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "ws")
     run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=tmp_path / "ws", out=tmp_path / "out")
     return rested(tmp_path / "ws")
@@ -53,16 +53,16 @@ def output_asset(home: Path, run_at: int = 0) -> Path:
     return home / "assets" / asset
 
 
-def test_a_workspace_that_is_whole_is_clean(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_intact_workspace_has_no_problems(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["store", "check", "--workspace", str(home)]) == 0
     assert capsys.readouterr().out.startswith("clean: 4 assets, 2 runs, ")
     assert main(["store", "check", "--workspace", str(home), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["clean"] is True
-    assert told["problems"] == []
+    report = json.loads(capsys.readouterr().out)
+    assert report["clean"] is True
+    assert report["problems"] == []
 
 
-def test_what_a_dead_process_left_is_swept_and_is_no_fault(home: Path) -> None:
+def test_files_left_by_a_dead_process_are_swept_and_are_not_a_problem(home: Path) -> None:
     left = []
     for folder in ("", "assets", "known", "fetched", "connections"):
         (home / folder).mkdir(exist_ok=True)
@@ -90,10 +90,12 @@ def test_a_changed_byte_is_found(home: Path, capsys: pytest.CaptureFixture[str])
     assert main(["store", "check", "--workspace", str(home)]) == 1
     assert f"corrupt  {media}: its content has changed" in capsys.readouterr().out
     found = check(home).problems
-    assert {one.what for one in found} == {"corrupt", "missing"}, "and what refers to it is told"
+    assert {one.what for one in found} == {"corrupt", "missing"}, (
+        "the records that refer to it are reported too"
+    )
 
 
-def test_media_cut_short_or_gone_is_found(home: Path) -> None:
+def test_truncated_or_missing_media_is_found(home: Path) -> None:
     media = next(output_asset(home).glob("media.*"))
     media.write_bytes(media.read_bytes()[:-1])
     assert check(home).problems[0].message.startswith(f"has {media.stat().st_size:,} bytes, not ")
@@ -101,20 +103,20 @@ def test_media_cut_short_or_gone_is_found(home: Path) -> None:
     assert check(home).problems[0] == Problem("missing", str(media), "the media is missing")
 
 
-def test_a_render_whose_asset_is_gone_is_found(home: Path) -> None:
+def test_a_render_whose_asset_is_missing_is_found(home: Path) -> None:
     shutil.rmtree(output_asset(home))
     found = check(home).problems
     assert {one.what for one in found} == {"missing"}
     assert any(one.where.startswith("renders/") for one in found)
 
 
-def test_an_output_that_somebody_deleted_is_found(home: Path) -> None:
+def test_a_deleted_output_is_found(home: Path) -> None:
     path = an_output(home)
     path.unlink()
     assert only(check(home).problems, "missing").where == str(path)
 
 
-def test_what_belongs_to_nothing_is_an_orphan(home: Path) -> None:
+def test_a_file_that_belongs_to_nothing_is_an_orphan(home: Path) -> None:
     (home / "assets" / "notes.txt").write_text("mine")
     assert only(check(home).problems, "orphan").where.endswith("notes.txt")
     (home / "assets" / "notes.txt").unlink()
@@ -123,7 +125,7 @@ def test_what_belongs_to_nothing_is_an_orphan(home: Path) -> None:
     assert only(check(home).problems, "orphan").where == str(strange)
 
 
-def test_pruning_keeps_all_that_records_need(home: Path, tmp_path: Path) -> None:
+def test_pruning_keeps_everything_that_records_need(home: Path, tmp_path: Path) -> None:
     spare = Library(home).add(MEDIA / "logo.png")
     before = check(home)
     assert prune(rested(home), 0, dry=True).assets == [spare.id]
@@ -135,7 +137,7 @@ def test_pruning_keeps_all_that_records_need(home: Path, tmp_path: Path) -> None
     assert found.problems == []
     assert found.runs == 2
     assert found.assets == before.assets - 1
-    assert abs(done.after - found.size) < 100_000, "it says how much is left"
+    assert abs(done.after - found.size) < 100_000, "the result gives the remaining size"
 
 
 def test_pruning_stops_when_the_workspace_is_small_enough(home: Path) -> None:
@@ -147,12 +149,12 @@ def test_pruning_stops_when_the_workspace_is_small_enough(home: Path) -> None:
     assert prune(home, size).assets == []
 
 
-def test_what_was_just_used_is_left_alone(home: Path) -> None:
+def test_recently_used_files_are_not_pruned(home: Path) -> None:
     Library(home).add(MEDIA / "logo.png")
-    assert prune(home, 0).assets == [], "it may be the input of a run that is about to begin"
+    assert prune(home, 0).assets == [], "the asset may be the input of a run that is about to start"
 
 
-def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path: Path) -> None:
+def test_old_runs_are_pruned_on_request_and_the_rest_still_works(home: Path, tmp_path: Path) -> None:
     newest, oldest = RunStore(home).run_ids()
     media = an_output(home)
     done = prune(home, 0, keep_runs=1)
@@ -164,15 +166,17 @@ def test_old_runs_go_when_asked_to_and_the_rest_still_runs(home: Path, tmp_path:
     assert (found.problems, found.runs, found.assets) == ([], 1, 2)
     assert RunStore(home).run_ids() == [newest]
     again = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=home)
-    assert all(output.raw["reused"] for output in again.outputs), "what is kept is used as before"
-    anew = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home)
-    assert anew.status == "completed"
-    assert not anew.outputs[0].raw["reused"]
+    assert all(output.raw["reused"] for output in again.outputs), "kept renders are still reused"
+    fresh = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home)
+    assert fresh.status == "completed"
+    assert not fresh.outputs[0].raw["reused"]
 
 
-def test_a_run_that_a_kept_one_is_a_part_of_stays(home: Path) -> None:
+def test_a_run_that_a_kept_partial_run_refers_to_is_kept(home: Path) -> None:
     oldest = RunStore(home).run_ids()[-1]
-    again = run(AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home, since=uid(2), of=oldest)
+    again = run(
+        AGENT, inputs=[str(MEDIA / "silent.mp4")], workspace=home, since=node_id("destination"), of=oldest
+    )
     assert RunStore(home).run_ids() == [again.run_id, *RunStore(home).run_ids()[1:]]
     assert len(prune(home, 0, keep_runs=1, dry=True).runs) == 1
     assert oldest not in prune(home, 0, keep_runs=1).runs
@@ -182,7 +186,7 @@ def test_a_run_that_a_kept_one_is_a_part_of_stays(home: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "fine"), [("10GB", True), ("1.5 gb", True), ("0", True), ("ten", False), ("-1", False)]
 )
-def test_sizes_are_as_people_write_them(
+def test_sizes_are_read_as_people_write_them(
     size: str, fine: bool, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["store", "prune", "--keep", size, "--dry-run", "--workspace", str(home)])
@@ -190,6 +194,6 @@ def test_sizes_are_as_people_write_them(
     assert fine or "10GB" in capsys.readouterr().err
 
 
-def test_there_is_nothing_to_check_where_no_workspace_is(tmp_path: Path) -> None:
+def test_a_missing_workspace_has_nothing_to_check(tmp_path: Path) -> None:
     assert main(["store", "check", "--workspace", str(tmp_path / "none")]) == 2
     assert not (tmp_path / "none").exists()

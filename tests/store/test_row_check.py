@@ -1,5 +1,5 @@
-"""Rows that say something else than what Tessera wrote are told by `store check`, and never end a command in
-a fault of its own; what is only kept to save work is done again.
+"""Rows that Tessera did not write are reported by `store check`, and never crash a command; cached work with
+such a row is repeated.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pytest
 from tessera import run
 from tessera.cli import main
 from tessera.store.store_check import check
+from tessera.testing import agent
 from tests.support.media import MEDIA
-from tests.support.planning import chain
 
-AGENT = chain("Video Input", "Mirror", "Destination")
+AGENT = agent("input > mirror > destination")
 INPUTS = [str(MEDIA / "silent.mp4")]
 FOREIGN = ("{}", "[]", "[1]", "null", "not JSON", '"x"', '{"kind": "item_made"}')
 
@@ -29,8 +29,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workspace
 
 
-def changed(made: Path, folder: Path, statement: str, *values: str) -> Path:
-    """A copy of a workspace in which this was changed."""
+def changed_copy(made: Path, folder: Path, statement: str, *values: str) -> Path:
+    """Return a copy of a workspace after this SQL statement."""
     with closing(sqlite3.connect(made / "tessera.db")) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     workspace: Path = shutil.copytree(made, folder / "ws")
@@ -54,10 +54,10 @@ ROWS = {
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 @pytest.mark.parametrize("rows", ROWS)
-def test_what_cannot_be_read_is_told_and_no_command_breaks_on_it(
+def test_an_unreadable_row_is_reported_and_breaks_no_command(
     rows: str, foreign: str, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    workspace = changed(made, tmp_path, ROWS[rows], foreign)
+    workspace = changed_copy(made, tmp_path, ROWS[rows], foreign)
     found = {one.what for one in check(workspace).problems}
     is_any_object = rows in ("facts", "agent", "answers") and foreign.startswith("{")
     assert found <= {"corrupt"} if is_any_object else found == {"corrupt"}
@@ -79,20 +79,20 @@ def test_what_cannot_be_read_is_told_and_no_command_breaks_on_it(
 
 
 @pytest.mark.parametrize("foreign", FOREIGN[1:])
-def test_what_is_said_of_a_render_that_cannot_be_read_is_told_and_it_is_rendered_again(
+def test_an_unreadable_render_row_is_reported_and_the_render_is_repeated(
     foreign: str, made: Path, tmp_path: Path
 ) -> None:
-    workspace = changed(made, tmp_path, "UPDATE rendered SET facts = ?", foreign)
+    workspace = changed_copy(made, tmp_path, "UPDATE rendered SET facts = ?", foreign)
     assert {one.what for one in check(workspace).problems} <= {"corrupt"}
     assert run(AGENT, inputs=INPUTS, workspace=workspace).status == "completed"
     assert check(workspace).problems == []
 
 
 @pytest.mark.parametrize("table", ["tiles", "lately"])
-def test_work_of_which_the_row_cannot_be_read_is_done_again_and_then_is_kept(
+def test_work_with_an_unreadable_row_is_repeated_and_cached_again(
     table: str, made: Path, tmp_path: Path
 ) -> None:
-    workspace = changed(made, tmp_path, f"UPDATE {table} SET body = '[]'")
+    workspace = changed_copy(made, tmp_path, f"UPDATE {table} SET body = '[]'")
     for _ in range(2):
         record = run(AGENT, inputs=INPUTS, workspace=workspace)
         assert record.status == "completed"
@@ -100,7 +100,7 @@ def test_work_of_which_the_row_cannot_be_read_is_done_again_and_then_is_kept(
     assert check(workspace).problems == []
 
 
-def test_an_output_that_somebody_changed_is_told(tmp_path: Path) -> None:
+def test_a_changed_output_is_reported(tmp_path: Path) -> None:
     record = run(AGENT, inputs=INPUTS, workspace=tmp_path)
     path = Path(record.outputs[0].raw["path"])
     content = bytearray(path.read_bytes())

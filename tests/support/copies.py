@@ -1,4 +1,4 @@
-"""Sources of real groups of pictures for tests of copying, and what a file made from one must show."""
+"""Sources with real groups of pictures for tests of copying, and the pictures expected of copies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _VFR = "select='not(eq(mod(n\\,5)\\,2))*not(eq(mod(n\\,7)\\,3))'"
 
 @cache
 def made(name: str) -> Located:
-    """A source of that name."""
+    """Return the file of the source of this name."""
     path = folder() / f"{os.getpid()}-{name}"
     words = FILES[name].format(vfr=_VFR).split()
     rate = words[words.index("-r") + 1] if "-r" in words else "30"
@@ -62,7 +62,7 @@ def made(name: str) -> Located:
 
 
 def video(name: str) -> Video:
-    """A source as a value."""
+    """Return a source as a value."""
     return video_of(name, made(name).info)
 
 
@@ -72,7 +72,7 @@ def renderer(**options: object) -> Renderer:
 
 @dataclass(frozen=True)
 class Shown:
-    """Pictures as a decoder shows them: their times in seconds, and their pixels."""
+    """Decoded pictures: their times in seconds, and their pixels."""
 
     times: tuple[Fraction, ...]
     frames: tuple[NDArray[np.uint8], ...]
@@ -83,7 +83,7 @@ class Shown:
 
 
 def shown(path: Path) -> Shown:
-    """All pictures of a file, decoded by PyAV."""
+    """Return all pictures of a file, decoded by PyAV."""
     times, frames = [], []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -97,13 +97,13 @@ def shown(path: Path) -> Shown:
 
 @cache
 def source_shown(name: str) -> Shown:
-    """A source's pictures, times from its first one on."""
+    """Return the pictures of a source, with times relative to the first one."""
     all_of_it = shown(made(name).path)
     return Shown(tuple(time - all_of_it.times[0] for time in all_of_it.times), all_of_it.frames)
 
 
 def expected(name: str, ranges: list[Range]) -> Shown:
-    """What ranges of a source show: each picture with start ≤ t < end, on the timeline that they make."""
+    """Return the pictures of ranges: each with start ≤ t < end, on the timeline of the joined ranges."""
     real, times, frames, at = source_shown(name), list[Fraction](), list[NDArray[np.uint8]](), Fraction(0)
     for start, end in ranges:
         for time, frame in zip(real.times, real.frames, strict=True):
@@ -115,6 +115,6 @@ def expected(name: str, ranges: list[Range]) -> Shown:
 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """In dB, of all planes; 99 for equal ones."""
+    """Return the PSNR in dB over all planes; 99 for equal pictures."""
     mse = float(np.mean((one.astype(float) - other.astype(float)) ** 2))
     return 10 * float(np.log10(255**2 / mse)) if mse else 99.0

@@ -22,27 +22,28 @@ from tessera.testing import agent
 from tests.support.media import MEDIA
 
 AGENT = agent(
-    'input > clips(num_clips=2, target_duration=4) > {mirror, reframe(aspect_ratio="9:16")} > watermark > destination'
+    'input > clips(num_clips=2, target_duration=4) > {mirror, reframe(aspect_ratio="9:16")}'
+    " > watermark > destination"
 )
 """A fan-out and a diamond: four outputs of two clips."""
 
 
 class Points:
-    """Counts the points passed, and kills the process at the one that is given."""
+    """Count the points that are passed, and kill the process at the fatal one."""
 
     def __init__(self, fatal: int) -> None:
         self.fatal, self.passed = fatal, 0
 
-    def pass_one(self) -> None:
+    def pass_point(self) -> None:
         self.passed += 1
         if self.passed == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(*args: Any, **options: Any) -> Any:
-            self.pass_one()
+            self.pass_point()
             made = work(*args, **options)
-            self.pass_one()
+            self.pass_point()
             return made
 
         return guarded
@@ -59,9 +60,9 @@ def main(workspace: Path, fatal: int) -> None:
         with transaction(self, writes=writes) as connection:
             yield connection
             if writes:
-                points.pass_one()
+                points.pass_point()
         if writes:
-            points.pass_one()
+            points.pass_point()
 
     SqliteDatabase._transaction = guarded  # type: ignore[method-assign, assignment]
     record = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=workspace)

@@ -1,4 +1,4 @@
-"""Small sources for tests, made by ffmpeg, and renders taken apart into frame hashes and samples."""
+"""Small sources made by ffmpeg, and renders decoded into frame hashes and samples."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def folder() -> Path:
 
 @cache
 def located(name: str) -> Located:
-    """A source of 2 s, 64×36 (`wide` where the name says so, 128×72), with noise in sight and sound."""
+    """Make a source of 2 s with noise in picture and sound, 64×36, or 128×72 if its name contains `wide`."""
     path = folder() / f"{name}-{os.getpid()}.mkv"
     rate = next(
         (value for key, value in zip(SOURCES[name], SOURCES[name][1:], strict=False) if key == "-r"), "30"
@@ -77,12 +77,12 @@ def located(name: str) -> Located:
 
 
 def source(name: str) -> Video:
-    """A source as a value."""
+    """Return a source as a value."""
     return video_of(name, located(name).info)
 
 
 def paint(leaf: Image) -> Pillow.Image:
-    """A picture with a soft edge in its alpha."""
+    """Make a picture with a soft edge in its alpha."""
     ramp = Pillow.linear_gradient("L").resize((leaf.width, leaf.height))
     picture = Pillow.new("RGBA", (leaf.width, leaf.height), (200, 60, 30, 255))
     picture.putalpha(ramp)
@@ -95,7 +95,7 @@ def renderer(**options: Any) -> Renderer:
 
 @dataclass(frozen=True)
 class Taken:
-    """A render taken apart: presentation times in seconds, a hash of each frame, and the samples."""
+    """A decoded render: presentation times in seconds, a hash of each frame, and the samples."""
 
     times: tuple[Fraction, ...]
     frames: tuple[str, ...]
@@ -103,7 +103,7 @@ class Taken:
 
 
 def taken(picture: Picture | None, sound: Sound | None = None, **gains: Gain) -> Taken:
-    """Render losslessly, exactly as the expression says (no optimiser), and take the result apart."""
+    """Render losslessly without the optimiser, and decode the result."""
     with tempfile.TemporaryDirectory() as scratch:
 
         def resolve(node: Expr) -> Located:
@@ -142,7 +142,7 @@ def take_apart(path: Path) -> Taken:
 
 @cache
 def whole(name: str) -> Taken:
-    """A source's own frames and samples, decoded by PyAV, times from its first frame on."""
+    """Return the frames and samples of a source, decoded by PyAV, with times relative to its first frame."""
     apart = take_apart(located(name).path)
     zero = apart.times[0]
     scale = 32768 if np.abs(apart.samples).max() > 1 else 1
@@ -150,7 +150,7 @@ def whole(name: str) -> Taken:
 
 
 def cut_samples(real: NDArray[np.float32], kept: Sequence[Range], rate: int) -> NDArray[np.float32]:
-    """What the ranges keep of a source's samples: ranges that touch are one, other joins fade over 4 ms."""
+    """Return the samples of ranges of a source: touching ranges are merged, other joins fade over 4 ms."""
     ranges: list[Range] = []
     for start, end in kept:
         ranges.append((ranges.pop()[0], end) if ranges and ranges[-1][1] == start else (start, end))
@@ -172,5 +172,5 @@ def cut_samples(real: NDArray[np.float32], kept: Sequence[Range], rate: int) -> 
 
 
 def nearest(value: Fraction) -> int:
-    """The nearest whole number, halves up."""
+    """Return the nearest integer, with halves rounded up."""
     return int((value + Fraction(1, 2)) // 1)

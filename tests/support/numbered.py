@@ -1,4 +1,4 @@
-"""Sources whose every frame shows its own number, and renders of them read back."""
+"""Sources in which every frame shows its number, and a reader of these numbers from renders."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _DROPPED = "select='not(eq(mod(n,5),2))*not(eq(mod(n,7),3))*not(between(n,70,93)
 
 @dataclass(frozen=True)
 class Seen:
-    """A file's frames: presentation times in seconds, and the number that each of them shows."""
+    """The frames of a file: presentation times in seconds, and the number that each one shows."""
 
     times: tuple[Fraction, ...]
     numbers: tuple[int, ...]
 
 
 def numbered(name: str, codec: str, rate: str, extra: str = "", suffix: str = ".mkv") -> Path:
-    """A clip of 5 s whose every frame shows its own number as black and white squares, and hisses."""
+    """Make a clip of 5 s with noise, in which every frame shows its number as black and white squares."""
     path = folder() / f"numbered-{name.replace('/', '_')}{suffix}"
     if path.exists():
         return path
@@ -69,7 +69,7 @@ def seen(path: Path) -> Seen:
             assert frame.time_base is not None
             luma = frame.to_ndarray(format="gray")[_SIDE // 4 : 2 * _SIDE].astype(float)
             levels = luma.reshape(len(luma), _BITS, _SIDE)[:, :, 4:-4].mean(axis=(0, 2))
-            assert all(level < 70 or level > 185 for level in levels), "a frame is not whole"
+            assert all(level < 70 or level > 185 for level in levels), "a frame is incomplete"
             times.append(frame.pts * frame.time_base)
             numbers.append(sum(1 << bit for bit, level in enumerate(levels) if level > 128))
     return Seen(tuple(times), tuple(numbers))
@@ -77,7 +77,7 @@ def seen(path: Path) -> Seen:
 
 @cache
 def origin(path: Path) -> Seen:
-    """The frames of a source by a decoder that reads it from end to end; times from its first frame on."""
+    """Return the frames of a source, decoded from end to end, with times relative to its first frame."""
     whole = seen(path)
     return Seen(tuple(time - whole.times[0] for time in whole.times), whole.numbers)
 

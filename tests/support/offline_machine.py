@@ -1,7 +1,7 @@
-"""A machine with no network but its own, where a public address is ours.
+"""A machine without an outside network that has a public address.
 
 Run as `unshare -rn python -m tests.support.offline_machine FOLDER`. It serves there, fetches from there with
-private networks refused, and prints what came.
+private networks refused, and prints the outcomes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RULES = FetchRules(retry_s=1.0)
 
 
 def be_alone() -> None:
-    """Give the loopback interface, the only one that there may be, our public address."""
+    """Give the loopback interface, which must be the only one, our public address."""
     if [name for _index, name in socket.if_nameindex()] != ["lo"]:
         raise SystemExit("this machine has a network: run it by `unshare -rn`")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -54,11 +54,11 @@ def main(folder: Path) -> dict[str, Any]:
     be_alone()
     with serving(OURS) as ours, serving() as private:
         places = {"private": private.url, "port": private.url.rpartition(":")[2]}
-        told = {path: outcome(ours.url + path.format(**places), folder / "ws") for path in PATHS}
+        outcomes = {path: outcome(ours.url + path.format(**places), folder / "ws") for path in PATHS}
         ours.videos["away"] = {"formats": [{"format_id": "0", "url": f"{private.url}/good.mp4"}]}
-        told["by a site"] = outcome(f"{ours.url}/site/watch?v=away", folder / "ws")
-        asked = {one.path for one in private.asked}
-    return {"told": told, "asked of the private host": sorted(asked)}
+        outcomes["by a site"] = outcome(f"{ours.url}/site/watch?v=away", folder / "ws")
+        paths = {one.path for one in private.requests}
+    return {"outcomes": outcomes, "requests to the private host": sorted(paths)}
 
 
 if __name__ == "__main__":

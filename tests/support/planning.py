@@ -15,38 +15,7 @@ from tessera import Plan, RequestError, load_agent, plan, testing
 from tessera.errors import Fault
 from tessera.graph.model import build_graph
 
-Spec = str | tuple[str, Mapping[str, Any]]
-"""A tile of a test's agent: the name of its type, or that and its parameters."""
-
 ONE_VIDEO: Mapping[str, Any] = {"video_ids": ["v"]}
-
-
-def uid(number: int) -> str:
-    """The id of the tile with this number."""
-    return f"{number:08x}-aaaa-4bbb-8ccc-{number:012x}"
-
-
-def agent(*specs: Spec, edges: Iterable[tuple[int, int]] = (), **members: Any) -> dict[str, Any]:
-    """An agent in today's export form; its tiles are `uid(0)`, `uid(1)`, … in the order given."""
-    nodes = []
-    for number, spec in enumerate(specs):
-        name, params = (spec, {}) if isinstance(spec, str) else spec
-        nodes.append(
-            {
-                "agent_node_id": uid(number),
-                "node_type": {"node_type_id": None, "node_type_name": name},
-                "params_used": dict(params),
-            }
-        )
-    connections = [
-        {"source_agent_node_id": uid(source), "target_agent_node_id": uid(target)} for source, target in edges
-    ]
-    return {"agent_nodes": nodes, "connections": connections, **members}
-
-
-def chain(*specs: Spec, **members: Any) -> dict[str, Any]:
-    """An agent each of whose tiles feeds the next."""
-    return agent(*specs, edges=[(at, at + 1) for at in range(len(specs) - 1)], **members)
 
 
 def planned(template: Any, request: Any = ONE_VIDEO, **options: Any) -> Plan:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, on a socket in a temporary folder; nobody else can reach it."""
+"""A private PostgreSQL server on a socket in a temporary folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["postgres", "why_no_postgres"]
 
 
 def why_no_postgres() -> str | None:
-    """Why there can be no server here, or None where there can."""
+    """Return the reason why no server can be started here, or None."""
     try:
         import psycopg  # noqa: F401
     except ImportError:
@@ -33,7 +33,7 @@ def _has_user() -> bool:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A server, by its URL for SQLAlchemy. `folder` must have a short name and let anybody through."""
+    """Start a server, and yield its SQLAlchemy URL. `folder` needs a short path that every user can enter."""
     folder.mkdir()
     as_whom: tuple[str, ...] = ()
     if os.geteuid() == 0:

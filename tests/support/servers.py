@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that serves media well, badly, and not at all; and a video site on it."""
+"""A real HTTP server on loopback that serves media correctly, badly or not at all, and a video site."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TALK = MEDIA / "talk.mp4"
 
 
 @dataclass
-class Asked:
-    """A request that the server got, and how many bytes of body it sent for it."""
+class ReceivedRequest:
+    """A request to the server, and the number of bytes of body that it sent in response."""
 
     path: str
     headers: dict[str, str]
@@ -36,27 +36,27 @@ class Asked:
 
 @dataclass
 class Served:
-    """What the tests see of the server, and may change.
+    """The state of the server, which tests may read and change.
 
     Attributes
     ----------
     url
-        Its base, without a slash at its end.
+        Its base, without a trailing slash.
     videos
-        The video site: an id → what the plug-in's page says of it.
+        The video site: an id → the details on its page for the plug-in.
     items
         The archive: an id → the paths of its artifacts.
     files
-        More paths, and what is served there.
+        More paths, and the content served there.
     flaws
-        `version`: that of the good file. `archive ID`: what the first two look-ups of an item are answered;
-        0: nothing, for ever.
+        `version` is that of the good file. `archive ID` is the status of the first two look-ups of an item;
+        0 means that they are never answered.
     release
-        Ends what would never end.
+        Ends the responses that would never end.
     """
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     videos: dict[str, dict[str, Any]] = field(default_factory=dict)
     items: dict[str, dict[str, str]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -64,12 +64,12 @@ class Served:
     release: threading.Event = field(default_factory=threading.Event)
 
     def sent(self, path: str) -> int:
-        """The bytes of body that were sent for a path."""
-        return sum(one.sent for one in self.asked if one.path.partition("?")[0] == path)
+        """Return the number of bytes of body that were sent for a path."""
+        return sum(one.sent for one in self.requests if one.path.partition("?")[0] == path)
 
     def times(self, path: str) -> int:
-        """How often a path was asked for."""
-        return sum(one.path.partition("?")[0] == path for one in self.asked)
+        """Return the number of requests for a path."""
+        return sum(one.path.partition("?")[0] == path for one in self.requests)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -82,8 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        self.asked = Asked(self.path, {name.lower(): value for name, value in self.headers.items()})
-        self.state.asked.append(self.asked)
+        self.received = ReceivedRequest(
+            self.path, {name.lower(): value for name, value in self.headers.items()}
+        )
+        self.state.requests.append(self.received)
         self.query = query
         if path in self.state.files:
             with contextlib.suppress(ConnectionError):
@@ -99,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    # pieces
+    # Building blocks
 
     def head(self, status: int, /, **headers: Any) -> None:
         self.send_response(status)
@@ -111,10 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
         for at in range(0, len(data), 65_536):
             piece = data[at : at + 65_536]
             self.wfile.write(piece)
-            self.asked.sent += len(piece)
+            self.received.sent += len(piece)
 
     def cut(self) -> None:
-        """Break the connection off."""
+        """Break off the connection."""
         self.close_connection = True
         with contextlib.suppress(OSError):
             self.wfile.flush()
@@ -125,15 +127,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.body(data)
 
     def ranged(self, data: bytes, most: int | None = None, etag: str | None = '"v1"') -> None:
-        """A file of which ranges may be asked for; the connection drops after `most` bytes."""
+        """Serve a file with support for ranges; the connection drops after `most` bytes."""
         tags = {"ETag": etag} if etag else {}
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        byte_range = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         fresh = self.headers.get("If-Range") in (None, etag)
-        if asked and fresh and int(asked[1]) >= len(data):
+        if byte_range and fresh and int(byte_range[1]) >= len(data):
             return self.head(416, Content_Range=f"bytes */{len(data)}", Content_Length=0)
         start, end = 0, len(data)
-        if asked and fresh:
-            start, end = int(asked[1]), min(int(asked[2] or len(data)) + 1, len(data))
+        if byte_range and fresh:
+            start, end = int(byte_range[1]), min(int(byte_range[2] or len(data)) + 1, len(data))
             place = f"bytes {start}-{end - 1}/{len(data)}"
             self.head(206, Content_Length=end - start, Content_Range=place, Accept_Ranges="bytes", **tags)
         else:
@@ -144,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.cut()
         return None
 
-    # files
+    # Files
 
     def good(self) -> None:
         self.ranged(TALK.read_bytes(), etag=f'"v{self.state.flaws.get("version", 1)}"')
@@ -153,14 +155,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.whole(TALK.read_bytes())
 
     def too_long(self) -> None:
-        """Says more than it has."""
+        """Declare more bytes than the body has."""
         data = TALK.read_bytes()
         self.head(200, Content_Length=len(data) + 50_000)
         self.body(data)
         self.cut()
 
     def too_short(self) -> None:
-        """Says less than it has."""
+        """Declare fewer bytes than the body has."""
         data = TALK.read_bytes()
         self.head(200, Content_Length=len(data) // 2)
         self.body(data)
@@ -178,36 +180,36 @@ class _Handler(BaseHTTPRequestHandler):
             self.body(b"\0" * 65_536)
 
     def huge(self) -> None:
-        """Says honestly that it is too large."""
+        """Declare a size that is too large, correctly."""
         self.head(200, Content_Length=6 * 10**9)
         self.body(TALK.read_bytes())
         self.cut()
 
     def liar(self) -> None:
-        """A small file when looked at, an endless one when fetched."""
+        """Serve a small file to HEAD requests, and an endless one to GET requests."""
         if self.headers.get("Range"):
             return self.ranged(TALK.read_bytes(), etag=None)
         return self.endless()
 
     def drops(self) -> None:
-        """Drops after 200 kB, each time."""
+        """Drop the connection after 200 kB, each time."""
         self.ranged(TALK.read_bytes(), most=200_000)
 
     def drops_without_ranges(self) -> None:
-        """Drops in the middle of the first fetch."""
+        """Drop the connection in the middle of the first fetch."""
         data, times = TALK.read_bytes(), self.state.times("/drops-once.mp4")
         self.head(200, Content_Length=len(data))
         self.body(data if times != 2 else data[:200_000])
         self.cut()
 
     def changes(self) -> None:
-        """Drops once, and is another file afterwards."""
+        """Drop the connection once, and serve another file afterwards."""
         if self.state.times("/changes.mp4") <= 2:
             return self.ranged(TALK.read_bytes(), most=200_000, etag='"old"')
         return self.ranged((MEDIA / "silent.mp4").read_bytes(), etag='"new"')
 
     def five_hours(self) -> None:
-        """A video whose index says that it lasts 5 h and 1 s."""
+        """Serve a video whose index declares a duration of 5 h and 1 s."""
         data = bytearray(TALK.read_bytes())
         begin = data.index(b"mvhd") + 4
         assert data[begin] == 0
@@ -224,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.head(int(status), Content_Length=0, Connection="close")
 
     def sometimes(self, status: str) -> None:
-        """Fails twice, and then does not."""
+        """Fail twice, then succeed."""
         if self.state.times(f"/sometimes/{status}.mp4") <= 2:
             return self.head(int(status), Content_Length=0, Retry_After=0)
         return self.good()
@@ -260,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def silent(self) -> None:
-        """Answers the look, and then says nothing."""
+        """Answer the first request, then never send anything."""
         if self.headers.get("Range"):
             return self.whole(TALK.read_bytes())
         self.state.release.wait(30)
@@ -270,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.redirect(f"/around/{int(count) + 1}")
 
     def back(self, count: str) -> None:
-        """So many redirects, and then the file."""
+        """Redirect this many times, then serve the file."""
         self.redirect(f"/back/{int(count) - 1}") if int(count) else self.good()
 
     def to(self) -> None:
@@ -281,7 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
     def redirect(self, where: str) -> None:
         self.head(302, Location=where, Content_Length=0)
 
-    # the archive
+    # The archive
 
     def archive(self, item: str | None = None) -> None:
         if self.headers.get("Authorization") != "Bearer open-sesame":
@@ -289,7 +291,7 @@ class _Handler(BaseHTTPRequestHandler):
         if item is None:
             return self.whole(b'{"items": []}', "application/json")
         trouble = self.state.flaws.get(f"archive {item}")
-        if trouble == 0:  # says nothing
+        if trouble == 0:  # never answers
             self.state.release.wait(30)
             return self.cut()
         if trouble is not None and self.state.times(f"/mimir/api/v1/items/{item}") <= 2:
@@ -301,7 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
         urls = {name: f"{host}{path}?X-Amz-Signature=s3cret" for name, path in artifacts.items()}
         return self.whole(json.dumps({"title": f"Item {item}", **urls}).encode(), "application/json")
 
-    # the video site
+    # The video site
 
     def video_facts(self, video: str) -> None:
         facts = self.state.videos.get(video)
@@ -316,7 +318,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.good()
 
     def stream(self) -> None:
-        """One segment, named by a playlist."""
+        """Serve a playlist with one segment."""
         text = "#EXTM3U\n#EXT-X-TARGETDURATION:30\n#EXTINF:24.024,\n/site/segment.ts\n#EXT-X-ENDLIST\n"
         self.whole(text.encode(), "application/vnd.apple.mpegurl")
 
@@ -324,7 +326,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.whole(_segment())
 
     def broken_file(self) -> None:
-        """The first request for the site's file drops; the next go on."""
+        """Drop the first request for the file of the site, and serve the next ones."""
         first = self.state.times("/site/media/drops.mp4") <= 1
         self.ranged(TALK.read_bytes(), most=300_000 if first else None)
 
@@ -384,7 +386,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serving(host: str = "127.0.0.1") -> Iterator[Served]:
-    """The server, on a port of its own."""
+    """Run the server on a free port, and yield its state."""
     state = Served("")
     handler = type("Handler", (_Handler,), {"state": state})
     with _Server((host, 0), handler) as server:

@@ -7,6 +7,8 @@ Modules, in the order in which to read them:
 - `expression`: immutable pictures, sounds and images.
 - `item`: the values that edges carry, and the items that wrap them with their lineage.
 - `timeline`: the pieces that nested cuts and joins show.
-- `rules`: the rewriting rules of the optimiser.
+- `rule`: the type of an optimiser rule, and the decorators that create one.
+- `cut_rules`: rules about time, which move cuts to the sources.
+- `frame_rules`: rules about the frame, which remove pixels and operations.
 - `optimiser`: the application of the rules to a whole expression.
 """

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from tessera.media.algebra.cut_rules import CUTS
 from tessera.media.algebra.expression import Expr, rebuild, walk
-from tessera.media.algebra.rules import CUTS, FRAMES, Rule
+from tessera.media.algebra.frame_rules import FRAMES
+from tessera.media.algebra.rule import Rule
 
 __all__ = ["RULES", "Rule", "optimise"]
 

@@ -20,7 +20,7 @@ from tessera.media.probe.file_formats import OUTPUT_STEM, media_type, single_str
 from tessera.media.probe.info import MediaInfo
 from tessera.node import derived_id
 from tessera.record.item_record import sources_of
-from tessera.runner.cache.render_cache import CachedRender, RenderCache
+from tessera.runner.render_cache import CachedRender, RenderCache
 from tessera.runner.workers.leaf_files import locator, painter
 from tessera.runner.workers.render_groups import RenderGroups
 from tessera.runner.workers.worker import Delivered, RenderWatch, Stopped

@@ -19,7 +19,7 @@ from tessera.database.statements import decoding, in_condition
 from tessera.errors import WorkspaceError
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import Item
-from tessera.runner.cache.cache_key import CacheKey, cache_key_of, read_cache_key, rerun_reason
+from tessera.runner.cache_key import CacheKey, cache_key_of, read_cache_key, rerun_reason
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:

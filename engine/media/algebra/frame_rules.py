@@ -11,7 +11,7 @@ from math import ceil, gcd
 from typing import Any
 
 from tessera.media.algebra.expression import Expr, Picture, even
-from tessera.media.algebra.rules.rule import Rule, approximate, exact
+from tessera.media.algebra.rule import Rule, approximate, exact
 
 __all__ = ["FRAMES"]
 

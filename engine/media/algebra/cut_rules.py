@@ -12,7 +12,7 @@ from typing import Any
 
 from tessera.media.algebra.expression import Expr, Picture, rebuild
 from tessera.media.algebra.ranges import compose, join_touching, offsets_of, split_ranges
-from tessera.media.algebra.rules.rule import Rule, exact
+from tessera.media.algebra.rule import Rule, exact
 from tessera.media.algebra.time import Range
 
 __all__ = ["CUTS"]
