@@ -155,7 +155,7 @@ def test_a_missing_ffmpeg_is_refused_before_the_run_starts(tmp_path: Path) -> No
     line = ["run", AGENT, "--input", str(MEDIA / "talk.mp4")]
     done = tessera(tmp_path, *line, ffmpeg="/nonexistent/ffmpeg")
     assert done.returncode == 2
-    assert "error: TESSERA_FFMPEG names '/nonexistent/ffmpeg', which is not a program" in done.stderr
+    assert "error: TESSERA_FFMPEG is '/nonexistent/ffmpeg', which is not an executable program" in done.stderr
     assert "Traceback" not in done.stderr
     assert RunStore(tmp_path / ".tessera").run_ids() == []
 

@@ -1,10 +1,10 @@
-"""Colours of sources brought to those of the output that they are part of.
+"""Conversion of the colours of sources to those of their output.
 
-An output has the primaries, transfer and matrix of its first source, in the limited range, so that a source
-on its own keeps its colours as they are; BT.709 where that is HDR. Sources that differ are converted, each
-once. HDR (PQ or HLG) is tone-mapped to SDR: linear light in units of 203 cd/m², BT.2408's reference white,
-is left as it is up to 0.3 and compressed above, so that 1,000 cd/m² are white (`tonemap=mobius`); brighter
-light is clipped. The result is coded for a display of BT.1886.
+An output has the primaries, transfer and matrix of its first source in the limited range, so a single
+source keeps its colours; if that source is HDR, the output is BT.709. Sources with other colours are
+converted once. HDR (PQ or HLG) is tone-mapped to SDR: linear light in units of 203 cd/m² (the reference
+white of BT.2408) is kept up to 0.3 and compressed above, so that 1,000 cd/m² is white (`tonemap=mobius`);
+brighter light is clipped. The result is coded for a BT.1886 display.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tessera.media.probe.info import MediaInfo, PictureInfo
 __all__ = ["BT709", "HDR", "Colors", "colors_of", "conformed", "output_colors"]
 
 HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
-"""Transfer → what it is called."""
+"""Transfer → its common name."""
 
 _REFERENCE_WHITE = 203
 _PEAK = 1000
@@ -46,7 +46,7 @@ _TRANSFERS = {
 }
 _MATRICES = {"bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "bt2020nc": 9, "bt2020c": 10}
 _SAME_CURVE = frozenset({"bt709", "smpte170m", "bt2020-10", "bt2020-12"})
-"""Transfers that are one function by different names."""
+"""Transfers that are the same function under different names."""
 
 
 class Colors(NamedTuple):
@@ -57,7 +57,7 @@ class Colors(NamedTuple):
     matrix: str
 
     def options(self) -> dict[str, str]:
-        """As output options of ffmpeg."""
+        """Return the output options of ffmpeg for these colours."""
         return {
             "color_primaries": self.primaries,
             "color_trc": self.transfer,
@@ -69,7 +69,7 @@ BT709 = Colors("bt709", "bt709", "bt709")
 
 
 def colors_of(picture: PictureInfo) -> Colors:
-    """The colours of a source; what it does not say is taken as usual for its size."""
+    """Return the colours of a source; missing values are those usual for its size."""
     usual = "bt709" if picture.height >= 720 or picture.width >= 1280 or _is_rgb(picture) else "smpte170m"
     return Colors(
         picture.color_primaries or usual,
@@ -83,7 +83,7 @@ def _is_rgb(picture: PictureInfo) -> bool:
 
 
 def output_colors(infos: Sequence[MediaInfo]) -> Colors | None:
-    """The colours of an output of these sources; None where there are none."""
+    """Return the colours of an output of these sources, or None if none has a picture."""
     pictures = [info.picture for info in infos if info.picture is not None]
     if not pictures:
         return None
@@ -91,17 +91,17 @@ def output_colors(infos: Sequence[MediaInfo]) -> Colors | None:
 
 
 def conformed(stream: Any, picture: PictureInfo, size: tuple[int, int], wanted: Colors) -> Any:
-    """A source's frames in square pixels of the given size, in the colours that are wanted."""
+    """Return the frames of a source in square pixels of the given size and in the wanted colours."""
     own = colors_of(picture)
     if own.transfer in HDR:
         stream, own = _tone_mapped(stream, picture, own), BT709
-    elif not _alike(own, wanted) and not _is_rgb(picture):
-        stream, own = _to(stream, picture.color_range or "tv", own, wanted), wanted
+    elif not _same_colors(own, wanted) and not _is_rgb(picture):
+        stream, own = _converted(stream, picture.color_range or "tv", own, wanted), wanted
     elif picture.color_range == "pc" or _is_rgb(picture):
         matrix = {"out_color_matrix": "bt709"} if _is_rgb(picture) else {}
         stream = stream.filter("scale", out_range="tv", **matrix)
-    if not _alike(own, wanted):
-        stream = _to(stream.filter("format", "yuv420p"), "tv", own, wanted)
+    if not _same_colors(own, wanted):
+        stream = _converted(stream.filter("format", "yuv420p"), "tv", own, wanted)
     if picture.sar == 1 and (picture.width - size[0], picture.height - size[1]) in ((0, 1), (1, 0), (1, 1)):
         return stream.filter("crop", *size, 0, 0, exact=1)
     if picture.sar != 1 or size != (picture.width, picture.height):
@@ -109,14 +109,14 @@ def conformed(stream: Any, picture: PictureInfo, size: tuple[int, int], wanted: 
     return stream
 
 
-def _alike(one: Colors, other: Colors) -> bool:
-    """Whether frames of one can pass for those of the other."""
+def _same_colors(one: Colors, other: Colors) -> bool:
+    """Return True if frames in one of the colours look the same in the other."""
     curves = {one.transfer, other.transfer}
     same_curve = len(curves) == 1 or curves <= _SAME_CURVE
     return same_curve and (one.primaries, one.matrix) == (other.primaries, other.matrix)
 
 
-def _to(stream: Any, color_range: str, own: Colors, wanted: Colors) -> Any:
+def _converted(stream: Any, color_range: str, own: Colors, wanted: Colors) -> Any:
     return stream.filter(
         "zscale",
         rin={"tv": "limited", "pc": "full"}[color_range],

@@ -1,4 +1,4 @@
-"""The compiler: turns optimised expressions into ffmpeg commands."""
+"""The compiler, which turns optimised expressions into ffmpeg commands."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ __all__ = [
 ]
 
 _AAC_BITRATES = {1: "160k", 2: "256k", 6: "448k"}
-"""By channels. Below these, coding was seen to lift the peaks of limited speech by up to 2.4 dB."""
+"""Bit rate by channel count. Lower rates raised the peaks of limited speech by up to 2.4 dB when measured."""
 
 _MOST_OPENED = 8
-"""Times that one command opens pictures for cuts: a decoder of 1080p takes up to 50 MB."""
+"""The most picture decoders that one command opens for cuts: one of 1080p takes up to 50 MB."""
 
 _INLINE_GRAPH = 60_000
-"""Characters of a filter graph that may stand on the command line; a longer one goes into a file."""
+"""The most characters of a filter graph on the command line; a longer graph goes into a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encode:
-    """What is to be encoded into one file: a picture, a sound or both."""
+    """The content of one output file: a picture, a sound or both."""
 
     picture: Picture | None
     sound: Sound | None
@@ -62,7 +62,7 @@ def compile_render(
     measured: Measured,
     target: EncodeSettings,
 ) -> Command:
-    """The command that renders a picture, a sound, or both into an MP4 file."""
+    """Return the command that renders a picture, a sound, or both into an MP4 file."""
     picture = picture and sized(picture, target)
     lowering = Lowering(resolve, measured, [one for one in (picture, sound) if one is not None])
     made, feeds = _output(Encode(picture, sound, output), lowering, target)
@@ -70,44 +70,44 @@ def compile_render(
 
 
 def compile_together(
-    asked: Sequence[Encode], resolve: Resolver, measured: Measured, target: EncodeSettings
+    encodes: Sequence[Encode], resolve: Resolver, measured: Measured, target: EncodeSettings
 ) -> Command:
-    """The command that renders several pictures, with their sounds, by one decoder of the source that they
-    all read once (`tessera.media.render.decoder_groups`).
+    """Return the command that renders several videos of one source with a single decoder (see
+    `decoder_groups`).
     """
-    pictures = [one.picture for one in asked if one.picture is not None]
+    pictures = [one.picture for one in encodes if one.picture is not None]
     common = min(start_of(picture) for picture in pictures)
-    asked = [replace(one, picture=one.picture and sized(one.picture, target)) for one in asked]
-    roots = [half for one in asked for half in (one.picture, one.sound) if half is not None]
+    encodes = [replace(one, picture=one.picture and sized(one.picture, target)) for one in encodes]
+    roots = [half for one in encodes for half in (one.picture, one.sound) if half is not None]
     lowering = Lowering(resolve, measured, roots, common=common)
-    made, feeds = zip(*(_output(one, lowering, target) for one in asked), strict=True)
+    made, feeds = zip(*(_output(one, lowering, target) for one in encodes), strict=True)
     return _command(lowering, made, [feed for some in feeds for feed in some])
 
 
-def _output(asked: Encode, lowering: Lowering, target: EncodeSettings) -> tuple[Any, list[Feed]]:
-    """An output of a command, and what of it is fed."""
+def _output(encode: Encode, lowering: Lowering, target: EncodeSettings) -> tuple[Any, list[Feed]]:
+    """Return an output of a command, and the feeds that it needs."""
     streams, options, feeds = [], dict[str, Any](), list[Feed]()
-    if asked.picture is not None:
-        parts = _parts(asked.picture, lowering)
+    if encode.picture is not None:
+        parts = _parts(encode.picture, lowering)
         if parts:
-            feeds.append(_feed_picture(asked.picture, parts, lowering))
+            feeds.append(_feed_picture(encode.picture, parts, lowering))
             streams.append(lowering.fed_picture(feeds[0].name))
         else:
-            streams.append(lowering.picture_output(asked.picture))
+            streams.append(lowering.picture_output(encode.picture))
         options |= _picture_options(lowering, target)
-    if asked.sound is not None:
-        streams.append(lowering.sound_output(asked.sound))
-        options |= _sound_options(asked.sound, target)
+    if encode.sound is not None:
+        streams.append(lowering.sound_output(encode.sound))
+        options |= _sound_options(encode.sound, target)
     suffix = {"f": "nut"} if target.lossless else {"f": "mp4", "movflags": "+faststart"}
-    return _into(streams, str(asked.output), {**options, **suffix}), feeds
+    return _into(streams, str(encode.output), {**options, **suffix}), feeds
 
 
 def compile_measure(
     sound: Sound, resolve: Resolver, measured: Measured, *, peak: bool = True, keep: Path | None = None
 ) -> Command:
-    """The command that prints the EBU R128 loudness, and the true peak, of a sound to stderr.
+    """Return the command that prints the EBU R128 loudness and the true peak of a sound to stderr.
 
-    `keep` is a file (`.w64`) that receives the sound's samples.
+    `keep` is a file (`.w64`) to which the command writes the samples of the sound.
     """
     lowering = Lowering(resolve, measured, [sound])
     stream = lowering.sound_output(sound).filter("ebur128", peak="true" if peak else "none", framelog="quiet")
@@ -117,7 +117,7 @@ def compile_measure(
 
 
 def _compile_reel(sound: Sound, resolve: Resolver, measured: Measured) -> Command:
-    """The command that decodes a sound for a feed."""
+    """Return the command that decodes a sound for a feed."""
     lowering = Lowering(resolve, measured, [sound])
     options = {"f": "f32le", "c:a": "pcm_f32le"}
     return _command(lowering, [_into([lowering.sound_output(sound)], FEED_OUTPUT, options)])
@@ -129,10 +129,9 @@ def _feed_sound(fed: FedSound, resolve: Resolver, measured: Measured) -> SoundFe
 
 
 def _parts(picture: Picture, lowering: Lowering) -> list[Range]:
-    """The parts to make a picture in, each of which opens few enough files; none where it is one command's
-    work.
+    """Split a picture into parts that each open few files; return no parts if one command suffices.
 
-    They begin where runs begin, if the timeline with the most of them is as long as the whole.
+    Parts start at the start of a decoding pass if the timeline with the most passes is as long as the whole.
     """
     opened = sum(len(runs) for runs in lowering.picture_runs.values())
     if opened <= _MOST_OPENED:
@@ -146,7 +145,10 @@ def _parts(picture: Picture, lowering: Lowering) -> list[Range]:
 
 
 def _feed_picture(picture: Picture, parts: Sequence[Range], whole: Lowering) -> PictureFeed:
-    """Halved over and over, as what a cut costs grows with the number of ranges that it is made of."""
+    """Return the feed of a picture that is made in parts.
+
+    The picture is halved repeatedly, since the cost of a cut grows with its number of ranges.
+    """
     commands = []
     waiting = [(picture, parts)]
     while waiting:
@@ -215,7 +217,7 @@ def _command(lowering: Lowering, outputs: Sequence[Any], feeds: Sequence[Feed] =
 
 
 def _with_scripts(args: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """The arguments, with a filter graph that is too long for a command line put into a file."""
+    """Return the arguments, and as a script the filter graph that is too long for the command line."""
     scripts: list[tuple[str, str]] = []
     for index, arg in enumerate(args):
         if arg == "-filter_complex" and len(args[index + 1]) > _INLINE_GRAPH:
@@ -229,7 +231,7 @@ def _with_scripts(args: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, st
 
 @contextmanager
 def _deep(calls: int) -> Iterator[None]:
-    """Room for ffmpeg-python, which sorts a graph by recursion."""
+    """Raise the recursion limit for ffmpeg-python, which sorts a graph recursively."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, calls + 2_000))
     try:

@@ -1,4 +1,4 @@
-"""Running a command together with what is fed to it."""
+"""Run an ffmpeg command together with the processes and threads that feed it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["run_command"]
 
 _BLOCK = 32_768
-"""Samples (of all channels) that are in hand at a time."""
+"""The number of samples, each of all channels, that are held in memory at a time."""
 
 _PIPE_BYTES = 1 << 20
 _NUT_SYNCPOINT = bytes.fromhex("4e4be4adeeca4569")
@@ -40,47 +40,46 @@ def run_command(
     timeout_s: float | None = None,
     watch: Watch = UNWATCHED,
 ) -> Finished:
-    """Run a command in `folder`, its scripts written there, its feeds running beside it. `watch` looks on at
-    all processes.
+    """Run a command and its feeds in `folder`, where its scripts are written. `watch` observes all processes.
 
     Raises
     ------
     RenderError
-        It, or what feeds it, could not be started, failed, or took longer than `timeout_s`.
+        If the command or a feed cannot be started, fails, or takes longer than `timeout_s`.
     Cancelled
-        `cancelled()` became true.
+        If `cancelled()` returns true.
     """
-    return _run(command, {}, progress, _Around(folder, cancelled, timeout_s, watch))
+    return _run(command, {}, progress, _RunContext(folder, cancelled, timeout_s, watch))
 
 
 def _run(
     command: Command,
     pipes: Mapping[str, int],
     progress: Callable[[float], None] | None,
-    around: _Around,
+    context: _RunContext,
 ) -> Finished:
-    """`pipes`: names in the arguments → file descriptors that go to the process."""
+    """Run a command; `pipes` maps names in its arguments to file descriptors that the process inherits."""
     pipes = dict(pipes)
     feeders: list[_Feeder] = []
     for feed in command.feeds:
         pipes[feed.name], into = _pipe()
         if isinstance(feed, SoundFeed):
-            feeders.append(_SoundFeeder(feed, into, around))
+            feeders.append(_SoundFeeder(feed, into, context))
         else:
-            feeders.append(_PictureFeeder(feed, into, around))
+            feeders.append(_PictureFeeder(feed, into, context))
     args = [f"pipe:{pipes[arg]}" if arg in pipes else arg for arg in command.args]
     try:
-        _write_scripts(command, around.folder, pipes)
+        _write_scripts(command, context.folder, pipes)
         for feeder in feeders:
             feeder.start()
         finished = run_ffmpeg(
             args,
             progress=progress,
-            cancelled=around.cancelled,
-            timeout_s=around.timeout_s,
-            cwd=around.folder,
+            cancelled=context.cancelled,
+            timeout_s=context.timeout_s,
+            cwd=context.folder,
             pipes=tuple(pipes.values()),
-            watch=around.watch,
+            watch=context.watch,
             scripts=dict(command.scripts),
         )
     except RenderError:
@@ -105,7 +104,7 @@ def _write_scripts(command: Command, folder: Path, pipes: Mapping[str, int]) -> 
 
 
 def _pipe() -> tuple[int, int]:
-    """The ends of a pipe to read and to write, with room for some blocks."""
+    """Return the read end and the write end of a pipe that holds several blocks."""
     read, write = os.pipe()
     with contextlib.suppress(OSError, AttributeError):
         fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -120,8 +119,8 @@ def _raise_first(feeders: list[_Feeder]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
-    """What all that runs for one command shares."""
+class _RunContext:
+    """The settings that a command shares with its feeds."""
 
     folder: Path
     cancelled: Callable[[], bool]
@@ -130,17 +129,17 @@ class _Around:
 
 
 class _Feeder(threading.Thread):
-    """Writes a feed into a pipe, until all is written or nobody reads any more."""
+    """A thread that writes a feed into a pipe until the feed ends or the reader closes the pipe."""
 
-    def __init__(self, name: str, into: int, around: _Around) -> None:
+    def __init__(self, name: str, into: int, context: _RunContext) -> None:
         super().__init__(daemon=True, name=name)
-        self.into, self.around = into, around
+        self.into, self.context = into, context
         self.error: TesseraError | None = None
         self.commands: list[tuple[str, ...]] = []
         self._stopped = threading.Event()
 
     def _blocks(self) -> Iterator[bytes]:
-        """What is to be written."""
+        """Yield the bytes to write."""
         raise NotImplementedError
 
     def run(self) -> None:
@@ -151,21 +150,21 @@ class _Feeder(threading.Thread):
         except BrokenPipeError:
             pass
         except Cancelled as error:
-            self.error = error if self.around.cancelled() else None
+            self.error = error if self.context.cancelled() else None
         except TesseraError as error:
             self.error = error
         except OSError as error:
-            self.error = RenderError(f"what is fed to ffmpeg could not be made: {error.strerror or error}")
+            self.error = RenderError(f"the input of ffmpeg could not be produced: {error.strerror or error}")
 
     def stop(self) -> None:
-        """End it, and the processes that it reads from; what was not read by now is not needed."""
+        """Stop the thread and the processes that it reads from; unread output is not needed."""
         self._stopped.set()
         if self.ident is not None:
             self.join()
 
     @contextlib.contextmanager
     def _streamed(self, command: Command) -> Iterator[BinaryIO]:
-        """What a command writes, while it runs. How that ended is looked at once its end has been read."""
+        """Give the output of a command while it runs; raise its error once all its output has been read."""
         done = threading.Event()
         failures: list[TesseraError] = []
         read, write = _pipe()
@@ -192,19 +191,19 @@ class _Feeder(threading.Thread):
             raise failures[0]
 
     def _make(self, command: Command, into: int, enough: Callable[[], bool]) -> None:
-        """Run a command with its output going to the file descriptor `into`, which it closes."""
-        around = self.around
+        """Run a command that writes to the file descriptor `into`, and close it."""
+        context = self.context
 
         def stopped() -> bool:
-            return self._stopped.is_set() or enough() or around.cancelled()
+            return self._stopped.is_set() or enough() or context.cancelled()
 
-        finished = _run(command, {FEED_OUTPUT: into}, None, replace(around, cancelled=stopped))
+        finished = _run(command, {FEED_OUTPUT: into}, None, replace(context, cancelled=stopped))
         self.commands += [*finished.fed, finished.command]
 
 
 class _SoundFeeder(_Feeder):
-    def __init__(self, feed: SoundFeed, into: int, around: _Around) -> None:
-        super().__init__(feed.name, into, around)
+    def __init__(self, feed: SoundFeed, into: int, context: _RunContext) -> None:
+        super().__init__(feed.name, into, context)
         self.feed = feed
 
     def _blocks(self) -> Iterator[bytes]:
@@ -216,7 +215,7 @@ class _SoundFeeder(_Feeder):
                     own = stack.enter_context(contextlib.ExitStack())
                     open_reels[take.reel] = (own.enter_context(self._open(self.feed.reels[take.reel])), own)
                 reader, own = open_reels[take.reel]
-                for block in _taken(reader, take, self.feed.channels):
+                for block in _samples_of(reader, take, self.feed.channels):
                     yield block.tobytes()
                 if last[take.reel] == index:
                     own.close()
@@ -227,18 +226,18 @@ class _SoundFeeder(_Feeder):
             with self._streamed(reel.command) as pipe:
                 yield _Stream(pipe, self.feed.channels)
             return
-        with tempfile.TemporaryFile(dir=self.around.folder) as file:
+        with tempfile.TemporaryFile(dir=self.context.folder) as file:
             self._make(reel.command, os.dup(file.fileno()), lambda: False)
             yield _Spool(file, self.feed.channels)
 
 
 class _PictureFeeder(_Feeder):
-    def __init__(self, feed: PictureFeed, into: int, around: _Around) -> None:
-        super().__init__(feed.name, into, around)
+    def __init__(self, feed: PictureFeed, into: int, context: _RunContext) -> None:
+        super().__init__(feed.name, into, context)
         self.feed = feed
 
     def _blocks(self) -> Iterator[bytes]:
-        """The parts' streams as one: the headers of all but the first are left out."""
+        """Join the streams of the parts, without the headers of all but the first."""
         for number, command in enumerate(self.feed.parts):
             with self._streamed(command) as pipe:
                 if number:
@@ -255,12 +254,12 @@ class _SampleReader(Protocol):
     def seek(self, sample: int) -> None: ...
 
     def read(self, count: int) -> Samples:
-        """The next samples, channels side by side: at most `count`, none at the end."""
+        """Return the next samples, at most `count`, as an array (samples, channels); empty at the end."""
         ...
 
 
 class _Stream:
-    """Reads a pipe forwards."""
+    """A reader of a pipe, which can only seek forwards."""
 
     def __init__(self, pipe: Any, channels: int) -> None:
         self.pipe, self.channels, self.at = pipe, channels, 0
@@ -284,7 +283,7 @@ class _Stream:
 
 
 class _Spool:
-    """Reads a file from anywhere."""
+    """A reader of a file, which can seek anywhere."""
 
     def __init__(self, file: Any, channels: int) -> None:
         self.file, self.channels = file, channels
@@ -299,8 +298,8 @@ class _Spool:
         return flat[: len(flat) - len(flat) % self.channels].reshape(-1, self.channels)
 
 
-def _taken(reader: _SampleReader, take: Take, channels: int) -> Iterator[Samples]:
-    """The samples of a take in blocks, faded; silence where its reel has ended."""
+def _samples_of(reader: _SampleReader, take: Take, channels: int) -> Iterator[Samples]:
+    """Yield the samples of a take in blocks, with its fades; silence follows after the end of its reel."""
     import numpy as np
 
     reader.seek(take.first)
@@ -315,7 +314,7 @@ def _taken(reader: _SampleReader, take: Take, channels: int) -> Iterator[Samples
 
 
 def _gain(take: Take, at: int, count: int) -> Samples | None:
-    """The gain of `count` samples of a take from its sample `at` on; None where it is 1 throughout."""
+    """Return the gain of `count` samples of a take from sample `at` on, or None if it is 1 throughout."""
     if at >= take.fade_in and at + count <= take.count - take.fade_out:
         return None
     import numpy as np

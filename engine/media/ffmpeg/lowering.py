@@ -1,4 +1,4 @@
-"""Lowering: an expression as a graph of ffmpeg filters, built with ffmpeg-python.
+"""Lowering of expressions to graphs of ffmpeg filters, built with ffmpeg-python.
 
 Exactness
 ---------
@@ -28,35 +28,35 @@ from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
 __all__ = ["Located", "Lowering", "Resolver"]
 
 _SEEK_MARGIN = Fraction(1)
-"""Seconds before a range at which to begin: more than the reach of B-frames and of a codec's overlap."""
+"""Seconds before a range at which decoding starts: more than B-frames and codec overlap reach back."""
 
 _TICKS = 90_000
-"""The least ticks per second of an output's time base."""
+"""The fewest ticks per second of an output's time base."""
 
 _MOST_TICKS = 400_000
-"""The most: `interleave` counts in microseconds, and ticks of 2.5 µs come back from them unharmed."""
+"""The most ticks per second: `interleave` counts in µs, and ticks of 2.5 µs survive that rounding."""
 
 _INDEXED = ("mov", "matroska")
-"""Demuxers that seek to a keyframe at or before what is asked for."""
+"""Demuxers that seek to a keyframe at or before the requested time."""
 
 SKIPPED = Fraction(20)
-"""Seconds that are rather decoded and dropped than passed over by opening the file once more."""
+"""The longest gap in seconds that is decoded and dropped; a longer gap is skipped by a second seek."""
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A source as the compiler meets it: where the file is, and what a probe said of it."""
+    """The file of a source and the result of probing it."""
 
     path: Path
     info: MediaInfo
 
 
 Resolver = Callable[[Expr], Located]
-"""Finds the file of a source or drawn leaf."""
+"""A function that finds the file of a source or drawn leaf."""
 
 
 class Lowering(SoundLowering):
-    """Lowers the expressions of one command: opens inputs, splits what is shared, emits filters.
+    """The lowering of one command: it opens inputs, splits shared streams and emits filters.
 
     Cuts and joins are lowered as the pieces that they amount to (see `timeline`), straight from the
     files where the pieces come from sources: each run seeks by itself.
@@ -71,8 +71,10 @@ class Lowering(SoundLowering):
         part_of: Lowering | None = None,
         common: Fraction | None = None,
     ) -> None:
-        """`part_of`: the lowering of the whole, whose time base and colours a part has to have. `common`: the
-        time of the one source from which all the pictures, each of another output, read it together.
+        """Plan the lowering of the roots.
+
+        `part_of` is the lowering of the whole picture, whose time base and colours its parts share.
+        `common` is the time from which the pictures of several outputs read their single source together.
         """
         self.resolve, self.measured, self.roots, self.common = resolve, measured, roots, common
         self.sound_plans: dict[Expr, SoundPlan] = {}
@@ -91,7 +93,7 @@ class Lowering(SoundLowering):
         self.colors: Colors = part_of.colors if part_of else output_colors(infos) or BT709
 
     def _ordered(self, roots: Iterable[Expr]) -> list[Expr]:
-        """Every node that becomes filters of this command for the roots, inputs before what uses them."""
+        """Return every node that this command lowers for the roots, each after its inputs."""
         found: dict[Expr, None] = {}
         entered: set[Expr] = set()
         stack = list(roots)[::-1]
@@ -107,7 +109,7 @@ class Lowering(SoundLowering):
         return list(found)
 
     def _plan(self, node: Expr) -> tuple[Expr, ...]:
-        """Decide how a node is lowered; the nodes whose streams it takes, in order."""
+        """Decide how to lower a node, and return the nodes whose streams it takes, in order."""
         if not is_timeline(node):
             if not node.inputs and node.op != "silence":
                 self._locate(node)
@@ -130,7 +132,7 @@ class Lowering(SoundLowering):
         return self.lower(picture).filter("format", "yuv420p")
 
     def fed_picture(self, name: str) -> Any:
-        """A picture that is fed, in its final times, as an input of the command."""
+        """Return the input of a fed picture, whose frames have their final times."""
         import ffmpeg
 
         return ffmpeg.input(name, f="nut")["0"].filter("settb", f"1/{self.ticks}")
@@ -139,7 +141,7 @@ class Lowering(SoundLowering):
         return self.lower(sound)
 
     def lower(self, root: Expr) -> Any:
-        """The stream of an expression. Inputs come first, so nothing recurses."""
+        """Return the stream of an expression. Inputs are lowered first, so nothing recurses."""
         for node in self._ordered([root]):
             if node not in self.made:
                 inputs = [self._take(one) for one in self.below[node]]
@@ -161,19 +163,17 @@ class Lowering(SoundLowering):
     # sources
 
     def apart(self) -> str:
-        """A term without effect that sets one use of a source apart: ffmpeg-python takes equal filters for
-        one.
-        """
+        """Return a term without effect that makes a filter unique: ffmpeg-python merges equal filters."""
         self.opened += 1
         return f"+0*{self.opened}"
 
     def open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
-        """The input of a source, opened well before its time `low`; its info; and the time of its first
-        frame.
+        """Return the input of a source, opened well before its time `low`, its info, and the time of its
+        first frame.
 
-        The picture and the sound of an asset share one input where they begin near each other; two uses of
-        one picture in one output never do, as the later one's frames would have to wait for the first one's
-        end.
+        The picture and the sound of an asset share an input if they start near each other. Two uses of one
+        picture in one output never share one: the frames of the later use would wait for the end of the
+        first.
         """
         import ffmpeg
 
@@ -195,7 +195,7 @@ class Lowering(SoundLowering):
         repeat = 0 if common is not None else self.repeats[same, node.medium]
         self.repeats[same, node.medium] += 1
         if repeat:
-            # ffmpeg-python takes equal inputs for one.
+            # ffmpeg-python merges equal inputs.
             options["thread_queue_size"] = 8 + repeat
         if (*same, repeat) not in self.inputs:
             self.inputs[*same, repeat] = ffmpeg.input(f"file:{located.path.absolute()}", **options)
@@ -212,7 +212,7 @@ class Lowering(SoundLowering):
         stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
         stream = self._cut_picture(stream, zero, run)
         stream = conformed(stream, info.picture, (node.width, node.height), self.colors)
-        # In one layout from the source on, crops and overlays give the same pixels in any order.
+        # With one pixel layout from the source on, crops and overlays give the same pixels in any order.
         return stream if info.picture.pixel_format == "yuv420p" else stream.filter("format", "yuv420p")
 
     def _image_source(self, node: Image, _inputs: list[Any]) -> Any:
@@ -242,7 +242,10 @@ class Lowering(SoundLowering):
         return ffmpeg.filter(parts, "interleave", n=len(parts)).filter("settb", f"1/{self.ticks}")
 
     def _cut_picture(self, stream: Any, zero: Fraction, run: CutPass) -> Any:
-        """The frames of a run's ranges, in their final times; `zero`: t = 0 on the stream's clock."""
+        """Return the frames of the ranges of a decoding pass at their final times.
+
+        `zero` is the time of t = 0 in the stream.
+        """
         ticks, at = self.ticks, run.at
         pieces = []
         for start, end in run.ranges:
@@ -290,7 +293,7 @@ class Lowering(SoundLowering):
             )
         options = {"eof_action": "repeat", "format": "yuv420"}
         if isinstance(node.inputs[1], Picture):
-            # Both may have been cut in other steps: their times are equal but for the rounding to ticks.
+            # Both may have been cut in different steps, so their times can differ by the rounding to ticks.
             options["ts_sync_mode"] = "nearest"
         return inputs[0].overlay(layer, x=node.arg("x"), y=node.arg("y"), **options)
 
@@ -299,13 +302,13 @@ class Lowering(SoundLowering):
 
 
 def _seek_margin(info: MediaInfo, node: Expr, low: Fraction) -> Fraction | None:
-    """Seconds before the time `low` at which to begin to read a file; None: at its own beginning.
+    """Return the seconds before `low` at which to start reading a file, or None to read from its start.
 
-    Without an index of keyframes, a seek leads to any packet, and decoding begins at the next keyframe;
-    after one that is not clean, it may take as long as to the next for frames to be whole.
+    Without an index of keyframes, a seek can lead to any packet, and decoding starts at the next keyframe. If
+    that keyframe is not clean, frames may be incomplete until the next one.
 
-    The index of MP4 tells when keyframes are decoded: the last one decoded by `key_lead` before an instant is
-    shown by then, and no frame from then on was coded before it.
+    The index of MP4 holds the decoding times of keyframes. The last keyframe decoded `key_lead` before an
+    instant is shown by that instant, and every later frame is coded after it.
     """
     picture, margin = info.picture, _SEEK_MARGIN
     if picture is not None:
@@ -319,9 +322,7 @@ def _seek_margin(info: MediaInfo, node: Expr, low: Fraction) -> Fraction | None:
 
 
 def _tree(leaves: Sequence[tuple[int, str]], time: str) -> str:
-    """An expression that picks, by binary search over the leaves' starts, the last leaf that starts by
-    `time`.
-    """
+    """Return an ffmpeg expression that finds the last leaf that starts by `time`, by binary search."""
     level = [(start, text) for start, text in leaves]
     while len(level) > 1:
         level = [
@@ -346,8 +347,8 @@ def _uses(
 
 
 def _common_ticks(infos: Sequence[MediaInfo]) -> int:
-    """Ticks per second that hold every source's times exactly, at least 90,000; or nearly, where that were
-    too many.
+    """Return the ticks per second, at least 90,000, that represent the times of all sources exactly, or
+    nearly if that takes too many ticks.
     """
     exact = 1
     for info in infos:

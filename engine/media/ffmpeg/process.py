@@ -1,4 +1,4 @@
-"""The ffmpeg binary: which one it is, and how it is run."""
+"""The ffmpeg binary: find it and run it."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _POLL_S = 0.05
 
 @cache
 def ffmpeg_path() -> str:
-    """`TESSERA_FFMPEG`, else the binary that the imageio-ffmpeg wheel ships.
+    """Return the path of ffmpeg: `TESSERA_FFMPEG`, else the binary in the imageio-ffmpeg wheel.
 
     Raises
     ------
     RenderError
-        Neither is there.
+        If neither exists.
     """
     named = os.environ.get("TESSERA_FFMPEG")
     if named:
         found = shutil.which(named)
         if found is None:
-            raise RenderError(f"TESSERA_FFMPEG names {named!r}, which is not a program that can be run")
+            raise RenderError(f"TESSERA_FFMPEG is {named!r}, which is not an executable program")
         return found
     shipped = _shipped()
     if shipped is not None:
@@ -62,8 +62,9 @@ def ffmpeg_path() -> str:
 
 
 def _shipped() -> str | None:
-    """The binary in the wheel, where that is plain to see. The wheel's own function starts it to see whether
-    it works, which is a twentieth of what a run costs that has nothing to render.
+    """Return the binary in the wheel, or None if it cannot be found by its name.
+
+    The wheel's own function starts the binary to test it, which takes a twentieth of a run without renders.
     """
     spec = find_spec("imageio_ffmpeg") if not os.environ.get("IMAGEIO_FFMPEG_EXE") else None
     folders = spec.submodule_search_locations if spec is not None else None
@@ -73,7 +74,7 @@ def _shipped() -> str | None:
 
 @cache
 def ffmpeg_version() -> str:
-    """The version that the binary says it is; part of a render's cache key."""
+    """Return the version that the binary reports; it is part of a render's cache key."""
     try:
         out = subprocess.run([ffmpeg_path(), "-version"], capture_output=True, text=True, check=False).stdout
     except OSError as error:
@@ -83,8 +84,8 @@ def ffmpeg_version() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a finished ffmpeg process left: its command and all that it wrote to stderr (the last lines of
-    it); and the commands that fed it.
+    """The result of a finished ffmpeg process: its command, the last lines of its stderr, and the commands
+    whose output it was fed.
     """
 
     command: tuple[str, ...]
@@ -94,8 +95,8 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """An ffmpeg process that has ended: its whole command, the scripts that this names (name → text), when it
-    began (Unix time, seconds), how long it ran (seconds), and what went wrong, if something did.
+    """A finished ffmpeg process: its command, the scripts that the command names (name → text), its start
+    (Unix time in seconds), its duration in seconds, and its error, if any.
     """
 
     command: tuple[str, ...]
@@ -106,20 +107,20 @@ class Process:
 
 
 class Watch:
-    """Looks on at ffmpeg processes, from any thread. This one does nothing."""
+    """An observer of ffmpeg processes, called from any thread. This one does nothing."""
 
     def begun(self, pid: int) -> None:
-        """One has begun; its process group has this number."""
+        """Handle the start of a process; `pid` is also its process group."""
 
     def ended(self, process: Process) -> None:
-        """One has ended, however."""
+        """Handle the end of a process, successful or not."""
 
 
 UNWATCHED = Watch()
 
-NO_FRAME = "no frame lies within what is kept: it is shorter than a frame lasts"
+NO_FRAME = "the kept range contains no frame: it is shorter than one frame"
 _NO_FRAME = "Could not open encoder before EOF"
-"""What ffmpeg says where one stream of an output has nothing, and another has."""
+"""The message of ffmpeg if one stream of an output is empty and another is not."""
 
 
 def run_ffmpeg(
@@ -133,27 +134,27 @@ def run_ffmpeg(
     watch: Watch = UNWATCHED,
     scripts: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run ffmpeg to its end, in a process group of its own that does not outlive this process.
+    """Run ffmpeg to its end, in its own process group, which does not outlive this process.
 
     Parameters
     ----------
     args
-        Without the program's name.
+        The arguments, without the program's name.
     progress
         Called with the seconds of output written so far.
     cancelled
-        Asked about 20 times a second; once it is true the process group is killed.
+        Called about 20 times a second; the process group is killed once it returns true.
     pipes
-        File descriptors that go over to the process: closed here once it has started, or could not be.
+        File descriptors that the process inherits. They are closed here once it has started or failed to.
     watch, scripts
-        Who looks on, and the texts of the scripts in `cwd`, for whoever does.
+        The observer of the process, and the texts of the scripts in `cwd`, which the observer receives.
 
     Raises
     ------
     RenderError
-        It could not be started, failed, or took longer than `timeout_s`.
+        If ffmpeg cannot be started, fails, or takes longer than `timeout_s`.
     Cancelled
-        `cancelled()` became true.
+        If `cancelled()` returns true.
     """
     lifeline = ChildGuard()
     try:
@@ -190,7 +191,7 @@ def _started(
 
 @contextlib.contextmanager
 def _watched(process: subprocess.Popen[str], watch: Watch, scripts: Mapping[str, str]) -> Iterator[None]:
-    """Have a process looked on at; it does not outlive this."""
+    """Report the start and the end of a process to an observer, and kill the process on exit."""
     assert isinstance(process.args, tuple)
     began, clock, error = time.time(), time.monotonic(), None
     try:
@@ -213,7 +214,7 @@ def _finished(
     cancelled: Callable[[], bool],
     timeout_s: float | None,
 ) -> Finished:
-    """Wait for its end, taking in what it writes."""
+    """Wait for a process to end while reading its output."""
     stderr: deque[str] = deque(maxlen=_STDERR_LINES)
     readers = [
         threading.Thread(target=_read_stderr, args=(process, stderr), daemon=True),
@@ -245,8 +246,10 @@ def _wait(
     cancelled: Callable[[], bool],
     timeout_s: float | None,
 ) -> None:
-    """`ended`: a thread that is through once the process closes its output. `Popen.wait` would look for its
-    end hundreds of times a second.
+    """Wait for a process until it ends, is cancelled or reaches its time limit.
+
+    `ended` is a thread that ends once the process closes its output. `Popen.wait` with a timeout would poll
+    the process hundreds of times a second.
     """
     waited = 0.0
     while True:
@@ -285,7 +288,7 @@ def _read_progress(process: subprocess.Popen[str], progress: Callable[[float], N
 
 
 def _status(code: int) -> str:
-    """How it ended. A shell before it says 128 + n of a signal n; ffmpeg itself, 256 - n of an errno n."""
+    """Return the cause of an exit code. A shell returns 128 + n for signal n; ffmpeg, 256 - n for errno n."""
     number = -code if code < 0 else code - 128
     try:
         name = signal.Signals(number).name
@@ -307,7 +310,7 @@ _NOISE = (
 
 
 def _last_useful(stderr: str) -> str:
-    """The last line that says what went wrong rather than that something did."""
+    """Return the last line of stderr that names a cause."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     useful = [line for line in lines if not any(noise in line for noise in _NOISE)]
     return (useful or lines or ["it wrote nothing"])[-1]

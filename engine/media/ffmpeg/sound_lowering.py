@@ -2,15 +2,14 @@
 
 Cuts
 ----
-A piece of a sound begins at the sample nearest its start, and the n-th sample of a timeline is that of the
-time n / rate: the pieces' lengths add up without drift. Where two pieces meet that do not touch in what
-they are cut from, the first falls to silence over its last 4 ms and the second rises over its first 4 ms,
-linearly (each over half of its samples where it is shorter), so that the join does not click. The ends of a
-timeline are left as they are, and so are joins of what belongs together: it makes no difference how often,
-or in which order, something was cut.
+A piece of a sound starts at the sample nearest its start, and the n-th sample of a timeline has the time
+n / rate, so the lengths of pieces add up without drift. At a join of two pieces that are not adjacent in
+their source, the first piece fades out over its last 4 ms and the second fades in over its first 4 ms,
+linearly (over half of a shorter piece), so that the join does not click. The ends of a timeline and joins
+of adjacent pieces are not faded: the number and order of cuts make no difference.
 
-A few pieces are cut by filters. More of them, or pieces out of order of what only filters make, are cut
-outside of ffmpeg and fed to it (`tessera.media.ffmpeg.command`).
+Filters cut a few pieces. Many pieces, or pieces out of order of a sound that filters make, are cut outside
+ffmpeg and fed to it (see `command`).
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ __all__ = ["LAYOUTS", "FedSound", "Gain", "Measured", "SoundPlan", "plan_sound",
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How a `loudness` node is met: a gain in dB, and whether a limiter must hold the peaks."""
+    """The measured gain of a `loudness` node in dB, and True in `limit` if a limiter must hold its peaks."""
 
     db: float
     limit: bool
@@ -46,14 +45,17 @@ LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 
 _FADE_MS = 4
 _MOST_FILTERED = 16
-"""Pieces that filters cut; from about 100 on their time grows with the square of the number."""
+"""The most pieces that filters cut; beyond about 100, their time grows quadratically."""
 
 _LIMITER_RATE = 4
 
 
 @dataclass(frozen=True, slots=True)
 class FedSound:
-    """A sound to be fed: takes of sounds, each of which is decoded once. `name` stands for the pipe."""
+    """A sound that is fed to ffmpeg: takes of reels (decoded sounds, and True if one is spooled to a file).
+
+    `name` is the placeholder of its pipe in the command.
+    """
 
     name: str
     node: Sound
@@ -63,9 +65,9 @@ class FedSound:
 
 @dataclass(frozen=True, slots=True)
 class SoundPlan:
-    """How a timeline of sounds is made: by filters, from runs; or fed, where there are no runs.
+    """The way to make a timeline of sounds: filters over the decoding passes, or a feed if there are none.
 
-    `takes` are the pieces in samples, `reel` being the number of the run.
+    `takes` are the pieces in samples; their `reel` is the number of the decoding pass.
     """
 
     runs: tuple[CutPass, ...]
@@ -74,7 +76,7 @@ class SoundPlan:
 
 
 def plan_sound(node: Sound, reach: Fraction) -> SoundPlan:
-    """How to make a timeline. Within a run, at most `reach` seconds are skipped."""
+    """Plan a timeline of sounds. A decoding pass skips at most `reach` seconds between its ranges."""
     pieces = pieces_of(node)
     runs = cut_passes(pieces, reach)
     filtered = [run.leaf for run in runs if run.leaf.op != "source"]
@@ -85,7 +87,7 @@ def plan_sound(node: Sound, reach: Fraction) -> SoundPlan:
 
 
 def _takes(pieces: Sequence[Piece], rate: int, reels: Sequence[int]) -> list[Take]:
-    """The pieces in samples of their leaves; those shorter than a sample left out."""
+    """Return the pieces in samples of their leaves, without those shorter than one sample."""
     counted: list[Take] = []
     at, end = Fraction(0), 0
     for (_leaf, start, finish), reel in zip(pieces, reels, strict=True):
@@ -104,7 +106,7 @@ def _takes(pieces: Sequence[Piece], rate: int, reels: Sequence[int]) -> list[Tak
 
 
 def _plan_feed(pieces: Sequence[Piece], rate: int) -> SoundPlan:
-    """A reel for each leaf, as much of it as is needed."""
+    """Plan a feed with one reel for each leaf, cut to the samples that are needed."""
     numbers: dict[Expr, int] = {}
     reels = [numbers.setdefault(piece.leaf, len(numbers)) for piece in pieces]
     takes = _takes(pieces, rate, reels)
@@ -161,7 +163,7 @@ class SoundLowering:
         return _joined(parts)
 
     def _fed(self, node: Sound, plan: SoundPlan) -> Any:
-        """What is fed, as an input of the command."""
+        """Register a feed and return its stream as an input of the command."""
         import ffmpeg
 
         name = f"feed:{len(self.fed)}"
@@ -170,8 +172,8 @@ class SoundLowering:
         return _restart(opened["0"].filter("asettb", f"1/{node.rate}"))
 
     def _open_sound(self, node: Sound, low: Fraction) -> tuple[Any, int]:
-        """A source's sound from somewhat before its time `low` on, in ticks of a sample; and the tick of t
-        = 0.
+        """Return the sound of a source from shortly before `low` on, in ticks of one sample, and the tick of
+        t = 0.
         """
         opened, info, zero = self.open(node, low)
         assert info.sound is not None
@@ -192,7 +194,7 @@ class SoundLowering:
         return source["0"].filter("atrim", end_sample=count).filter("aformat", sample_fmts="fltp")
 
     def _sound_denoise(self, node: Sound, inputs: list[Any]) -> Any:
-        # afftdn delays its input by 1/40 s at any rate: measured with an impulse.
+        # afftdn delays its input by 1/40 s at any sample rate (measured with an impulse).
         delay, count = node.rate // 40, samples_before(node.duration, node.rate)
         padded = inputs[0].filter("apad", pad_len=delay)
         clean = padded.filter("afftdn", nr=12, nf=-40, tn=1)
@@ -203,7 +205,7 @@ class SoundLowering:
         stream = inputs[0].filter("volume", f"{gain.db:.2f}dB", precision="float")
         if not gain.limit:
             return stream
-        # Limited at four times the rate, so that peaks between the samples are held as well.
+        # Limiting at four times the rate also holds the peaks between samples (true peaks).
         ceiling = 10 ** (float(node.arg("peak")) / 20)
         stream = stream.filter("aresample", node.rate * _LIMITER_RATE)
         stream = stream.filter("alimiter", limit=f"{ceiling:.5f}", level=0, latency=1, attack=5, release=50)
@@ -212,20 +214,20 @@ class SoundLowering:
 
 
 def samples_before(seconds: Fraction, rate: int) -> int:
-    """The number of samples before an instant (halves up)."""
+    """Return the number of samples before an instant (halves round up)."""
     return floor(seconds * rate + Fraction(1, 2))
 
 
 def _restart(stream: Any) -> Any:
-    """Times from 0 on, one sample after another."""
+    """Number the samples of a stream from 0 on."""
     return stream.filter("asetpts", "N/SR/TB")
 
 
 def _cut_samples(stream: Any, take: Take, zero: int | None = None) -> Any:
-    """The samples of a take; short of them, silence follows.
+    """Return the samples of a take, padded with silence to its length.
 
-    With `zero`, the stream's times are ticks of a sample of which that one is t = 0, and silence stands
-    where it has no samples; without, its samples come one after another from t = 0 on.
+    With `zero`, the times of the stream are ticks of one sample, `zero` is t = 0, and gaps become silence.
+    Without it, the samples of the stream are contiguous from t = 0.
     """
     count = take.count
     if zero is not None:

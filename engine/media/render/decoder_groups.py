@@ -1,7 +1,7 @@
-"""Which renders are made by one ffmpeg with one decoder: those that read much the same of one source.
+"""Groups of renders that share one ffmpeg and one decoder, since they read nearly the same part of a source.
 
-To seek costs next to nothing, to decode a second time as much as the first. So outputs share a decoder where
-that decodes less in all; clips that lie apart are each sought for, and decoded, by themselves.
+Seeking costs almost nothing, and decoding a range twice costs twice as much. Outputs therefore share a
+decoder if that decodes less in total; distant clips are sought and decoded separately.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tessera.media.ffmpeg.lowering import SKIPPED
 __all__ = ["groups_of", "start_of"]
 
 _MOST = 4
-"""Encoders beside one decoder: each takes the memory that it takes alone."""
+"""The most encoders for one decoder: each needs as much memory as it does alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What a picture decodes of a source, from `low` up to `high`, in seconds."""
+    """The range of a source that a picture decodes, from `low` up to `high`, in seconds."""
 
     source: Expr
     low: Fraction
@@ -33,12 +33,12 @@ class _Read:
 
 
 def groups_of(values: Sequence[Value]) -> list[list[int]]:
-    """The numbers of those values that gain by a common decoder, in groups of two to four.
+    """Return the numbers of the values that gain from a common decoder, in groups of two to four.
 
-    A picture joins others where half of what it reads, or more, is decoded for them anyway, and where it
-    begins within 20 s of them. None of them may read less than half of what all of them do: it would be
-    there much later than alone. One that may be copied, or reads from more than one place, joins none; of
-    equal videos only the first may.
+    A picture joins a group if at least half of its range is decoded for the group anyway, and if it starts
+    within 20 s of the group's start. No member may read less than half of the whole range, since it would
+    finish much later than alone. A picture that can be copied or reads several places joins no group. Only
+    the first of equal videos joins one.
     """
     found: list[tuple[int, _Read]] = []
     for number, video in _of_one_source(values):
@@ -61,7 +61,7 @@ def groups_of(values: Sequence[Value]) -> list[list[int]]:
 
 
 def _of_one_source(values: Sequence[Value]) -> list[tuple[int, Video]]:
-    """The different videos that show one source, which others show too, with their numbers."""
+    """Return the distinct videos, with their numbers, that show one source which others show too."""
     found: dict[str, tuple[int, Video, str]] = {}
     for number, value in enumerate(values):
         if isinstance(value, Video):
@@ -73,7 +73,7 @@ def _of_one_source(values: Sequence[Value]) -> list[tuple[int, Video]]:
 
 
 def _gains(members: Sequence[_Read], read: _Read) -> bool:
-    """Whether a read that begins no earlier than others gains by joining them, and they by that."""
+    """Return True if a read that starts no earlier than a group and the group both gain from joining."""
     first, high = members[0], max(one.high for one in members)
     more = max(read.high - high, Fraction(0))
     shortest = min(one.high - one.low for one in (*members, read))
@@ -87,14 +87,14 @@ def _gains(members: Sequence[_Read], read: _Read) -> bool:
 
 
 def start_of(picture: Picture) -> Fraction:
-    """Where a picture that is in a group begins to read its source, in seconds."""
+    """Return the time at which a picture of a group starts to read its source, in seconds."""
     read = _only_read(picture)
     assert read is not None
     return read.low
 
 
 def _only_read(picture: Picture) -> _Read | None:
-    """What a picture reads of the one source that it opens once; None where it opens more, or none."""
+    """Return the read of a picture that opens a source exactly once, or None for any other picture."""
     reads = _reads(picture)
     first = next(reads, None)
     return first if next(reads, None) is None else None

@@ -106,7 +106,7 @@ class Renderer:
             case Project():
                 raise RenderError("projects cannot be written yet")
 
-    def render_together(self, asked: Sequence[tuple[Video, Path]]) -> list[Rendered]:
+    def render_together(self, renders: Sequence[tuple[Video, Path]]) -> list[Rendered]:
         """Render videos that share a decoder (see `decoder_groups`), each into its own file.
 
         Either all files appear or none.
@@ -118,14 +118,14 @@ class Renderer:
         Cancelled
             If the run is cancelled.
         """
-        return self._timed([(video.picture, video.sound, output.absolute()) for video, output in asked])
+        return self._timed([(video.picture, video.sound, output.absolute()) for video, output in renders])
 
-    def _timed(self, asked: Sequence[tuple[Picture | None, Sound | None, Path]]) -> list[Rendered]:
+    def _timed(self, renders: Sequence[tuple[Picture | None, Sound | None, Path]]) -> list[Rendered]:
         with tempfile.TemporaryDirectory(prefix="tessera-") as name, contextlib.ExitStack() as files:
             folder = Path(name)
             levels = _SoundLevels(lambda command: self._run(command, folder), _Leaves(self, folder), folder)
             outputs = []
-            for picture, sound, output in asked:
+            for picture, sound, output in renders:
                 better = _picture(optimise(picture)) if picture is not None else None
                 heard, meter = levels.level(sound)
                 file = OutputFile(better, heard, meter, files.enter_context(_temporary(output)), self.target)
@@ -135,7 +135,7 @@ class Renderer:
             for file in outputs:
                 self._finish(file, levels.resolve, folder)
             names: dict[str, str] = {}
-            for file, (*_, output) in zip(outputs, asked, strict=True):
+            for file, (*_, output) in zip(outputs, renders, strict=True):
                 names |= {str(file.partial): str(output), str(file.half): str(single_stream_path(output))}
         return [
             Rendered(
@@ -144,7 +144,7 @@ class Renderer:
                 file.measured,
                 file.made,
             )
-            for file, (*_, output) in zip(outputs, asked, strict=True)
+            for file, (*_, output) in zip(outputs, renders, strict=True)
         ]
 
     def _finish(self, file: OutputFile, resolve: Resolver, folder: Path) -> None:
@@ -169,16 +169,16 @@ class Renderer:
 
     def _encode(self, outputs: Sequence[OutputFile], resolve: Resolver, folder: Path) -> None:
         """Encode the streams of these files with one ffmpeg process."""
-        asked = [file.encode for file in outputs if file.encode is not None]
-        if not asked:
+        encodes = [file.encode for file in outputs if file.encode is not None]
+        if not encodes:
             return
         gains = {digest: gain for file in outputs for digest, gain in file.meter.gains.items()}
-        if len(asked) > 1:
-            command = compile_together(asked, resolve, gains, self.target)
+        if len(encodes) > 1:
+            command = compile_together(encodes, resolve, gains, self.target)
         else:
-            picture, sound, output = asked[0].picture, asked[0].sound, asked[0].output
+            picture, sound, output = encodes[0].picture, encodes[0].sound, encodes[0].output
             command = compile_render(picture, sound, output, resolve, gains, self.target)
-        seconds = max(float((one.picture or one.sound).duration) for one in asked)  # type: ignore[union-attr]
+        seconds = max(float((one.picture or one.sound).duration) for one in encodes)  # type: ignore[union-attr]
         finished = self._run(
             command, folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
         )
