@@ -23,8 +23,8 @@ from tessera.graph.plan import Plan
 from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.asset import asset_id
 from tessera.inputs.assets.library import Library
+from tessera.inputs.recorded_answers import question_label
 from tessera.request import SourceRef
-from tessera.text.wording import short_json
 
 __all__ = ["ReplayEnvironment"]
 
@@ -114,7 +114,9 @@ class ReplayEnvironment:
             for ref in binding.sources:
                 asset = self._asset_for(ref)
                 if asset is None:
-                    message = f"{tile.name} {tile.id}: {short_json(ref)} is not in the recording {self.path}"
+                    message = (
+                        f"{tile.name} {tile.id}: {question_label(ref)} is not in the recording {self.path}"
+                    )
                     faults.append(Fault(ref.loc, "request", f"{message}{self._recorded_sources()}"))
                 else:
                     needed.add(asset)

@@ -301,7 +301,7 @@ def test_an_unwritable_workspace_with_an_unmerged_log_says_what_to_do(tmp_path: 
     (tmp_path / "ws" / "tessera.db-shm").unlink()
     done = read_only(tmp_path, "runs")
     assert done.stdout.splitlines()[-1] in ("code 1", "code 2")
-    assert "tessera.db-wal: copy the workspace to where it can be written" in done.stderr
+    assert "tessera.db-wal; copy the workspace to a writable folder" in done.stderr
 
 
 def test_a_tile_with_some_of_its_outputs_is_partly_complete(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_a_partial_run_without_recorded_items_is_refused(tmp_path: Path) -> None
         partial_run(tmp_path, until="Refrane")
     [fault] = caught.value.errors
     assert (fault.loc, fault.message) == ("", "the plan has no tile 'Refrane'; did you mean 'Reframe'?")
-    assert len(RunStore(tmp_path).ids()) == 1
+    assert len(RunStore(tmp_path).run_ids()) == 1
 
 
 def test_the_command_takes_agent_and_request_from_the_earlier_run(
