@@ -62,7 +62,7 @@ def environment(clone: Path) -> dict[str, str]:
 @pytest.mark.parametrize("readme", [one for one in READMES if commands(one)], ids=str)
 def test_every_command_of_a_readme_runs(readme: Path, clone: Path) -> None:
     lines = commands(readme)
-    # Settings of one line (`A=…`) hold for those after it, as in the shell of whoever pastes them.
+    # A setting (`A=…`) holds for the lines after it, as in a shell.
     settings = ""
     for line in lines:
         if re.fullmatch(r"[A-Z]+=\S+", line):
