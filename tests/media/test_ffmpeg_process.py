@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,14 @@ def living(group: int) -> list[int]:
 
 def encoding(pid: int) -> list[int]:
     """Return the ids of the encodes that a process has started."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    found = [int(child) for task in tasks for child in task.read_text().split()]
-    return [child for child in found if b"libx264" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        # A thread or a process may end while it is read.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for child in map(int, task.read_text().split()):
+                if b"libx264" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(child)
+    return found
 
 
 def until(true: Callable[[], Any], seconds: float = 20) -> Any:
