@@ -74,9 +74,8 @@ def encoding(pid: int) -> list[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         # A thread or a process may end while it is read.
         with suppress(FileNotFoundError, ProcessLookupError):
-            for child in map(int, task.read_text().split()):
-                if b"libx264" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    found.append(child)
+            children = map(int, task.read_text().split())
+            found += [pid for pid in children if b"libx264" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return found
 
 
