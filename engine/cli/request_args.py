@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.bundle.replay import ReplayEnvironment
 from tessera.cli.display.output import refuse
 from tessera.cli.options import RequestOptions
 from tessera.errors import Fault, RequestError
@@ -89,6 +88,7 @@ def recorded_options(options: RequestOptions, replay: Path) -> RequestOptions | 
     RequestError
         If the file is not a recording.
     """
+    from tessera.bundle.replay import ReplayEnvironment
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
 
