@@ -236,7 +236,7 @@ def test_a_run_of_ten_thousand_tiles_is_scheduled_quickly() -> None:
         made = schedule(p, whole, workers=8)
         drawing = gantt(made)
         took.append(time.process_time() - begun)
-    assert min(took) < 2  # CPU seconds; a quadratic scheduler takes minutes
+    assert min(took) < 0.5
     assert len(made.tasks) == count
     assert len(drawing.splitlines()) == 42
 

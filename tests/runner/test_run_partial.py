@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tessera.cli import main
 from tessera.media.probe.probe import probe
 from tessera.store.run_store import RunStore
 from tessera.testing import agent, node_id
+from tessera.text.wording import short_ids
 from tests.support.media import MEDIA, take_apart
 
 CLIPS = [str(MEDIA / "silent.mp4"), str(MEDIA / "portrait.mp4")]
@@ -141,9 +141,8 @@ def test_the_command_takes_agent_and_request_from_the_earlier_run(
     assert all(one["width"] / one["height"] == pytest.approx(0.8, abs=0.02) for one in record["outputs"])
     assert record["part"]["part"] == "from"
     assert main(["show", "latest", *place]) == 0
-    assert re.search(
-        "only from Reframe [0-9a-f]{8}[0-9a-f-]* on, the rest as in run", capsys.readouterr().out
-    )
+    short = short_ids(tile.id for tile in AGENT)[node_id("reframe")]
+    assert f"only from Reframe {short} on, the rest as in run" in capsys.readouterr().out.splitlines()[0]
     for wrong, message in {
         ("run", "--from", "Reframe"): "no agent given: pass AGENT, --plan FILE, --replay FILE or --of RUN",
         ("run", AGENT.to_json(), "--only", "Reframe"): "--only NODE needs --of RUN",
