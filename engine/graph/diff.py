@@ -7,7 +7,7 @@ times, and the URLs and paths that a run created.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -318,14 +318,24 @@ def _inputs(before: View, after: View) -> Iterator[Difference]:
     for key in _union(old, new):
         node = None if key is None else (after if key in new else before).id_of(key)
         old_sources, new_sources = old.get(key, ()), new.get(key, ())
-        matcher = SequenceMatcher(None, old_sources, new_sources, autojunk=False)
-        for tag, start, end, begin, stop in matcher.get_opcodes():
-            if tag == "equal":
-                continue
-            for left, right in zip_longest(old_sources[start:end], new_sources[begin:stop]):
-                old_facts = None if left is None else dict(left)
-                new_facts = None if right is None else dict(right)
-                yield Difference("input", _change(old_facts, new_facts), node, old=old_facts, new=new_facts)
+        for left, right in _unequal_pairs(old_sources, new_sources):
+            old_facts = None if left is None else dict(left)
+            new_facts = None if right is None else dict(right)
+            yield Difference("input", _change(old_facts, new_facts), node, old=old_facts, new=new_facts)
+
+
+def _unequal_pairs(old: Sequence[Any], new: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield the entries of two lists that differ, as pairs of old and new; None is a missing entry.
+
+    The pairs of (new, old) are the same, turned round: of several alignments with equally many equal entries
+    `SequenceMatcher` prefers one by its first list, so the lists are always given to it in the same order.
+    """
+    turned = (len(new), repr(new)) < (len(old), repr(old))
+    first, second = (new, old) if turned else (old, new)
+    for tag, start, end, begin, stop in SequenceMatcher(None, first, second, autojunk=False).get_opcodes():
+        if tag != "equal":
+            for left, right in zip_longest(first[start:end], second[begin:stop]):
+                yield (right, left) if turned else (left, right)
 
 
 def _members(before: View, after: View) -> Iterator[Difference]:

@@ -169,6 +169,16 @@ def test_a_longer_way_round_changes_an_edge() -> None:
     assert (one.section, one.old, one.new) == ("edge", [mirror], [clips, mirror])
 
 
+def test_reordered_inputs_differ_equally_in_both_directions() -> None:
+    template = agent("input > mirror")
+    first, second = (
+        plan(template, {"video_ids": ["a", "aa"]}),
+        plan(template, {"video_ids": ["aa", "a", "a"]}),
+    )
+    there, back = diff(first, second).differences, diff(second, first).differences
+    assert [(one.old, one.new) for one in there] == [(one.new, one.old) for one in back]
+
+
 @settings(max_examples=60)
 @given(runs(), runs())
 def test_plans_without_differences_are_equal(one: tuple[Any, Any], other: tuple[Any, Any]) -> None:
