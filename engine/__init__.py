@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.errors import (
         Cancelled,
+        ConfigError,
         Fault,
         MediaError,
         QuestionError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tessera.node import Catalogue, Kind, NodeType
     from tessera.record.record import RunRecord
     from tessera.request import RunRequest
+    from tessera.runner.config import ResumeConfig, RunConfig, SimulateConfig
     from tessera.runner.entry import run, simulate
     from tessera.runner.resume import resume
 
@@ -50,6 +52,7 @@ _MODULES = {
     "AgentTemplate": "tessera.agent",
     "Cancelled": "tessera.errors",
     "Catalogue": "tessera.node",
+    "ConfigError": "tessera.errors",
     "Fault": "tessera.errors",
     "Kind": "tessera.node",
     "MediaError": "tessera.errors",
@@ -58,8 +61,11 @@ _MODULES = {
     "QuestionError": "tessera.errors",
     "RenderError": "tessera.errors",
     "RequestError": "tessera.errors",
+    "ResumeConfig": "tessera.runner.config",
+    "RunConfig": "tessera.runner.config",
     "RunRecord": "tessera.record.record",
     "RunRequest": "tessera.request",
+    "SimulateConfig": "tessera.runner.config",
     "TesseraError": "tessera.errors",
     "TileError": "tessera.errors",
     "WorkspaceError": "tessera.errors",
@@ -74,6 +80,7 @@ __all__ = [
     "AgentTemplate",
     "Cancelled",
     "Catalogue",
+    "ConfigError",
     "Fault",
     "Kind",
     "MediaError",
@@ -82,8 +89,11 @@ __all__ = [
     "QuestionError",
     "RenderError",
     "RequestError",
+    "ResumeConfig",
+    "RunConfig",
     "RunRecord",
     "RunRequest",
+    "SimulateConfig",
     "TesseraError",
     "TileError",
     "WorkspaceError",

@@ -4,6 +4,7 @@
 
     TesseraError            base class: catch this one to catch all
     ├── RequestError        the template or the request is invalid; lists every fault (exit code 2)
+    ├── ConfigError         an option of a run or a simulation has a value that is not allowed (exit code 2)
     ├── MediaError          a media file cannot be used: not media, truncated, no picture, …
     │   └── RenderError     ffmpeg fails, times out or cannot be started
     ├── TileError           a tile cannot do its work; its descendants are blocked
@@ -24,6 +25,7 @@ from typing import Any, Literal
 
 __all__ = [
     "Cancelled",
+    "ConfigError",
     "DamagedError",
     "Document",
     "Fault",
@@ -42,6 +44,9 @@ __all__ = [
 
 Document = Literal["request", "template"]
 """The document that a fault is in."""
+
+_LONGEST_VALUE = 80
+"""The most characters of a wrong value that an error message repeats."""
 
 
 def pointer(*parts: str | int) -> str:
@@ -104,6 +109,29 @@ class RequestError(TesseraError):
 
     def __reduce__(self) -> tuple[type[RequestError], tuple[tuple[Fault, ...]]]:
         return (type(self), (self.errors,))
+
+
+class ConfigError(TesseraError, ValueError):
+    """Raised if an option of a run or a simulation has a value that is not allowed.
+
+    Attributes
+    ----------
+    option
+        The name of the option, a field of `RunConfig` or `SimulateConfig`.
+    allowed
+        The values that it may have, in words.
+    """
+
+    code = "validation_error"
+
+    def __init__(self, option: str, value: Any, allowed: str) -> None:
+        self.option, self.value, self.allowed = option, value, allowed
+        shown = repr(value)
+        shown = shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + "…"
+        super().__init__(f"{option} must be {allowed}, not {shown}")
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[str, Any, str]]:
+        return (type(self), (self.option, self.value, self.allowed))
 
 
 class MediaError(TesseraError):

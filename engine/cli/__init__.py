@@ -7,8 +7,10 @@ Read the modules in this order:
 
 - `app`: the commands with their arguments and options
 - `options`: the arguments and options that several commands share
+- `config_options`: the options for each field of a request or a config
+- `expansion`: the decorator that expands a config into the options of a command
 - `request_args`: from a command line to a template, a request and inputs
-- `simulate_args`: the options of simulations, and the commands built on them
+- `simulate_args`: simulations, and the commands built on them
 - `executor_args`: `--executor` and `--scheduler`
 - `interrupt`: Ctrl-C during a run
 - `commands`: the commands

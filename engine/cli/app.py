@@ -1,6 +1,8 @@
-"""The commands and their options. Heavy modules are imported inside the commands, to start fast."""
+"""The commands and their options. Heavy modules are imported inside the commands, to start fast.
 
-from __future__ import annotations
+The annotations are values here, not text: evaluating the text of all options takes longer than all else that
+`tessera --help` does.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,43 +14,23 @@ from tessera.cli.commands.bundles import add_bundles
 from tessera.cli.commands.estimate import estimate
 from tessera.cli.commands.history import add_history
 from tessera.cli.commands.store import settings, store
+from tessera.cli.config_options import CliOption
+from tessera.cli.executor_args import ExecutorOptions
+from tessera.cli.expansion import Fields, expand
 from tessera.cli.options import (
     Agent,
-    AllowPrivate,
-    Assume,
-    Balance,
-    Clip,
-    Costs,
     DrawingFormat,
-    Executor,
-    Facts,
-    FactsOut,
-    Faults,
-    Ignore,
-    Inputs,
     Json,
-    Of,
-    Only,
-    OnlyOrFacts,
     OptionalAgent,
     PlanFile,
-    Prices,
-    QualityName,
-    RecordTo,
-    ReplayOf,
     Request,
     RequestOptions,
     RunName,
-    Scheduler,
-    Set,
-    Since,
-    Stubs,
-    TileTimeout,
     Unknown,
     UnknownTiles,
-    Until,
     Workspace,
 )
+from tessera.runner.config import ResumeConfig, RunConfig, SimulateConfig
 
 __all__ = ["app"]
 
@@ -86,84 +68,44 @@ def tessera(
         raise typer.Exit(REFUSED)
 
 
+_DESCRIBES_MEDIA = ("facts", "stubs", "assume", "unknown_tiles", "workspace")
+"""The fields of a simulation that the commands offer which simulate only to show something else."""
+_OF_A_RUN = ("agent", "request", "inputs", "clip", "overrides", "ignored", "workspace")
+"""The fields of a request that `run` offers: it never accepts unknown tiles."""
+_OPTIONAL_AGENT = {"agent": CliOption(OptionalAgent, None, lambda agent, _: agent or "")}
+
+
 @app.command()
+@expand
 def run(
-    agent: OptionalAgent = None,
-    request: Request = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Write outputs and their .jpg thumbnails to this folder."),
-    ] = None,
+    request: Annotated[RequestOptions, Fields(_OF_A_RUN, _OPTIONAL_AGENT)],
+    config: RunConfig,
+    executor: ExecutorOptions,
     plan_file: PlanFile = None,
-    stubs: Stubs = None,
-    faults: Faults = None,
-    until: Until = None,
-    since: Since = None,
-    only: Only = None,
-    of: Of = None,
-    facts_out: FactsOut = None,
-    quality: QualityName = None,
-    tile_timeout: TileTimeout = None,
-    executor: Executor = None,
-    scheduler: Scheduler = None,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Do not reuse results of earlier runs.")
-    ] = False,
-    record: RecordTo = None,
-    replay: ReplayOf = None,
-    allow_private: AllowPrivate = False,
-    workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Run an agent on real media and render its outputs."""
     from tessera.cli.commands import run as run_commands
     from tessera.cli.display.output import refuse
 
-    options = None
-    if plan_file is None and agent is None and replay is None and of is None:
+    if plan_file is None and not request.agent and config.replay is None and config.of is None:
         raise refuse("no agent given: pass AGENT, --plan FILE, --replay FILE or --of RUN")
-    if plan_file is not None and (agent is not None or inputs or clip or overrides or ignored):
+    if plan_file is not None and (request.agent or not request.agent_alone):
         raise refuse(
             "--plan contains the agent and the request: remove AGENT, --input, --clip, --set and --ignore"
         )
-    part = run_commands.PartOptions(until, since, only, of)
-    if plan_file is None:
-        if replay is None:
-            agent, request = part.completed(agent, request, workspace, needs_request=not inputs)
-        options = RequestOptions.of(agent or "", request, inputs, clip, overrides, ignored, workspace)
-    cache_options = run_commands.CacheOptions(not no_cache, record, replay)
-    run_options = run_commands.RunOptions(
-        out,
-        tuple(stubs or ()),
-        facts_out,
-        allow_private,
-        quality,
-        tile_timeout,
-        cache_options,
-        tuple(faults or ()),
-        part,
-    )
-    executor_options = run_commands.ExecutorOptions(executor, scheduler)
-    return run_commands.run(options, plan_file, workspace, run_options, executor_options, as_json=as_json)
+    if plan_file is None and config.replay is None:
+        request = run_commands.with_recorded_agent(request, config)
+    options = request if plan_file is None else None
+    return run_commands.run(options, plan_file, config, executor, as_json=as_json)
 
 
 @app.command()
+@expand
 def resume(
     run_name: RunName,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Output folder. [default: the folder of the original run]"),
-    ] = None,
-    stubs: Stubs = None,
-    tile_timeout: TileTimeout = None,
-    executor: Executor = None,
-    scheduler: Scheduler = None,
-    allow_private: AllowPrivate = False,
-    workspace: Workspace = None,
+    config: ResumeConfig,
+    executor: ExecutorOptions,
     as_json: Json = False,
 ) -> int:
     """Resume a failed, cancelled or interrupted run.
@@ -172,11 +114,7 @@ def resume(
     """
     from tessera.cli.commands import run as run_commands
 
-    run_options = run_commands.RunOptions(
-        out, tuple(stubs or ()), allow_private=allow_private, tile_timeout_s=tile_timeout
-    )
-    executor_options = run_commands.ExecutorOptions(executor, scheduler)
-    return run_commands.resume(run_name, workspace, run_options, executor_options, as_json=as_json)
+    return run_commands.resume(run_name, config, executor, as_json=as_json)
 
 
 @app.command()
@@ -188,21 +126,10 @@ def cancel(run_name: RunName, workspace: Workspace = None, as_json: Json = False
 
 
 @app.command()
+@expand
 def simulate(
-    agent: Agent,
-    request: Request = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    facts: Facts = None,
-    stubs: Stubs = None,
-    assume: Assume = False,
-    faults: Faults = None,
-    until: Until = None,
-    since: Since = None,
-    only: OnlyOrFacts = None,
-    of: Of = None,
+    request: RequestOptions,
+    config: SimulateConfig,
     sweep: Annotated[
         Path | None,
         typer.Option(
@@ -211,34 +138,15 @@ def simulate(
             help="Simulate every request in a JSON Lines file; print one result per line.",
         ),
     ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            min=1,
-            max=10_000,
-            help="Parallel tiles and renders [default: 2]; with --sweep, processes [default: one per core].",
-        ),
-    ] = None,
-    costs: Costs = None,
-    prices: Prices = None,
-    balance: Balance = None,
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Simulate a run on a virtual clock, without rendering."""
     from tessera.cli import simulate_args
     from tessera.cli.commands import run as run_commands
 
-    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    simulation = simulate_args.SimulateOptions(
-        facts, tuple(stubs or ()), assume, until, since, only, of, tuple(faults or ())
-    )
     if sweep is not None:
-        return simulate_args.sweep(options, simulation, sweep, workers)
-    forecast_options = simulate_args.ForecastOptions(workers, costs, prices, balance)
-    return run_commands.simulate(options, simulation, forecast_options, as_json=as_json)
+        return simulate_args.sweep(request, config, sweep)
+    return run_commands.simulate(request, config, as_json=as_json)
 
 
 @app.command()
@@ -271,13 +179,10 @@ add_bundles(app)
 
 
 @app.command()
+@expand
 def plan(
-    agent: Agent,
-    request: Request = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
+    request: RequestOptions,
+    config: Annotated[SimulateConfig, Fields(_DESCRIBES_MEDIA)],
     explain_media: Annotated[
         bool,
         typer.Option(
@@ -289,11 +194,6 @@ def plan(
         Path | None,
         typer.Option("--media-graph", metavar="FILE.svg", help="Draw how the outputs are made to a file."),
     ] = None,
-    facts: Facts = None,
-    stubs: Stubs = None,
-    assume: Assume = False,
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Show what a run would do, without running it.
@@ -304,40 +204,29 @@ def plan(
     from tessera.cli.commands import run as run_commands
     from tessera.cli.commands.explain_media import show_media
     from tessera.cli.display.output import refuse
-    from tessera.cli.simulate_args import SimulateOptions
+    from tessera.cli.simulate_args import states_media
 
-    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
     if explain_media or media_graph is not None:
-        return show_media(options, simulation, media_graph, as_text=explain_media, as_json=as_json)
-    if simulation:
+        return show_media(request, config, media_graph, as_text=explain_media, as_json=as_json)
+    if states_media(config):
         raise refuse("--facts, --stub and --assume require --explain-media or --media-graph")
-    return run_commands.plan(options, as_json=as_json)
+    return run_commands.plan(request, as_json=as_json)
 
 
 @app.command()
-def validate(
-    agent: Agent,
-    request: Request = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
-    as_json: Json = False,
-) -> int:
+@expand
+def validate(request: RequestOptions, as_json: Json = False) -> int:
     """Check an agent, and optionally a request, for errors."""
     from tessera.cli.commands import run as run_commands
 
-    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    return run_commands.validate(options, as_json=as_json)
+    return run_commands.validate(request, as_json=as_json)
 
 
 @app.command()
+@expand
 def graph(
-    agent: Agent,
-    request: Request = None,
+    request: RequestOptions,
+    config: Annotated[SimulateConfig, Fields(_DESCRIBES_MEDIA)],
     form: Annotated[DrawingFormat, typer.Option("--format", help="Output format.")] = DrawingFormat.ASCII,
     out: Annotated[
         Path | None,
@@ -346,15 +235,6 @@ def graph(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Simulate the run and show the media on each connection.")
     ] = False,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    facts: Facts = None,
-    stubs: Stubs = None,
-    assume: Assume = False,
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Draw an agent, and how a request changes it.
@@ -362,17 +242,15 @@ def graph(
     Removed tiles are struck through. Rewired connections name the tiles they skip.
     """
     from tessera.cli.commands.graph import graph as draw_graph
-    from tessera.cli.simulate_args import SimulateOptions
 
-    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
-    return draw_graph(options, form.value, out, simulation, simulate=simulate, as_json=as_json)
+    return draw_graph(request, form.value, out, config, simulate=simulate, as_json=as_json)
 
 
 @app.command()
+@expand
 def explain(
-    agent: Agent,
-    request: Request = None,
+    request: RequestOptions,
+    config: Annotated[SimulateConfig, Fields(_DESCRIBES_MEDIA)],
     node: Annotated[
         str | None,
         typer.Option(
@@ -395,15 +273,6 @@ def explain(
             "--of", metavar="RUN", help="Explain this run (an id or `latest`) instead of a simulation."
         ),
     ] = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    facts: Facts = None,
-    stubs: Stubs = None,
-    assume: Assume = False,
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Explain a tile, a parameter, a connection or an output of a run.
@@ -412,11 +281,8 @@ def explain(
     """
     from tessera.cli.commands.explain import ExplainQuery
     from tessera.cli.commands.explain import explain as explain_run
-    from tessera.cli.simulate_args import SimulateOptions
 
-    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
-    return explain_run(options, ExplainQuery(node, edge, output, of), simulation, as_json=as_json)
+    return explain_run(request, ExplainQuery(node, edge, output, of), config, as_json=as_json)
 
 
 @app.command()

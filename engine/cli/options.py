@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,11 +25,14 @@ __all__ = [
     "Ignore",
     "Inputs",
     "Json",
+    "NoCache",
     "Of",
     "Only",
     "OnlyOrFacts",
     "OptionalAgent",
     "Originals",
+    "Out",
+    "OutOfResume",
     "PlanFile",
     "Prices",
     "Quality",
@@ -46,8 +50,13 @@ __all__ = [
     "Unknown",
     "UnknownTiles",
     "Until",
+    "Workers",
     "Workspace",
+    "document",
 ]
+
+
+UnknownTilesName = Literal["error", "opaque"]
 
 
 class Unknown(StrEnum):
@@ -234,6 +243,24 @@ Originals = Annotated[
         "--originals", help="Include the original media and all outside answers, for `run --replay`."
     ),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Write outputs and their .jpg thumbnails to this folder."),
+]
+OutOfResume = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Output folder. [default: the folder of the original run]"),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Do not reuse results of earlier runs.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        max=10_000,
+        help="Parallel tiles and renders [default: 2]; with --sweep, processes [default: one per core].",
+    ),
+]
 AllowPrivate = Annotated[
     bool,
     typer.Option("--allow-private-networks", help="Allow URLs on this machine and in private networks."),
@@ -262,6 +289,11 @@ Scheduler = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+def document(argument: str | None) -> str | bytes | None:
+    """Return stdin for `-`, and any other argument unchanged."""
+    return sys.stdin.buffer.read() if argument == "-" else argument
+
+
 @dataclass(frozen=True, slots=True)
 class RequestOptions:
     """An agent and a request as typed on the command line. No file has been read yet."""
@@ -272,25 +304,8 @@ class RequestOptions:
     clip: str | None = None
     overrides: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    unknown_tiles: UnknownTilesName = "error"
     workspace: Path | None = None
-    unknown: Unknown = Unknown.ERROR
-
-    @classmethod
-    def of(
-        cls,
-        agent: str,
-        request: str | None,
-        inputs: list[str] | None,
-        clip: str | None,
-        overrides: list[str] | None,
-        ignored: list[str] | None,
-        workspace: Path | None,
-        unknown: Unknown = Unknown.ERROR,
-    ) -> RequestOptions:
-        """Create the options from the parameters of a typer command."""
-        lists = (tuple(values or ()) for values in (inputs, overrides, ignored))
-        input_list, override_list, ignored_list = lists
-        return cls(agent, request, input_list, clip, override_list, ignored_list, workspace, unknown)
 
     @property
     def agent_alone(self) -> bool:

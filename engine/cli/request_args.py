@@ -6,27 +6,23 @@ import contextlib
 import dataclasses
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.display.output import refuse
-from tessera.cli.options import RequestOptions
+from tessera.cli.options import RequestOptions, document
 from tessera.errors import Fault, RequestError
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.graph.plan import Plan
     from tessera.inputs.assets.library import Library
-    from tessera.inputs.fetch.rules import FetchRules
     from tessera.inputs.local import LocalInput
 
 __all__ = [
     "PreparedRequest",
-    "document",
-    "fetch_rules",
     "library_of",
     "plan_of",
     "plan_prepared",
@@ -46,18 +42,8 @@ class PreparedRequest:
     inputs: tuple[LocalInput, ...]
 
 
-def document(argument: str | None) -> str | bytes | None:
-    """Return stdin for `-`, and any other argument unchanged."""
-    return sys.stdin.buffer.read() if argument == "-" else argument
-
-
-def prepare(options: RequestOptions, facts: str | None = None) -> PreparedRequest:
+def prepare(options: RequestOptions) -> PreparedRequest:
     """Read the agent and the request, and apply `--set` and `--ignore` to the request.
-
-    Parameters
-    ----------
-    facts
-        The value of `--facts`. Only one of agent, request and facts can be stdin.
 
     Raises
     ------
@@ -66,14 +52,14 @@ def prepare(options: RequestOptions, facts: str | None = None) -> PreparedReques
     """
     from tessera import load_agent, plan
 
-    if [options.agent, options.request, facts].count("-") > 1:
-        raise refuse("only one of AGENT, REQUEST and --facts can be '-': there is one stdin")
+    if [options.agent, options.request].count("-") > 1:
+        raise refuse("only one of AGENT and REQUEST can be '-': there is one stdin")
     inputs = _inputs(options)
     agent, request = document(options.agent), document(options.request)
     try:
-        template = load_agent(agent, unknown_tiles=options.unknown.value)
+        template = load_agent(agent, unknown_tiles=options.unknown_tiles)
     except RequestError:
-        plan(agent, request, unknown_tiles=options.unknown.value)  # names the faults of the request as well
+        plan(agent, request, unknown_tiles=options.unknown_tiles)  # names the faults of the request as well
         raise
     return PreparedRequest(template, _request(template, request, options), inputs)
 
@@ -222,16 +208,7 @@ def _add_quoting_advice(fault: Fault, options: RequestOptions) -> Fault:
     return fault
 
 
-def fetch_rules(allow_private: bool) -> FetchRules | None:
-    """Return the rules for downloads, or None for the default rules."""
-    if not allow_private:
-        return None
-    from tessera.inputs.fetch.rules import FetchRules
-
-    return FetchRules(allow_private=True)
-
-
-def workspace_folder(workspace: Path | None) -> Path:
+def workspace_folder(workspace: str | Path | None) -> Path:
     """Return the folder of the workspace."""
     from tessera.inputs.assets.library import workspace_of
 
@@ -264,7 +241,7 @@ def plan_prepared(prepared: PreparedRequest, options: RequestOptions, *, store: 
 
     request = _with_files(prepared, options, store=store)
     with quoting_advice(options):
-        return plan(prepared.template, request, unknown_tiles=options.unknown.value)
+        return plan(prepared.template, request, unknown_tiles=options.unknown_tiles)
 
 
 def _with_files(

@@ -6,130 +6,53 @@ import json
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tessera.cli.commands.runs import find_run, record_of
+from tessera.cli.commands.runs import find_run
 from tessera.cli.display.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
-from tessera.cli.options import RequestOptions
-from tessera.cli.request_args import PreparedRequest, document, prepare, quoting_advice, workspace_folder
+from tessera.cli.options import RequestOptions, document
+from tessera.cli.request_args import PreparedRequest, prepare, quoting_advice
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from tessera.record.record import RunRecord
+    from tessera.runner.config import SimulateConfig
 
 __all__ = [
-    "ForecastOptions",
-    "SimulateOptions",
     "bundle",
     "exit_code",
     "print_record",
     "replay",
     "run_simulation",
     "shrink",
-    "stubs_of",
+    "states_media",
     "sweep",
+    "with_recorded_request",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class SimulateOptions:
-    """The options of a simulation about media, stubs and parts, as typed."""
-
-    facts: str | None = None
-    stubs: tuple[str, ...] = ()
-    assume: bool = False
-    until: str | None = None
-    since: str | None = None
-    only: str | None = None
-    of: str | None = None
-    faults: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self != SimulateOptions()
-
-    def completed(self, options: RequestOptions) -> RequestOptions:
-        """Return the options with the request of the `--of` run if the command line has none."""
-        if self.of is None or options.request is not None or options.inputs:
-            return options
-        return replace(options, request=json.dumps(record_of(self.of, options.workspace)["request"]))
+def states_media(config: SimulateConfig) -> bool:
+    """Return True if the command line says anything about media or tiles that only a simulation uses."""
+    return config.facts is not None or config.stubs is not None or config.assume
 
 
-@dataclass(frozen=True, slots=True)
-class ForecastOptions:
-    """The options about time and credits of a simulation, as typed."""
-
-    workers: int | None = None
-    costs: str | None = None
-    prices: str | None = None
-    balance: str | None = None
-
-    def __bool__(self) -> bool:
-        return self != ForecastOptions()
+def with_recorded_request(options: RequestOptions, config: SimulateConfig) -> RequestOptions:
+    """Return the options with the request of the `--of` run if the command line has none."""
+    if not isinstance(config.of, Mapping) or options.request is not None or options.inputs:
+        return options
+    return replace(options, request=json.dumps(config.of["request"]))
 
 
-def stubs_of(texts: tuple[str, ...]) -> dict[str, str]:
-    """Parse `NODE=FILE` options to node → path or JSON text."""
-    found = {}
-    for text in texts:
-        node, equals, file = text.partition("=")
-        if not (node and equals and file):
-            raise refuse(f"--stub {text}: give NODE=FILE, as in Captions=captions.json")
-        found[node] = file
-    return found
-
-
-def run_simulation(
-    prepared: PreparedRequest,
-    options: RequestOptions,
-    simulation: SimulateOptions,
-    forecast_options: ForecastOptions | None = None,
-) -> RunRecord:
+def run_simulation(prepared: PreparedRequest, options: RequestOptions, config: SimulateConfig) -> RunRecord:
     """Simulate the run of a command line."""
     from tessera import simulate
 
-    if simulation.since is not None and simulation.of is None:
+    if config.since is not None and config.of is None:
         raise refuse("--from NODE needs --of RUN")
-    timed: dict[str, Any] = {}
-    if forecast_options is not None:
-        timed = {
-            "workers": forecast_options.workers or 2,
-            "costs": forecast_options.costs,
-            "prices": forecast_options.prices,
-            "balance": _credits(forecast_options.balance),
-        }
     with quoting_advice(options):
-        return simulate(
-            prepared.template,
-            prepared.request,
-            facts=document(simulation.facts),
-            stubs=stubs_of(simulation.stubs),
-            faults=simulation.faults,
-            assume=simulation.assume,
-            until=simulation.until,
-            since=simulation.since,
-            only=simulation.only,
-            of=None if simulation.of is None else record_of(simulation.of, options.workspace),
-            inputs=prepared.inputs,
-            workspace=workspace_folder(options.workspace),
-            unknown_tiles=options.unknown.value,
-            **timed,
-        )
-
-
-def _credits(text: str | None) -> Decimal | None:
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        number = None if text is None else Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if number is not None and not (number.is_finite() and abs(number) < 10**20 and number.as_tuple().digits):
-        raise refuse(f"--balance {text}: give a number of credits, as in 12.5")
-    return number
+        return simulate(prepared.template, prepared.request, replace(config, inputs=prepared.inputs))
 
 
 def print_record(record: RunRecord, *, as_json: bool) -> int:
@@ -148,7 +71,7 @@ def exit_code(record: RunRecord) -> int:
     return {"completed": OK, "cancelled": INTERRUPTED}.get(record.status.value, FAILED)
 
 
-def sweep(options: RequestOptions, simulation: SimulateOptions, file: Path, workers: int | None) -> int:
+def sweep(options: RequestOptions, config: SimulateConfig, file: Path) -> int:
     """Simulate every request in a file. Print one result per line, and a summary of differences on stderr."""
     from tessera.runner.sweep import differences
     from tessera.runner.sweep import sweep as run_sweep
@@ -158,14 +81,10 @@ def sweep(options: RequestOptions, simulation: SimulateOptions, file: Path, work
     results: list[dict[str, Any]] = []
     with quoting_advice(options):
         found = run_sweep(
-            prepare(options, simulation.facts).template,
+            prepare(options).template,
             _lines(file),
-            workers=workers,
-            facts=document(simulation.facts),
-            stubs=stubs_of(simulation.stubs),
-            assume=simulation.assume,
-            workspace=str(workspace_folder(options.workspace)),
-            unknown_tiles=options.unknown.value,
+            replace(config, workers=None),
+            processes=config.workers,
         )
         for result in found:
             put(json.dumps(result, ensure_ascii=False))

@@ -18,6 +18,7 @@ from tessera.media.probe.file_formats import suffix_of
 from tessera.media.probe.info import MediaInfo, PictureInfo, SoundInfo
 from tessera.media.render.decoder_groups import groups_of
 from tessera.record.record import RunRecord
+from tessera.runner.config import SimulateConfig, accepts_options
 from tessera.runner.entry import simulate
 
 __all__ = ["MediaPlan", "OutputMedia", "media_plan"]
@@ -81,12 +82,15 @@ class MediaPlan:
         }
 
 
-def media_plan(agent: Any, request: Any = None, **options: Any) -> MediaPlan:
+@accepts_options(SimulateConfig)
+def media_plan(
+    agent: Any = None, request: Any = None, config: SimulateConfig = SimulateConfig()
+) -> MediaPlan:
     """Simulate a run and explain the render of each output.
 
     Parameters
     ----------
-    agent, request, options
+    agent, request, config
         The arguments of `simulate`.
 
     Raises
@@ -95,9 +99,7 @@ def media_plan(agent: Any, request: Any = None, **options: Any) -> MediaPlan:
         If `simulate` raises it.
     """
     items: list[tuple[Item, Library]] = []
-    record = simulate(
-        agent, request, **options, on_output=lambda item, library: items.append((item, library))
-    )
+    record = simulate(agent, request, config, on_output=lambda item, library: items.append((item, library)))
     assets = _Assets()
     outputs = [OutputMedia(item, _explanation(item, library, assets)) for item, library in items]
     for numbers in groups_of([item.value for item, _library in items]):

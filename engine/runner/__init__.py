@@ -4,18 +4,17 @@ The folder is called `runner` because `tessera.run` is the function that runs an
 
 In reading order:
 
-`entry`: `run` and `simulate`, and the checks that precede both.
+`config`: the options of `run`, `resume` and `simulate`, and the decorator that takes them as keywords too.
+`entry`: `run` and `simulate`.
 `resume`: `resume`, which continues an interrupted run.
-`partial`: parts of a plan (until, from or only one tile) with items of an earlier run.
+`start_checks`: the checks that precede a run.
 `asset_checks`: the check that parameters name existing assets of the right kind.
+`partial`: parts of a plan (until, from or only one tile) with items of an earlier run.
+`run_started`: the first event of a run.
 `execution`: one run with its inputs, workers and cancellation.
-`coordinator`: the scheduler; it is the only writer of events.
-`ready_queue`: the tiles whose predecessors are done.
-`in_flight`: jobs in progress, their time limits, and the state that a resume starts from.
 `sweep`: one agent simulated with many requests on all cores.
+`scheduling`: the coordinator, the only writer of events, and its parts.
 `answers`: answers to the questions of tiles: stubs, facts, analyses, recordings, injected faults.
-`cache_key`: the cache key of a tile's work, and the reason why a tile runs again.
-`tile_cache`: cached tile work, and the claims that keep two runs from doing the same work.
-`render_cache`: cached renders.
+`cache`: cached tile work and renders.
 `workers`: the threads or processes that do the jobs.
 """

@@ -24,6 +24,7 @@ from tessera.node import Kind
 from tessera.notice import Notice
 from tessera.record.record import RunRecord
 from tessera.runner.answers.stubs import find_tile
+from tessera.runner.config import PlannedConfig, RunConfig, SimulateConfig
 from tessera.store.run_store import RunStore
 
 __all__ = ["Part", "from_tile", "only_tile", "part_of_record", "part_of_run", "restored_items", "until_tile"]
@@ -49,14 +50,7 @@ class Part:
         return json.dumps({**(self.summary or {}), "given": [*self.known_items]})
 
 
-def part_of_record(
-    plan: Plan,
-    facts: Mapping[str, MediaFacts],
-    until: str | None,
-    since: str | None,
-    only: str | None,
-    of: Mapping[str, Any] | RunRecord | None,
-) -> Part:
+def part_of_record(plan: Plan, facts: Mapping[str, MediaFacts], config: SimulateConfig) -> Part:
     """Return the requested part of a plan for a simulation, or the whole plan if none is requested.
 
     Raises
@@ -64,8 +58,8 @@ def part_of_record(
     RequestError
         If more than one part is requested, the tile does not exist, or the items that reach it are unknown.
     """
-    record = of.to_dict() if isinstance(of, RunRecord) else of
-    kind, node = _selected_part(plan, until, since, only)
+    record = config.of.to_dict() if isinstance(config.of, RunRecord) else config.of
+    kind, node = _selected_part(plan, config)
     if kind is None:
         return Part(plan, {})
     run_id = record.get("run_id") if record is not None and kind != "until" else None
@@ -80,14 +74,7 @@ def part_of_record(
     return replace(part, summary={"part": kind, "agent_node_id": node, "of": run_id})
 
 
-def part_of_run(
-    plan: Plan,
-    store: RunStore,
-    until: str | None,
-    since: str | None,
-    only: str | None,
-    of: str | RunRecord | None,
-) -> Part:
+def part_of_run(plan: Plan, store: RunStore, config: RunConfig) -> Part:
     """Return the requested part of a plan for a run, or the whole plan if none is requested.
 
     Raises
@@ -97,7 +84,8 @@ def part_of_run(
     WorkspaceError
         If there is no such run.
     """
-    kind, node = _selected_part(plan, until, since, only)
+    of = config.of
+    kind, node = _selected_part(plan, config)
     if of is not None and kind in (None, "until"):
         raise RequestError(
             [Fault("", "request", "an earlier run also needs a tile: from which one on, or only which one")]
@@ -149,11 +137,9 @@ def restored_items(
     }
 
 
-def _selected_part(
-    plan: Plan, until: str | None, since: str | None, only: str | None
-) -> tuple[str | None, str]:
+def _selected_part(plan: Plan, config: PlannedConfig) -> tuple[str | None, str]:
     """Return the kind of the requested part, and its tile."""
-    named = {"until": until, "from": since, "only": only}
+    named = {"until": config.until, "from": config.since, "only": config.only}
     choices = [(kind, name) for kind, name in named.items() if name is not None]
     if len(choices) > 1:
         message = "several parts are requested: give one of until, from and only"

@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from tessera.errors import Fault, NotFound, RequestError
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.library import Library, workspace_of
-from tessera.inputs.resolve import resolve_inputs
-from tessera.record.events import Event, RunResumed, now
+from tessera.inputs.resolve import by_node, resolve_inputs
+from tessera.record.events import RunResumed, now
 from tessera.record.record import RunRecord
 from tessera.record.sink import EventSink
 from tessera.record.status import NodeStatus, RunStatus
 from tessera.runner.answers.environment import environment_of_run
 from tessera.runner.answers.stubs import read_stubs
-from tessera.runner.entry import check_executable, check_items, output_folder
-from tessera.runner.execution import Execution, check_ffmpeg
-from tessera.runner.in_flight import ResumePoint
+from tessera.runner.config import ResumeConfig, accepts_resume_options
+from tessera.runner.execution import Execution
 from tessera.runner.partial import restored_items
+from tessera.runner.scheduling.run_spec import ResumePoint, RunSpec
+from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items, output_folder
+from tessera.runner.workers.delivery import RenderOptions
 from tessera.store.run_store import RunStore
-
-if TYPE_CHECKING:
-    from tessera.inputs.fetch.rules import FetchRules
-    from tessera.runner.workers.remote_workers import RemoteExecutor
 
 __all__ = ["resume"]
 
 
-def resume(
-    run_id: str,
-    *,
-    stubs: Mapping[str, Any] | None = None,
-    workspace: str | Path | None = None,
-    out: str | Path | None = None,
-    on_event: Callable[[Event], None] | None = None,
-    cancelled: Callable[[], bool] = lambda: False,
-    executor: Executor | RemoteExecutor | None = None,
-    render_timeout_s: float | None = None,
-    tile_timeout_s: float | None = None,
-    fetch_rules: FetchRules | None = None,
-) -> RunRecord:
+@accepts_resume_options(ResumeConfig)
+def resume(run_id: str, config: ResumeConfig = ResumeConfig()) -> RunRecord:
     """Continue a run. Completed tiles do not run again, and existing outputs are not rendered again.
 
     Parameters
     ----------
     run_id
         The run: an id, a unique prefix of one, or `latest`.
-    stubs
-        As in `run`. Stubbed tiles that are not completed need their stubs again.
-    out
-        The folder for outputs; by default that of the original run.
+    config
+        The options. Each field of `ResumeConfig` is a keyword argument too. Stubbed tiles that are not
+        completed need their stubs again.
 
     Raises
     ------
@@ -60,42 +44,37 @@ def resume(
         If there is no such run, or a process is running it.
     RequestError
         If the run is completed, or its inputs or stubs are missing.
+    ConfigError
+        If an option has a value that is not allowed.
     """
-    home = workspace_of(workspace)
+    home = workspace_of(config.workspace)
     library, store = Library(home), RunStore(home)
     run_id = store.resolve_run_id(run_id)
     with store.hold(run_id):
         record = store.fold_events(run_id)
         plan = _plan_of(store, run_id, record)
-        stubs_by_tile = read_stubs(stubs, plan, library.add)
-        _check_stubs(record, stubs_by_tile)
+        stubs = read_stubs(config.stubs, plan, library.add)
+        _check_stubs(record, stubs)
         done = {node for node, state in record.nodes.items() if state.status is NodeStatus.COMPLETED}
         known = restored_items(store.document(run_id, "part.json"), store, plan, done)
-        check_executable(plan, stubs_by_tile, known)
+        check_executable(plan, stubs, known)
         check_ffmpeg()
-        environment = environment_of_run(run_id, library, store, fetch_rules, on_event, cancelled)
-        folder = out if out is not None else store.document(run_id, "out")
-        execution = Execution(
-            library,
-            store,
-            resolve_inputs(plan, library, renders=environment.recorder.render, fetcher=environment.recorder),
-            stubs_by_tile,
-            check_items(plan, None),
-            output_folder(folder),
-            cancelled,
-            executor,
-            render_timeout_s,
-            store.document(run_id, "quality") or "standard",
-            tile_timeout_s=tile_timeout_s,
-            known_items=known,
-        )
-        for name, text in environment.documents().items():
+        world = environment_of_run(run_id, config, library, store)
+        folder = config.out if config.out is not None else store.document(run_id, "out")
+        resolved = resolve_inputs(plan, library, renders=world.recorder.render, fetcher=world.recorder)
+        quality = store.document(run_id, "quality") or RenderOptions().quality
+        options = RenderOptions(output_folder(folder), quality, config.render_timeout_s)
+        execution = Execution(library, store, resolved, check_items(plan, None), options, config)
+        for name, text in world.documents().items():
             store.save_document(run_id, name, text)
         log, items = store.reopen(run_id)
-        recorder = EventSink(on_event, log, record)
-        recorder.emit(RunResumed(at=now()))
-        recorder.commit()
-        return execution.run(plan, recorder, _resume_point(record, items))
+        spec = RunSpec(
+            plan, by_node(resolved.inputs), stubs, known, resume_point=_resume_point(record, items)
+        )
+        sink = EventSink(config.on_event, log, record)
+        sink.emit(RunResumed(at=now()))
+        sink.commit()
+        return execution.run(spec, sink)
 
 
 def _plan_of(store: RunStore, run_id: str, record: RunRecord) -> Plan:

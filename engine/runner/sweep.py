@@ -7,13 +7,15 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
 
 from tessera.errors import TesseraError
-from tessera.graph.load import UnknownTiles, load_agent
+from tessera.graph.load import load_agent
 from tessera.inputs.facts import read_facts
+from tessera.runner.config import SimulateConfig
 from tessera.runner.entry import simulate
 
 __all__ = ["differences", "sweep"]
@@ -25,13 +27,9 @@ _CHUNK = 16
 def sweep(
     agent: Any,
     requests: Iterable[str | Mapping[str, Any]],
+    config: SimulateConfig = SimulateConfig(),
     *,
-    workers: int | None = None,
-    facts: Any = None,
-    stubs: Mapping[str, Any] | None = None,
-    assume: bool = False,
-    workspace: str | None = None,
-    unknown_tiles: UnknownTiles = "error",
+    processes: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Simulate an agent with each request. Results keep the order of the requests.
 
@@ -40,41 +38,36 @@ def sweep(
     requests
         Dicts, or lines of JSON; empty lines are skipped. They may be an endless stream, since only a bounded
         number is held in memory.
-    workers
+    config
+        The options of each simulation. With several processes, they must be picklable.
+    processes
         The number of processes; by default one per core. With 1, this process does the work.
-    facts, stubs, assume, workspace, unknown_tiles
-        As in `simulate`.
 
     Yields
     ------
     dict
         `{"line", "status", "outputs", "items", "metered_ms", "changes", "errors"}`, or `{"line", "status":
-        "refused", "error"}` if the request is invalid or a question has no answer. `line` counts from 1.
+        "refused", "error"}` if the request is invalid or a question has no answer. `line` counts from 1. With
+        a forecast, also `seconds` and `credits`.
 
     Raises
     ------
     RequestError
         If the agent or the facts are invalid.
     """
-    load_agent(agent, unknown_tiles=unknown_tiles)
-    options = {
-        "facts": read_facts(facts),
-        "stubs": dict(stubs or {}),
-        "assume": assume,
-        "workspace": workspace,
-        "unknown_tiles": unknown_tiles,
-    }
+    load_agent(agent, catalogue=config.catalogue, unknown_tiles=config.unknown_tiles)
+    config = replace(config, facts=read_facts(config.facts))
     lines = ((number, line) for number, line in enumerate(requests, 1) if _is_request(line))
     chunks = iter(lambda: list(islice(lines, _CHUNK)), [])
-    count = workers or os.cpu_count() or 1
+    count = processes or os.cpu_count() or 1
     if count == 1:
-        _init_worker(agent, options)
+        _init_worker(agent, config)
         for chunk in chunks:
             yield from _simulate_chunk(chunk)
         return
     # Spawn, since a fork would copy locks that other threads of the caller hold.
     context = multiprocessing.get_context("spawn")
-    initializer = partial(_init_worker, agent, options)
+    initializer = partial(_init_worker, agent, config)
     with ProcessPoolExecutor(count, mp_context=context, initializer=initializer) as pool:
         pending: list[Future[list[dict[str, Any]]]] = []
         for chunk in chunks:
@@ -93,9 +86,9 @@ _worker: dict[str, Any] = {}
 """The state of a worker process: the agent, loaded once, and the options."""
 
 
-def _init_worker(agent: Any, options: dict[str, Any]) -> None:
-    _worker["agent"] = load_agent(agent, unknown_tiles=options["unknown_tiles"])
-    _worker["options"] = options
+def _init_worker(agent: Any, config: SimulateConfig) -> None:
+    _worker["agent"] = load_agent(agent, catalogue=config.catalogue, unknown_tiles=config.unknown_tiles)
+    _worker["config"] = config
 
 
 def _simulate_chunk(chunk: list[tuple[int, Any]]) -> list[dict[str, Any]]:
@@ -106,14 +99,14 @@ def _result_of(number: int, line: Any) -> dict[str, Any]:
     """Return the result of one request."""
     try:
         request = line.encode() if isinstance(line, str) else line
-        record = simulate(_worker["agent"], request, **_worker["options"]).to_dict()
+        record = simulate(_worker["agent"], request, _worker["config"]).to_dict()
     except TesseraError as error:
         return {"line": number, "status": "refused", "error": error.to_dict()}
     items: dict[str, int] = {}
     for item in record["items"]:
         items[item["agent_node_id"]] = items.get(item["agent_node_id"], 0) + 1
     shown = ("original_node_id", "index", "kind", "duration_ms", "width", "height", "fps", "has_audio")
-    return {
+    found = {
         "line": number,
         "status": record["status"],
         "outputs": [{name: output.get(name) for name in shown} for output in record["outputs"]],
@@ -122,6 +115,11 @@ def _result_of(number: int, line: Any) -> dict[str, Any]:
         "changes": record["changes"],
         "errors": record["errors"],
     }
+    forecast = record.get("forecast")
+    if forecast is not None:
+        found["seconds"] = forecast["schedule"]["makespan"]
+        found["credits"] = forecast["bill"]["total"]
+    return found
 
 
 def differences(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

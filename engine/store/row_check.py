@@ -9,8 +9,8 @@ from typing import Any
 from tessera.database.statements import decoding
 from tessera.errors import RequestError, WorkspaceError
 from tessera.graph.plan_json import check_plan
-from tessera.runner.cache_key import read_cache_key
-from tessera.runner.tile_cache import read_cached_work
+from tessera.runner.cache.cache_key import read_cache_key
+from tessera.runner.cache.cached_work import read_cached_work
 from tessera.store.run_store import RunStore
 from tessera.text.wording import json_object
 

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict, Unpack
 
 from tessera.errors import RequestError
 from tessera.graph.load import UnknownTiles
@@ -23,6 +23,14 @@ from tessera.testing.simulation import SimulationOutcome
 
 __all__ = ["PlanAssertion", "assert_plan"]
 
+
+class LoadOptions(TypedDict, total=False):
+    """The options of `load_agent`."""
+
+    catalogue: Catalogue | None
+    unknown_tiles: UnknownTiles
+
+
 _ANY: Any = object()
 _MAX_SUBJECT = 160
 
@@ -36,8 +44,7 @@ def assert_plan(
     inputs: Inputs = None,
     facts: Any = None,
     stubs: Mapping[str, Any] | None = None,
-    catalogue: Catalogue | None = None,
-    unknown_tiles: UnknownTiles = "error",
+    **loading: Unpack[LoadOptions],
 ) -> PlanAssertion:
     """Plan a run of an agent and return assertions on the plan.
 
@@ -59,9 +66,7 @@ def assert_plan(
         speech, 1920×1080 pixels, 30 frames/s.
     stubs
         Stubbed results and faults of tiles by tile name, as `simulate` takes them.
-    catalogue
-        The known node types; by default all installed ones.
-    unknown_tiles
+    catalogue, unknown_tiles
         As in `load_agent`.
 
     Returns
@@ -84,14 +89,14 @@ def assert_plan(
     """
     template: Any = None
     try:
-        template = build_agent(agent, catalogue=catalogue, unknown_tiles=unknown_tiles)
+        template = build_agent(agent, **loading)
     except RequestError as error:
         return PlanAssertion(None, None, error, {}, "an invalid agent")
     names = Names(template)
     ignored = [ignore] if isinstance(ignore, str) else list(ignore)
     try:
         body = build_request(names, request, ignored, set or {}, inputs)
-        planned = plan(template, body, catalogue=catalogue, unknown_tiles=unknown_tiles)
+        planned = plan(template, body, **loading)
     except RequestError as error:
         return PlanAssertion(names, None, error, {}, _subject(names, ignored, set))
     session = current_session()

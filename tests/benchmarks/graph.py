@@ -22,7 +22,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from tessera import load_agent, plan, simulate
+from tessera import SimulateConfig, load_agent, plan, simulate
 from tessera.runner.sweep import sweep
 from tests.benchmarks.clock import cpu_of_command, machine, measured
 from tests.benchmarks.rivals import NoFigure, dask_synchronous, hamilton, networkx_sort, versions
@@ -194,7 +194,7 @@ def _small_shapes(size: Size) -> Iterator[Shape]:
 
 
 def _swept(text: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return list(sweep(text, requests, facts=FACTS, workspace=str(NOWHERE)))
+    return list(sweep(text, requests, SimulateConfig(facts=FACTS, workspace=NOWHERE)))
 
 
 def _small_request(shape: Shape, random: Random) -> dict[str, Any]:

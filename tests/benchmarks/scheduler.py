@@ -24,7 +24,7 @@ from tessera.context import Context
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import Item
 from tessera.node import Made, ours_id
-from tessera.runner.coordinator import Coordinator
+from tessera.runner.scheduling.coordinator import Coordinator
 from tests.benchmarks.clock import machine, measured
 from tests.benchmarks.rivals import NoFigure, dask_threads, hamilton, prefect_threads, versions
 from tests.benchmarks.shapes import Draw, Shape, chains, layers, merging_tree

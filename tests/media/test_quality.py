@@ -284,7 +284,7 @@ def test_an_unknown_quality_is_refused(tmp_path: Path) -> None:
     assert "draft" in done.stderr
     from tessera import run as run_agent
 
-    with pytest.raises(ValueError, match="none of draft, standard, master"):
+    with pytest.raises(ValueError, match="one of draft, standard, master"):
         run_agent("x.json", quality="best")
 
 

@@ -89,6 +89,21 @@ def test_a_run_on_other_processes_gives_the_same_result_as_a_local_run(tmp_path:
     assert not list((tmp_path / "there").rglob(".part-*"))
 
 
+def test_an_injected_fault_takes_effect_with_other_processes_too(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        record = run(
+            AGENT,
+            inputs=[VIDEO],
+            workspace=tmp_path,
+            quality="draft",
+            faults=["Mirror=error", "Reframe:1=error"],
+            executor=RemoteExecutor(pool),
+        )
+    statuses = {node.name: node.status for node in record.nodes.values()}
+    assert (statuses["Mirror"], statuses["Destination"]) == ("failed", "blocked")
+
+
 def test_wrong_cluster_options_are_refused_before_the_run_starts(tmp_path: Path) -> None:
     line = ["run", TALL.to_json(), "--input", VIDEO]
     done = tessera(tmp_path, *line, "--executor", "dask")

@@ -13,7 +13,7 @@ import pytest
 from tessera import RunRecord, run
 from tessera.errors import Cancelled
 from tessera.inputs.assets.library import Library
-from tessera.runner.render_cache import RenderCache
+from tessera.runner.cache.render_cache import RenderCache
 from tessera.store.run_store import RunStore
 from tessera.testing import agent, node_id
 from tests.support.media import MEDIA

@@ -31,14 +31,18 @@ from tessera.media.ffmpeg.encode_settings import encode_settings_for
 from tessera.node import Made, ours_id
 from tessera.record.events import EPOCH, Event, NodeChanged
 from tessera.record.sink import EventSink
-from tessera.runner import entry as api
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.answers.tile_context import Answers
-from tessera.runner.coordinator import Coordinator
+from tessera.runner.entry import _describe_only
+from tessera.runner.run_started import RunIdentity, run_started, simulated_id
+from tessera.runner.scheduling.coordinator import Coordinator
+from tessera.runner.scheduling.run_spec import RunSpec
+from tessera.runner.scheduling.run_state import STOPPED_CLOCK
+from tessera.runner.workers.messages import Job, Key, Message, Put, Stopped
 from tessera.runner.workers.thread_pool import Pool, cores
 from tessera.runner.workers.thread_pool import _pool_of as pool_of
 from tessera.runner.workers.thread_workers import encode_memory
-from tessera.runner.workers.worker import Job, Key, Message, Put, Stopped, Worker
+from tessera.runner.workers.worker import Worker
 from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
 from tests.support.planning import runs
@@ -64,7 +68,7 @@ class ShuffledWorkers:
         raise AssertionError("nothing is given up here")
 
     def put(self, message: Message) -> None:
-        self.pending.setdefault(message[1], []).append(message)
+        self.pending.setdefault(message.key, []).append(message)
 
     def get(self, timeout: float = 0) -> Message:
         """Return the next message; first do a job if there is no message, or at random."""
@@ -88,27 +92,18 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
     stubbed = read_stubs(stubs, decided, None)
     library, facts = Library(None), read_facts(FACTS)
     resolved = resolve_inputs(decided, library, facts=facts, renders=lambda _render: None)
-    recorder = EventSink(None)
-    run_id = api._simulated_id(decided)
-    recorder.emit(api._run_started(decided, resolved, run_id, "simulate", EPOCH, stubbed))
-    answers = Answers(library, facts, lambda: False, assume=True)
-    deliver = api._describe_only(run_id, lambda _item: None)
-    workers = ShuffledWorkers(Worker(answers, deliver, 1000, live=False, clock=lambda: 0.0), Random(seed))
+    sink = EventSink(None)
+    run_id = simulated_id(decided)
     sources = by_node(resolved.inputs)
-    coordinator = Coordinator(
-        decided,
-        sources,
-        workers,
-        recorder.emit,
-        now=lambda: EPOCH,
-        cancelled=lambda: False,
-        clock=lambda: 0.0,
-        stubs=stubbed,
-        priorities=priorities(decided, sources),
-    )
+    spec = RunSpec(decided, sources, stubbed, priorities=priorities(decided, sources))
+    sink.emit(run_started(RunIdentity(run_id, "simulate", EPOCH), spec, resolved))
+    answers = Answers(library, facts, assume=True)
+    deliver = _describe_only(run_id, lambda _item: None)
+    workers = ShuffledWorkers(Worker(answers, deliver, 1000, live=False, clock=lambda: 0.0), Random(seed))
+    coordinator = Coordinator(spec, workers, sink, cancelled=lambda: False, clock=STOPPED_CLOCK)
     coordinator.messages = workers  # type: ignore[assignment]
     coordinator.run()
-    return recorder.record.to_dict()
+    return sink.record.to_dict()
 
 
 @st.composite

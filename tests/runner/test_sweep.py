@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tessera import RequestError, simulate
+from tessera import RequestError, SimulateConfig, simulate
 from tessera.runner.sweep import differences, sweep
 from tessera.testing import agent, node_id
 
@@ -39,7 +39,7 @@ def _requests() -> list[dict[str, Any]]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_requests_and_equal_those_of_simulate(workers: int) -> None:
     lines = [json.dumps(request) for request in _requests()]
-    results = list(sweep(AGENT, [lines[0], "", *lines[1:]], workers=workers, facts=FACTS))
+    results = list(sweep(AGENT, [lines[0], "", *lines[1:]], SimulateConfig(facts=FACTS), processes=workers))
     assert [result["line"] for result in results] == [1, 3, 4, 5, 6]
     assert [result["status"] for result in results] == ["completed"] * 4 + ["refused"]
     assert [len(result.get("outputs", [])) for result in results] == [1, 2, 3, 1, 0]
@@ -52,18 +52,18 @@ def test_results_come_in_the_order_of_the_requests_and_equal_those_of_simulate(w
 
 
 def test_a_line_that_is_not_json_is_refused_and_the_others_continue() -> None:
-    results = list(sweep(AGENT, ["{", '{"video_ids": ["x"]}'], workers=1, facts=FACTS))
+    results = list(sweep(AGENT, ["{", '{"video_ids": ["x"]}'], SimulateConfig(facts=FACTS), processes=1))
     assert [result["status"] for result in results] == ["refused", "completed"]
 
 
 def test_an_invalid_agent_is_refused_at_once() -> None:
     with pytest.raises(RequestError):
-        list(sweep({"agent_nodes": {}}, [], workers=1))
+        list(sweep({"agent_nodes": {}}, [], processes=1))
 
 
 def test_outcomes_are_grouped_with_the_most_frequent_first(tmp_path: Path) -> None:
     requests = _requests() + [_requests()[1]] * 2
-    groups = differences(sweep(AGENT, requests, workers=1, facts=FACTS, workspace=str(tmp_path)))
+    groups = differences(sweep(AGENT, requests, SimulateConfig(facts=FACTS, workspace=tmp_path), processes=1))
     assert groups[0]["lines"] == [2, 6, 7]
     assert groups[0]["outputs"] == 2
     assert groups[0]["sizes"] == ["1080×1920"]

@@ -20,7 +20,7 @@ from tessera.context import Context
 from tessera.errors import TileError
 from tessera.media.algebra.item import Item, Video
 from tessera.node import Catalogue, Made, NodeType, Params, ours_id
-from tessera.runner import tile_cache as tilecache
+from tessera.runner.cache import tile_cache as tilecache
 from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
 
@@ -218,7 +218,7 @@ def test_a_tile_whose_code_was_edited_runs_again(tmp_path: Path, monkeypatch: py
 
 def test_a_new_version_of_an_analyser_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_agent(tmp_path)
-    monkeypatch.setattr(tilecache, "_ANSWERERS", {"speech": "better/2", "levels": "better/2"})
+    monkeypatch.setattr(tilecache, "_ANALYSERS", {"speech": "better/2", "levels": "better/2"})
     again = run_agent(tmp_path)
     assert work(again)["Clips"] == f"analyser of levels {tilecache.ANALYSER} → better/2"
     assert work(again)["Mirror"] == "cached", "it asks no analyser, and the clips are the same"

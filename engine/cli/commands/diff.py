@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import record_of
 from tessera.cli.display.output import FAILED, OK, put_json, refuse
-from tessera.cli.options import Unknown
-from tessera.cli.request_args import document
+from tessera.cli.options import Unknown, document
 from tessera.errors import NotFound, WorkspaceError
 from tessera.text.wording import printable
 

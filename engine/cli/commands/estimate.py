@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tessera.cli.options import (
-    Agent,
-    Assume,
-    Balance,
-    Clip,
-    Costs,
-    Facts,
-    Ignore,
-    Inputs,
-    Json,
-    Prices,
-    Request,
-    RequestOptions,
-    Set,
-    Stubs,
-    Unknown,
-    UnknownTiles,
-    Workspace,
-)
+from tessera.cli.expansion import Fields, expand
+from tessera.cli.options import Json, RequestOptions
+from tessera.runner.config import SimulateConfig
 from tessera.text.wording import printable
 
 if TYPE_CHECKING:
@@ -38,25 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["estimate", "forecast_summary"]
 
+_OFFERED = ("facts", "stubs", "assume", "prices", "costs", "balance", "unknown_tiles", "workspace")
 
+
+@expand
 def estimate(
-    agent: Agent,
-    request: Request = None,
-    inputs: Inputs = None,
-    clip: Clip = None,
-    overrides: Set = None,
-    ignored: Ignore = None,
-    facts: Facts = None,
-    stubs: Stubs = None,
-    assume: Assume = False,
+    request: RequestOptions,
+    config: Annotated[SimulateConfig, Fields(_OFFERED)],
     workers: Annotated[
         int, typer.Option("--workers", min=1, max=10_000, help="Parallel tiles and renders.")
     ] = 2,
-    prices: Prices = None,
-    costs: Costs = None,
-    balance: Balance = None,
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
     as_json: Json = False,
 ) -> int:
     """Estimate the duration and the cost of a run.
@@ -65,13 +41,9 @@ def estimate(
     """
     from tessera.cli.display.output import FAILED, OK, put_json
     from tessera.cli.request_args import prepare
-    from tessera.cli.simulate_args import ForecastOptions, SimulateOptions, run_simulation
+    from tessera.cli.simulate_args import run_simulation
 
-    options = RequestOptions.of(agent, request, inputs, clip, overrides, ignored, workspace, unknown)
-    simulation = SimulateOptions(facts, tuple(stubs or ()), assume)
-    record = run_simulation(
-        prepare(options, facts), options, simulation, ForecastOptions(workers, costs, prices, balance)
-    )
+    record = run_simulation(prepare(request), request, replace(config, workers=workers))
     found = _forecast(record)
     _warn_unknown_names(found.plan, "costs", found.model.tiles)
     _warn_unknown_names(found.plan, "prices", found.table.tiles)

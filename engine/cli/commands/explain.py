@@ -11,7 +11,7 @@ from tessera.cli.commands.runs import record_of
 from tessera.cli.display.output import OK, put_json, refuse
 from tessera.cli.options import RequestOptions
 from tessera.cli.request_args import PreparedRequest, prepare
-from tessera.cli.simulate_args import SimulateOptions, run_simulation
+from tessera.cli.simulate_args import run_simulation, states_media
 from tessera.errors import RequestError, TesseraError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tessera.agent import AgentTemplate
     from tessera.graph.plan import Plan
+    from tessera.runner.config import SimulateConfig
 
 __all__ = ["ExplainQuery", "explain"]
 
@@ -33,15 +34,13 @@ class ExplainQuery:
     run: str | None = None
 
 
-def explain(
-    options: RequestOptions, query: ExplainQuery, simulation: SimulateOptions, *, as_json: bool
-) -> int:
+def explain(options: RequestOptions, query: ExplainQuery, config: SimulateConfig, *, as_json: bool) -> int:
     """Explain one thing of an agent's run."""
     wanted = [one for one in (query.node, query.edge, query.output) if one is not None]
     if len(wanted) != 1:
         raise refuse("give one of --node NODE[.PARAM], --edge A:B and --output N")
-    prepared, record = _prepare_with_record(options, query.run, simulation)
-    media = _Media(prepared, options, simulation, record)
+    prepared, record = _prepare_with_record(options, query.run, config)
+    media = _Media(prepared, options, config, record)
     if query.node is not None:
         _node(prepared, options, query.node, media, as_json=as_json)
     elif query.edge is not None:
@@ -53,12 +52,12 @@ def explain(
 
 
 def _prepare_with_record(
-    options: RequestOptions, run: str | None, simulation: SimulateOptions
+    options: RequestOptions, run: str | None, config: SimulateConfig
 ) -> tuple[PreparedRequest, dict[str, Any] | None]:
     """Return the agent with its request, and the record of the `--of` run (None: a simulation)."""
     if run is None:
-        return prepare(options, simulation.facts), None
-    if simulation or not options.agent_alone:
+        return prepare(options), None
+    if states_media(config) or not options.agent_alone:
         raise refuse(
             "--of RUN holds its request: give no REQUEST, --input, --clip, --set, --ignore, --facts or --stub"
         )
@@ -73,10 +72,10 @@ class _Media:
         self,
         prepared: PreparedRequest,
         options: RequestOptions,
-        simulation: SimulateOptions,
+        config: SimulateConfig,
         record: dict[str, Any] | None,
     ) -> None:
-        self.prepared, self.options, self.simulation, self.record = prepared, options, simulation, record
+        self.prepared, self.options, self.config, self.record = prepared, options, config, record
 
     def of(self, run_plan: Plan) -> tuple[dict[str, Any] | None, str | None]:
         """Return the record, or None and the reason why there is none."""
@@ -87,13 +86,13 @@ class _Media:
         try:
             return self.needed(), None
         except TesseraError as error:
-            if self.simulation:
+            if states_media(self.config):
                 raise
             return None, f"what the tiles receive and make is not known: {error}"
 
     def needed(self) -> dict[str, Any]:
         if self.record is None:
-            self.record = run_simulation(self.prepared, self.options, self.simulation).to_dict()
+            self.record = run_simulation(self.prepared, self.options, self.config).to_dict()
         return self.record
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tessera.cli.commands.graph import write_text
 from tessera.cli.display.output import FAILED, OK, put, put_json, warn
 from tessera.cli.options import RequestOptions
-from tessera.cli.request_args import document, prepare, quoting_advice, workspace_folder
-from tessera.cli.simulate_args import SimulateOptions
+from tessera.cli.request_args import prepare, quoting_advice
 from tessera.text.wording import count, printable
 
 if TYPE_CHECKING:
     from tessera.explain.media import MediaPlan, OutputMedia
     from tessera.media.ffmpeg.compiler import Command
+    from tessera.runner.config import SimulateConfig
 
 __all__ = ["show_media"]
 
 
 def show_media(
-    options: RequestOptions, simulation: SimulateOptions, graph: Path | None, *, as_text: bool, as_json: bool
+    options: RequestOptions, config: SimulateConfig, graph: Path | None, *, as_text: bool, as_json: bool
 ) -> int:
     """Print or draw how each output is made and rendered.
 
@@ -30,10 +31,10 @@ def show_media(
     ----------
     graph
         The SVG file to write, or None.
-    told
+    as_text
         True to print the explanation as text.
     """
-    media = _media_plan(options, simulation)
+    media = _media_plan(options, config)
     if graph is not None:
         write_text(graph, _drawing(media))
     if as_json:
@@ -46,22 +47,12 @@ def show_media(
     return FAILED
 
 
-def _media_plan(options: RequestOptions, simulation: SimulateOptions) -> MediaPlan:
-    from tessera.cli.simulate_args import stubs_of
+def _media_plan(options: RequestOptions, config: SimulateConfig) -> MediaPlan:
     from tessera.explain.media import media_plan
 
-    prepared = prepare(options, simulation.facts)
+    prepared = prepare(options)
     with quoting_advice(options):
-        return media_plan(
-            prepared.template,
-            prepared.request,
-            facts=document(simulation.facts),
-            stubs=stubs_of(simulation.stubs),
-            assume=simulation.assume,
-            inputs=prepared.inputs,
-            workspace=workspace_folder(options.workspace),
-            unknown_tiles=options.unknown.value,
-        )
+        return media_plan(prepared.template, prepared.request, replace(config, inputs=prepared.inputs))
 
 
 def _drawing(media: MediaPlan) -> str:

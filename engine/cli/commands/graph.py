@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from tessera.cli.display.output import FAILED, OK, put, put_json
 from tessera.cli.options import RequestOptions
 from tessera.cli.request_args import PreparedRequest, plan_prepared, prepare, quoting_advice
-from tessera.cli.simulate_args import SimulateOptions, run_simulation
+from tessera.cli.simulate_args import run_simulation, states_media
 from tessera.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from tessera.drawing.model import Drawing, Flow
     from tessera.graph.plan import Plan
+    from tessera.runner.config import SimulateConfig
 
 __all__ = ["graph", "preview_plan", "write_text"]
 
@@ -22,7 +23,7 @@ def graph(
     options: RequestOptions,
     form: str,
     out: Path | None,
-    simulation: SimulateOptions,
+    config: SimulateConfig,
     *,
     simulate: bool,
     as_json: bool,
@@ -30,15 +31,15 @@ def graph(
     """Draw an agent and, if there is a request, its changes."""
     from tessera.drawing.model import draw
 
-    prepared = prepare(options, simulation.facts)
+    prepared = prepare(options)
     run_plan: Plan | None
     flows: dict[str, Flow] | None = None
     code = OK
-    if simulate or simulation:
+    if simulate or states_media(config):
         from tessera.explain.output import flows_of
 
         run_plan = plan_prepared(prepared, options, store=False)
-        record = run_simulation(prepared, options, simulation).to_dict()
+        record = run_simulation(prepared, options, config).to_dict()
         flows = flows_of(record)
         code = OK if record["status"] == "completed" else FAILED
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,102 +13,22 @@ from tessera.cli.display.output import OK, put, put_json, refuse, warn
 from tessera.cli.display.progress import watcher
 from tessera.cli.executor_args import ExecutorOptions
 from tessera.cli.interrupt import cancel_on_interrupt
-from tessera.cli.options import RequestOptions
-from tessera.cli.request_args import (
-    document,
-    fetch_rules,
-    plan_of,
-    prepare,
-    quoting_advice,
-    recorded_options,
-    workspace_folder,
-)
-from tessera.cli.simulate_args import (
-    ForecastOptions,
-    SimulateOptions,
-    exit_code,
-    print_record,
-    run_simulation,
-    stubs_of,
-)
+from tessera.cli.options import RequestOptions, document
+from tessera.cli.request_args import plan_of, prepare, quoting_advice, recorded_options
+from tessera.cli.simulate_args import exit_code, print_record, run_simulation, with_recorded_request
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.graph.plan import Plan
+    from tessera.runner.config import ResumeConfig, RunConfig, SimulateConfig
 
-__all__ = [
-    "CacheOptions",
-    "ExecutorOptions",
-    "PartOptions",
-    "RunOptions",
-    "plan",
-    "resume",
-    "run",
-    "simulate",
-    "validate",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class CacheOptions:
-    """The options of `tessera run` about cached and recorded results."""
-
-    cache: bool = True
-    record: Path | None = None
-    replay: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PartOptions:
-    """The options of `tessera run` that select a part of an agent, as typed."""
-
-    until: str | None = None
-    since: str | None = None
-    only: str | None = None
-    of: str | None = None
-
-    def completed(
-        self, agent: str | None, request: str | None, workspace: Path | None, *, needs_request: bool
-    ) -> tuple[str, str | None]:
-        """Return the agent and the request, with those of the `--of` run as defaults."""
-        if self.of is None:
-            if self.since is not None or self.only is not None:
-                raise refuse(f"{'--from' if self.since is not None else '--only'} NODE needs --of RUN")
-            assert agent is not None
-            return agent, request
-        if self.since is None and self.only is None:
-            raise refuse("--of RUN goes with --from NODE or --only NODE")
-        store, run_id = find_run(self.of, workspace)
-        if agent is None:
-            agent = store.document(run_id, "agent.json")
-            if agent is None:
-                raise refuse(f"run {run_id} has no agent kept with it: give AGENT")
-        plan_prepared = store.document(run_id, "plan.json") if request is None and needs_request else None
-        if plan_prepared is not None:
-            request = json.dumps(_read_plan(plan_prepared).request.to_dict())
-        return agent, request
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """The options of `tessera run` other than the agent and the request."""
-
-    out: Path | None = None
-    stubs: tuple[str, ...] = ()
-    facts_out: Path | None = None
-    allow_private: bool = False
-    quality: str | None = None
-    tile_timeout_s: float | None = None
-    cache_options: CacheOptions = CacheOptions()
-    faults: tuple[str, ...] = ()
-    part: PartOptions = PartOptions()
+__all__ = ["plan", "resume", "run", "simulate", "validate", "with_recorded_agent"]
 
 
 def run(
     options: RequestOptions | None,
     plan_file: str | None,
-    workspace: Path | None,
-    run_options: RunOptions,
+    config: RunConfig,
     workers: ExecutorOptions,
     *,
     as_json: bool,
@@ -117,65 +37,52 @@ def run(
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.write) as cancelled, workers as executor:
         from tessera import run as run_agent
 
-        work: dict[str, Any] = {
-            "workspace": workspace_folder(workspace),
-            "out": run_options.out,
-            "on_event": watch,
-            "cancelled": cancelled,
-            "executor": executor,
-            "facts_out": run_options.facts_out,
-            "fetch_rules": fetch_rules(run_options.allow_private),
-            "quality": run_options.quality,
-            "tile_timeout_s": run_options.tile_timeout_s,
-            **asdict(run_options.cache_options),
-            "faults": run_options.faults,
-            **asdict(run_options.part),
-        }
-        if options is not None and run_options.cache_options.replay is not None:
-            options = recorded_options(options, run_options.cache_options.replay)
+        config = replace(config, on_event=watch, cancelled=cancelled, executor=executor)
+        if options is not None and config.replay is not None:
+            options = recorded_options(options, Path(config.replay))
         if options is None:
-            run_plan = _read_plan(plan_file) if plan_file is not None else None
-            record = run_agent(run_plan, stubs=stubs_of(run_options.stubs), **work)
+            record = run_agent(_read_plan(plan_file) if plan_file is not None else None, None, config)
         else:
             prepared = prepare(options)
             with quoting_advice(options):
                 record = run_agent(
-                    prepared.template,
-                    prepared.request,
-                    stubs=stubs_of(run_options.stubs),
-                    inputs=prepared.inputs,
-                    **work,
+                    prepared.template, prepared.request, replace(config, inputs=prepared.inputs)
                 )
     return print_record(record, as_json=as_json)
 
 
-def resume(
-    run_name: str,
-    workspace: Path | None,
-    run_options: RunOptions,
-    workers: ExecutorOptions,
-    *,
-    as_json: bool,
-) -> int:
+def with_recorded_agent(options: RequestOptions, config: RunConfig) -> RequestOptions:
+    """Return the options with the agent and the request of the `--of` run as defaults."""
+    if config.of is None:
+        if config.since is not None or config.only is not None:
+            raise refuse(f"{'--from' if config.since is not None else '--only'} NODE needs --of RUN")
+        return options
+    if config.since is None and config.only is None:
+        raise refuse("--of RUN goes with --from NODE or --only NODE")
+    store, run_id = find_run(str(config.of), options.workspace)
+    agent, request = options.agent, options.request
+    if not agent:
+        agent = store.document(run_id, "agent.json") or ""
+        if not agent:
+            raise refuse(f"run {run_id} has no agent kept with it: give AGENT")
+    if request is None and not options.inputs:
+        saved = store.document(run_id, "plan.json")
+        if saved is not None:
+            request = json.dumps(_read_plan(saved).request.to_dict())
+    return replace(options, agent=agent, request=request)
+
+
+def resume(run_name: str, config: ResumeConfig, workers: ExecutorOptions, *, as_json: bool) -> int:
     """Resume an interrupted run and print its record."""
     with watcher(quiet=as_json) as watch, cancel_on_interrupt(watch.write) as cancelled, workers as executor:
         from tessera import resume as resume_run
 
-        store, run_id = find_run(run_name, workspace)
+        store, run_id = find_run(run_name, config.workspace)
         # Replay the first event, RunStarted: the watcher takes the names of the tiles from it.
         for started in islice(store.events(run_id), 1):
             watch(started)
-        record = resume_run(
-            run_id,
-            stubs=stubs_of(run_options.stubs),
-            workspace=workspace_folder(workspace),
-            out=run_options.out,
-            on_event=watch,
-            cancelled=cancelled,
-            executor=executor,
-            tile_timeout_s=run_options.tile_timeout_s,
-            fetch_rules=fetch_rules(run_options.allow_private),
-        )
+        config = replace(config, on_event=watch, cancelled=cancelled, executor=executor)
+        record = resume_run(run_id, config)
     return print_record(record, as_json=as_json)
 
 
@@ -185,12 +92,11 @@ def _read_plan(plan_file: str) -> Plan:
     return Plan.from_dict(document(plan_file))
 
 
-def simulate(
-    options: RequestOptions, simulation: SimulateOptions, forecast_options: ForecastOptions, *, as_json: bool
-) -> int:
+def simulate(options: RequestOptions, config: SimulateConfig, *, as_json: bool) -> int:
     """Simulate an agent on a virtual clock, and print the record and a forecast."""
-    options = simulation.completed(options)
-    record = run_simulation(prepare(options, simulation.facts), options, simulation, forecast_options)
+    options = with_recorded_request(options, config)
+    # A forecast needs a number of workers.
+    record = run_simulation(prepare(options), options, replace(config, workers=config.workers or 2))
     if as_json:
         return print_record(record, as_json=True)
     from tessera.cli.commands.estimate import forecast_summary

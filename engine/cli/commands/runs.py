@@ -57,7 +57,7 @@ def runs(workspace: Path | None, limit: int, cursor: str | None, *, as_json: boo
     return OK
 
 
-def _store(workspace: Path | None) -> RunStore:
+def _store(workspace: str | Path | None) -> RunStore:
     from tessera.store.run_store import RunStore
 
     return RunStore(workspace_folder(workspace))
@@ -86,7 +86,7 @@ def show(run_name: str, workspace: Path | None, *, items: bool, as_json: bool) -
     return OK
 
 
-def record_of(run_name: str, workspace: Path | None) -> dict[str, Any]:
+def record_of(run_name: str, workspace: str | Path | None) -> dict[str, Any]:
     """Return the record of a run by its id, a unique prefix of it, or `latest`.
 
     Raises
@@ -98,7 +98,7 @@ def record_of(run_name: str, workspace: Path | None) -> dict[str, Any]:
     return store.record(run_id)
 
 
-def find_run(run_name: str, workspace: Path | None) -> tuple[RunStore, str]:
+def find_run(run_name: str, workspace: str | Path | None) -> tuple[RunStore, str]:
     """Return the run store and the id of a run; the same errors as `record_of`."""
     store = _store(workspace)
     return store, store.resolve_run_id(run_name)
@@ -118,7 +118,7 @@ def cancel(run_name: str, workspace: Path | None, *, as_json: bool) -> int:
 
 def connect_mimir(url: str, key: str, workspace: Path | None, *, allow_private: bool, as_json: bool) -> int:
     """Verify and save the workspace's connection to a Mimir archive."""
-    from tessera.cli.request_args import document
+    from tessera.cli.options import document
     from tessera.inputs.fetch.rules import FetchError, FetchRules
     from tessera.inputs.mimir import connect
 

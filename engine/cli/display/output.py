@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from tessera.errors import (
     Cancelled,
+    ConfigError,
     Fault,
     MediaError,
     NotFound,
@@ -120,7 +121,8 @@ def _code(error: TesseraError) -> int:
         return INTERRUPTED
     if isinstance(error, RenderError):
         return FAILED
-    return REFUSED if isinstance(error, RequestError | MediaError | QuestionError | NotFound) else FAILED
+    refusals = RequestError | ConfigError | MediaError | QuestionError | NotFound
+    return REFUSED if isinstance(error, refusals) else FAILED
 
 
 def _lines(error: TesseraError) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,24 +11,20 @@ from tessera.database.statements import decoding
 from tessera.graph.plan import Plan
 from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.library import Library
-from tessera.record.events import DownloadProgress, Event, now
+from tessera.record.events import DownloadProgress, now
 from tessera.store.run_store import RunStore
 
 if TYPE_CHECKING:
     from tessera.bundle.replay import ReplayEnvironment
     from tessera.inputs.fetch.fetcher import Fetcher
-    from tessera.inputs.fetch.rules import FetchRules, Transfer
+    from tessera.inputs.fetch.rules import Transfer
+    from tessera.runner.config import ResumeConfig, RunConfig
 
 __all__ = ["LiveEnvironment", "environment_for", "environment_of_run"]
 
 
 def environment_for(
-    replay: str | Path | None,
-    library: Library,
-    store: RunStore,
-    rules: FetchRules | None,
-    on_event: Callable[[Event], None] | None,
-    cancelled: Callable[[], bool],
+    config: RunConfig, library: Library, store: RunStore
 ) -> LiveEnvironment | ReplayEnvironment:
     """Return the environment of a new run: the recording `replay`, or the live world with download events.
 
@@ -38,30 +33,15 @@ def environment_for(
     RequestError
         If the file is not a recording.
     """
-    if replay is not None:
-        from tessera.bundle.replay import ReplayEnvironment
+    if config.replay is None:
+        return _live(config, library, store)
+    from tessera.bundle.replay import ReplayEnvironment
 
-        return ReplayEnvironment(Path(replay), library, cancelled)
-
-    def report(transfer: Transfer) -> None:
-        if on_event is not None:
-            on_event(DownloadProgress(at=now(), **asdict(transfer)))
-
-    def fetcher() -> Fetcher:
-        from tessera.inputs.fetch.fetcher import Fetcher
-
-        return Fetcher(library, rules, on_progress=report, cancelled=cancelled)
-
-    return LiveEnvironment(AnswerRecorder(fetcher, store.render_asset))
+    return ReplayEnvironment(Path(config.replay), library, config.cancelled)
 
 
 def environment_of_run(
-    run_id: str,
-    library: Library,
-    store: RunStore,
-    rules: FetchRules | None,
-    on_event: Callable[[Event], None] | None,
-    cancelled: Callable[[], bool],
+    run_id: str, config: ResumeConfig, library: Library, store: RunStore
 ) -> LiveEnvironment | ReplayEnvironment:
     """Return the environment of a resumed run: its recorded answers if it was a replay, else the live world.
 
@@ -74,11 +54,26 @@ def environment_of_run(
 
     recording = restore_answers(store, library, run_id)
     if recording is None:
-        return environment_for(None, library, store, rules, on_event, cancelled)
+        return _live(config, library, store)
     with decoding(f"the answers of run {run_id}"):
         recorded = AnswerLog.model_validate_json(store.document(run_id, ANSWERS) or "{}")
     recorded_answers = answers_from(recorded, library, recording)
     return LiveEnvironment(AnswerRecorder(lambda: recorded_answers, recorded_answers.render))
+
+
+def _live(config: ResumeConfig, library: Library, store: RunStore) -> LiveEnvironment:
+    """Return the live world, whose downloads report their progress as events."""
+
+    def report(transfer: Transfer) -> None:
+        if config.on_event is not None:
+            config.on_event(DownloadProgress(at=now(), **asdict(transfer)))
+
+    def fetcher() -> Fetcher:
+        from tessera.inputs.fetch.fetcher import Fetcher
+
+        return Fetcher(library, config.fetch_rules, on_progress=report, cancelled=config.cancelled)
+
+    return LiveEnvironment(AnswerRecorder(fetcher, store.render_asset))
 
 
 class LiveEnvironment:

@@ -24,11 +24,16 @@ from tessera.media.algebra.time import Range, ms, to_ms
 from tessera.record.record import RunRecord
 from tessera.runner.answers.stubs import StubAnswers
 
-__all__ = ["Answers", "Origin", "TileContext"]
+__all__ = ["Answers", "Origin", "TileContext", "never"]
 
 Origin = Literal["real", "stubbed", "facts", "assumed"]
 Note = Callable[[str, str, Origin], None]
 """Records an answer: (question, subject, origin)."""
+
+
+def never() -> bool:
+    """Return False: the stop check of work that nothing stops."""
+    return False
 
 
 class Answers:
@@ -38,6 +43,8 @@ class Answers:
     ----------
     facts
         In a simulation, the stated facts, which take precedence. None in a run.
+    cancelled
+        Ends an analysis once it returns True.
     assume
         Use the synthetic speech model if no other source has an answer.
     """
@@ -46,7 +53,7 @@ class Answers:
         self,
         library: Library,
         facts: Mapping[str, MediaFacts] | None,
-        cancelled: Callable[[], bool],
+        cancelled: Callable[[], bool] = never,
         *,
         assume: bool = False,
     ) -> None:
@@ -115,11 +122,10 @@ class Answers:
         """Learn the answers that cached or resumed tiles of a run got in earlier processes, from the saved
         analyses. Missing or corrupted media is skipped.
         """
-        # The run has ended, even if by cancellation; the saved analyses must still be readable.
-        self.cancelled = lambda: False
+        # The run may have ended by cancellation; the saved analyses must still be readable, so never stop.
         ask: dict[str, Callable[[str], Any]] = {
-            "speech": lambda key: self.speech(key, 0),
-            "levels": self.levels,
+            "speech": lambda key: self.speech(key, 0, never),
+            "levels": lambda key: self.levels(key, never),
             "image": self.image,
         }
         answers = {answer for node in record.nodes.values() for answer in node.answers}

@@ -2,7 +2,8 @@
 
 In reading order:
 
-`worker`: the jobs and messages, and the `Worker` that does one job.
+`messages`: the jobs, and the messages that workers send about them.
+`worker`: the `Worker` that does one job.
 `tile_execution`: the execution of one tile.
 `delivery`: the render, storage and copy of one output.
 `leaf_files`: the files and drawings behind the leaves of an expression.

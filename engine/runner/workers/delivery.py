@@ -20,17 +20,40 @@ from tessera.media.probe.file_formats import OUTPUT_STEM, media_type, single_str
 from tessera.media.probe.info import MediaInfo
 from tessera.node import derived_id
 from tessera.record.item_record import sources_of
-from tessera.runner.render_cache import CachedRender, RenderCache
+from tessera.runner.cache.render_cache import CachedRender, RenderCache
 from tessera.runner.workers.leaf_files import locator, painter
+from tessera.runner.workers.messages import Stopped
 from tessera.runner.workers.render_groups import RenderGroups
-from tessera.runner.workers.worker import Delivered, RenderWatch, Stopped
+from tessera.runner.workers.worker import RenderWatch
 from tessera.store.run_store import DRAWN, RunStore
 from tessera.text.wording import file_names
 
 if TYPE_CHECKING:
     from tessera.media.render.renderer import Rendered, Renderer
 
-__all__ = ["RunDelivery", "output_record"]
+__all__ = ["RenderOptions", "RunDelivery", "output_record"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """How the outputs of a run are rendered, and where they go.
+
+    Attributes
+    ----------
+    out
+        A folder that receives a copy of every output and its thumbnail, or None for the run's own folder.
+    quality
+        The name of a quality (`tessera.media.ffmpeg.encode_settings`).
+    timeout_s
+        The time limit of one ffmpeg process, in seconds, or None.
+    fresh
+        True ignores existing renders.
+    """
+
+    out: Path | None = None
+    quality: str = "standard"
+    timeout_s: float | None = None
+    fresh: bool = False
 
 
 def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -> dict[str, Any]:
@@ -93,14 +116,8 @@ class RunDelivery:
 
     Parameters
     ----------
-    out
-        A folder that receives a copy of every output and its thumbnail, or None.
     now
         Returns the time for `completed_at`.
-    quality
-        The name of a quality (`tessera.media.ffmpeg.encode_settings`).
-    fresh
-        Ignore existing renders.
 
     Attributes
     ----------
@@ -114,19 +131,15 @@ class RunDelivery:
         library: Library,
         store: RunStore,
         run_id: str,
-        out: Path | None,
-        timeout_s: float | None,
+        options: RenderOptions,
         now: Callable[[], str],
-        quality: str = "standard",
-        *,
-        fresh: bool = False,
     ) -> None:
         self.groups = RenderGroups(self._is_cached)
         self.plan, self.library, self.store, self.run_id = plan, library, store, run_id
-        self.out, self.timeout_s, self.now = out, timeout_s, now
+        self.options, self.now = options, now
         self._types = {tile.type.type_id: tile.type for _node, tile in plan.graph.nodes(data="node")}
-        self.renders = RenderCache(store, library, fresh=fresh)
-        self.quality, self._target = quality, encode_settings_for(quality)
+        self.renders = RenderCache(store, library, fresh=options.fresh)
+        self._target = encode_settings_for(options.quality)
         self._names = _file_names(plan)
         scratch = store.workspace / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -138,8 +151,8 @@ class RunDelivery:
 
     def deliver(
         self, item: Item, progress: Callable[[float], None], stopped: Stopped, watch: RenderWatch
-    ) -> Delivered:
-        """Render an item, store it and copy it to the output folder.
+    ) -> dict[str, Any]:
+        """Render an item, store it and copy it to the output folder. Return its entry in the record.
 
         Raises
         ------
@@ -162,21 +175,19 @@ class RunDelivery:
         render_id = derived_id(self.run_id, item.node, item.index)
         path, picture = self._copy_out(self._name(item), cached.asset.path, cached.asset.thumbnail)
         self.store.save_render(render_id, cached.asset.id, self.run_id)
-        return Delivered(
-            output_record(
-                item,
-                render_id,
-                self.now(),
-                video_url=path.absolute().as_uri(),
-                thumbnail_url=picture.absolute().as_uri() if picture else None,
-                path=str(path),
-                thumbnail_path=str(picture) if picture else None,
-                asset_id=cached.asset.id,
-                reused=cached.reused,
-                quality=self.quality,
-                **_size_of(cached.asset.info),
-                **cached.facts,
-            )
+        return output_record(
+            item,
+            render_id,
+            self.now(),
+            video_url=path.absolute().as_uri(),
+            thumbnail_url=picture.absolute().as_uri() if picture else None,
+            path=str(path),
+            thumbnail_path=str(picture) if picture else None,
+            asset_id=cached.asset.id,
+            reused=cached.reused,
+            quality=self.options.quality,
+            **_size_of(cached.asset.info),
+            **cached.facts,
         )
 
     def _key(self, item: Item) -> str:
@@ -224,7 +235,7 @@ class RunDelivery:
             painter(self._types),
             cancelled=hooks.stopped,
             progress=hooks.progress,
-            timeout_s=self.timeout_s,
+            timeout_s=self.options.timeout_s,
             target=self._target,
             watch=hooks.watch,
             drawn=self.store.workspace / DRAWN,
@@ -252,7 +263,8 @@ class RunDelivery:
 
     def _copy_out(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
         """Copy an output and its thumbnail to `out`, or else to the run's own folder."""
-        folder = self.out if self.out is not None else self.store.folder(self.run_id) / "outputs"
+        out = self.options.out
+        folder = out if out is not None else self.store.folder(self.run_id) / "outputs"
         path = folder / f"{name}{media.suffix}"
         picture = folder / f"{name}.jpg" if thumbnail else None
         try:

@@ -20,7 +20,21 @@ from typing import Any
 from tessera.context import InputMedia
 from tessera.errors import WorkspaceError
 from tessera.media.algebra.item import Item
-from tessera.runner.workers.worker import Job, Key, Message, Put, RenderJob, Stopped, TileJob, Worker, Workers
+from tessera.runner.workers.delivery import RenderOptions
+from tessera.runner.workers.messages import (
+    Failed,
+    Job,
+    Key,
+    Message,
+    Progressed,
+    Put,
+    RenderJob,
+    Started,
+    Stopped,
+    TileJob,
+    Worked,
+)
+from tessera.runner.workers.worker import Worker, Workers
 from tessera.store.item_codec import ItemWriter, read_items
 
 __all__ = ["JobParcel", "RemoteExecutor", "RemoteWorkers", "WorkerSetup", "pack", "run_job", "unpack"]
@@ -56,16 +70,21 @@ def unpack(packed: Packed) -> tuple[Item, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedItems:
+    """The message `Worked` on its way: the items that a tile made, serialised."""
+
+    key: str
+    items: Packed
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSetup:
     """The location and settings of a run, common to all its jobs."""
 
     workspace: str
     run_id: str
-    out: str | None
-    quality: str
     max_items: int
-    render_timeout_s: float | None = None
-    fresh: bool = False
+    render: RenderOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +148,14 @@ def _worker_state(setup: WorkerSetup) -> _WorkerState:
     return _WorkerState(store, Plan.from_dict(text), library, Answers(library, None, lambda: False))
 
 
-def run_job(setup: WorkerSetup, parcel: JobParcel) -> list[Message]:
-    """Do a job in this process, and return its messages."""
+def run_job(setup: WorkerSetup, parcel: JobParcel) -> list[Message | PackedItems]:
+    """Do a job in this process, and return its messages, with the items that a tile made serialised."""
     messages: list[Message] = []
     channel = _ProgressChannel(setup.run_id)
 
     def put(message: Message) -> None:
         channel.send(message)
-        if message[0] not in ("progress", "output_progress"):
+        if not isinstance(message, Progressed):
             messages.append(message)
 
     state = _worker_state(setup)
@@ -148,7 +167,9 @@ def run_job(setup: WorkerSetup, parcel: JobParcel) -> list[Message]:
         worker.do(TileJob(parcel.key, tile, items, parcel.sources), stopped, put)
     else:
         _render(state, setup, RenderJob(parcel.key, items[0]), stopped, put)
-    return [(*sent[:2], pack(sent[2])) if sent[0] == "worked" else sent for sent in messages]
+    return [
+        PackedItems(sent.key, pack(sent.items)) if isinstance(sent, Worked) else sent for sent in messages
+    ]
 
 
 def _deliver_nothing(*_args: Any) -> Any:
@@ -159,18 +180,7 @@ def _render(state: _WorkerState, setup: WorkerSetup, job: RenderJob, stopped: St
     from tessera.record.events import now
     from tessera.runner.workers.delivery import RunDelivery
 
-    out = Path(setup.out) if setup.out is not None else None
-    delivery = RunDelivery(
-        state.plan,
-        state.library,
-        state.store,
-        setup.run_id,
-        out,
-        setup.render_timeout_s,
-        now,
-        setup.quality,
-        fresh=setup.fresh,
-    )
+    delivery = RunDelivery(state.plan, state.library, state.store, setup.run_id, setup.render, now)
     try:
         Worker(state.answers, delivery.deliver, setup.max_items).do(job, stopped, put)
     finally:
@@ -210,12 +220,16 @@ class _ProgressChannel:
         if self.log is None:
             return
         now = time.monotonic()
-        started = message[0] in ("started", "render_started")
-        if started or (
-            message[0] in ("progress", "output_progress") and now - self.last > _PROGRESS_INTERVAL_S
-        ):
-            self.last = now
-            self.log(self.topic, [message[0], message[1], *message[2:]])
+        # The scheduler forwards plain JSON values only.
+        match message:
+            case Started(key):
+                event: list[Any] = [key]
+            case Progressed(key, fraction) if now - self.last > _PROGRESS_INTERVAL_S:
+                event = [key, fraction]
+            case _:
+                return
+        self.last = now
+        self.log(self.topic, event)
 
 
 # in the coordinator's process
@@ -228,7 +242,7 @@ class RemoteWorkers:
     Attributes
     ----------
     local
-        Does the jobs that need no worker: stubs, and tiles with known items.
+        Does the jobs that this process keeps: stubs, injected faults, and tiles with known items.
     limits
         By tile: the time limit of its jobs, in seconds.
     """
@@ -241,7 +255,7 @@ class RemoteWorkers:
 
     def submit(self, work: Sequence[tuple[Job, Stopped]], put: Put) -> None:
         for job, stopped in work:
-            if isinstance(job, TileJob) and (job.stub is not None or job.known_items is not None):
+            if job.faults or (isinstance(job, TileJob) and (job.stub or job.known_items is not None)):
                 self.local.submit([(job, stopped)], put)
             else:
                 self._send(job, put)
@@ -264,9 +278,10 @@ class RemoteWorkers:
     def subscribe(self, put: Put) -> AbstractContextManager[None]:
         """Receive the messages that workers send while they work."""
 
-        def receive(message: Any) -> None:
-            kind, key, *payload = message
-            put((kind, key if isinstance(key, str) else (key[0], tuple(key[1])), *payload))
+        def receive(event: Any) -> None:
+            node, *fraction = event
+            key: Key = node if isinstance(node, str) else (node[0], tuple(node[1]))
+            put(Progressed(key, fraction[0]) if fraction else Started(key))
 
         return self.remote.listen(self.setup.run_id, receive)
 
@@ -275,8 +290,11 @@ class RemoteWorkers:
         self._futures.pop(job.key, None)
         try:
             for message in future.result():
-                put((*message[:2], unpack(message[2])) if message[0] == "worked" else message)
+                put(
+                    Worked(message.key, unpack(message.items))
+                    if isinstance(message, PackedItems)
+                    else message
+                )
         except (Exception, CancelledError) as error:
             lost = "it was cancelled" if isinstance(error, CancelledError) else str(error)
-            kind = "failed" if isinstance(job, TileJob) else "output_failed"
-            put((kind, job.key, f"lost its worker: {lost or type(error).__name__}"))
+            put(Failed(job.key, f"lost its worker: {lost or type(error).__name__}"))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tessera.errors import Cancelled
 from tessera.media.algebra.item import Item
-from tessera.runner.render_cache import CachedRender
-from tessera.runner.workers.worker import Stopped
+from tessera.runner.cache.render_cache import CachedRender
+from tessera.runner.workers.messages import Stopped
 
 __all__ = ["RenderGroups"]
 

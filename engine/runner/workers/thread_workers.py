@@ -8,9 +8,10 @@ from functools import partial
 
 from tessera.media.algebra.item import Image, Item, Video
 from tessera.media.ffmpeg.encode_settings import EncodeSettings
+from tessera.runner.workers.messages import Job, Key, Put, RenderJob, Stopped
 from tessera.runner.workers.render_groups import RenderGroups
 from tessera.runner.workers.thread_pool import Lane
-from tessera.runner.workers.worker import Job, Key, Put, RenderJob, Stopped, Worker
+from tessera.runner.workers.worker import Worker
 
 __all__ = ["ThreadWorkers", "encode_memory"]
 

@@ -19,55 +19,38 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from tessera.context import InputMedia
 from tessera.errors import Cancelled, MediaError, QuestionError, RenderError, TesseraError, TransientError
-from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item
 from tessera.media.ffmpeg.process import Process, Watch
-from tessera.runner.answers.fault_injection import InjectedFault, fault_at, inject
-from tessera.runner.answers.stubs import StubbedTile
+from tessera.runner.answers.fault_injection import fault_at, inject
 from tessera.runner.answers.tile_context import Answers, TileContext
+from tessera.runner.workers.messages import (
+    Failed,
+    Job,
+    JobCancelled,
+    Key,
+    Logged,
+    OutputDelivered,
+    ProcessEnded,
+    Progressed,
+    Put,
+    QuestionAnswered,
+    RenderJob,
+    Started,
+    Stopped,
+    TileJob,
+    Unanswered,
+    Worked,
+)
 from tessera.runner.workers.tile_execution import run_tile
 
-__all__ = [
-    "Deliver",
-    "Delivered",
-    "ExecutorWorkers",
-    "InlineExecutor",
-    "Job",
-    "Key",
-    "Message",
-    "Put",
-    "RenderJob",
-    "RenderWatch",
-    "Stopped",
-    "TileJob",
-    "Worker",
-    "Workers",
-]
-
-Key = str | tuple[str, tuple[str, int]]
-"""The key of a job in its run: its tile, or the delivering tile and the item to render."""
-
-Message = tuple[Any, ...]
-"""A message of a worker: its kind, the key of the job, and the payload."""
-
-Put = Callable[[Message], None]
-Stopped = Callable[[], bool]
-"""Polled between steps and a few times a second. Once it returns True, a job ends as soon as it can."""
+__all__ = ["Deliver", "ExecutorWorkers", "InlineExecutor", "RenderWatch", "Worker", "Workers"]
 
 _Made = TypeVar("_Made")
 
 _MAX_ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 _POLL_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """A finished output: its record."""
-
-    output: dict[str, Any]
 
 
 class RenderWatch(Watch):
@@ -93,49 +76,8 @@ class RenderWatch(Watch):
         self._report(process)
 
 
-Deliver = Callable[[Item, Callable[[float], None], Stopped, RenderWatch], Delivered]
-"""Makes an output of an item: (item, progress, stopped, watch) → its record."""
-
-
-@dataclass(frozen=True, slots=True)
-class TileJob:
-    """One tile's own work.
-
-    Attributes
-    ----------
-    inputs
-        The items that reach it.
-    sources
-        The media of a Video Input.
-    known_items
-        Items from an earlier run. The tile does not work if they are given.
-    priority
-        Jobs with a greater priority start first.
-    faults
-        The faults to inject.
-    """
-
-    key: str
-    tile: Tile
-    inputs: Sequence[Item]
-    sources: Sequence[InputMedia] = ()
-    stub: StubbedTile | None = None
-    known_items: tuple[Item, ...] | None = None
-    priority: float = 0.0
-    faults: tuple[InjectedFault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RenderJob:
-    """The render of one output. `priority` and `faults` are as in `TileJob`."""
-
-    key: tuple[str, tuple[str, int]]
-    item: Item
-    priority: float = 0.0
-    faults: tuple[InjectedFault, ...] = ()
-
-
-Job = TileJob | RenderJob
+Deliver = Callable[[Item, Callable[[float], None], Stopped, RenderWatch], dict[str, Any]]
+"""Makes an output of an item: (item, progress, stopped, watch) → its entry in the record."""
 
 
 class Workers(Protocol):
@@ -189,21 +131,21 @@ class Worker:
 
     def _tile(self, job: TileJob, stopped: Stopped, put: Put) -> None:
         key = job.key
-        put(("started", key))
+        put(Started(key))
         try:
             items = self._with_retries(job, stopped, put, partial(self._run_tile, job, stopped, put))
         except Cancelled:
-            put(("cancelled", key))
+            put(JobCancelled(key))
         except QuestionError as error:
-            put(("question", key, error))
+            put(Unanswered(key, error))
         except TesseraError as error:
-            put(("failed", key, str(error)))
+            put(Failed(key, str(error)))
         except BaseException as error:  # a bug in a tile must not end the run
             _reraise_interrupt(error)
-            put(("log", key, traceback.format_exc()))
-            put(("failed", key, f"{type(error).__name__}: {error}"))
+            put(Logged(key, traceback.format_exc()))
+            put(Failed(key, f"{type(error).__name__}: {error}"))
         else:
-            put(("worked", key, items))
+            put(Worked(key, items))
 
     def _with_retries(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
         """Call `work` with the number of the attempt, and retry after transient errors."""
@@ -211,7 +153,7 @@ class Worker:
             try:
                 return self._run_attempt(job, number, stopped, put, work)
             except TransientError as error:
-                put(("log", job.key, f"attempt {number} of {_MAX_ATTEMPTS} failed: {error}"))
+                put(Logged(job.key, f"attempt {number} of {_MAX_ATTEMPTS} failed: {error}"))
                 self._pause(number, stopped)
         return self._run_attempt(job, _MAX_ATTEMPTS, stopped, put, work)
 
@@ -222,13 +164,13 @@ class Worker:
         _raise_if_stopped(stopped)
         fault = fault_at(job.faults, number)
         if fault is not None:
-            put(("log", job.key, f"{fault.cause} injected in attempt {number}"))
+            put(Logged(job.key, f"{fault.cause} injected in attempt {number}"))
             if not self._kills(job, number):
                 inject(fault.fault, fault.cause, stopped, live=self.live)
         made = work(number)
         for unused in job.faults:
             if unused.attempt is not None and unused.attempt > number:
-                put(("log", job.key, f"{unused.cause} had no effect: attempt {number} succeeded"))
+                put(Logged(job.key, f"{unused.cause} had no effect: attempt {number} succeeded"))
         return made
 
     def _kills(self, job: Job, number: int) -> bool:
@@ -246,9 +188,9 @@ class Worker:
             tile,
             self.answers,
             job.sources,
-            lambda message: put(("log", key, message)),
-            lambda fraction: put(("progress", key, fraction)),
-            lambda question, about, origin: put(("answered", key, question, about, origin)),
+            lambda text: put(Logged(key, text)),
+            lambda fraction: put(Progressed(key, fraction)),
+            lambda question, about, origin: put(QuestionAnswered(key, question, about, origin)),
             attempt.answers if attempt is not None else None,
             stopped,
         )
@@ -269,30 +211,28 @@ class Worker:
 
     def _render(self, job: RenderJob, stopped: Stopped, put: Put) -> None:
         key = job.key
-        put(("render_started", key))
+        put(Started(key))
         started = self.clock()
         try:
-            made = self._with_retries(
+            output = self._with_retries(
                 job, stopped, put, lambda number: self._deliver(job, number, stopped, put)
             )
         except Cancelled:
-            put(("output_cancelled", key))
+            put(JobCancelled(key))
         except TesseraError as error:
-            put(("output_failed", key, str(error)))
+            put(Failed(key, str(error)))
         except BaseException as error:  # a bug in a painter must not end the run either
             _reraise_interrupt(error)
-            put(("log", key, traceback.format_exc()))
-            put(("output_failed", key, f"{type(error).__name__}: {error}"))
+            put(Logged(key, traceback.format_exc()))
+            put(Failed(key, f"{type(error).__name__}: {error}"))
         else:
-            put(("output", key, made, self.clock() - started))
+            put(OutputDelivered(key, output, self.clock() - started))
 
-    def _deliver(self, job: RenderJob, number: int, stopped: Stopped, put: Put) -> Delivered:
+    def _deliver(self, job: RenderJob, number: int, stopped: Stopped, put: Put) -> dict[str, Any]:
         kills = self._kills(job, number)
-        watch = RenderWatch(lambda process: put(("process", job.key, process)), kills=kills)
+        watch = RenderWatch(lambda process: put(ProcessEnded(job.key, process)), kills=kills)
         try:
-            return self.deliver(
-                job.item, lambda fraction: put(("output_progress", job.key, fraction)), stopped, watch
-            )
+            return self.deliver(job.item, lambda fraction: put(Progressed(job.key, fraction)), stopped, watch)
         except MediaError as error:
             fault = fault_at(job.faults, number)
             if fault is None:
@@ -339,4 +279,4 @@ def _report_lost_job(job: Job, put: Put, future: Future[Any]) -> None:
     if not future.cancelled() and error is None:
         return
     message = f"lost its worker: {error}" if error is not None else "its executor was shut down"
-    put(("failed" if isinstance(job, TileJob) else "output_failed", job.key, message))
+    put(Failed(job.key, message))

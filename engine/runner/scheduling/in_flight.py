@@ -1,53 +1,27 @@
-"""Jobs in flight with their time limits, the pending renders of a tile, and the start state of a resume."""
+"""The jobs in flight, with their time limits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
-from tessera.media.algebra.item import Item
-from tessera.record.status import NodeStatus
-from tessera.runner.workers.worker import Job, Key, TileJob
+from tessera.runner.workers.messages import Job, Key, TileJob, node_of
 
-__all__ = ["InFlight", "InFlightJob", "PendingRenders", "ResumePoint", "node_of"]
+__all__ = ["InFlight", "InFlightJob"]
 
 _PATIENCE_S = 1.0
 """Seconds that a cancelled run waits for running jobs to end by themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResumePoint:
-    """The work that a resumed run completed before.
-
-    Attributes
-    ----------
-    done
-        The completed tiles.
-    items
-        The items by tile. A tile with items does not run again, even if its renders are not done.
-    outputs
-        The existing outputs: (tile, index) → the tile that delivered it.
-    """
-
-    done: frozenset[str]
-    items: Mapping[str, tuple[Item, ...]]
-    outputs: Mapping[tuple[str, int], str]
-
-
-def node_of(job: Job) -> str:
-    """Return the id of the tile that a job belongs to."""
-    return job.key if isinstance(job, TileJob) else job.key[0]
-
-
 class InFlightJob:
-    """A job that has not ended. The worker calls it to find out whether to stop."""
+    """A job that has not ended."""
 
     __slots__ = ("_cancelled", "abandoned", "job")
 
     def __init__(self, job: Job, cancelled: Callable[[], bool]) -> None:
         self.job, self._cancelled, self.abandoned = job, cancelled, False
 
-    def __call__(self) -> bool:
+    def stopped(self) -> bool:
+        """Return True if the worker must stop: the run is cancelled, or nobody waits for the job."""
         return self.abandoned or self._cancelled()
 
 
@@ -115,40 +89,3 @@ class InFlight:
         if self._patience_ends is None:
             self._patience_ends = self.clock() + _PATIENCE_S
         return list(self._tasks) if self._patience_ends <= self.clock() else []
-
-
-@dataclass
-class PendingRenders:
-    """The renders of one tile's outputs.
-
-    Attributes
-    ----------
-    remaining
-        The number of renders that have not ended.
-    failures
-        The failures: (position of the item's tile in the template, index of the item, message).
-    restored
-        The number of outputs that were rendered before the run was resumed.
-    """
-
-    items: Sequence[Item]
-    restored: int = 0
-    remaining: int = 0
-    failures: list[tuple[int, int, str]] = field(default_factory=list)
-    _fractions: dict[Key, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.remaining = len(self.items)
-
-    def progress(self, key: Key, fraction: float) -> float:
-        """Record the progress of one render, 0–1, and return the progress of all."""
-        self._fractions[key] = fraction
-        return sum(self._fractions.values()) / len(self.items)
-
-    def result(self) -> tuple[NodeStatus, tuple[str, ...]]:
-        """Return the status of the tile, and all failure messages in the template's order."""
-        failed = tuple(message for _place, _index, message in sorted(self.failures))
-        if not failed:
-            return NodeStatus.COMPLETED, ()
-        all_failed = len(failed) == len(self.items) + self.restored
-        return (NodeStatus.FAILED if all_failed else NodeStatus.PARTIAL_COMPLETE), failed

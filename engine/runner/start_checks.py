@@ -1,0 +1,96 @@
+"""The checks that precede a run: ffmpeg, tiles that cannot run yet, too many items, the output folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tessera.errors import Fault, RenderError, RequestError, WorkspaceError
+from tessera.files import named
+from tessera.graph.plan import Plan, static_items
+from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.settings import settings
+
+if TYPE_CHECKING:
+    from tessera.runner.answers.stubs import StubbedTile
+
+__all__ = ["check_executable", "check_ffmpeg", "check_items", "output_folder"]
+
+
+def check_ffmpeg() -> None:
+    """Check that ffmpeg is available.
+
+    Raises
+    ------
+    RequestError
+        If `TESSERA_FFMPEG` names no executable, or ffmpeg is not installed.
+    """
+    try:
+        ffmpeg_path()
+    except RenderError as error:
+        raise RequestError([Fault("", "request", str(error))]) from None
+
+
+def check_executable(
+    planned: Plan, stubbed: Mapping[str, StubbedTile], known_items: Container[str] = ()
+) -> None:
+    """Raise `RequestError` if a plan has tiles that cannot be run yet and have neither a stub nor known
+    items.
+    """
+    faults = []
+    for node in planned.order:
+        tile = planned.tile(node)
+        if (
+            node not in known_items
+            and not tile.type.executable()
+            and not (node in stubbed and stubbed[node].replaces_work())
+        ):
+            message = (
+                f"{tile.name} {node} cannot be run yet, only planned and simulated; ignore it to run the rest"
+            )
+            faults.append(Fault(tile.loc, "template", message))
+    if faults:
+        raise RequestError(faults)
+
+
+def check_items(planned: Plan, limit: int | None) -> int:
+    """Return the item limit in force.
+
+    Raises
+    ------
+    RequestError
+        If more items than the limit are certain to reach a tile.
+    """
+    item_limit = limit if limit is not None else settings().max_items
+    for node, count in static_items(planned):
+        if count > item_limit:
+            tile = planned.tile(node)
+            # Items multiply with every path between two tiles, so a small template can exceed the limit.
+            message = f"at least {count:,} items would reach {tile.name} {node}: every path to it adds some"
+            raise RequestError([Fault(tile.loc, "template", f"{message}; the limit is {item_limit:,}")])
+    return item_limit
+
+
+def output_folder(out: str | Path | None) -> Path | None:
+    """Return the folder for outputs, and create it if it does not exist.
+
+    Raises
+    ------
+    WorkspaceError
+        If the folder cannot be created or written.
+    RequestError
+        If its name is not UTF-8.
+    """
+    if out is None:
+        return None
+    path = named(out)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write to {path}: {error.strerror or error}") from None
+    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free == 0:
+        raise WorkspaceError(f"cannot write to {path}")
+    return path
