@@ -14,6 +14,7 @@
     │   ├── NotFound        no object in the workspace has this name, or several match it
     │   ├── DamagedError    a stored object differs from what was written
     │   └── TakenError      another process has already written the object
+    ├── PlugInError         a package with tiles cannot be loaded
     └── Cancelled           the run is cancelled during the current operation
 """
 
@@ -31,6 +32,7 @@ __all__ = [
     "Fault",
     "MediaError",
     "NotFound",
+    "PlugInError",
     "QuestionError",
     "RenderError",
     "RequestError",
@@ -178,6 +180,10 @@ class NotFound(WorkspaceError):
 
 class DamagedError(WorkspaceError):
     """Raised if a stored object differs from what was written. Only making it again repairs it."""
+
+
+class PlugInError(TesseraError):
+    """Raised if a package with tiles cannot be loaded, or if its tiles break the contract."""
 
 
 class Cancelled(TesseraError):

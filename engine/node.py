@@ -375,16 +375,31 @@ class Catalogue:
     @staticmethod
     @cache
     def installed() -> Catalogue:
-        """Return the catalogue of all node types in the entry-point group `tessera.nodes`."""
+        """Return the catalogue of all node types in the entry-point group `tessera.nodes`.
+
+        Raises
+        ------
+        PlugInError
+            If a package with node types cannot be loaded, or if a type does not fulfil the contract.
+        """
         from importlib.metadata import entry_points
+
+        from tessera.errors import PlugInError
 
         types: list[type[NodeType]] = []
         # Built-in types first: a third-party package cannot take over one of their names.
         for entry in sorted(
             entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name != "tessera", entry.name)
         ):
-            types.extend(entry.load())
-        return Catalogue(types)
+            try:
+                types.extend(entry.load())
+            except Exception as error:  # a plug-in is foreign code
+                what = f"the tiles {entry.name!r} ({entry.value}) cannot be loaded"
+                raise PlugInError(f"{what}: {type(error).__name__}: {error}; try `tessera doctor`") from error
+        try:
+            return Catalogue(types)
+        except (TypeError, ValueError) as error:
+            raise PlugInError(f"the tiles of a plug-in are refused: {error}; try `tessera doctor`") from error
 
 
 def check_type(node_type: type[NodeType]) -> None:

@@ -21,6 +21,8 @@ FLOORS = {
     "tessera.forecast": 4,
     "tessera.explain": 4,
     "tessera.bundle": 4,
+    "tessera.starters": 4,
+    "tessera.doctor": 4,
     "tessera.nodes": 3,
     "tessera.inputs": 2,
     "tessera.analysis": 2,

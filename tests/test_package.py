@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
-import sysconfig
 import tomllib
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.package import ROOT, build_wheel, environment_with
+
 FOLDERS = {"engine": "tessera", "nodes": "tessera/nodes"}
 
 USERS_PROJECT = {
@@ -39,18 +37,7 @@ USERS_PROJECT = {
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of the sources, so that the checkout stays as it is."""
-    copy = tmp_path_factory.mktemp("sources")
-    for name in ("engine", "nodes"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    build = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
-    done = subprocess.run(
-        [sys.executable, "-c", build], cwd=copy, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return copy / "dist" / done.stdout.split()[-1]
+    return build_wheel(tmp_path_factory.mktemp("sources"))
 
 
 def test_the_wheel_holds_every_module_and_no_other_package(wheel: Path) -> None:
@@ -75,7 +62,7 @@ def test_pyproject_lists_every_folder_of_modules() -> None:
 
 
 def test_a_project_with_an_engine_of_its_own_tests_with_the_plug_in(wheel: Path, tmp_path: Path) -> None:
-    python = _environment_with(wheel, tmp_path / "env")
+    python = environment_with(wheel, tmp_path / "env")
     _write(tmp_path / "project", USERS_PROJECT)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PY")}
     where = subprocess.run(
@@ -97,18 +84,6 @@ def test_a_project_with_an_engine_of_its_own_tests_with_the_plug_in(wheel: Path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
-
-
-def _environment_with(wheel: Path, folder: Path) -> Path:
-    """Make a virtual environment that holds the wheel, and this environment's packages behind it."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    python = folder / "bin" / "python"
-    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--target", str(site)]
-    subprocess.run([sys.executable, *install, str(wheel)], check=True, capture_output=True)
-    behind = [path for path in sys.path if path.endswith("site-packages")]
-    (site / "behind.pth").write_text("\n".join(behind) + "\n", "utf-8")
-    return python
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:

@@ -11,8 +11,10 @@ import typer
 
 from tessera.cli.commands.avatar import avatar
 from tessera.cli.commands.bundles import add_bundles
+from tessera.cli.commands.doctor import doctor
 from tessera.cli.commands.estimate import estimate
 from tessera.cli.commands.history import add_history
+from tessera.cli.commands.new import new
 from tessera.cli.commands.store import settings, store
 from tessera.cli.config_options import CliOption
 from tessera.cli.executor_args import ExecutorOptions
@@ -368,6 +370,8 @@ def upload(
 
 
 app.command()(estimate)
+app.command()(new)
+app.command()(doctor)
 add_history(app)
 
 app.add_typer(settings, name="settings")

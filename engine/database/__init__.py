@@ -8,4 +8,5 @@ Read the modules in this order:
 - `sqlite`: the implementation for one SQLite file.
 - `postgresql`: the implementation for a PostgreSQL server.
 - `location`: finds and opens the database of a workspace.
+- `inspection`: looks at a database without creating or changing it.
 """

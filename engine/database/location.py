@@ -14,9 +14,12 @@ from urllib.parse import unquote
 from tessera.database.interface import Database
 from tessera.errors import Fault, RequestError, WorkspaceError
 
-__all__ = ["database_exists", "open_database"]
+__all__ = ["FILE", "SERVER_URL", "SQLITE_URL", "URL_FORMS", "database_exists", "open_database"]
 
 FILE = "tessera.db"
+SQLITE_URL = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>(?!:memory:)[^?]+)")
+SERVER_URL = re.compile(r"postgres(?:ql)?(?=[:+])")
+URL_FORMS = "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
 
 
 def open_database(workspace: Path) -> Database:
@@ -37,17 +40,12 @@ def open_database(workspace: Path) -> Database:
     url = os.environ.get("TESSERA_DATABASE_URL")
     if not url:
         return _open_file(workspace / FILE, make_folder=True)
-    sqlite_url = _SQLITE.fullmatch(url)
+    sqlite_url = SQLITE_URL.fullmatch(url)
     if sqlite_url is not None:
         return _open_file(Path(unquote(sqlite_url["file"])))
-    if _SERVER.match(url):
+    if SERVER_URL.match(url):
         return _open_server(url)
-    message = "TESSERA_DATABASE_URL: must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
-    raise RequestError([Fault("", "request", message)])
-
-
-_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<file>(?!:memory:)[^?]+)")
-_SERVER = re.compile(r"postgres(?:ql)?(?=[:+])")
+    raise RequestError([Fault("", "request", URL_FORMS)])
 
 
 def _open_file(file: Path, *, make_folder: bool = False) -> Database:
@@ -73,7 +71,7 @@ def _open_server(url: str) -> Database:
             f"TESSERA_DATABASE_URL names a server, but {error.name} is not installed: "
             "pip install 'tessera-runtime[postgres]'"
         ) from None
-    return PostgresDatabase(_SERVER.sub("postgresql", url, count=1))
+    return PostgresDatabase(SERVER_URL.sub("postgresql", url, count=1))
 
 
 def database_exists(workspace: Path) -> bool:

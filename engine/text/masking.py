@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-__all__ = ["mask_urls", "masked_url"]
+__all__ = ["mask_secrets", "mask_urls", "masked_server", "masked_url"]
 
 
 def mask_urls(value: Any) -> Any:
@@ -39,6 +40,35 @@ def masked_url(text: str) -> str:
     except ValueError:
         return "https://masked.invalid/"
     return urlunsplit((parts.scheme, host, parts.path, _masked_query(parts.query), ""))
+
+
+def masked_server(url: str) -> str:
+    """Return a URL of any scheme without user name, password, query and fragment.
+
+    >>> masked_server("postgresql+psycopg://me:pw@db.example:5432/runs?sslpassword=x")
+    'postgresql+psycopg://db.example:5432/runs'
+    """
+    scheme, _, rest = url.partition("://")
+    # A password may itself contain "/", "?", "#" or "@" that should have been escaped: cut at the last "@".
+    place = re.split(r"[?#]", rest.rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme}://{place}" if rest else "masked"
+
+
+def mask_secrets(message: str, url: str) -> str:
+    """Return an error message about a server without the secrets of its URL.
+
+    >>> mask_secrets("bad port 'pw@host'", "postgresql://me:pw@host/runs")
+    "bad port '***@host'"
+    """
+    rest = url.partition("://")[2]
+    _user, _, password = rest.rpartition("@")[0].partition(":")
+    query = rest.partition("?")[2]
+    values = [pair.partition("=")[2] for pair in re.split("[&#]", query)]
+    message = message.replace(url, masked_server(url))
+    secrets = {one for text in (password, *values) for one in (text, unquote(text)) if one}
+    for secret in sorted(secrets, key=len, reverse=True):
+        message = message.replace(secret, "***")
+    return message
 
 
 def _masked_query(query: str) -> str:

@@ -10,6 +10,8 @@
 - `history`: logs, trace and preview
 - `bundles`: bundle and replay
 - `nodes`: the catalogue of node types
+- `new`: start an agent, a tile package or a test file
+- `doctor`: check the installation
 - `avatar`: avatar profiles
 - `store`: check and prune a workspace, and its connections
 """

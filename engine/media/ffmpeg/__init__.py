@@ -14,6 +14,8 @@ compiler
     The compiler from optimised expressions to commands.
 child_guard
     Child processes that end with this process.
+capabilities
+    The encoders and filters that a binary must have.
 process
     One ffmpeg process: start, progress, timeout, errors.
 feed

@@ -21,7 +21,7 @@ from typing import Literal
 
 from tessera.settings import settings
 
-__all__ = ["Lane", "Pool", "Work", "cores", "shared_pool"]
+__all__ = ["Lane", "Pool", "Work", "cores", "encode_limits", "memory_size", "shared_pool"]
 
 Work = Callable[[], None]
 
@@ -36,7 +36,7 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _memory() -> int:
+def memory_size() -> int:
     """Return the bytes of memory of this machine, or 4 GiB if it is unknown."""
     with suppress(ValueError, OSError, AttributeError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -270,6 +270,17 @@ def _pool_of(_process: int) -> Pool:
     """Return the pool of a process. A forked process has no threads of its parent's pool and needs its
     own.
     """
+    return Pool(max(2, cores()), *encode_limits())
+
+
+def encode_limits() -> tuple[int, int]:
+    """Return the most parallel encodes, and the bytes of memory that they may take together.
+
+    Raises
+    ------
+    RequestError
+        If the settings are invalid.
+    """
     configured = settings()
-    memory = configured.encode_memory_mb * 1_000_000 if configured.encode_memory_mb else _memory() // 2
-    return Pool(max(2, cores()), configured.encodes or max(1, cores() // 2), memory)
+    memory = configured.encode_memory_mb * 1_000_000 if configured.encode_memory_mb else memory_size() // 2
+    return configured.encodes or max(1, cores() // 2), memory
