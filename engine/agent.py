@@ -260,8 +260,8 @@ def _to_wire(node: Tile, wire: WireNode) -> dict[str, Any]:
     }
 
 
-def _error(loc: str, document: Document, message: str) -> RequestError:
-    return RequestError([Fault(loc, document, message)])
+def _error(loc: str, document: Document, message: str, code: str) -> RequestError:
+    return RequestError([Fault(loc, document, message, code)])
 
 
 def _reject_constant(name: str) -> Any:
@@ -289,10 +289,10 @@ def read_json(source: Any, document: Document) -> Any:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             what = f"cannot read {path[:200]!r}: {reason}; give a path, JSON text or a dict"
-            raise _error("", document, what) from None
+            raise _error("", document, what, "unreadable") from None
         return _parse(data, document, path)
     if too_deep(source):
-        raise _error("", document, f"the document is {_TOO_DEEP}")
+        raise _error("", document, f"the document is {_TOO_DEEP}", "too_deep")
     return source
 
 
@@ -300,6 +300,7 @@ _TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 
 
 def _parse(data: bytes, document: Document, name: str) -> Any:
+    code = "not_json"
     try:
         value = json.loads(data.decode("utf-8-sig"), parse_constant=_reject_constant)
         if rb"\u" in data:
@@ -311,14 +312,14 @@ def _parse(data: bytes, document: Document, name: str) -> Any:
     except UnicodeEncodeError:
         what = f"{name} contains an unpaired surrogate escape (\\ud800 to \\udfff)"
     except RecursionError:
-        what = f"{name} is {_TOO_DEEP}"
+        what, code = f"{name} is {_TOO_DEEP}", "too_deep"
     except ValueError as error:
         what = f"{name} is not JSON: {error}"
     else:
         if not too_deep(value):
             return value
-        what = f"{name} is {_TOO_DEEP}"
-    raise _error("", document, what)
+        what, code = f"{name} is {_TOO_DEEP}", "too_deep"
+    raise _error("", document, what, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,11 +339,20 @@ def read_wire(raw: Any) -> Reading:
     """Read the exported form of an agent."""
     if not isinstance(raw, dict):
         return Reading(
-            None, [Fault("", "template", "an agent is an object with 'agent_nodes' and 'connections'")]
+            None,
+            [
+                Fault(
+                    "",
+                    "template",
+                    "an agent is an object with 'agent_nodes' and 'connections'",
+                    "wrong_value",
+                )
+            ],
         )
     faults = []
     if raw.get("agent_nodes") is None and raw.get("nodes") is None:
-        faults.append(Fault("", "template", "'agent_nodes' (or 'nodes', in older exports) is required"))
+        message = "'agent_nodes' (or 'nodes', in older exports) is required"
+        faults.append(Fault("", "template", message, "missing_field"))
     try:
         return Reading(WireAgent.model_validate(raw), faults)
     except ValidationError as error:

@@ -68,11 +68,14 @@ class Fault:
         The document that `loc` points into.
     message
         The problem, in one sentence.
+    code
+        The kind of problem, a stable name for reports: `unknown_node`, `cycle`, …
     """
 
     loc: str
     document: Document
     message: str
+    code: str = "invalid"
 
     def to_dict(self) -> dict[str, str]:
         return {"loc": self.loc, "document": self.document, "message": self.message}

@@ -248,12 +248,13 @@ def read_request(request: Any) -> tuple[RunRequest | None, Outline | None, list[
     except RequestError as error:
         return None, None, list(error.errors)
     except ValueError as error:  # pydantic raises this for a value that contains itself
-        return None, None, [Fault("", "request", f"the request is not JSON: {error}")]
+        return None, None, [Fault("", "request", f"the request is not JSON: {error}", "not_json")]
     if not isinstance(raw, dict):
-        return None, None, [Fault("", "request", f"a run request is an object, not {shown(raw)}")]
+        what = f"a run request is an object, not {shown(raw)}"
+        return None, None, [Fault("", "request", what, "wrong_value")]
     odd = not_json(raw)
     if odd is not None:
-        return None, None, [Fault(pointer(*odd[0]), "request", odd[1])]
+        return None, None, [Fault(pointer(*odd[0]), "request", odd[1], "wrong_value")]
     raw = deepcopy(raw)
     faults: list[Fault] = []
     model: RunRequest | None = None
@@ -301,4 +302,4 @@ def _range_fault(path: Path, holder: Mapping[str, Any]) -> Iterator[Fault]:
     start = 0 if start is None else start
     if type(start) is int and type(end) is int and 0 <= end <= start:
         what = f"a clip's end must be after its start: it ends at {end} ms and starts at {start} ms"
-        yield Fault(pointer(*path, "input_clip_end_ms"), "request", what)
+        yield Fault(pointer(*path, "input_clip_end_ms"), "request", what, "wrong_range")

@@ -153,6 +153,10 @@ def _wanted(error: Mapping[str, Any]) -> str | None:
     return None
 
 
+_CODES = {"extra_forbidden": "unknown_field", "missing": "missing_field"}
+"""The code of a fault, by the type of pydantic's error."""
+
+
 def _allowed(known: Collection[str]) -> str:
     return f"; allowed: {comma_list(sorted(known), 12)}" if known else ""
 
@@ -207,5 +211,6 @@ def faults_of(
             value = value[step]
         name = str(path[-1]) if path else ""
         message = _message(errors, name, names(path), value)
-        found.append((path, Fault(pointer(*base, *path), kind, message)))
+        code = _CODES.get(errors[0]["type"], "wrong_value")
+        found.append((path, Fault(pointer(*base, *path), kind, message, code)))
     return found

@@ -9,6 +9,7 @@ Read the modules in this order:
 - `options`: the arguments and options that several commands share
 - `config_options`: the options for each field of a request or a config
 - `expansion`: the decorator that expands a config into the options of a command
+- `formats`: `--format`
 - `request_args`: from a command line to a template, a request and inputs
 - `simulate_args`: simulations, and the commands built on them
 - `executor_args`: `--executor` and `--scheduler`
@@ -22,6 +23,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from copy import copy
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,7 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return output.INTERRUPTED
     except Exception as error:
-        return output.failed(error, as_json="--json" in args)
+        return output.failed(error, as_json=_asks_for_json(args))
+
+
+def _asks_for_json(args: Sequence[str]) -> bool:
+    """Return True if a command line asks for JSON, even if it cannot be parsed."""
+    if "--json" in args:
+        return True
+    named = args[:1] != ["graph"]  # its formats are those of drawings
+    return named and ("--format=json" in args or ("--format", "json") in pairwise(args))
 
 
 def _app(args: Sequence[str]) -> Typer:

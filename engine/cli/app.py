@@ -19,6 +19,7 @@ from tessera.cli.commands.store import settings, store
 from tessera.cli.config_options import CliOption
 from tessera.cli.executor_args import ExecutorOptions
 from tessera.cli.expansion import Fields, expand
+from tessera.cli.formats import ReportForm, ReportFormat, ValidateForm, ValidateFormat, chosen
 from tessera.cli.options import (
     Agent,
     DrawingFormat,
@@ -140,15 +141,23 @@ def simulate(
             help="Simulate every request in a JSON Lines file; print one result per line.",
         ),
     ] = None,
+    form: ReportForm = None,
     as_json: Json = False,
 ) -> int:
     """Simulate a run on a virtual clock, without rendering."""
     from tessera.cli import simulate_args
     from tessera.cli.commands import run as run_commands
+    from tessera.cli.commands.markdown import simulation_comment
+    from tessera.cli.display.output import refuse
 
+    report = chosen(form, ReportFormat, as_json=as_json)
     if sweep is not None:
+        if report is ReportFormat.MARKDOWN:
+            raise refuse("--sweep prints one JSON object per line: remove --format markdown")
         return simulate_args.sweep(request, config, sweep)
-    return run_commands.simulate(request, config, as_json=as_json)
+    if report is ReportFormat.MARKDOWN:
+        return simulation_comment(request, config)
+    return run_commands.simulate(request, config, as_json=report is ReportFormat.JSON)
 
 
 @app.command()
@@ -196,6 +205,7 @@ def plan(
         Path | None,
         typer.Option("--media-graph", metavar="FILE.svg", help="Draw how the outputs are made to a file."),
     ] = None,
+    form: ReportForm = None,
     as_json: Json = False,
 ) -> int:
     """Show what a run would do, without running it.
@@ -205,23 +215,30 @@ def plan(
     """
     from tessera.cli.commands import run as run_commands
     from tessera.cli.commands.explain_media import show_media
+    from tessera.cli.commands.markdown import plan_comment
     from tessera.cli.display.output import refuse
     from tessera.cli.simulate_args import states_media
 
+    report = chosen(form, ReportFormat, as_json=as_json)
+    as_json = report is ReportFormat.JSON
+    if report is ReportFormat.MARKDOWN and (explain_media or media_graph is not None):
+        raise refuse("--format markdown shows the plan alone: remove --explain-media and --media-graph")
     if explain_media or media_graph is not None:
         return show_media(request, config, media_graph, as_text=explain_media, as_json=as_json)
     if states_media(config):
         raise refuse("--facts, --stub and --assume require --explain-media or --media-graph")
+    if report is ReportFormat.MARKDOWN:
+        return plan_comment(request)
     return run_commands.plan(request, as_json=as_json)
 
 
 @app.command()
 @expand
-def validate(request: RequestOptions, as_json: Json = False) -> int:
+def validate(request: RequestOptions, form: ValidateForm = None, as_json: Json = False) -> int:
     """Check an agent, and optionally a request, for errors."""
-    from tessera.cli.commands import run as run_commands
+    from tessera.cli.commands.validate import validate as validate_documents
 
-    return run_commands.validate(request, as_json=as_json)
+    return validate_documents(request, chosen(form, ValidateFormat, as_json=as_json))
 
 
 @app.command()
@@ -301,6 +318,7 @@ def diff(
     ],
     unknown: UnknownTiles = Unknown.ERROR,
     workspace: Workspace = None,
+    form: ReportForm = None,
     as_json: Json = False,
 ) -> int:
     """Compare two agents, plans, requests or runs.
@@ -309,7 +327,7 @@ def diff(
     """
     from tessera.cli.commands.diff import diff as diff_documents
 
-    return diff_documents(old, new, workspace, unknown, as_json=as_json)
+    return diff_documents(old, new, workspace, unknown, chosen(form, ReportFormat, as_json=as_json))
 
 
 @app.command()

@@ -171,7 +171,7 @@ def _node(template: AgentTemplate, name: str, option: str, faults: list[Fault]) 
         return find_node(template, name).id
     except RequestError as error:
         faults.extend(
-            Fault(fault.loc, fault.document, f"{option}: {fault.message}") for fault in error.errors
+            dataclasses.replace(fault, message=f"{option}: {fault.message}") for fault in error.errors
         )
         return None
 
@@ -204,7 +204,7 @@ def _add_quoting_advice(fault: Fault, options: RequestOptions) -> Fault:
         wanted = "must be a string" in fault.message or f"'{value}'" in fault.message
         if wanted and found and name.endswith(f".{found[1]}") and not isinstance(_value(value), str):
             advice = f"""quote it to make it text: '{name}="{value}"'"""
-            return Fault(fault.loc, fault.document, f"{fault.message}; {advice}")
+            return dataclasses.replace(fault, message=f"{fault.message}; {advice}")
     return fault
 
 

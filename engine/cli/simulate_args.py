@@ -29,6 +29,7 @@ __all__ = [
     "shrink",
     "states_media",
     "sweep",
+    "with_forecast",
     "with_recorded_request",
 ]
 
@@ -36,6 +37,11 @@ __all__ = [
 def states_media(config: SimulateConfig) -> bool:
     """Return True if the command line says anything about media or tiles that only a simulation uses."""
     return config.facts is not None or config.stubs is not None or config.assume
+
+
+def with_forecast(config: SimulateConfig) -> SimulateConfig:
+    """Return the config of a simulation with a forecast, which needs a number of workers."""
+    return replace(config, workers=config.workers or 2)
 
 
 def with_recorded_request(options: RequestOptions, config: SimulateConfig) -> RequestOptions:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from tessera.drawing.model import Drawing, EdgeState, edge_labels, tile_notes
 from tessera.text.wording import short_ids
 
-__all__ = ["mermaid_of"]
+__all__ = ["mermaid_of", "quoted"]
 
 _STYLES = (
     "classDef removed stroke-dasharray:5 5,opacity:0.5,text-decoration:line-through",
@@ -34,17 +34,18 @@ def mermaid_of(drawing: Drawing) -> str:
         before, after = _SHAPES.get(tile.category, ("[", "]"))
         style = tile.state if tile.state != "runs" else "overridden" if tile.overrides else ""
         used.add(style)
-        text = _quoted([tile.name, short[tile.id], *tile_notes(tile)])
+        text = quoted([tile.name, short[tile.id], *tile_notes(tile)])
         lines.append(f"  {ids[tile.id]}{before}{text}{after}{':::' * bool(style)}{style}")
     for edge in drawing.edges:
         parts = edge_labels(edge, names)
-        label = f"|{_quoted(parts)}|" if parts else ""
+        label = f"|{quoted(parts)}|" if parts else ""
         lines.append(f"  {ids[edge.source]} {_ARROWS[edge.state]}{label} {ids[edge.target]}")
     lines += [f"  {style}" for style in _STYLES if style.split()[1] in used]
     return "\n".join(lines) + "\n"
 
 
-def _quoted(parts: Iterable[str]) -> str:
+def quoted(parts: Iterable[str]) -> str:
+    """Return lines of any text as a quoted label."""
     return '"' + "<br/>".join(_escaped(part) for part in parts) + '"'
 
 

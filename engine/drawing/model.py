@@ -14,6 +14,8 @@ from tessera.text.wording import count, printable, seconds_of, short_json
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
+
+    # A plan displays itself in notebooks with these modules, so only its type is imported from there.
     from tessera.graph.plan import Plan
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "Flow",
     "draw",
     "edge_labels",
+    "flows_of",
     "skip_label",
     "tile_notes",
     "unique_names",
@@ -195,6 +198,21 @@ def draw(
     ]
     edges.sort(key=lambda edge: (position[edge.source], position[edge.target]))
     return Drawing(tuple(tiles), tuple(edges), tuple(order), template.name or "")
+
+
+def flows_of(record: Mapping[str, Any]) -> dict[str, Flow]:
+    """Return the output of each tile of a run, by its id; every connection from the tile carries it."""
+    kinds: dict[str, Counter[str]] = {}
+    durations: dict[str, list[float]] = {}
+    for item in record.get("items", ()):
+        kinds.setdefault(item["agent_node_id"], Counter())[item["kind"]] += 1
+        if item.get("duration_ms") is not None:
+            durations.setdefault(item["agent_node_id"], []).append(item["duration_ms"])
+    return {
+        node: Flow(tuple(kinds.get(node, {}).items()), tuple(durations.get(node, ())), entry["status"])
+        for entry in record["nodes"]
+        for node in (entry["original_node_id"],)
+    }
 
 
 def unique_names(tiles: Sequence[DrawnTile]) -> dict[str, str]:

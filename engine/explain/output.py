@@ -5,12 +5,10 @@ Pure functions of a record in the form of `RunRecord.to_dict()`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tessera.drawing.model import Flow
 from tessera.errors import Fault, RequestError
 from tessera.explain.stories import TileRef, members
 from tessera.graph.plan import Plan
@@ -25,7 +23,6 @@ __all__ = [
     "TrafficStory",
     "explain_output",
     "explain_traffic",
-    "flows_of",
 ]
 
 ItemKey = tuple[str, int]
@@ -142,21 +139,6 @@ class TrafficStory:
 
     def to_dict(self) -> dict[str, Any]:
         return members(self)
-
-
-def flows_of(record: Mapping[str, Any]) -> dict[str, Flow]:
-    """Return the output of each tile of a run, by its id; every connection from the tile carries it."""
-    kinds: dict[str, Counter[str]] = {}
-    durations: dict[str, list[float]] = {}
-    for item in record.get("items", ()):
-        kinds.setdefault(item["agent_node_id"], Counter())[item["kind"]] += 1
-        if item.get("duration_ms") is not None:
-            durations.setdefault(item["agent_node_id"], []).append(item["duration_ms"])
-    return {
-        node: Flow(tuple(kinds.get(node, {}).items()), tuple(durations.get(node, ())), entry["status"])
-        for entry in record["nodes"]
-        for node in (entry["original_node_id"],)
-    }
 
 
 def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> TrafficStory:

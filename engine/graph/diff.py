@@ -85,12 +85,15 @@ class Comparison:
         Observations that do not count as differences.
     names
         Tile id → tile name.
+    views
+        The comparable content of both documents, with the same ids for tiles that are compared.
     """
 
     kinds: tuple[Kind, Kind]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    views: tuple[View, View] | None = field(default=None, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         """Return True if the documents differ."""
@@ -163,7 +166,7 @@ def diff(old: Any, new: Any, *, unknown_tiles: UnknownTiles = "error") -> Compar
         notes.append("the two agents share no tile id: tiles of the same type are paired in order")
     tiles = [tile for view in (before, after) for tile in (*view.absent.values(), *view.tiles.values())]
     names = {tile.id: tile.name for tile in tiles if tile.name}
-    return Comparison(kinds, tuple(_differences(before, after)), tuple(notes), names)
+    return Comparison(kinds, tuple(_differences(before, after)), tuple(notes), names, (before, after))
 
 
 def _read(document: Any, which: str, unknown_tiles: UnknownTiles) -> View:

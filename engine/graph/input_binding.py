@@ -56,28 +56,30 @@ def input_faults(outline: Outline, runnable: nx.DiGraph, template: Mapping[str, 
     nodes = input_nodes(runnable)
     if not nodes:
         for name in (*outline.fields, *(["video_inputs"] if outline.entries else []), *outline.clip):
-            yield Fault(pointer(name), "request", "this agent takes no inputs: none of its Video Inputs run")
+            message = "this agent takes no inputs: none of its Video Inputs run"
+            yield Fault(pointer(name), "request", message, "wrong_input")
         return
     if outline.fields and outline.entries:
         message = (
             f"use either 'video_inputs' or the shared-level arrays ({', '.join(outline.fields)}), not both"
         )
-        yield Fault("/video_inputs", "request", message)
+        yield Fault("/video_inputs", "request", message, "wrong_input")
     for name in () if outline.fields else outline.clip:
         hint = "move it into an entry of 'video_inputs'" if outline.entries else "add a source"
-        yield Fault(pointer(name), "request", f"shared-level {name!r} has no source to apply to: {hint}")
+        message = f"shared-level {name!r} has no source to apply to: {hint}"
+        yield Fault(pointer(name), "request", message, "missing_input")
     if outline.entries:
         yield from _entry_faults(outline, nodes, template)
     elif not outline.fields:
         message = (
             f"the agent needs inputs for its Video Input{'s' if len(nodes) > 1 else ''} {comma_list(nodes)}"
         )
-        yield Fault("", "request", message)
+        yield Fault("", "request", message, "missing_input")
     elif len(nodes) > 1:
         inputs = f"{len(nodes)} Video Inputs run ({comma_list(nodes)})"
         message = f"{inputs}: use 'video_inputs', with one entry for each"
         for name in outline.fields:
-            yield Fault(pointer(name), "request", message)
+            yield Fault(pointer(name), "request", message, "wrong_input")
 
 
 def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Tile]) -> Iterator[Fault]:
@@ -91,17 +93,18 @@ def _entry_faults(outline: Outline, nodes: list[str], template: Mapping[str, Til
             continue
         key = node.lower()
         if key in first_at:
-            yield Fault(loc, "request", f"Video Input {node} already has an entry (entry {first_at[key]})")
+            message = f"Video Input {node} already has an entry (entry {first_at[key]})"
+            yield Fault(loc, "request", message, "duplicate_entry")
         elif key not in inputs:
-            yield Fault(loc, "request", _binding_problem(node, template, nodes, index))
+            yield Fault(loc, "request", _binding_problem(node, template, nodes, index), "wrong_input")
         first_at.setdefault(key, index)
         if not has_sources:
             message = f"the entry for {node} has no source: add at least one"
-            yield Fault(pointer("video_inputs", index), "request", message)
+            yield Fault(pointer("video_inputs", index), "request", message, "missing_input")
     missing = [node for key, node in inputs.items() if key not in first_at]
     if missing and readable:
         message = f"no entry for Video Input {comma_list(missing)}: every Video Input that runs needs one"
-        yield Fault("/video_inputs", "request", message)
+        yield Fault("/video_inputs", "request", message, "missing_input")
 
 
 def _binding_problem(node: str, template: Mapping[str, Tile], inputs: Sequence[str], index: int) -> str:

@@ -113,21 +113,21 @@ def check_params(
         if name in fields and fields[name].deprecated:
             message = f"{label}: parameter {name!r} is deprecated: {fields[name].deprecation_message}"
             notices.append(Notice("deprecated_parameter", message, pointer(*base, name), document))
-    found: list[tuple[Path, str]] = []
+    found: list[tuple[Path, str, str]] = []
     params: BaseModel | None = None
     # Pydantic accepts NaN and infinity, which the JSON of a plan cannot hold.
     non_json = not_json({**values, **unknown})
     if non_json is not None:
-        found.append(non_json)
+        found.append((*non_json, "wrong_value"))
     try:
         params = node_type.Params.model_validate(values)
     except ValidationError as error:
         reported = non_json[0] if non_json else None
         faults = faults_of(error, values, document, known=fields)
-        found += [(path, fault.message) for path, fault in faults if path != reported]
+        found += [(path, fault.message, fault.code) for path, fault in faults if path != reported]
     labelled = [
-        (path, Fault(pointer(*base, *path), document, f"{label}{_after_tile(path, message)}"))
-        for path, message in found
+        (path, Fault(pointer(*base, *path), document, f"{label}{_after_tile(path, message)}", code))
+        for path, message, code in found
     ]
     return (None if labelled else params), unknown, labelled, notices
 
@@ -208,14 +208,14 @@ class _TemplateReader:
             warnings=tuple(self.notices),
         )
 
-    def _fault(self, message: str, *path: str | int) -> None:
-        self.faults.append(Fault(pointer(*path), "template", message))
+    def _fault(self, code: str, message: str, *path: str | int) -> None:
+        self.faults.append(Fault(pointer(*path), "template", message, code))
 
     def _check_json(self, value: Any, *path: str | int) -> bool:
         """Return True if JSON can hold a value; add a fault if not. Plans repeat such values unchanged."""
         problem = not_json(value)
         if problem is not None:
-            self._fault(problem[1], *path, *problem[0])
+            self._fault("wrong_value", problem[1], *path, *problem[0])
         return problem is None
 
     def _node(self, index: int, wire: WireNode) -> Tile | None:
@@ -225,13 +225,15 @@ class _TemplateReader:
         if node_id is None:
             self.unreadable = True
             if not faulty:
-                self._fault("a node needs an 'agent_node_id' ('id' in older exports)", self.section, index)
+                message = "a node needs an 'agent_node_id' ('id' in older exports)"
+                self._fault("missing_field", message, self.section, index)
             return None
         key = node_id.lower()
         if key in self.by_id:
             first = self.by_id[key]
             where = f" (first used at {first.loc})" if first else ""
-            self._fault(f"duplicate node id {node_id}{where}", self.section, index, id_member)
+            message = f"duplicate node id {node_id}{where}"
+            self._fault("duplicate_node", message, self.section, index, id_member)
             return None
         self.by_id[key] = None
         node_type = None if faulty else self._type(index, wire, node_id)
@@ -269,9 +271,8 @@ class _TemplateReader:
             return found
         first_name = next((text for text in (*ids, *names) if text), None)
         if first_name is None:
-            self._fault(
-                f"node {node_id} has no type: add 'node_type' with an id or a name", self.section, index
-            )
+            message = f"node {node_id} has no type: add 'node_type' with an id or a name"
+            self._fault("missing_field", message, self.section, index)
             return None
         name = next((text for text in names if text), None)
         label = name or first_name
@@ -285,9 +286,8 @@ class _TemplateReader:
             return self.opaque[first_name]
         near = self.catalogue.nearest(name) if name else []
         hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(self.catalogue.names())}"
-        self._fault(
-            f"node {node_id}: unknown node type {label!r}{hint}", self.section, index, *_type_member(wire)
-        )
+        message = f"node {node_id}: unknown node type {label!r}{hint}"
+        self._fault("unknown_node_type", message, self.section, index, *_type_member(wire))
         return None
 
     def _connections(self) -> tuple[list[Connection], dict[tuple[str, str], int]]:
@@ -320,13 +320,14 @@ class _TemplateReader:
         """Report each end of a connection that is not a node of the template, and a self-loop."""
         if pair[0] == pair[1]:
             message = f"node {wire['source_agent_node_id']} is connected to itself"
-            self._fault(message, "connections", index)
+            self._fault("cycle", message, "connections", index)
         if self.unreadable:
             return
         ends = (wire["source_agent_node_id"], wire["target_agent_node_id"])
         for member, end in zip(("source_agent_node_id", "target_agent_node_id"), ends, strict=True):
             if end.lower() not in self.by_id:
-                self._fault(f"connection to unknown node {end}", "connections", index, member)
+                message = f"connection to unknown node {end}"
+                self._fault("unknown_node", message, "connections", index, member)
 
     def _check_media_kinds(self, source: Tile, target: Tile, index: int) -> None:
         types = (source.type, target.type)
@@ -338,7 +339,7 @@ class _TemplateReader:
         message = f"connection {source.id} → {target.id}: {problem[0]}"
         # A mismatch that may come from our own declarations is only a warning.
         if problem[1]:
-            self._fault(message, "connections", index)
+            self._fault("kinds_do_not_fit", message, "connections", index)
         else:
             self.notices.append(Notice("kinds_do_not_fit", message, pointer("connections", index)))
 
@@ -365,7 +366,7 @@ class _TemplateReader:
             ids = [tile.id if tile else key for tile, key in zip(tiles, cycle, strict=True)]
             path = " → ".join([*_shortened(names), names[0]])
             message = f"the connections form a cycle: {path} (ids {' → '.join(_shortened(ids))})"
-            self._fault(message, "connections", pairs[cycle[-1], cycle[0]])
+            self._fault("cycle", message, "connections", pairs[cycle[-1], cycle[0]])
 
 
 def _shortened(steps: list[str]) -> list[str]:

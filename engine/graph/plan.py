@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +112,13 @@ class Plan:
     def to_json(self) -> str:
         return json_text(self.to_dict(), 1) + "\n"
 
+    def _repr_html_(self) -> str:
+        """Return the display of the plan in a notebook."""
+        # Imported here, because only notebooks need it, and drawing is slow to import.
+        from tessera.reports.notebook import plan_html
+
+        return plan_html(self)
+
     @classmethod
     def from_dict(cls, value: Any, *, catalogue: Catalogue | None = None) -> Plan:
         """Read a plan from a path, JSON text or the result of `to_dict`.
@@ -175,8 +182,8 @@ class _Planner:
         self.graph = self.full_graph
         self.kept: set[str] = set()
 
-    def _fault(self, message: str, *at: str | int) -> None:
-        self.faults.append(Fault(pointer(*at), "request", message))
+    def _fault(self, code: str, message: str, *at: str | int) -> None:
+        self.faults.append(Fault(pointer(*at), "request", message, code))
 
     def rewrite(self) -> None:
         ignored = self._ignored()
@@ -184,7 +191,7 @@ class _Planner:
             try:
                 self.graph = ignore_nodes(self.full_graph, ignored)
             except TooManyEdges as error:
-                self._fault(str(error), "ignore_nodes")
+                self._fault("too_many_connections", str(error), "ignore_nodes")
                 return
         self._prune(ignored)
         self._overrides(ignored)
@@ -196,7 +203,8 @@ class _Planner:
         for index, node in self.outline.ignored:
             tile = self.by_id.get(node.lower())
             if tile is None:
-                self._fault(f"unknown node {node}{self._suggestion(node)}", "ignore_nodes", index)
+                message = f"unknown node {node}{self._suggestion(node)}"
+                self._fault("unknown_node", message, "ignore_nodes", index)
             else:
                 ignored.add(tile.id)
         return ignored
@@ -212,12 +220,13 @@ class _Planner:
         self.kept = runnable_nodes(rewritten)
         if not self.kept:
             if ignored:
-                self._fault("no tile is left to run: every tile that could run is ignored", "ignore_nodes")
+                message = "no tile is left to run: every tile that could run is ignored"
+                self._fault("nothing_runs", message, "ignore_nodes")
             else:
                 message = (
                     "no tile of this agent can run: it has no Video Input, trigger or unconnected generator"
                 )
-                self.faults.append(Fault("", "template", message))
+                self.faults.append(Fault("", "template", message, "nothing_runs"))
         if len(self.kept) < len(rewritten):
             starts = set(sources(rewritten))
             for node, tile in rewritten.nodes(data="node"):
@@ -240,22 +249,23 @@ class _Planner:
             # Ids are case-insensitive, so two keys of the object can name one tile.
             first = spellings.setdefault(node.lower(), node)
             if first != node:
-                self._fault(f"node {node} appears twice, first as {first}", *at)
+                self._fault("duplicate_entry", f"node {node} appears twice, first as {first}", *at)
                 continue
             tile = self.by_id.get(node.lower())
             if tile is None:
-                self._fault(f"unknown node {node}{self._suggestion(node)}", *at)
+                self._fault("unknown_node", f"unknown node {node}{self._suggestion(node)}", *at)
                 continue
             refusal = self._override_refusal(tile, ignored)
             if refusal:
-                self._fault(f"{tile.name} {tile.id} {refusal}: its parameters cannot be overridden", *at)
+                message = f"{tile.name} {tile.id} {refusal}: its parameters cannot be overridden"
+                self._fault("fixed_parameters", message, *at)
                 continue
             merged = {**tile.explicit, **values}
             params, unknown, found, notices = check_params(tile.type, merged, "request", at, tile.id)
             for path, fault in found:
                 # A fault of the template's own value has no place in the request but the tile's entry.
                 within = path and path[0] in values
-                self.faults.append(fault if within else Fault(pointer(*at), "request", fault.message))
+                self.faults.append(fault if within else replace(fault, loc=pointer(*at)))
             # The template's own parameters were warned about when it was loaded.
             overridden = {pointer(*at, name) for name in values}
             self.notices += [notice for notice in notices if notice.loc in overridden]
@@ -298,7 +308,7 @@ class _Planner:
             text = f"{source} → {target} via {', '.join(via)}: {problem[0]}"
             at = place[via[0].lower()]
             if problem[1]:
-                self._fault(text, "ignore_nodes", at)
+                self._fault("kinds_do_not_fit", text, "ignore_nodes", at)
             else:
                 self.notices.append(Notice("kinds_do_not_fit", text, pointer("ignore_nodes", at), "request"))
 

@@ -146,7 +146,8 @@ def with_local_inputs(
             faults.extend(error.errors)
             continue
         except TesseraError as error:
-            faults.append(Fault("", "request", f"{_target_label(template, item_input)}: {error}"))
+            message = f"{_target_label(template, item_input)}: {error}"
+            faults.append(Fault("", "request", message, "unusable_input"))
             continue
         field = "video_url_inputs" if item_input.is_url else "video_id_inputs"
         item = {"url" if item_input.is_url else "id": key, **item_input.clip()}

@@ -297,6 +297,13 @@ class RunRecord:
     def to_json(self) -> str:
         return json_text(self.to_dict(), 1) + "\n"
 
+    def _repr_html_(self) -> str:
+        """Return the display of the record in a notebook."""
+        # Imported here, because only notebooks need it, and drawing is slow to import.
+        from tessera.reports.notebook import run_html
+
+        return run_html(self.to_dict(), None if self.forecast is None else self.forecast.plan)
+
 
 # Items are values while the run is in memory, and records (JSON) when its events were read back.
 def _node_of(item: Item | dict[str, Any]) -> str:

@@ -21,9 +21,8 @@ from tessera.drawing.dot import dot_of
 from tessera.drawing.layers import assign_layers, crossings
 from tessera.drawing.layout import Layout, Link, lay_out
 from tessera.drawing.mermaid import mermaid_of
-from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, draw
+from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, draw, flows_of
 from tessera.drawing.svg import svg_of
-from tessera.explain.output import flows_of
 from tessera.graph.preview import preview
 from tessera.testing import agent, node_id
 from tessera.text.wording import short_ids

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 
 from tessera import AgentTemplate, RequestError, load_agent, plan, simulate
 from tessera.cli import main
+from tessera.drawing.model import flows_of
 from tessera.explain.graph import explain_edge, explain_parameter, explain_tile
-from tessera.explain.output import explain_output, explain_traffic, flows_of
+from tessera.explain.output import explain_output, explain_traffic
 from tessera.explain.stories import Cause, EdgeStory, ParameterStory, TileStory
 from tessera.graph.preview import has_inputs, preview
 from tessera.testing import agent, node_id

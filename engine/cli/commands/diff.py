@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import record_of
-from tessera.cli.display.output import FAILED, OK, put_json, refuse
+from tessera.cli.display.output import FAILED, OK, put, put_json, refuse
+from tessera.cli.formats import ReportFormat
 from tessera.cli.options import Unknown, document
 from tessera.errors import NotFound, WorkspaceError
 from tessera.text.wording import printable
@@ -23,15 +24,19 @@ _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "ye
 _WIDEST = 60
 
 
-def diff(old: str, new: str, workspace: Path | None, unknown: Unknown, *, as_json: bool) -> int:
+def diff(old: str, new: str, workspace: Path | None, unknown: Unknown, form: ReportFormat) -> int:
     """Compare two documents and return 1 if they differ, else 0."""
     from tessera.graph.diff import diff as compare
 
     if old == new == "-":
         raise refuse("only one of A and B can be '-': there is one stdin")
     found = compare(_read(old, workspace), _read(new, workspace), unknown_tiles=unknown.value)
-    if as_json:
+    if form is ReportFormat.JSON:
         put_json({"a": old, "b": new, **found.to_dict()})
+    elif form is ReportFormat.MARKDOWN:
+        from tessera.reports.diff_markdown import diff_markdown
+
+        put(diff_markdown(found, _called(old), _called(new)))
     else:
         from tessera.cli.display.tables import show
 
@@ -65,6 +70,8 @@ def _is(ask: Any) -> bool:
 def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
     from rich.text import Text
 
+    from tessera.reports.differences import subject
+
     if found:
         kinds = dict.fromkeys(found.kinds)
         yield Text(f"{' and '.join(f'{kind}s' for kind in kinds)} differ: {found.summary()}", style="bold")
@@ -74,7 +81,9 @@ def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
         for one in found.differences:
             mark, colour = _MARKS[one.change]
             yield Text.assemble(
-                (f"{mark} {one.section:9} ", colour), printable(names.subject(one)), *_values(one, names)
+                (f"{mark} {one.section:9} ", colour),
+                printable(subject(one, names, str)),
+                *_values(one, names),
             )
     else:
         yield Text("no differences")
@@ -103,31 +112,20 @@ class _TileNames:
     def __call__(self, node: str) -> str:
         return f"{self.names.get(node, '')} {self.short.get(node, node[:8])}".strip()
 
-    def subject(self, one: Difference) -> str:
-        """Return the subject of a difference."""
-        words = (
-            self(one.node)
-            if one.node
-            else {"status": "the run", "input": "the Video Input"}.get(one.section, "")
-        )
-        if one.target:
-            words += f" ─▶ {self(one.target)}"
-        if one.index is not None:
-            words += f" #{one.index}"
-        return f"{words} {one.name}".strip() if one.name and one.section != "edge" else words
-
 
 def _values(one: Difference, names: _TileNames) -> Iterator[tuple[str, str]]:
     """Yield the old and the new value with their colours."""
+    from tessera.reports.differences import has_values, value_text
+
     if one.section == "edge":
         yield from _rewiring(one, names)
-    elif one.section not in ("tile", "ignored") or one.change == "changed":
+    elif has_values(one):
         if one.change != "added":
-            yield f"  {_value(one, one.old, one.old_origin)}", "red"
+            yield f"  {printable(value_text(one, one.old, one.old_origin))}", "red"
         if one.change == "changed":
             yield " →", ""
         if one.change != "removed":
-            yield f" {_value(one, one.new, one.new_origin)}", "green"
+            yield f" {printable(value_text(one, one.new, one.new_origin))}", "green"
     if one.note:
         yield f"  ({printable(one.note)})", ""
 
@@ -139,31 +137,3 @@ def _rewiring(one: Difference, names: _TileNames) -> Iterator[tuple[str, str]]:
             yield f"  past {printable(', '.join(map(names, value)) or 'nothing')}", colour
             if one.change == "changed" and colour == "red":
                 yield " →", ""
-
-
-def _value(one: Difference, value: Any, origin: str | None) -> str:
-    from tessera.text.wording import short_json
-
-    if one.section in ("input", "output") and isinstance(value, dict):
-        details = ", ".join(_fact(name, each) for name, each in value.items())
-    elif one.section == "output" and one.name is not None:
-        details = _fact(one.name, value)
-    else:
-        details = short_json(value, 100)
-    return printable(details + (f" ({origin})" if origin else ""))
-
-
-def _fact(name: str, value: Any) -> str:
-    """Format a fact of an input or an output."""
-    from tessera.text.wording import count, seconds_of, short_json, span_of
-
-    if name.endswith("_ms") and isinstance(value, int | float):
-        return (
-            seconds_of(value) if name == "duration_ms" else f"{name.removesuffix('_ms')} {seconds_of(value)}"
-        )
-    if name == "sources" and isinstance(value, list):
-        spans = [f"{span_of(each['start_ms'], each['end_ms'])} of {each['source']}" for each in value[:3]]
-        return ", ".join(spans) + (f" and {count(len(value) - 3, 'range')} more" if len(value) > 3 else "")
-    if name in ("kind", "media_type") or value is None:
-        return str(value)
-    return f"{name} {value if isinstance(value, str) else short_json(value)}"

@@ -130,7 +130,7 @@ def _edge(
     story = explain_edge(prepared.template, run_plan, source, target)
     flow, unknown = None, None
     if story.state != "absent":
-        from tessera.explain.output import flows_of
+        from tessera.drawing.model import flows_of
 
         record, unknown = media.of(run_plan)
         flow = flows_of(record)[source] if record else None

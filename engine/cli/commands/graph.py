@@ -36,7 +36,7 @@ def graph(
     flows: dict[str, Flow] | None = None
     code = OK
     if simulate or states_media(config):
-        from tessera.explain.output import flows_of
+        from tessera.drawing.model import flows_of
 
         run_plan = plan_prepared(prepared, options, store=False)
         record = run_simulation(prepared, options, config).to_dict()

@@ -1,4 +1,4 @@
-"""`tessera run`, `resume`, `simulate`, `plan` and `validate`."""
+"""`tessera run`, `resume`, `simulate` and `plan`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import json
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tessera.cli.commands.runs import find_run
-from tessera.cli.display.output import OK, put, put_json, refuse, warn
+from tessera.cli.display.output import OK, put, refuse
 from tessera.cli.display.progress import watcher
 from tessera.cli.executor_args import ExecutorOptions
 from tessera.cli.interrupt import cancel_on_interrupt
 from tessera.cli.options import RequestOptions, document
 from tessera.cli.request_args import plan_of, prepare, quoting_advice, recorded_options
-from tessera.cli.simulate_args import exit_code, print_record, run_simulation, with_recorded_request
+from tessera.cli.simulate_args import (
+    exit_code,
+    print_record,
+    run_simulation,
+    with_forecast,
+    with_recorded_request,
+)
 
 if TYPE_CHECKING:
-    from tessera.agent import AgentTemplate
     from tessera.graph.plan import Plan
     from tessera.runner.config import ResumeConfig, RunConfig, SimulateConfig
 
-__all__ = ["plan", "resume", "run", "simulate", "validate", "with_recorded_agent"]
+__all__ = ["plan", "resume", "run", "simulate", "with_recorded_agent"]
 
 
 def run(
@@ -95,8 +100,7 @@ def _read_plan(plan_file: str) -> Plan:
 def simulate(options: RequestOptions, config: SimulateConfig, *, as_json: bool) -> int:
     """Simulate an agent on a virtual clock, and print the record and a forecast."""
     options = with_recorded_request(options, config)
-    # A forecast needs a number of workers.
-    record = run_simulation(prepare(options), options, replace(config, workers=config.workers or 2))
+    record = run_simulation(prepare(options), options, with_forecast(config))
     if as_json:
         return print_record(record, as_json=True)
     from tessera.cli.commands.estimate import forecast_summary
@@ -116,75 +120,3 @@ def plan(options: RequestOptions, *, as_json: bool) -> int:
 
     show(plan_tables(run_plan, {node.id: node.name for node in template}))
     return OK
-
-
-def validate(options: RequestOptions, *, as_json: bool) -> int:
-    """Check an agent and, if there is one, a request."""
-    if options.agent_alone:
-        template = prepare(options).template
-        facts, summary, warnings = _agent_summary(template), _agent_line(template), template.warnings
-    else:
-        template, run_plan = plan_of(options, store=False)
-        facts, summary, warnings = _plan_summary(run_plan), _plan_line(run_plan), run_plan.warnings
-    if as_json:
-        put_json({"valid": True, **facts, "warnings": [notice.to_dict() for notice in warnings]})
-        return OK
-    details = f"; {len(warnings)} warning{'s' if len(warnings) != 1 else ''}" if warnings else ""
-    put(f"ok: {summary}{details}")
-    for notice in warnings:
-        warn(notice.message)
-    return OK
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _agent_summary(template: AgentTemplate) -> dict[str, Any]:
-    return {
-        "agent_id": template.id,
-        "tiles": len(template),
-        "connections": len(template.connections),
-        "video_inputs": sum(node.type.is_input() for node in template),
-    }
-
-
-def _agent_line(template: AgentTemplate) -> str:
-    facts = _agent_summary(template)
-    return ", ".join(
-        (
-            _count(facts["tiles"], "tile"),
-            _count(facts["connections"], "connection"),
-            _count(facts["video_inputs"], "Video Input"),
-        )
-    )
-
-
-def _plan_summary(run_plan: Plan) -> dict[str, Any]:
-    return {
-        "agent_id": run_plan.agent_id,
-        "tiles": len(run_plan.order),
-        "connections": run_plan.graph.number_of_edges(),
-        "inputs": sum(len(binding.sources) for binding in run_plan.inputs),
-        "removed": list(run_plan.changes.removed),
-        "skipped": list(run_plan.changes.skipped),
-        "overridden": len(run_plan.changes.overridden),
-    }
-
-
-def _plan_line(run_plan: Plan) -> str:
-    facts = _plan_summary(run_plan)
-    line = ", ".join(
-        (
-            _count(facts["tiles"], "tile"),
-            _count(facts["connections"], "connection"),
-            _count(facts["inputs"], "input"),
-        )
-    )
-    changes = [
-        f"{len(facts['removed'])} ignored" if facts["removed"] else "",
-        f"{len(facts['skipped'])} skipped" if facts["skipped"] else "",
-        _count(facts["overridden"], "parameter") + " overridden" if facts["overridden"] else "",
-    ]
-    details = ", ".join(change for change in changes if change)
-    return f"{line}; {details}" if details else line
