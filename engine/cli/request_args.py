@@ -51,11 +51,13 @@ def prepare(options: RequestOptions) -> PreparedRequest:
         If the agent is invalid, or an option names a tile that it does not have.
     """
     from tessera import load_agent, plan
+    from tessera.agent import read_json
 
     if [options.agent, options.request].count("-") > 1:
         raise refuse("only one of AGENT and REQUEST can be '-': there is one stdin")
     inputs = _inputs(options)
-    agent, request = document(options.agent), document(options.request)
+    # The agent may be a pipe, which can be read once only.
+    agent, request = read_json(document(options.agent), "template"), document(options.request)
     try:
         template = load_agent(agent, unknown_tiles=options.unknown_tiles)
     except RequestError:

@@ -482,6 +482,21 @@ def test_an_uploaded_image_is_a_parameter(tessera: Tessera) -> None:
 # the process
 
 
+def test_the_faults_of_an_agent_from_a_pipe_are_those_of_the_agent(tmp_path: Path) -> None:
+    agent_file = tmp_path / "agent.json"
+    agent_file.write_text(json.dumps({"agent_nodes": [{"agent_node_id": "x"}], "connections": []}))
+    line = f"cat {agent_file} | {sys.executable} -m tessera.cli validate /dev/stdin"
+    piped = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    direct = subprocess.run(
+        [sys.executable, "-m", "tessera.cli", "validate", str(agent_file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (piped.returncode, piped.stderr) == (2, direct.stderr)
+    assert "/agent_nodes/0" in piped.stderr
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from tessera.cli import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     loaded = subprocess.run(
