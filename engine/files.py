@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -92,38 +92,41 @@ def set_aside(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder, across threads and processes.
+    """Hold an exclusive lock on a folder, across threads and processes: a locked file beside the folder.
 
-    On file systems without such locks there is no waiting.
+    The system releases it when the process dies. On file systems without such locks there is no waiting.
     """
-    opened = os.open(folder, os.O_RDONLY)
+    from filelock import FileLock
+
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"), thread_local=False)
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
     try:
-        with suppress(OSError):
-            fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(opened)
+        lock.release()
 
 
 def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # the process exists, but belongs to another user
-    return True
+    # os.kill(pid, 0) asks the same on POSIX, but on Windows it interrupts the process.
+    import psutil
+
+    return bool(psutil.pid_exists(pid))
 
 
 def synced(path: Path) -> None:
     """Flush a file, or the entries of a folder, to the disk (fsync).
+
+    Windows flushes only files that are open for writing, and the entries of folders by itself.
 
     Raises
     ------
     OSError
         If they cannot be written.
     """
-    opened = os.open(path, os.O_RDONLY)
+    if sys.platform == "win32" and path.is_dir():
+        return
+    opened = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(opened)
     finally:
@@ -186,7 +189,7 @@ def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
     """
     try:
         with whole_file(path, 0o600 if private else 0o644) as partial:
-            partial.write_text(text, "utf-8")
+            partial.write_text(text, "utf-8", newline="\n")
     except OSError as error:
         raise WorkspaceError(f"cannot write {path}: {error.strerror or error}") from None
 

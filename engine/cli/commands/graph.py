@@ -73,7 +73,7 @@ def write_text(path: Path, text: str) -> None:
         If the file cannot be written.
     """
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", newline="\n")
     except (OSError, ValueError) as error:
         raise WorkspaceError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -85,7 +85,7 @@ class Library:
         key = wanted.lower()
         if key in self._assets:
             return self._assets[key]
-        if self.workspace is None or os.sep in key or key.startswith("."):
+        if self.workspace is None or Path(key).name != key or key.startswith("."):
             return None
         folder = self.workspace / "assets" / key
         asset, damage = None, None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from tessera.errors import Cancelled, RenderError, TesseraError
 from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, PictureFeed, Reel, SoundFeed, Take
 from tessera.media.ffmpeg.process import UNWATCHED, Finished, Watch, run_ffmpeg
+from tessera.media.ffmpeg.process_group import INHERITS_PIPES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,10 @@ __all__ = ["run_command"]
 _BLOCK = 32_768
 """The number of samples, each of all channels, that are held in memory at a time."""
 
+_NO_PIPES = (
+    "this output has too many cuts for one ffmpeg process: others must feed it through pipes, which a"
+    " process cannot inherit on Windows; render it on Linux or macOS, or keep fewer ranges"
+)
 _PIPE_BYTES = 1 << 20
 _NUT_SYNCPOINT = bytes.fromhex("4e4be4adeeca4569")
 
@@ -59,6 +64,8 @@ def _run(
     context: _RunContext,
 ) -> Finished:
     """Run a command; `pipes` maps names in its arguments to file descriptors that the process inherits."""
+    if command.feeds and not INHERITS_PIPES:
+        raise RenderError(_NO_PIPES)
     pipes = dict(pipes)
     feeders: list[_Feeder] = []
     for feed in command.feeds:
@@ -96,7 +103,7 @@ def _run(
 def _write_scripts(command: Command, folder: Path, pipes: Mapping[str, int]) -> None:
     try:
         for name, text in command.scripts:
-            (folder / name).write_text(text, "utf-8")
+            (folder / name).write_text(text, "utf-8", newline="\n")
     except OSError as error:
         for pipe in pipes.values():
             os.close(pipe)
@@ -106,8 +113,11 @@ def _write_scripts(command: Command, folder: Path, pipes: Mapping[str, int]) -> 
 def _pipe() -> tuple[int, int]:
     """Return the read end and the write end of a pipe that holds several blocks."""
     read, write = os.pipe()
-    with contextlib.suppress(OSError, AttributeError):
-        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    if sys.platform == "linux":  # other systems choose the size themselves
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return read, write
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tessera.errors import Cancelled, RenderError, TesseraError
 from tessera.media.ffmpeg.child_guard import ChildGuard
+from tessera.media.ffmpeg.process_group import kill_group, start_group
 
 __all__ = [
     "NO_FRAME",
@@ -169,16 +170,11 @@ def _started(
     args: Sequence[str], lifeline: ChildGuard, cwd: Path | None, pipes: tuple[int, ...]
 ) -> subprocess.Popen[str]:
     try:
-        process = subprocess.Popen(
+        process = start_group(
             (ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", *args),
             stdin=lifeline.stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
             cwd=cwd,
-            start_new_session=True,
-            pass_fds=pipes,
+            pipes=pipes,
         )
     except OSError as error:
         raise RenderError(f"ffmpeg could not be started: {error.strerror or error}") from None
@@ -268,8 +264,7 @@ def _wait(
 def _kill(process: subprocess.Popen[str]) -> None:
     if process.poll() is not None:
         return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     process.wait()
 
 
@@ -295,7 +290,7 @@ def _status(code: int) -> str:
     except ValueError:
         known = 256 - code in errno.errorcode
         return f"exit code {code}, {os.strerror(256 - code)}" if known else f"exit code {code}"
-    if number == signal.SIGKILL:
+    if name == "SIGKILL":
         return f"killed by {name}: the system does so when memory runs out"
     return f"killed by {name}"
 

@@ -35,7 +35,7 @@ _MAX_DEPTH = 200
 _MAX_SECONDS = 20
 """The limit for rendering, both in CPU time and in elapsed time."""
 _MAX_MEMORY = 2 << 30
-"""The limit for the subprocess in bytes, where the system supports it."""
+"""The limit for the subprocess in bytes. Windows has no such limit, and macOS may refuse it."""
 _EMBEDDED = re.compile(r"\s*data:image/(png|jpe?g|gif|webp)[;,]", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
 _LENGTH = re.compile(rf"\s*({_NUMBER.pattern})\s*(px|pt|pc|mm|cm|in|em|ex)?\s*$")
@@ -46,10 +46,14 @@ _CHILD = """
 import sys
 try:
     import resource
-    resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))
-    resource.setrlimit(resource.RLIMIT_CPU, ({seconds}, {seconds}))
-except (ImportError, ValueError, OSError):
+except ImportError:
     pass
+else:
+    for kind, limit in ((resource.RLIMIT_CPU, {seconds}), (resource.RLIMIT_AS, {memory})):
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except (ValueError, OSError):
+            pass
 import resvg_py
 try:
     png = resvg_py.svg_to_bytes(svg_string=sys.stdin.buffer.read().decode(), dpi=96, **{size!r})

@@ -9,6 +9,7 @@ hanging job blocks neither other jobs nor the exit of the process.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
@@ -38,9 +39,13 @@ def cores() -> int:
 
 def memory_size() -> int:
     """Return the bytes of memory of this machine, or 4 GiB if it is unknown."""
-    with suppress(ValueError, OSError, AttributeError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return 4 << 30
+    if sys.platform != "win32":
+        with suppress(ValueError, OSError):
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return 4 << 30
+    import psutil
+
+    return int(psutil.virtual_memory().total)
 
 
 _State = Literal["queued", "working", "over"]

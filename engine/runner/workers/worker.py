@@ -6,15 +6,12 @@ its output (`Message`) are values; only the coordinator turns them into events.
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -22,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from tessera.errors import Cancelled, MediaError, QuestionError, RenderError, TesseraError, TransientError
 from tessera.media.algebra.item import Item
 from tessera.media.ffmpeg.process import Process, Watch
+from tessera.media.ffmpeg.process_group import kill_group
 from tessera.runner.answers.fault_injection import fault_at, inject
 from tessera.runner.answers.tile_context import Answers, TileContext
 from tessera.runner.workers.messages import (
@@ -68,8 +66,7 @@ class RenderWatch(Watch):
 
     def begun(self, pid: int) -> None:
         if self.kills:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+            kill_group(pid)
 
     def ended(self, process: Process) -> None:
         self.scripts.update(process.scripts)
