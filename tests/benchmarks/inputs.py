@@ -31,7 +31,7 @@ from tessera.inputs.local import LocalInput, with_local_inputs
 from tessera.inputs.resolve import resolve_inputs
 from tessera.request import SourceRef
 from tests.benchmarks.clock import cpu, machine
-from tests.benchmarks.rows import Row, table
+from tests.benchmarks.rows import Row, print_table
 from tests.support.media import FIXTURES, MEDIA
 
 AGENT = FIXTURES / "agents" / "trimmer.json"
@@ -189,7 +189,7 @@ def main() -> None:
         if given.fetch:
             return fetch(given.fetch, folder)
         print(json.dumps(machine()))
-        print(table([case(folder, given.short) for case in CASES]))
+        print_table(case(folder, given.short) for case in CASES)
     return None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tessera.media.ffmpeg.process import ffmpeg_version
 from tests.benchmarks import many_cuts, tiles, trim
 from tests.benchmarks.clock import machine
-from tests.benchmarks.rows import Row, table
+from tests.benchmarks.rows import Row, print_table
 
 Case = Callable[[Path, bool], Row]
 
@@ -49,13 +49,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     wanted = parser.parse_args(argv)
     wanted.sources.mkdir(parents=True, exist_ok=True)
     chosen = [case for case in CASES if (wanted.only or "") in case.__name__]
-    rows = [case(wanted.sources.absolute(), wanted.short) for case in chosen]
+    rows = (case(wanted.sources.absolute(), wanted.short) for case in chosen)
     facts = {**machine(), "ffmpeg": ffmpeg_version()}
     if wanted.json:
-        document = {"machine": facts, "short": wanted.short, "cases": [asdict(row) for row in rows]}
+        cases = [asdict(row) for row in rows]
+        document = {"machine": facts, "short": wanted.short, "cases": cases}
         print(json.dumps(document, ensure_ascii=False, indent=1))
         return
-    print(table(rows))
+    print_table(rows)
     short = "; short: less than what the targets are for" if wanted.short else ""
     print(f"\n{facts['cpu']}, {facts['cores']} cores, {facts['python']}, ffmpeg {facts['ffmpeg']}{short}")
 

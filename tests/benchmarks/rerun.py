@@ -19,7 +19,7 @@ from typing import Any
 import tessera
 import tessera.nodes
 from tests.benchmarks.clock import cpu, machine
-from tests.benchmarks.rows import Row, table
+from tests.benchmarks.rows import Row, print_table
 from tests.support.media import FIXTURES, MEDIA
 
 AGENT = FIXTURES / "agents" / "single.json"
@@ -51,21 +51,20 @@ def row(
 
 
 def main() -> None:
-    for package in (
-        tessera,
-        tessera.nodes,
-    ):  # as an installation does; else a checkout is compiled in every process
+    # As an installation does; else a checkout is compiled in every process.
+    for package in (tessera, tessera.nodes):
         compileall.compile_dir(str(Path(next(iter(package.__path__)))), quiet=2)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         other = [["--set", f"Reframe.aspect_ratio={ratio}"] for ratio in ("1:1", "4:5", "16:9")]
-        rows = [
-            row("the first run", home, [[]]),
-            row("the same again", home, [[]] * 5, f"< {_MOST_S} s, nothing done", _MOST_S),
-            row("with one parameter changed", home, other),
-            row("the first again", home, [[]] * 3, f"< {_MOST_S} s, nothing done", _MOST_S),
-        ]
-    print(table(rows))
+        most = f"< {_MOST_S} s, nothing done"
+        cases = (
+            lambda: row("the first run", home, [[]]),
+            lambda: row("the same again", home, [[]] * 5, most, _MOST_S),
+            lambda: row("with one parameter changed", home, other),
+            lambda: row("the first again", home, [[]] * 3, most, _MOST_S),
+        )
+        print_table(case() for case in cases)
     facts = machine()
     print(f"\nCPU time; {facts['cpu']}, {facts['cores']} cores, {facts['python']}")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Row", "race", "table"]
+__all__ = ["Row", "print_table", "race"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ def race(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int = 5) ->
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Rows as a Markdown table."""
-    lines = ["| case | ours | opponent | reached | must reach | |", "|---|---:|---:|---|---|---|"]
+def print_table(rows: Iterable[Row]) -> None:
+    """Print rows as a Markdown table, each as soon as it is measured."""
+    print("| case | ours | opponent | reached | must reach | |\n|---|---:|---:|---|---|---|", flush=True)
     for row in rows:
         theirs = f"{row.theirs_s:.2f} s" if row.theirs_s is not None else "–"
         verdict = "met" if row.met else "missed"
         shown = f"{row.reached} {row.note}".strip()
-        lines.append(f"| {row.case} | {row.ours_s:.2f} s | {theirs} | {shown} | {row.target} | {verdict} |")
-    return "\n".join(lines)
+        cells = (row.case, f"{row.ours_s:.2f} s", theirs, shown, row.target, verdict)
+        print(f"| {' | '.join(cells)} |", flush=True)

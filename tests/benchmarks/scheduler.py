@@ -120,18 +120,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     wanted = parser.parse_args(argv)
     tiles, samples = (1_000, 3) if wanted.short else (10_000, 5)
     ours(chains(2)(Random("warm"), 20))  # so that all is imported
-    rows = [
-        row("{n:,} tiles in 100 chains", chains(100), tiles, samples),
-        row("{n:,} tiles in layers of 100, 3 parents each", layers(100, 3), tiles, samples),
-        row("a merging tree of {n:,}", merging_tree, tiles, samples),
-        row("one chain of {n:,}: a commit a tile", chains(1), tiles // 10, samples),
-    ]
     facts = machine()
     with_them = ", ".join(f"{name} {number}" for name, number in versions().items())
     print(f"{facts['cpu']}, {facts['cores']} cores, {facts['python']}; {with_them}; µs of CPU per tile")
     print(f"\n| case | scheduling | aim | {' | '.join(COLUMNS[1:])} |\n|---|--:|---|--:|--:|--:|--:|")
-    for one in rows:
-        print(f"| {' | '.join(one)} |")
+    cases: tuple[tuple[str, Draw, int], ...] = (
+        ("{n:,} tiles in 100 chains", chains(100), tiles),
+        ("{n:,} tiles in layers of 100, 3 parents each", layers(100, 3), tiles),
+        ("a merging tree of {n:,}", merging_tree, tiles),
+        ("one chain of {n:,}: a commit a tile", chains(1), tiles // 10),
+    )
+    for name, draw, count in cases:
+        print(f"| {' | '.join(row(name, draw, count, samples))} |", flush=True)
 
 
 if __name__ == "__main__":

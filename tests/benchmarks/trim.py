@@ -22,7 +22,7 @@ from tessera.media.ffmpeg.compiler import Located
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
 from tessera.media.render.renderer import Rendered, Renderer, write_thumbnail
-from tests.benchmarks.rows import Row, race, table
+from tests.benchmarks.rows import Row, print_table, race
 from tests.benchmarks.sources import moving
 from tests.support.media import paint
 
@@ -207,7 +207,7 @@ def _packets(path: Path) -> str:
 
 def main() -> None:
     folder, short = Path(sys.argv[1]), "--short" in sys.argv
-    print(table([case(folder, short) for case in CASES]))
+    print_table(case(folder, short) for case in CASES)
 
 
 if __name__ == "__main__":
