@@ -44,7 +44,8 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True, kw_only=True)
+# The bases only declare fields: generating their methods would take time at every start.
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class _CommonConfig:
     """The options of every run, resumed run and simulation.
 
@@ -76,7 +77,7 @@ class _CommonConfig:
         _check_callable("on_event", self.on_event)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class PlannedConfig(_CommonConfig):
     """The options that decide what is planned and which tiles work, in a run as in a simulation.
 

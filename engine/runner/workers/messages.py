@@ -1,8 +1,8 @@
 """The jobs of a run, and the messages that workers send about them.
 
 Both are small values that can be pickled, so that workers may be threads, processes or other machines. Media
-never crosses: it stays in the workspace. Nobody changes them once they are made, but they are not frozen: a
-frozen dataclass takes twice as long to make, and scheduling a tile makes several.
+never crosses: it stays in the workspace. Nobody changes or compares them once they are made, but they are not
+frozen: a frozen dataclass takes twice as long to make, and each tile needs several.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Stopped = Callable[[], bool]
 # jobs
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TileJob:
     """One tile's own work.
 
@@ -78,7 +78,7 @@ class TileJob:
     faults: tuple[InjectedFault, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class RenderJob:
     """The render of one output. `priority` and `faults` are as in `TileJob`."""
 
@@ -99,14 +99,14 @@ def node_of(job: Job) -> str:
 # messages about a job of either kind
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Started:
     """A worker has started the job. It may be reported more than once, by the worker and with its result."""
 
     key: Key
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Progressed:
     """The job is done to this fraction, 0–1."""
 
@@ -114,7 +114,7 @@ class Progressed:
     fraction: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Logged:
     """The job has a line for the log of its tile."""
 
@@ -122,7 +122,7 @@ class Logged:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Failed:
     """The job has failed for good."""
 
@@ -130,7 +130,7 @@ class Failed:
     message: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class JobCancelled:
     """The job ended early, since its run was cancelled or the job was abandoned."""
 
@@ -140,7 +140,7 @@ class JobCancelled:
 # messages about a tile's own work
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class QuestionAnswered:
     """The tile got an answer.
 
@@ -160,7 +160,7 @@ class QuestionAnswered:
     origin: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Unanswered:
     """The tile failed because nothing could answer its question."""
 
@@ -168,7 +168,7 @@ class Unanswered:
     error: QuestionError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Worked:
     """The tile has made its items."""
 
@@ -179,7 +179,7 @@ class Worked:
 # messages about a render
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class OutputDelivered:
     """The output is rendered, stored and copied.
 
@@ -196,7 +196,7 @@ class OutputDelivered:
     seconds: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ProcessEnded:
     """An ffmpeg process of the render has ended."""
 
