@@ -12,9 +12,9 @@ import typer
 from tessera.cli.commands.avatar import avatar
 from tessera.cli.commands.bundles import add_bundles
 from tessera.cli.commands.doctor import doctor
-from tessera.cli.commands.estimate import estimate
 from tessera.cli.commands.history import add_history
 from tessera.cli.commands.new import new
+from tessera.cli.commands.planning.estimate import estimate
 from tessera.cli.commands.store import settings, store
 from tessera.cli.config_options import CliOption
 from tessera.cli.executor_args import ExecutorOptions
@@ -147,7 +147,7 @@ def simulate(
     """Simulate a run on a virtual clock, without rendering."""
     from tessera.cli import simulate_args
     from tessera.cli.commands import run as run_commands
-    from tessera.cli.commands.markdown import simulation_comment
+    from tessera.cli.commands.planning.markdown import simulation_comment
     from tessera.cli.display.output import refuse
 
     report = chosen(form, ReportFormat, as_json=as_json)
@@ -214,8 +214,8 @@ def plan(
     --stub and --assume only apply to --explain-media and --media-graph, which simulate the run.
     """
     from tessera.cli.commands import run as run_commands
-    from tessera.cli.commands.explain_media import show_media
-    from tessera.cli.commands.markdown import plan_comment
+    from tessera.cli.commands.planning.explain_media import show_media
+    from tessera.cli.commands.planning.markdown import plan_comment
     from tessera.cli.display.output import refuse
     from tessera.cli.simulate_args import states_media
 
@@ -236,7 +236,7 @@ def plan(
 @expand
 def validate(request: RequestOptions, form: ValidateForm = None, as_json: Json = False) -> int:
     """Check an agent, and optionally a request, for errors."""
-    from tessera.cli.commands.validate import validate as validate_documents
+    from tessera.cli.commands.planning.validate import validate as validate_documents
 
     return validate_documents(request, chosen(form, ValidateFormat, as_json=as_json))
 
@@ -260,7 +260,7 @@ def graph(
 
     Removed tiles are struck through. Rewired connections name the tiles they skip.
     """
-    from tessera.cli.commands.graph import graph as draw_graph
+    from tessera.cli.commands.planning.graph import graph as draw_graph
 
     return draw_graph(request, form.value, out, config, simulate=simulate, as_json=as_json)
 
@@ -298,8 +298,8 @@ def explain(
 
     Simulates the run if inputs are given.
     """
-    from tessera.cli.commands.explain import ExplainQuery
-    from tessera.cli.commands.explain import explain as explain_run
+    from tessera.cli.commands.planning.explain import ExplainQuery
+    from tessera.cli.commands.planning.explain import explain as explain_run
 
     return explain_run(request, ExplainQuery(node, edge, output, of), config, as_json=as_json)
 
@@ -325,7 +325,7 @@ def diff(
 
     Exits with 1 if they differ and with 0 otherwise. Ignores run ids, times, URLs and paths.
     """
-    from tessera.cli.commands.diff import diff as diff_documents
+    from tessera.cli.commands.planning.diff import diff as diff_documents
 
     return diff_documents(old, new, workspace, unknown, chosen(form, ReportFormat, as_json=as_json))
 
@@ -336,7 +336,7 @@ def nodes(
     as_json: Json = False,
 ) -> int:
     """List the node types, or the parameters of one."""
-    from tessera.cli.commands.nodes import nodes as list_nodes
+    from tessera.cli.commands.planning.nodes import nodes as list_nodes
 
     return list_nodes(kind, as_json=as_json)
 

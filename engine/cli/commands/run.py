@@ -103,7 +103,7 @@ def simulate(options: RequestOptions, config: SimulateConfig, *, as_json: bool) 
     record = run_simulation(prepare(options), options, with_forecast(config))
     if as_json:
         return print_record(record, as_json=True)
-    from tessera.cli.commands.estimate import forecast_summary
+    from tessera.cli.commands.planning.estimate import forecast_summary
     from tessera.cli.display.tables import record_tables, show
 
     show((*record_tables(record.to_dict()), *forecast_summary(record)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.cli.commands.graph import write_text
+from tessera.cli.commands.planning.graph import write_text
 from tessera.cli.display.output import FAILED, OK, put, put_json, warn
 from tessera.cli.options import RequestOptions
 from tessera.cli.request_args import prepare, quoting_advice

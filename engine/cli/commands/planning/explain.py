@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tessera.cli.commands.graph import preview_plan
+from tessera.cli.commands.planning.graph import preview_plan
 from tessera.cli.commands.runs import record_of
 from tessera.cli.display.output import OK, put_json, refuse
 from tessera.cli.options import RequestOptions
