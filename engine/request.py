@@ -66,9 +66,14 @@ class _Clipped(_Body):
 
 
 class IdInput(_Clipped):
-    """A stored video or an earlier render, whole or clipped."""
+    """A stored video or an earlier render, whole or clipped.
+
+    `name` is the name of the file in this run, an addition to the contract; by default it is the name under
+    which the media was stored first.
+    """
 
     id: SourceId
+    name: str | None = None
 
 
 class UrlInput(_Clipped):
@@ -111,7 +116,8 @@ class _Sources(_Clipped):
                 start, end = shared if own == (None, None) else own
                 key = item.url if isinstance(item, UrlInput) else item.id
                 artifact = item.artifact if isinstance(item, MimirAsset) else None
-                yield SourceRef(form, key, start, end, artifact, loc)
+                name = item.name if isinstance(item, IdInput) else None
+                yield SourceRef(form, key, start, end, artifact, loc, name)
 
 
 SOURCE_FIELDS: Mapping[str, SourceForm] = {
@@ -130,7 +136,10 @@ SOURCE_FIELDS: Mapping[str, SourceForm] = {
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """One source of a Video Input: its form and key, its range (ms; None is open), and its JSON pointer."""
+    """One source of a Video Input: its form and key, its range (ms; None is open), and its JSON pointer.
+
+    `name` is its name in this run, or None for the name under which it is stored.
+    """
 
     form: SourceForm
     key: str
@@ -138,6 +147,7 @@ class SourceRef:
     end_ms: int | None = None
     artifact: Literal["highres", "proxy", "auto"] | None = None
     loc: str = ""
+    name: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the source as JSON. `metered_ms` is the length of its clip, or None without an end."""
@@ -149,6 +159,7 @@ class SourceRef:
             "metered_ms": None if self.end_ms is None else self.end_ms - (self.start_ms or 0),
             "artifact": self.artifact,
             "loc": self.loc,
+            **({"name": self.name} if self.name is not None else {}),
         }
 
 

@@ -139,9 +139,13 @@ def recording_of(
             for answer in node["answers"]
             if answer["origin"] in ("real", "cached")
         ]
-        inputs = [source["video_id"] for source in record["inputs"] if source["video_id"] is not None]
+        names = {
+            source["video_id"]: source["name"]
+            for source in reversed(record["inputs"])
+            if source["video_id"] is not None
+        }
     asset_ids = {
-        *inputs,
+        *names,
         *(answer.asset for answer in outside.answers),
         *outside.renders.values(),
         *(about for _question, about in questions),
@@ -150,7 +154,10 @@ def recording_of(
     values = (parameter["value"] for tile in plan["tiles"] for parameter in tile["parameters"].values())
     assets |= {asset.id: asset for asset in named_assets(values, library)}
     analysed = {about for question, about in questions if question in ("speech", "levels")}
-    originals = {key: _original(asset, library, analysed=key in analysed) for key, asset in assets.items()}
+    originals = {
+        key: _original(asset, names.get(key, asset.name), library, analysed=key in analysed)
+        for key, asset in assets.items()
+    }
     files = [(asset.path, originals[asset_id].media) for asset_id, asset in assets.items()]
     quality = store.document(run_id, "quality") or "standard"
     return Recording(outside=outside, assets=originals, quality=quality), files
@@ -170,10 +177,10 @@ def stored_asset(asset_id: str, library: Library) -> Asset:
     return asset
 
 
-def _original(asset: Asset, library: Library, *, analysed: bool) -> Original:
+def _original(asset: Asset, name: str, library: Library, *, analysed: bool) -> Original:
     suffix = asset.path.suffix.lower()
     return Original(
-        name=asset.name,
+        name=name,
         sha256=asset.sha256,
         size=asset.size,
         media=f"media/{asset.id}{suffix if _SUFFIX.fullmatch(suffix) else ''}",

@@ -56,6 +56,7 @@ class _Source(_Wire):
     end_ms: int | None = Field(alias="input_clip_end_ms", gt=0)
     artifact: Literal["highres", "proxy", "auto"] | None
     loc: str
+    name: str | None = None
 
 
 class _Input(_Wire):

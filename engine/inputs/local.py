@@ -14,6 +14,7 @@ from tessera.agent import AgentTemplate, Tile, read_json
 from tessera.errors import Fault, RequestError, TesseraError
 from tessera.request import RunRequest
 from tessera.text.nearest import suggestion
+from tessera.text.wording import replace_lone_surrogates
 
 __all__ = ["LocalInput", "find_node", "local_inputs", "parse_clip", "with_local_inputs"]
 
@@ -150,11 +151,17 @@ def with_local_inputs(
             faults.append(Fault("", "request", message, "unusable_input"))
             continue
         field = "video_url_inputs" if item_input.is_url else "video_id_inputs"
-        item = {"url" if item_input.is_url else "id": key, **item_input.clip()}
+        given_as = {"url": key} if item_input.is_url else {"id": key, "name": _file_name(item_input.place)}
+        item = {**given_as, **item_input.clip()}
         _add(raw, node.id if node else None, field, item)
     if faults:
         raise RequestError(faults)
     return raw
+
+
+def _file_name(place: str) -> str:
+    """Return the name by which the user calls a file: content that is stored already may have another one."""
+    return replace_lone_surrogates(Path(place).name)
 
 
 def _target_label(template: AgentTemplate, item_input: LocalInput) -> str:

@@ -187,7 +187,7 @@ class _Resolver:
         known = facts.get(masked_url(ref.key).lower()) or facts.get("*")
         if known is not None:
             key = masked_url(ref.key)
-            video, name = _video_of_facts(key, known), known.name or key
+            video, name = _video_of_facts(key, known), ref.name or known.name or key
             clip = _clip(ref, video.duration, name, self.notices)
             return ResolvedInput(
                 tile.id, ref, InputMedia(video, clip, name), _clip_length_ms(clip, video), None, "facts"
@@ -195,13 +195,12 @@ class _Resolver:
         if ref.form in _FETCHED and self.fetches:
             return self._fetched(tile, ref)
         asset = self._stored(ref)
+        name = ref.name or asset.name
         if asset.info.picture is None or asset.info.kind != "video":
-            raise _Unusable(
-                f"{asset.name} has no moving picture (it is {asset.info.kind}); a video is needed"
-            )
-        video = self._video(ref, asset, asset.name)
-        clip = _clip(ref, video.duration, asset.name, self.notices)
-        media = InputMedia(video, clip, asset.name)
+            raise _Unusable(f"{name} has no moving picture (it is {asset.info.kind}); a video is needed")
+        video = self._video(ref, asset, name)
+        clip = _clip(ref, video.duration, name, self.notices)
+        media = InputMedia(video, clip, name)
         return ResolvedInput(tile.id, ref, media, _clip_length_ms(clip, video), asset, "real")
 
     def _fetched(self, tile: Tile, ref: SourceRef) -> ResolvedInput:

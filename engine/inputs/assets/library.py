@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -17,10 +16,11 @@ from tessera.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from tessera.errors import DamagedError, MediaError, WorkspaceError
 from tessera.files import alone_in, named, part_prefix, set_aside, sweep, synced, write_atomically
 from tessera.inputs.assets.asset import FACTS, Asset, asset_id, asset_json, digest_of_file, read_asset
+from tessera.inputs.assets.known_files import FileState, KnownFiles, state_of
 from tessera.inputs.assets.shared_store import shared_store
 from tessera.media.probe.info import MediaInfo
 from tessera.node import is_id
-from tessera.text.wording import json_object, replace_lone_surrogates
+from tessera.text.wording import replace_lone_surrogates
 
 __all__ = ["Library", "workspace_of"]
 
@@ -61,6 +61,7 @@ class Library:
         self._analysis_names: dict[str, str] = {}
         self._shared_ids: set[str] = set()
         self._is_swept = False
+        self._known_files = KnownFiles(self.workspace / "known" if self.workspace is not None else None)
 
     def sweep(self) -> None:
         """Remove partial files of dead processes from the workspace, its folders and its analyses."""
@@ -175,26 +176,29 @@ class Library:
     # storing
 
     def attach(self, path: Path) -> Asset:
-        """Use a local file in place, without storing it.
+        """Use a local file in place, without storing it. The returned asset has the name of this file.
 
         Raises
         ------
         MediaError
             If the file is not usable media.
         """
-        known = self._unchanged_asset(path)
+        state = _state(path)
+        known = self._known_asset(path, state)
         if known is not None:
-            return known
+            return _called(known, path)
         digest = _digest(path)
         found = self.intact(asset_id(digest))
         if found is None:
             found = _probe_asset(path, digest, path)
             self._assets[found.id] = found
-        self._save_stamp(path, found)
-        return found
+        self._remember(path, state, found)
+        return _called(found, path)
 
     def add(self, path: Path) -> Asset:
         """Store a local file in the workspace; the same bytes are stored once.
+
+        The returned asset has the name of this file, also if its content was stored under another name.
 
         Raises
         ------
@@ -205,16 +209,17 @@ class Library:
         """
         if self.workspace is None:
             return self.attach(path)
-        known = self._stored_and_shared(self._unchanged_asset(path))
+        state = _state(path)
+        known = self._stored_and_shared(self._known_asset(path, state))
         if known is not None:
-            return known
+            return _called(known, path)
         _check_size(path)
         with self._staging_folder() as folder:
             copy = folder / f"media{path.suffix.lower()}"
             digest = _copy(path, copy)
             asset = self._store_media(folder, copy, digest, path)
-        self._save_stamp(path, asset)
-        return asset
+        self._remember(path, state, asset)
+        return _called(asset, path)
 
     def take(self, path: Path, name: str) -> Asset:
         """Store a file made by a run by moving it into the workspace."""
@@ -315,39 +320,24 @@ class Library:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    # Stamps (size, time, inode) of files that were read before, so that they are not hashed again.
+    # Files that were read before, so that they are not read again.
 
-    def _stamp_path(self, path: Path) -> Path | None:
-        if self.workspace is None:
+    def _known_asset(self, path: Path, state: FileState) -> Asset | None:
+        """Return the asset of a file that was read before and still has the same content."""
+        known = self._known_files.find(path, state)
+        asset = self.intact(known.asset) if known is not None else None
+        if known is None or asset is None or asset.size != state.size:
             return None
-        return (
-            self.workspace
-            / "known"
-            / f"{hashlib.blake2b(os.fsencode(path.absolute()), digest_size=16).hexdigest()}.json"
-        )
-
-    def _unchanged_asset(self, path: Path) -> Asset | None:
-        """Return the asset of a file that has not changed since it was last read."""
-        stamp_path = self._stamp_path(path)
-        if stamp_path is None:
-            return None
-        try:
-            stat, stamp = path.stat(), json_object(stamp_path.read_text("utf-8"))
-            if [stat.st_size, stat.st_mtime_ns, stat.st_ino] != stamp["stamp"]:
+        if not known.unchanged:
+            if _digest(path) != asset.sha256:
                 return None
-            return self.intact(stamp["id"])
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            return None
+            self._remember(path, state, asset)
+        return asset
 
-    def _save_stamp(self, path: Path, asset: Asset) -> None:
-        stamp_path = self._stamp_path(path)
-        if stamp_path is None or not self._is_stored(asset):
-            return
-        stat = path.stat()
-        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
-        write_atomically(
-            stamp_path, json.dumps({"path": str(path.absolute()), "stamp": stamp, "id": asset.id})
-        )
+    def _remember(self, path: Path, state: FileState, asset: Asset) -> None:
+        """Remember the content of a file, whose state was taken before it was read."""
+        if self._is_stored(asset):
+            self._known_files.save(path, state, asset.id)
 
     # analysis
 
@@ -393,11 +383,27 @@ def _move_if_free(folder: Path, home: Path) -> bool:
     return True
 
 
+def _called(asset: Asset, path: Path) -> Asset:
+    """Return an asset under the name of the file that holds its content."""
+    return asset.model_copy(update={"name": replace_lone_surrogates(path.name)})
+
+
+def _state(path: Path) -> FileState:
+    try:
+        return state_of(path)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> MediaError:
+    return MediaError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}")
+
+
 def _digest(path: Path) -> str:
     try:
         return digest_of_file(path)
     except (OSError, ValueError) as error:
-        raise MediaError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise _unreadable(path, error) from None
 
 
 def _probe_asset(media: Path, digest: str, origin: Path) -> Asset:
@@ -455,7 +461,7 @@ def _reading(path: Path) -> Iterator[BufferedReader]:
         with path.open("rb") as file:
             yield file
     except (OSError, ValueError) as error:
-        raise MediaError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        raise _unreadable(path, error) from None
 
 
 def _copy(source: Path, target: Path) -> str:
