@@ -145,7 +145,7 @@ def _get_json(connection: Connection, path: str, guard: GuardProxy, rules: Fetch
     retries, headers = RetryPolicy(rules, guard), {"Authorization": f"Bearer {connection.key}"}
     while True:
         try:
-            text = get_text(connection.url + path, guard, rules, headers)
+            text = get_text(connection.url + path, guard, rules, headers, LIMIT)
             break
         except PassingError as error:
             retries.wait(error)

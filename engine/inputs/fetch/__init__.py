@@ -7,6 +7,7 @@ Read in this order:
 - `guard_proxy`: the loopback proxy that checks every connection.
 - `sniff`: the kind of content, from its first bytes.
 - `media_length`: the declared duration, from the first bytes.
+- `content_coding`: bodies that a server has compressed unasked.
 - `http_file`: files by URL, with resumed downloads.
 - `ytdlp_site`: videos of sites, with yt-dlp.
 - `ytdlp_proxy`: a yt-dlp client that always uses the proxy.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from tessera.inputs.fetch.content_coding import codings_of, decoded
 from tessera.inputs.fetch.guard_proxy import MARK, GuardProxy
 from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
@@ -53,6 +54,8 @@ class HttpInfo:
         The validators of this version.
     head
         The kind of content, from the first bytes.
+    head_digest
+        A digest of the first 64 KiB.
     """
 
     url: str
@@ -61,6 +64,7 @@ class HttpInfo:
     etag: str | None
     modified: str | None
     head: Head
+    head_digest: str = ""
 
     @property
     def stamp(self) -> str | None:
@@ -69,8 +73,13 @@ class HttpInfo:
 
     @property
     def version(self) -> str | None:
-        """A text that changes with the file, or None if the server sends no validator."""
-        return f"{self.stamp} {self.size}" if self.stamp and self.size is not None else None
+        """A text that changes with the file, or None if the server sends no validator.
+
+        Many servers derive the validator from size and time, which a new file may share with the old one.
+        The digest tells most of such files apart.
+        """
+        is_known = self.stamp and self.size is not None
+        return f"{self.stamp} {self.size} {self.head_digest}" if is_known else None
 
 
 def name_of(url: str) -> str:
@@ -98,7 +107,7 @@ def inspect_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpInfo:
         size = _whole_size(response)
         head = b""
         if response.status_code != 416:
-            for chunk in response.iter_raw():
+            for chunk in _body(response, url, rules.most_bytes, partial=response.status_code == 206):
                 head += chunk
                 if len(head) >= _INSPECT_BYTES:
                     break
@@ -118,25 +127,49 @@ def inspect_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpInfo:
         raise FetchError(
             f"{shown} lasts {to_ms(length)} ms; at most {rules.most_seconds * 1000} ms are allowed"
         )
-    return _with_version(HttpInfo(url, None, response.status_code == 206, None, None, found), response)
+    digest = hashlib.blake2b(head[:_INSPECT_BYTES], digest_size=16).hexdigest()
+    return _with_version(
+        HttpInfo(url, None, response.status_code == 206, None, None, found, digest), response
+    )
 
 
 def _with_version(info: HttpInfo, response: httpx.Response) -> HttpInfo:
-    """Return an inspection with the size and the version that a response states."""
+    """Return an inspection with the size and the version that a response states.
+
+    A compressed body states its own size and ranges, not those of the file.
+    """
     etag, modified = _strong_etag(response.headers.get("etag")), response.headers.get("last-modified")
+    if _codings(response):
+        return replace(info, size=None, ranges=False, etag=etag, modified=modified)
     return replace(info, size=_whole_size(response), etag=etag, modified=modified)
 
 
-def get_text(url: str, guard: GuardProxy, rules: FetchRules, headers: Mapping[str, str]) -> bytes:
+def _codings(response: httpx.Response) -> tuple[str, ...]:
+    return codings_of(response.headers.get("content-encoding"))
+
+
+def _body(response: httpx.Response, url: str, most_bytes: int, *, partial: bool = False) -> Iterator[bytes]:
+    """Yield the bytes of the file that a response carries, compressed or not."""
+    return decoded(response.iter_raw(), _codings(response), masked_url(url), most_bytes, partial=partial)
+
+
+def get_text(
+    url: str, guard: GuardProxy, rules: FetchRules, headers: Mapping[str, str], most_bytes: int
+) -> bytes:
     """Return the body of a small response; redirects are not followed, so that the headers go nowhere else.
 
     Raises
     ------
     FetchError
-        If the request fails.
+        If the request fails, or the body has more than `most_bytes`.
     """
+    text = b""
     with _stream_response(url, guard, rules, headers, redirects=False) as response:
-        return b"".join(response.iter_raw())
+        for chunk in _body(response, url, most_bytes):
+            text += chunk
+            if len(text) > most_bytes:
+                raise FetchError(f"{masked_url(url)} sends more than {most_bytes:,} bytes, the limit")
+    return text
 
 
 def fetch_file(
@@ -223,7 +256,9 @@ class _ResumableDownload:
         with _stream_response(self.info.url, self.guard, self.rules, headers) as response:
             if response.status_code == 416 and _whole_size(response) == self.received:
                 return  # the file ends here, whatever length the server stated before
-            if not (resuming and response.status_code == 206 and _range_start(response) == self.received):
+            continues = response.status_code == 206 and _range_start(response) == self.received
+            # A range of a compressed body does not continue the file.
+            if not (resuming and continues and not _codings(response)):
                 self.received, self.digest = 0, hashlib.sha256()
                 if response.status_code != 200:
                     shown = masked_url(self.info.url)
@@ -235,8 +270,8 @@ class _ResumableDownload:
                 self._read(response, file)
 
     def _read(self, response: httpx.Response, file: Any) -> None:
-        for chunk in response.iter_raw():
-            most = self.rules.most_bytes
+        most = self.rules.most_bytes
+        for chunk in _body(response, self.info.url, most):
             if self.received + len(chunk) > most:
                 what = f"{masked_url(self.info.url)} sends more than {most:,} bytes, the limit"
                 raise FetchError(what)
