@@ -18,7 +18,7 @@ from tessera.files import alone_in, named, part_prefix, set_aside, sweep, synced
 from tessera.inputs.assets.asset import FACTS, Asset, asset_id, asset_json, digest_of_file, read_asset
 from tessera.inputs.assets.known_files import FileState, KnownFiles, state_of
 from tessera.inputs.assets.shared_store import shared_store
-from tessera.media.probe.info import MediaInfo
+from tessera.media.probe.info import PROBE_VERSION, MediaInfo
 from tessera.node import is_id
 from tessera.text.wording import replace_lone_surrogates
 
@@ -105,7 +105,7 @@ class Library:
             elif damage is not None:
                 raise damage
         if asset is not None:
-            self._assets[key] = asset
+            asset = self._assets[key] = _up_to_date(asset)
         return asset
 
     def intact(self, wanted: str) -> Asset | None:
@@ -425,6 +425,16 @@ def _probe(media: Path, shown: str) -> MediaInfo:
         return probe(media)
     except MediaError as error:
         raise MediaError(str(error).replace(media.name, shown)) from None
+
+
+def _up_to_date(asset: Asset) -> Asset:
+    """Return a stored asset with facts as this version of the probe finds them."""
+    if asset.info.kind not in ("video", "audio") or asset.info.version == PROBE_VERSION:
+        return asset
+    asset = asset.model_copy(update={"info": _probe(asset.path, asset.name)})
+    with contextlib.suppress(WorkspaceError, OSError):
+        write_atomically(asset.path.parent / FACTS, asset_json(asset, asset.path.stat().st_mtime_ns))
+    return asset
 
 
 def _check_limits(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:

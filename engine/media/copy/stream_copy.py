@@ -105,9 +105,15 @@ def _plan_picture(picture: Picture, resolve: Resolver, settings: EncodeSettings)
     located = resolve(source)
     info = located.info.picture
     assert info is not None
-    turned = info.rotation in (90, 270)
-    size = (info.coded_height, info.coded_width) if turned else (info.coded_width, info.coded_height)
-    if info.sar != 1 or size != (picture.width, picture.height) or info.pixel_format not in _FORMATS:
+    size = (info.coded_height, info.coded_width) if info.is_turned else (info.coded_width, info.coded_height)
+    if info.varies:
+        raise Unsafe("its picture changes within the file")
+    if (
+        info.cropped is not None
+        or info.sar != 1
+        or size != (picture.width, picture.height)
+        or info.pixel_format not in _FORMATS
+    ):
         raise Unsafe("its picture is not stored in the size and form in which it is shown")
     if info.codec not in (_CUT if ranges else _WHOLE):
         raise Unsafe(f"its codec ({info.codec}) cannot be copied")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tessera.media.probe.info import MediaInfo, PictureInfo
 
-__all__ = ["BT709", "HDR", "Colors", "colors_of", "conformed", "output_colors"]
+__all__ = ["BT709", "HDR", "Colors", "colors_of", "conformed", "is_rgb", "output_colors"]
 
 HDR = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 """Transfer → its common name."""
@@ -70,15 +70,16 @@ BT709 = Colors("bt709", "bt709", "bt709")
 
 def colors_of(picture: PictureInfo) -> Colors:
     """Return the colours of a source; missing values are those usual for its size."""
-    usual = "bt709" if picture.height >= 720 or picture.width >= 1280 or _is_rgb(picture) else "smpte170m"
+    usual = "bt709" if picture.height >= 720 or picture.width >= 1280 or is_rgb(picture) else "smpte170m"
     return Colors(
         picture.color_primaries or usual,
         picture.color_transfer or usual,
-        "bt709" if _is_rgb(picture) else picture.color_matrix or usual,
+        "bt709" if is_rgb(picture) else picture.color_matrix or usual,
     )
 
 
-def _is_rgb(picture: PictureInfo) -> bool:
+def is_rgb(picture: PictureInfo) -> bool:
+    """Return True if a source is stored as red, green and blue."""
     return (picture.pixel_format or "").startswith(("rgb", "bgr", "gbr", "pal"))
 
 
@@ -91,17 +92,22 @@ def output_colors(infos: Sequence[MediaInfo]) -> Colors | None:
 
 
 def conformed(stream: Any, picture: PictureInfo, size: tuple[int, int], wanted: Colors) -> Any:
-    """Return the frames of a source in square pixels of the given size and in the wanted colours."""
+    """Return the frames of a source in square pixels of the given size and in the wanted colours.
+
+    Frames of a source that varies have that size already (see `steady`).
+    """
     own = colors_of(picture)
     if own.transfer in HDR:
         stream, own = _tone_mapped(stream, picture, own), BT709
-    elif not _same_colors(own, wanted) and not _is_rgb(picture):
+    elif not _same_colors(own, wanted) and not is_rgb(picture):
         stream, own = _converted(stream, picture.color_range or "tv", own, wanted), wanted
-    elif picture.color_range == "pc" or _is_rgb(picture):
-        matrix = {"out_color_matrix": "bt709"} if _is_rgb(picture) else {}
+    elif picture.color_range == "pc" or is_rgb(picture):
+        matrix = {"out_color_matrix": "bt709"} if is_rgb(picture) else {}
         stream = stream.filter("scale", out_range="tv", **matrix)
     if not _same_colors(own, wanted):
         stream = _converted(stream.filter("format", "yuv420p"), "tv", own, wanted)
+    if picture.varies:
+        return stream
     if picture.sar == 1 and (picture.width - size[0], picture.height - size[1]) in ((0, 1), (1, 0), (1, 1)):
         return stream.filter("crop", *size, 0, 0, exact=1)
     if picture.sar != 1 or size != (picture.width, picture.height):

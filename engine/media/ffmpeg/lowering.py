@@ -22,6 +22,7 @@ from tessera.media.algebra.expression import Expr, Image, Picture, Sound
 from tessera.media.algebra.timeline import CutPass, cut_passes, is_timeline, pieces_of
 from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
 from tessera.media.ffmpeg.sound_lowering import FedSound, Measured, SoundLowering, SoundPlan, plan_sound
+from tessera.media.ffmpeg.steady import deinterlaced, input_options, oriented, steadied
 from tessera.media.probe.info import MediaInfo
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
 
@@ -184,6 +185,7 @@ class Lowering(SoundLowering):
         picture, sound = info.picture, info.sound
         zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
         options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+        options |= input_options(picture) if picture else {}
         margin = _seek_margin(info, node, low)
         if margin is not None:
             options |= {
@@ -209,9 +211,16 @@ class Lowering(SoundLowering):
         assert isinstance(node, Picture)
         opened, info, zero = self.open(node, run.ranges[0][0])
         assert info.picture is not None
-        stream = opened[str(info.picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
-        stream = self._cut_picture(stream, zero, run)
-        stream = conformed(stream, info.picture, (node.width, node.height), self.colors)
+        picture, size = info.picture, (node.width, node.height)
+        stream = opened[str(picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
+        if picture.fields:
+            # Before the cut: a frame's neighbours in the source help to deinterlace it. bwdif halves the
+            # time base.
+            stream = deinterlaced(steadied(stream, picture, size), picture).filter("settb", f"1/{self.ticks}")
+            stream = self._cut_picture(stream, zero, run)
+        else:
+            stream = steadied(self._cut_picture(stream, zero, run), picture, size)
+        stream = conformed(oriented(stream, picture), picture, size, self.colors)
         # With one pixel layout from the source on, crops and overlays give the same pixels in any order.
         return stream if info.picture.pixel_format == "yuv420p" else stream.filter("format", "yuv420p")
 
@@ -312,12 +321,15 @@ def _seek_margin(info: MediaInfo, node: Expr, low: Fraction) -> Fraction | None:
     """
     picture, margin = info.picture, _SEEK_MARGIN
     if picture is not None:
+        # To deinterlace a frame, ffmpeg needs the one before it.
+        before = 2 / picture.rate if picture.fields else Fraction(0)
         if not (info.container.startswith(_INDEXED) and picture.clean_keys):
             if picture.key_gap is None:
                 return None
             margin += picture.key_gap
         elif isinstance(node, Picture) and info.container.startswith("mov") and picture.key_lead is not None:
-            return picture.key_lead if low > picture.key_lead else None
+            lead = picture.key_lead + before
+            return lead if low > lead else None
     return margin if low > margin + _SEEK_MARGIN else None
 
 

@@ -7,10 +7,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-__all__ = ["Exact", "MediaInfo", "PictureInfo", "SoundInfo"]
+__all__ = ["PROBE_VERSION", "Exact", "MediaInfo", "PictureInfo", "SoundInfo"]
 
 Exact = Annotated[Fraction, BeforeValidator(lambda value: Fraction(value)), PlainSerializer(str)]
 """An exact number; in JSON, a string such as `"30000/1001"`."""
+
+
+PROBE_VERSION = 1
+"""The version of the probe. Bump it whenever the same file would be described otherwise: a stored asset that
+an earlier version described is probed again.
+"""
 
 
 class _Info(BaseModel):
@@ -30,6 +36,16 @@ class PictureInfo(_Info):
         The display size in square pixels, after rotation and pixel aspect ratio.
     coded_width, coded_height, sar, rotation
         As stored; the rotation is 0, 90, 180 or 270 degrees counter-clockwise, as in the display matrix.
+    cropped
+        The size to which the container crops the stored picture, or None if it does not.
+    orientation
+        ffmpeg's filters that turn and mirror the stored picture for display; empty if there are none.
+    fields
+        The frames that are interlaced, or None: those flagged as such, or all (`tff`, `bff`: the top or
+        the bottom field is first).
+    varies
+        True if the size, shape, colours or orientation of the pictures change within the stream. All other
+        facts are of the first picture.
     rate
         Frames per second: the nominal rate if constant, the mean rate if variable.
     variable
@@ -60,8 +76,12 @@ class PictureInfo(_Info):
     height: int
     coded_width: int
     coded_height: int
+    cropped: tuple[int, int] | None = None
     sar: Exact = Fraction(1)
     rotation: int = 0
+    orientation: str = ""
+    fields: Literal["flagged", "tff", "bff"] | None = None
+    varies: bool = False
     rate: Exact
     variable: bool = False
     frames: int
@@ -77,6 +97,11 @@ class PictureInfo(_Info):
     color_primaries: str | None = None
     color_transfer: str | None = None
     color_matrix: str | None = None
+
+    @property
+    def is_turned(self) -> bool:
+        """True if the display swaps the stored width and height."""
+        return self.rotation in (90, 270)
 
 
 class SoundInfo(_Info):
@@ -96,13 +121,17 @@ class SoundInfo(_Info):
 
 
 class MediaInfo(_Info):
-    """A media file. `kind` is its use in an agent; a video may have no sound."""
+    """A media file. `kind` is its use in an agent; a video may have no sound.
+
+    `version` is that of the probe that found these facts.
+    """
 
     kind: Literal["video", "audio", "image", "lut"]
     container: str
     picture: PictureInfo | None = None
     sound: SoundInfo | None = None
     notes: tuple[str, ...] = ()
+    version: int = 0
 
     @property
     def duration(self) -> Fraction:

@@ -16,8 +16,12 @@ from tessera.errors import MediaError
 from tessera.media.algebra.expression import even
 from tessera.media.algebra.time import parse_rate
 from tessera.media.ffmpeg.colors import HDR
+from tessera.media.probe.container_crop import container_crop
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
-from tessera.media.probe.info import MediaInfo, PictureInfo, SoundInfo
+from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo
+from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
+from tessera.media.probe.orientation import orientation_of
+from tessera.media.probe.parameter_changes import HeaderWatch, PictureChange, changes_of
 from tessera.media.probe.riff import check_chunks
 from tessera.media.probe.svg import is_svg, rasterise
 from tessera.text.wording import count
@@ -157,7 +161,11 @@ def probe(path: Path) -> MediaInfo:
             container=container.format.name,
             picture=picture,
             sound=sound,
-            notes=tuple(_notes(container, video, audio, picture)),
+            notes=(
+                *_notes(container, video, audio, picture),
+                *(note for scan in scans.values() for note in scan.notes),
+            ),
+            version=PROBE_VERSION,
         )
 
 
@@ -233,6 +241,8 @@ class _PacketScan:
     end: int | None = None
     packets: int = 0
     corrupt: bool = False
+    headers: HeaderWatch = field(default_factory=HeaderWatch)
+    notes: list[str] = field(default_factory=list)
 
     def note_lead(self, packet: Any) -> None:
         """Update the longest time by which a keyframe is coded before its presentation."""
@@ -256,6 +266,8 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
             scan = scans[packet.stream.index]
             scan.packets += 1
             scan.corrupt = scan.corrupt or packet.is_corrupt
+            if packet.stream.index in pictures:
+                scan.headers.note(packet)
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or packet.is_discard:
                 continue
@@ -326,6 +338,32 @@ def _first_frame(path: Path, index: int) -> Any:
         raise MediaError(f"{path.name}: no frame of its {stream.type} can be decoded")
 
 
+def _changes(path: Path, index: int, scan: _PacketScan) -> list[PictureChange]:
+    """Return the changes of the picture within a stream."""
+    if not scan.headers.found:
+        return []
+    with open_media(path) as container:
+        return changes_of(container, container.streams[index], scan.headers)
+
+
+def _told(changes: list[PictureChange], start: int, base: Fraction, size: tuple[int, int]) -> Iterator[str]:
+    """Yield a note on the changes of a picture that starts at tick `start`."""
+    if not changes:
+        return
+    first = changes[0]
+    at = float(max(first.time - start, 0) * base)
+    more = f" (and {count(len(changes) - 1, 'more time')})" if len(changes) > 1 else ""
+    yield f"changes {first.what} at {at:.3f} s{more}: every picture is fitted into {size[0]}×{size[1]}"
+
+
+def _fields(path: Path, stream: Any, frame: Any) -> tuple[Fields | None, str]:
+    """Return the frames of a stream to deinterlace, and a note on them."""
+    if not may_interlace(stream, frame):
+        return None, ""
+    with open_media(path) as container:
+        return fields_of(container, container.streams[stream.index])
+
+
 def _picture(path: Path, stream: Any, scan: _PacketScan, frame: Any) -> PictureInfo:
     context = stream.codec_context
     base = Fraction(stream.time_base)
@@ -336,12 +374,19 @@ def _picture(path: Path, stream: Any, scan: _PacketScan, frame: Any) -> PictureI
     if scan.end is None or scan.end <= last:
         end = last + max(int(1 / (rate * base)), 1)
     sar = Fraction(stream.sample_aspect_ratio or frame_sar(frame) or 1) or Fraction(1)
-    rotation = int(round(frame.rotation / 90) * 90) % 360
-    width, height = int(frame.width * sar + Fraction(1, 2)), frame.height
+    rotation, turns = orientation_of(frame)
+    allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+    cropped = container_crop(path, stream, (frame.width, frame.height), allowed)
+    fields, about_fields = _fields(path, stream, frame)
+    changes = _changes(path, stream.index, scan)
+    width, height = cropped or (frame.width, frame.height)
+    width = int(width * sar + Fraction(1, 2))
     if rotation in (90, 270):
         width, height = height, width
     if min(even(width), even(height)) < 2:
         raise MediaError(f"{path.name} is {width}×{height}: a video must be at least 2×2 pixels")
+    start, shown = scan.times[0], (even(width), even(height))
+    scan.notes += [note for note in (about_fields, *_told(changes, start, base, shown)) if note]
     layout = frame.format
     return PictureInfo(
         index=stream.index,
@@ -351,7 +396,11 @@ def _picture(path: Path, stream: Any, scan: _PacketScan, frame: Any) -> PictureI
         coded_width=frame.width,
         coded_height=frame.height,
         sar=sar,
+        cropped=cropped,
         rotation=rotation,
+        orientation=turns,
+        fields=fields,
+        varies=bool(changes),
         rate=rate,
         variable=variable,
         frames=len(scan.times),
