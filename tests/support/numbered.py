@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -61,10 +62,22 @@ def numbered(name: str, codec: str, rate: str, extra: str = "", suffix: str = ".
     return path
 
 
-def seen(path: Path) -> Seen:
+def _frames(container: Any, *, tolerant: bool) -> Iterator[av.VideoFrame]:
+    for packet in container.demux(container.streams.video[0]):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            if not tolerant:
+                raise
+            # VP9 decodes nothing more after an error until it is reset.
+            container.streams.video[0].codec_context.flush_buffers()
+
+
+def seen(path: Path, *, tolerant: bool = False) -> Seen:
+    """Return what a file shows; if tolerant, packets that cannot be decoded show nothing."""
     times, numbers = [], []
     with av.open(str(path)) as container:
-        for frame in container.decode(container.streams.video[0]):
+        for frame in _frames(container, tolerant=tolerant):
             assert frame.pts is not None
             assert frame.time_base is not None
             luma = frame.to_ndarray(format="gray")[_SIDE // 4 : 2 * _SIDE].astype(float)
@@ -78,7 +91,7 @@ def seen(path: Path) -> Seen:
 @cache
 def origin(path: Path) -> Seen:
     """Return the frames of a source, decoded from end to end, with times relative to its first frame."""
-    whole = seen(path)
+    whole = seen(path, tolerant=True)
     return Seen(tuple(time - whole.times[0] for time in whole.times), whole.numbers)
 
 

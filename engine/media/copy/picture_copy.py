@@ -160,6 +160,8 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
         If a packet cannot be copied safely.
     """
     scale = _scale_of(info, ticks)
+    if info.skipped:
+        raise Unsafe("its first packets give no picture")
     with open_media(path) as container:
         pictures = [
             Access(one.pts, one.duration or 0, False, True, one.is_discard)

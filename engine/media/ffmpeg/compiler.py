@@ -210,6 +210,9 @@ def _command(lowering: Lowering, outputs: Sequence[Any], feeds: Sequence[Feed] =
 
     built = outputs[0] if len(outputs) == 1 else ffmpeg.merge_outputs(*outputs)
     built = built.global_args("-copyts", "-y")
+    if any(one.info.picture is not None and one.info.picture.skipped for one in lowering.sources.values()):
+        # Packets without a picture count as errors of decoding; by default, two thirds of them end ffmpeg.
+        built = built.global_args("-max_error_rate", "1")
     with _deep(20 * len(lowering.nodes)):
         args, scripts = _with_scripts(built.compile(cmd="ffmpeg")[1:])
     sounds = (_feed_sound(fed, lowering.resolve, lowering.measured) for fed in lowering.fed)

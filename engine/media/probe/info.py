@@ -55,7 +55,9 @@ class PictureInfo(_Info):
     time_base
         The time base of the stream; presentation times are whole multiples of it.
     start
-        The presentation time of the first frame, in ticks of `time_base`.
+        The presentation time of the first frame that can be shown, in ticks of `time_base`.
+    skipped
+        The number of packets before `start`, which give no picture since the file begins within a group.
     duration
         Seconds from the presentation of the first frame to the end of the last.
     key_gap
@@ -87,6 +89,7 @@ class PictureInfo(_Info):
     frames: int
     time_base: Exact
     start: int = 0
+    skipped: int = 0
     duration: Exact
     key_gap: Exact | None = None
     clean_keys: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from tessera.media.algebra.expression import even
 from tessera.media.algebra.time import parse_rate
 from tessera.media.ffmpeg.colors import HDR
 from tessera.media.probe.container_crop import container_crop
+from tessera.media.probe.first_frame import first_frame
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo
 from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
@@ -39,9 +41,6 @@ PROTOCOLS = "file,pipe"
 
 _MAX_PIXELS = 100_000_000
 """The largest still image that is read, in pixels."""
-
-_MAX_UNDECODED_PACKETS = 300
-"""The number of packets without a frame after which the search for the first frame stops."""
 
 _OPEN_S = 10.0
 """The longest time to open a file. Even large valid files take a second or less."""
@@ -153,8 +152,7 @@ def probe(path: Path) -> MediaInfo:
         for stream in (video, audio):
             if stream is not None:
                 _check_complete(path, stream, scans[stream.index], container.format.name)
-        frame = _first_frame(path, video.index) if video is not None else None
-        picture = _picture(path, video, scans[video.index], frame) if video is not None else None
+        picture = _picture(path, video, scans[video.index]) if video is not None else None
         sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
         return MediaInfo(
             kind="video" if picture else "audio",
@@ -240,6 +238,7 @@ class _PacketScan:
     lead: int | None = 0
     end: int | None = None
     packets: int = 0
+    first_key: int | None = None
     corrupt: bool = False
     headers: HeaderWatch = field(default_factory=HeaderWatch)
     notes: list[str] = field(default_factory=list)
@@ -275,6 +274,8 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
             if packet.stream.index in pictures or not scan.times:
                 scan.times.append(time)
                 if packet.is_keyframe:
+                    if scan.first_key is None:
+                        scan.first_key = scan.packets - 1
                     scan.keys.append(time)
                     scan.clean = scan.clean and _is_clean(packet)
                     scan.note_lead(packet)
@@ -326,16 +327,11 @@ def _check_complete(path: Path, stream: Any, scan: _PacketScan, container: str) 
         raise MediaError(f"{path.name} is truncated or damaged: {found} {stream.type} packets can be read")
 
 
-def _first_frame(path: Path, index: int) -> Any:
-    """Decode the first frame of a stream. The container is opened again: a seek to the start may miss it."""
+def _first_frame(path: Path, stream: Any, scan: _PacketScan) -> Any:
+    """Decode the first frame of a stream that can be shown."""
+    first_key = scan.first_key if stream.type == "video" else 0
     with open_media(path) as container:
-        stream = container.streams[index]
-        for number, packet in enumerate(container.demux(stream)):
-            for frame in packet.decode():
-                return frame
-            if number > _MAX_UNDECODED_PACKETS:
-                break
-        raise MediaError(f"{path.name}: no frame of its {stream.type} can be decoded")
+        return first_frame(container, stream.index, path.name, first_key)
 
 
 def _changes(path: Path, index: int, scan: _PacketScan) -> list[PictureChange]:
@@ -364,9 +360,26 @@ def _fields(path: Path, stream: Any, frame: Any) -> tuple[Fields | None, str]:
         return fields_of(container, container.streams[stream.index])
 
 
-def _picture(path: Path, stream: Any, scan: _PacketScan, frame: Any) -> PictureInfo:
+def _skip_undecodable(frame: Any, scan: _PacketScan) -> int:
+    """Remove the times of packets at the start that give no picture; return their number.
+
+    Without presentation times in the packets (AVI), times of frames and packets are not comparable, and only
+    a missing keyframe at the start says that packets give no picture.
+    """
+    if frame.pts is None or (scan.lead is None and scan.first_key == 0):
+        return 0
+    shown = bisect_left(scan.times, frame.pts)
+    if shown == len(scan.times):
+        return 0
+    del scan.times[:shown]
+    return shown
+
+
+def _picture(path: Path, stream: Any, scan: _PacketScan) -> PictureInfo:
     context = stream.codec_context
     base = Fraction(stream.time_base)
+    frame, begin = _first_frame(path, stream, scan), scan.times[0]
+    skipped = _skip_undecodable(frame, scan)
     rate, variable = _rate(stream, scan.times, base)
     last = scan.times[-1]
     end = max(scan.end or last, last + 1)
@@ -406,8 +419,9 @@ def _picture(path: Path, stream: Any, scan: _PacketScan, frame: Any) -> PictureI
         frames=len(scan.times),
         time_base=base,
         start=scan.times[0],
+        skipped=skipped,
         duration=(end - scan.times[0]) * base,
-        key_gap=max(after - key for key, after in pairwise([scan.times[0], *scan.keys, end])) * base,
+        key_gap=max(after - key for key, after in pairwise([begin, *scan.keys, end])) * base,
         clean_keys=scan.clean,
         key_lead=None if scan.lead is None else scan.lead * base,
         pixel_format=layout.name,
@@ -465,7 +479,7 @@ def _sound(path: Path, stream: Any, scan: _PacketScan) -> SoundInfo:
     base = Fraction(stream.time_base)
     if not context.sample_rate or not context.layout.nb_channels:
         raise MediaError(f"{path.name}: its audio stream has no sample rate or channels")
-    first = _first_frame(path, stream.index)
+    first = _first_frame(path, stream, scan)
     start = first.pts * Fraction(first.time_base) if first.pts is not None else scan.times[0] * base
     return SoundInfo(
         index=stream.index,
@@ -485,6 +499,9 @@ def _notes(container: InputContainer, video: Any, audio: Any, picture: PictureIn
     others = [stream for stream in container.streams.video if video is None or stream.index != video.index]
     if others:
         yield f"has {count(len(others), 'more picture stream')} (cover art or another angle), not used"
+    if picture is not None and picture.skipped:
+        lost = count(picture.skipped, "packet")
+        yield f"begins within a group of pictures: {lost} at its start, without a picture, left out"
     if picture is not None and picture.variable:
         yield f"has a variable frame rate, {float(picture.rate):.3f} frames/s on average"
     if picture is not None and picture.color_transfer in HDR:
