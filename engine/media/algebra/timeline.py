@@ -29,12 +29,14 @@ class Piece(NamedTuple):
 class CutPass(NamedTuple):
     """Ascending ranges of one expression, which a single decoding pass can cut.
 
-    `at` is their start on the joined timeline, in seconds.
+    `at` is their start on the joined timeline, in seconds. `held` is, for each range, the time from which
+    it takes pictures: before its start if the picture on screen there is shown first. Empty: no range does.
     """
 
     leaf: Expr
     ranges: tuple[Range, ...]
     at: Fraction
+    held: tuple[Fraction, ...] = ()
 
 
 def is_timeline(node: Expr) -> bool:
@@ -91,20 +93,29 @@ def _merge_touching(pieces: Iterable[Piece]) -> list[Piece]:
     return found
 
 
-def cut_passes(pieces: Sequence[Piece], reach: Fraction | None = None) -> list[CutPass]:
-    """Group the pieces into passes. With `reach`, no pass skips more than that many seconds at once."""
+def cut_passes(
+    pieces: Sequence[Piece], reach: Fraction | None = None, held: Sequence[Fraction] | None = None
+) -> list[CutPass]:
+    """Group the pieces into passes. With `reach`, no pass skips more than that many seconds at once.
+
+    `held` gives the time from which each piece takes pictures. No pass takes a picture twice.
+    """
     passes: list[CutPass] = []
     ranges: list[Range] = []
+    taken: list[Fraction] = []
     at = Fraction(0)
     before: Piece | None = None
-    for piece in pieces:
-        ascends = before is not None and before.leaf is piece.leaf and before.end <= piece.start
-        near = reach is None or before is None or piece.start - before.end <= reach
+    begins = [piece.start for piece in pieces] if held is None else held
+    for piece, begin in zip(pieces, begins, strict=True):
+        ascends = before is not None and before.leaf is piece.leaf and before.end <= begin
+        near = reach is None or before is None or begin - before.end <= reach
         if before is not None and not (ascends and near):
-            passes.append(CutPass(before.leaf, tuple(ranges), at))
+            passes.append(CutPass(before.leaf, tuple(ranges), at, tuple(taken)))
             at += sum((end - start for start, end in ranges), Fraction(0))
-            ranges = []
+            ranges, taken = [], []
         ranges.append((piece.start, piece.end))
+        if held is not None:
+            taken.append(begin)
         before = piece
     assert before is not None
-    return [*passes, CutPass(before.leaf, tuple(ranges), at)]
+    return [*passes, CutPass(before.leaf, tuple(ranges), at, tuple(taken))]

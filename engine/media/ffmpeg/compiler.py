@@ -94,7 +94,7 @@ def _output(encode: Encode, lowering: Lowering, target: EncodeSettings) -> tuple
             streams.append(lowering.fed_picture(feeds[0].name))
         else:
             streams.append(lowering.picture_output(encode.picture))
-        options |= _picture_options(lowering, target)
+        options |= _picture_options(encode.picture, lowering, target)
     if encode.sound is not None:
         streams.append(lowering.sound_output(encode.sound))
         options |= _sound_options(encode.sound, target)
@@ -172,7 +172,7 @@ def _compile_part(part: Picture, at: Fraction, whole: Lowering) -> Command:
     return _command(lowering, [_into([stream], FEED_OUTPUT, {**raw, **times})])
 
 
-def _picture_options(lowering: Lowering, target: EncodeSettings) -> dict[str, Any]:
+def _picture_options(picture: Picture, lowering: Lowering, target: EncodeSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "fps_mode": "passthrough",
         "enc_time_base": f"1:{lowering.ticks}",
@@ -187,9 +187,19 @@ def _picture_options(lowering: Lowering, target: EncodeSettings) -> dict[str, An
         "crf": target.crf,
         "x264-params": REPEATABLE,
         "video_track_timescale": lowering.ticks,
+        "bsf:v": _lasting(ceil(picture.duration * lowering.ticks)),
         "color_range": "tv",
         **lowering.colors.options(),
     }
+
+
+def _lasting(end: int) -> str:
+    """Return a bitstream filter with which the last picture ends at `end`, in ticks.
+
+    The file's length is the latest end of a packet. Each packet may last to the end of all: a picture ends
+    where the next one begins.
+    """
+    return f"setts=pts=PTS:dts=DTS:duration=max(1\\,{end}-PTS)"
 
 
 def _sound_options(sound: Sound, target: EncodeSettings) -> dict[str, Any]:

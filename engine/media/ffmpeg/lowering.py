@@ -21,6 +21,7 @@ from typing import Any
 from tessera.media.algebra.expression import Expr, Image, Picture, Sound
 from tessera.media.algebra.timeline import CutPass, cut_passes, is_timeline, pieces_of
 from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
+from tessera.media.ffmpeg.held_pictures import HeldPictures, Stills, stills_of_source
 from tessera.media.ffmpeg.sound_lowering import FedSound, Measured, SoundLowering, SoundPlan, plan_sound
 from tessera.media.ffmpeg.steady import deinterlaced, input_options, oriented, steadied
 from tessera.media.probe.info import MediaInfo
@@ -80,6 +81,7 @@ class Lowering(SoundLowering):
         self.resolve, self.measured, self.roots, self.common = resolve, measured, roots, common
         self.sound_plans: dict[Expr, SoundPlan] = {}
         self.picture_runs: dict[Expr, list[CutPass]] = {}
+        self.held = HeldPictures(self._stills)
         self.below: dict[Expr, tuple[Expr, ...]] = {}
         self.sources: dict[Expr, Located] = {}
         self.nodes = self._ordered(roots)
@@ -119,7 +121,8 @@ class Lowering(SoundLowering):
             self.sound_plans[node] = plan_sound(node, SKIPPED)
             runs = list(self.sound_plans[node].runs)
         else:
-            runs = self.picture_runs[node] = cut_passes(pieces_of(node), SKIPPED)
+            pieces = pieces_of(node)
+            runs = self.picture_runs[node] = cut_passes(pieces, SKIPPED, self.held.times(pieces))
         for run in runs:
             if run.leaf.op == "source":
                 self._locate(run.leaf)
@@ -128,6 +131,12 @@ class Lowering(SoundLowering):
     def _locate(self, leaf: Expr) -> None:
         if leaf not in self.sources:
             self.sources[leaf] = self.resolve(leaf)
+
+    def _stills(self, source: Expr) -> Stills:
+        self._locate(source)
+        picture = self.sources[source].info.picture
+        assert picture is not None
+        return stills_of_source(picture)
 
     def picture_output(self, picture: Picture) -> Any:
         return self.lower(picture).filter("format", "yuv420p")
@@ -257,18 +266,21 @@ class Lowering(SoundLowering):
         """
         ticks, at = self.ticks, run.at
         pieces = []
-        for start, end in run.ranges:
-            pieces.append(
-                (ceil((zero + start) * ticks), ceil((zero + end) * ticks), floor((zero + start - at) * ticks))
-            )
+        for (start, end), taken in zip(run.ranges, run.held or _starts(run), strict=True):
+            first, shift = ceil((zero + start) * ticks), floor((zero + start - at) * ticks)
+            time = "PTS"
+            if taken < start:
+                # The picture on screen at the start appears there, not when it did in the source.
+                first, time = floor((zero + taken) * ticks), f"max(PTS,{shift + ceil(at * ticks)})"
+            pieces.append((first, ceil((zero + end) * ticks), f"{time}-({shift})" if shift else time))
             at += end - start
         stream = stream.filter("trim", start_pts=pieces[0][0], end_pts=pieces[-1][1])
         if len(pieces) == 1:
-            shift = pieces[0][2]
-            return stream.filter("setpts", f"PTS-({shift})") if shift else stream
-        kept = _tree([(first, f"lt(pts,{last})") for first, last, _shift in pieces], "pts")
-        moved = _tree([(first, f"PTS-({shift})") for first, _last, shift in pieces], "PTS")
-        return stream.filter("select", kept).filter("setpts", moved)
+            moved = pieces[0][2]
+            return stream.filter("setpts", moved) if moved != "PTS" else stream
+        kept = _tree([(first, f"lt(pts,{last})") for first, last, _moved in pieces], "pts")
+        times = _tree([(first, moved) for first, _last, moved in pieces], "PTS")
+        return stream.filter("select", kept).filter("setpts", times)
 
     # pictures
 
@@ -308,6 +320,10 @@ class Lowering(SoundLowering):
 
     def _image_scale(self, node: Image, inputs: list[Any]) -> Any:
         return inputs[0].filter("scale", node.width, node.height, flags="lanczos+accurate_rnd")
+
+
+def _starts(run: CutPass) -> tuple[Fraction, ...]:
+    return tuple(start for start, _end in run.ranges)
 
 
 def _seek_margin(info: MediaInfo, node: Expr, low: Fraction) -> Fraction | None:

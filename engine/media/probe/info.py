@@ -60,6 +60,9 @@ class PictureInfo(_Info):
         The number of packets before `start`, which give no picture since the file begins within a group.
     duration
         Seconds from the presentation of the first frame to the end of the last.
+    stills, still_after
+        The pictures that stay for more than `still_after` ticks, a little over the nominal frame interval:
+        when each appears, and when the next one does, in ticks.
     key_gap
         The longest wait for a keyframe when decoding starts at any point, in seconds; None if unknown.
     clean_keys
@@ -91,6 +94,8 @@ class PictureInfo(_Info):
     start: int = 0
     skipped: int = 0
     duration: Exact
+    stills: tuple[tuple[int, int], ...] = ()
+    still_after: int = 0
     key_gap: Exact | None = None
     clean_keys: bool = True
     key_lead: Exact | None = None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
 from tessera.media.probe.orientation import orientation_of
 from tessera.media.probe.parameter_changes import HeaderWatch, PictureChange, changes_of
 from tessera.media.probe.riff import check_chunks
+from tessera.media.probe.stills import find_stills, frame_interval
 from tessera.media.probe.svg import is_svg, rasterise
 from tessera.text.wording import count
 
@@ -386,6 +388,8 @@ def _picture(path: Path, stream: Any, scan: _PacketScan) -> PictureInfo:
     # Without a duration, the last packet counts as one frame at the nominal rate.
     if scan.end is None or scan.end <= last:
         end = last + max(int(1 / (rate * base)), 1)
+    usual = frame_interval(scan.times, base, rate, variable=variable)
+    still_after, stills = find_stills(scan.times, end, floor((usual + max(2 * base, _MILLISECOND)) / base))
     sar = Fraction(stream.sample_aspect_ratio or frame_sar(frame) or 1) or Fraction(1)
     rotation, turns = orientation_of(frame)
     allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
@@ -421,6 +425,8 @@ def _picture(path: Path, stream: Any, scan: _PacketScan) -> PictureInfo:
         start=scan.times[0],
         skipped=skipped,
         duration=(end - scan.times[0]) * base,
+        stills=stills,
+        still_after=still_after,
         key_gap=max(after - key for key, after in pairwise([begin, *scan.keys, end])) * base,
         clean_keys=scan.clean,
         key_lead=None if scan.lead is None else scan.lead * base,
