@@ -16,7 +16,7 @@ from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Sound
 from tessera.media.algebra.item import Audio, Video
 from tessera.media.algebra.time import Range
-from tessera.media.ffmpeg.command import PictureFeed, SoundFeed
+from tessera.media.ffmpeg.command import SoundFeed, StreamFeed
 from tessera.media.ffmpeg.compiler import EncodeSettings, compile_render
 from tessera.media.ffmpeg.lowering import Located
 from tessera.media.probe.probe import probe
@@ -89,7 +89,7 @@ def test_many_cuts_of_a_picture_are_split_among_commands() -> None:
         picture, None, Path("out.mp4"), lambda one: located(one.arg("asset")), {}, EncodeSettings()
     )
     (feed,) = made.feeds
-    assert isinstance(feed, PictureFeed)
+    assert isinstance(feed, StreamFeed)
     assert all(part.args.count("-i") <= 8 for part in feed.parts)
 
 

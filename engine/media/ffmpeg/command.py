@@ -2,14 +2,15 @@
 
 A filter graph with a branch for each of thousands of cuts grows without bound in time and memory. So a
 sound of many cuts is decoded by a process of its own, from which a `SoundFeed` picks the samples in blocks;
-and a picture that reads files from many places is made by one process after another, as a `PictureFeed`.
+and a picture that reads files from many places is made by one process after another, as a `StreamFeed`. So
+is a sound whose rate or channels change in its source.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["FEED_OUTPUT", "Command", "Feed", "PictureFeed", "Reel", "SoundFeed", "Take"]
+__all__ = ["FEED_OUTPUT", "Command", "Feed", "Reel", "SoundFeed", "StreamFeed", "Take"]
 
 FEED_OUTPUT = "feed:out"
 """The placeholder for the output pipe in a command that feeds another."""
@@ -50,14 +51,14 @@ class SoundFeed:
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFeed:
-    """Raw frames in NUT, by one command after another; each gives its frames their final times."""
+class StreamFeed:
+    """Raw frames or samples in NUT, by one command after another; each gives them their final times."""
 
     name: str
     parts: tuple[Command, ...]
 
 
-Feed = SoundFeed | PictureFeed
+Feed = SoundFeed | StreamFeed
 
 
 @dataclass(frozen=True, slots=True)

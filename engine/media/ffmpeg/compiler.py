@@ -16,10 +16,10 @@ from typing import Any
 from tessera.media.algebra.expression import Picture, Sound
 from tessera.media.algebra.optimiser import optimise
 from tessera.media.algebra.time import Range
-from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Feed, PictureFeed, Reel, SoundFeed
+from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Feed, Reel, SoundFeed, StreamFeed
 from tessera.media.ffmpeg.encode_settings import REPEATABLE, EncodeSettings, sized
 from tessera.media.ffmpeg.lowering import Located, Lowering, Resolver
-from tessera.media.ffmpeg.sound_lowering import FedSound, Gain, Measured
+from tessera.media.ffmpeg.sound_lowering import FedSound, Gain, Measured, SteadySound
 from tessera.media.render.decoder_groups import start_of
 
 __all__ = [
@@ -144,7 +144,7 @@ def _parts(picture: Picture, lowering: Lowering) -> list[Range]:
     return list(pairwise([*starts, picture.duration]))
 
 
-def _feed_picture(picture: Picture, parts: Sequence[Range], whole: Lowering) -> PictureFeed:
+def _feed_picture(picture: Picture, parts: Sequence[Range], whole: Lowering) -> StreamFeed:
     """Return the feed of a picture that is made in parts.
 
     The picture is halved repeatedly, since the cost of a cut grows with its number of ranges.
@@ -161,7 +161,7 @@ def _feed_picture(picture: Picture, parts: Sequence[Range], whole: Lowering) -> 
             cut = optimise(one.keep([(ranges[0][0] - start, ranges[-1][1] - start)]))
             assert isinstance(cut, Picture)
             waiting.append((cut, ranges))
-    return PictureFeed("feed:picture", tuple(commands))
+    return StreamFeed("feed:picture", tuple(commands))
 
 
 def _compile_part(part: Picture, at: Fraction, whole: Lowering) -> Command:
@@ -226,7 +226,14 @@ def _command(lowering: Lowering, outputs: Sequence[Any], feeds: Sequence[Feed] =
     with _deep(20 * len(lowering.nodes)):
         args, scripts = _with_scripts(built.compile(cmd="ffmpeg")[1:])
     sounds = (_feed_sound(fed, lowering.resolve, lowering.measured) for fed in lowering.fed)
-    return Command(args, scripts, (*feeds, *sounds))
+    return Command(args, scripts, (*feeds, *sounds, *map(_feed_steady, lowering.steady)))
+
+
+def _feed_steady(sound: SteadySound) -> StreamFeed:
+    """Return the feed of a sound that varies in its source."""
+    options = {"f": "nut", "write_index": 0, "c:a": "pcm_f32le"}
+    made = _into([sound.stream], FEED_OUTPUT, options).global_args("-copyts", "-y")
+    return StreamFeed(sound.name, (Command(tuple(made.compile(cmd="ffmpeg")[1:])),))
 
 
 def _with_scripts(args: list[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from tessera.errors import Cancelled, RenderError, TesseraError
-from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, PictureFeed, Reel, SoundFeed, Take
+from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Reel, SoundFeed, StreamFeed, Take
 from tessera.media.ffmpeg.process import UNWATCHED, Finished, Watch, run_ffmpeg
 from tessera.media.ffmpeg.process_group import INHERITS_PIPES
 
@@ -73,7 +73,7 @@ def _run(
         if isinstance(feed, SoundFeed):
             feeders.append(_SoundFeeder(feed, into, context))
         else:
-            feeders.append(_PictureFeeder(feed, into, context))
+            feeders.append(_StreamFeeder(feed, into, context))
     args = [f"pipe:{pipes[arg]}" if arg in pipes else arg for arg in command.args]
     try:
         _write_scripts(command, context.folder, pipes)
@@ -241,8 +241,8 @@ class _SoundFeeder(_Feeder):
             yield _Spool(file, self.feed.channels)
 
 
-class _PictureFeeder(_Feeder):
-    def __init__(self, feed: PictureFeed, into: int, context: _RunContext) -> None:
+class _StreamFeeder(_Feeder):
+    def __init__(self, feed: StreamFeed, into: int, context: _RunContext) -> None:
         super().__init__(feed.name, into, context)
         self.feed = feed
 

@@ -22,7 +22,14 @@ from tessera.media.algebra.expression import Expr, Image, Picture, Sound
 from tessera.media.algebra.timeline import CutPass, cut_passes, is_timeline, pieces_of
 from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
 from tessera.media.ffmpeg.held_pictures import HeldPictures, Stills, stills_of_source
-from tessera.media.ffmpeg.sound_lowering import FedSound, Measured, SoundLowering, SoundPlan, plan_sound
+from tessera.media.ffmpeg.sound_lowering import (
+    FedSound,
+    Measured,
+    SoundLowering,
+    SoundPlan,
+    SteadySound,
+    plan_sound,
+)
 from tessera.media.ffmpeg.steady import deinterlaced, input_options, oriented, steadied
 from tessera.media.probe.info import MediaInfo
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
@@ -90,6 +97,7 @@ class Lowering(SoundLowering):
         self.repeats: Counter[Any] = Counter()
         self.made: dict[Expr, list[Any]] = {}
         self.fed: list[FedSound] = []
+        self.steady: list[SteadySound] = []
         self.opened = 0
         infos = [located.info for node, located in self.sources.items() if isinstance(node, Picture)]
         self.ticks: int = part_of.ticks if part_of else _common_ticks(infos)

@@ -27,7 +27,16 @@ from tessera.media.ffmpeg.command import Take
 if TYPE_CHECKING:
     from tessera.media.probe.info import MediaInfo
 
-__all__ = ["LAYOUTS", "FedSound", "Gain", "Measured", "SoundPlan", "plan_sound", "samples_before"]
+__all__ = [
+    "LAYOUTS",
+    "FedSound",
+    "Gain",
+    "Measured",
+    "SoundPlan",
+    "SteadySound",
+    "plan_sound",
+    "samples_before",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +138,30 @@ def _plan_feed(pieces: Sequence[Piece], rate: int) -> SoundPlan:
     return SoundPlan((), moved, tuple((sound, not ascends) for sound, ascends in made))
 
 
+@dataclass(frozen=True, slots=True)
+class SteadySound:
+    """The sound of a source that varies, made steady by a command of its own: `stream` as ffmpeg-python's
+    value, whose times are `STEADY_SHIFT` seconds later than those of the source.
+
+    ffmpeg configures a filter graph anew when a sound's rate or channels change, and everything in the graph
+    begins again. In this command's graph nothing can be lost by that.
+    """
+
+    name: str
+    stream: Any
+
+
+STEADY_SHIFT = 1000
+"""NUT has no times before 0, which sounds can have: their decoders may need a run-up."""
+
+
 class SoundLowering:
     """The part of `Lowering` that lowers sounds."""
 
     measured: Measured
     sound_plans: dict[Expr, SoundPlan]
     fed: list[FedSound]
+    steady: list[SteadySound]
 
     def open(self, node: Expr, low: Fraction) -> tuple[Any, MediaInfo, Fraction]:
         raise NotImplementedError
@@ -180,7 +207,19 @@ class SoundLowering:
         layout = LAYOUTS[node.channels]
         stream = opened[str(info.sound.index)].filter("asettb", f"intb{self.apart()}")
         stream = stream.filter("aformat", sample_fmts="fltp", sample_rates=node.rate, channel_layouts=layout)
+        if info.sound.varies:
+            stream = self._steady(stream, node.rate)
         return stream.filter("asettb", f"1/{node.rate}"), samples_before(zero, node.rate)
+
+    def _steady(self, stream: Any, rate: int) -> Any:
+        """Register a command that makes this stream, and return its output as an input of the command."""
+        import ffmpeg
+
+        name = f"feed:steady-{len(self.steady)}"
+        late = stream.filter("asettb", f"1/{rate}").filter("asetpts", f"PTS+{STEADY_SHIFT * rate}")
+        self.steady.append(SteadySound(name, late))
+        fed = ffmpeg.input(name, f="nut")["0"].filter("asettb", f"1/{rate}")
+        return fed.filter("asetpts", f"PTS-{STEADY_SHIFT * rate}")
 
     def _sound_source(self, node: Sound, _inputs: list[Any]) -> Any:
         stream, zero = self._open_sound(node, Fraction(0))

@@ -116,7 +116,7 @@ class SoundInfo(_Info):
     """The audio stream that is used: index, codec, samples per second, channels.
 
     `start` is the presentation time of the first sample, in seconds on the container's clock; `duration` is
-    the length in seconds.
+    the length in seconds. `varies` is True if its rate or channels change within the stream.
     """
 
     index: int
@@ -126,6 +126,7 @@ class SoundInfo(_Info):
     layout: str = ""
     start: Exact = Fraction(0)
     duration: Exact
+    varies: bool = False
 
 
 class MediaInfo(_Info):

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from tessera.media.copy.avc import Configuration, from_start_codes
@@ -117,9 +119,15 @@ def _samples(container: InputContainer, stream: Any) -> Iterator[Any]:
                 container.seek(start + length * place // _PLACES, stream=stream, backward=True)
             except av.error.FFmpegError:
                 return
-        for number, frame in enumerate(container.decode(stream)):
-            yield frame
-            if number + 1 >= _FRAMES:
-                break
+        yield from islice(_frames(container, stream), _FRAMES)
         if not length:
             return
+
+
+def _frames(container: InputContainer, stream: Any) -> Iterator[Any]:
+    """Yield the frames from here on. Packets after a seek that cannot be decoded yield none."""
+    import av
+
+    for packet in container.demux(stream):
+        with suppress(av.error.InvalidDataError):
+            yield from packet.decode()

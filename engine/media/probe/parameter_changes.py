@@ -36,14 +36,18 @@ class _Look(NamedTuple):
     layout: str
     colors: tuple[int, int, int, int]
     orientation: Orientation
+    interlaced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PictureChange:
-    """A change: the time of the first changed picture in ticks of the stream, and a description."""
+    """A change: the time of the first changed picture in ticks of the stream, a description, and True if the
+    pictures from there on are flagged as interlaced.
+    """
 
     time: int
     what: str
+    interlaced: bool = False
 
 
 @dataclass(slots=True)
@@ -102,7 +106,7 @@ def changes_of(container: InputContainer, stream: Any, watch: HeaderWatch) -> li
         if before is None:
             before = look
         elif look != before and time is not None:
-            changes.append(PictureChange(time, _described(before, look)))
+            changes.append(PictureChange(time, _described(before, look), look.interlaced))
             before = look
         if number >= max(wanted):
             break
@@ -118,6 +122,7 @@ def _look(frame: Any, context: Any) -> _Look:
         frame.format.name,
         colors,
         orientation_of(frame),
+        frame.interlaced_frame,
     )
 
 
@@ -134,6 +139,8 @@ def _described(before: _Look, after: _Look) -> str:
         parts.append("its colours")
     if before.orientation != after.orientation:
         parts.append("its orientation")
+    if before.interlaced != after.interlaced:
+        parts.append(f"to {'interlaced' if after.interlaced else 'progressive'} pictures")
     return " and ".join(parts)
 
 

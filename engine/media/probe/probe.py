@@ -26,6 +26,7 @@ from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
 from tessera.media.probe.orientation import orientation_of
 from tessera.media.probe.parameter_changes import HeaderWatch, PictureChange, changes_of
 from tessera.media.probe.riff import check_chunks
+from tessera.media.probe.sound_changes import SoundWatch
 from tessera.media.probe.stills import find_stills, frame_interval
 from tessera.media.probe.svg import is_svg, rasterise
 from tessera.text.wording import count
@@ -243,6 +244,7 @@ class _PacketScan:
     first_key: int | None = None
     corrupt: bool = False
     headers: HeaderWatch = field(default_factory=HeaderWatch)
+    sound: SoundWatch = field(default_factory=SoundWatch)
     notes: list[str] = field(default_factory=list)
 
     def note_lead(self, packet: Any) -> None:
@@ -269,6 +271,8 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
             scan.corrupt = scan.corrupt or packet.is_corrupt
             if packet.stream.index in pictures:
                 scan.headers.note(packet)
+            else:
+                scan.sound.note(packet)
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or packet.is_discard:
                 continue
@@ -396,6 +400,8 @@ def _picture(path: Path, stream: Any, scan: _PacketScan) -> PictureInfo:
     cropped = container_crop(path, stream, (frame.width, frame.height), allowed)
     fields, about_fields = _fields(path, stream, frame)
     changes = _changes(path, stream.index, scan)
+    if fields is None and any(change.interlaced for change in changes):
+        fields, about_fields = "flagged", "is interlaced in part: that is deinterlaced where it is encoded"
     width, height = cropped or (frame.width, frame.height)
     width = int(width * sar + Fraction(1, 2))
     if rotation in (90, 270):
@@ -487,6 +493,11 @@ def _sound(path: Path, stream: Any, scan: _PacketScan) -> SoundInfo:
         raise MediaError(f"{path.name}: its audio stream has no sample rate or channels")
     first = _first_frame(path, stream, scan)
     start = first.pts * Fraction(first.time_base) if first.pts is not None else scan.times[0] * base
+    changed = scan.sound.changed
+    if changed is not None:
+        at = float(max(changed * base - start, 0))
+        form = f"{context.sample_rate:,} Hz, {count(context.layout.nb_channels, 'channel')}"
+        scan.notes.append(f"changes the rate or the channels of its sound at {at:.3f} s: all is made {form}")
     return SoundInfo(
         index=stream.index,
         codec=context.name,
@@ -494,6 +505,7 @@ def _sound(path: Path, stream: Any, scan: _PacketScan) -> SoundInfo:
         channels=context.layout.nb_channels,
         layout=context.layout.name,
         start=start,
+        varies=changed is not None,
         duration=max((scan.end or 0) * base - start, base),
     )
 
