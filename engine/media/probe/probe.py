@@ -495,7 +495,7 @@ def _sound(path: Path, stream: Any, scan: _PacketScan) -> SoundInfo:
     start = first.pts * Fraction(first.time_base) if first.pts is not None else scan.times[0] * base
     changed = scan.sound.changed
     if changed is not None:
-        at = float(max(changed * base - start, 0))
+        at = max(float(changed * base - start), 0.0)
         form = f"{context.sample_rate:,} Hz, {count(context.layout.nb_channels, 'channel')}"
         scan.notes.append(f"changes the rate or the channels of its sound at {at:.3f} s: all is made {form}")
     return SoundInfo(

@@ -22,7 +22,7 @@ class SoundWatch:
 
     changed: int | None = None
     _last: int | bytes | None = None
-    _reader: Callable[[Any], int | None] | None = None
+    _reader: Callable[[memoryview], int | None] | None = None
     _started: bool = False
 
     def note(self, packet: Any) -> None:
@@ -56,21 +56,21 @@ def _form_of(codec: str, extra: bytes) -> bytes:
     return extra
 
 
-def _adts(data: Any) -> int | None:
+def _adts(data: memoryview) -> int | None:
     """AAC with an ADTS header: the index of the rate, and the channels."""
     if len(data) < 7 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
         return None
     return data[2] >> 2 & 15 | (data[2] & 1) << 6 | (data[3] >> 6) << 4
 
 
-def _mpeg_audio(data: Any) -> int | None:
+def _mpeg_audio(data: memoryview) -> int | None:
     """MPEG-1 and -2 audio: the version, the rate, and whether there is one channel."""
     if len(data) < 4 or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
         return None
     return data[1] >> 3 & 3 | (data[2] >> 2 & 3) << 2 | (data[3] >> 6 == 3) << 4
 
 
-def _ac3(data: Any) -> int | None:
+def _ac3(data: memoryview) -> int | None:
     """AC-3 (ATSC A/52, 5.4): the rate, and the channels with the position of the bass channel's flag."""
     if len(data) < 8 or data[0] != 0x0B or data[1] != 0x77:
         return None
@@ -81,14 +81,14 @@ def _ac3(data: Any) -> int | None:
     return data[4] >> 6 | mode << 2 | bass << 5
 
 
-def _eac3(data: Any) -> int | None:
+def _eac3(data: memoryview) -> int | None:
     """E-AC-3 (annex E): the rate and the channels of the first, independent substream."""
     if len(data) < 5 or data[0] != 0x0B or data[1] != 0x77:
         return None
     return data[4] & 0xCF
 
 
-_READERS: dict[str, Callable[[Any], int | None]] = {
+_READERS: dict[str, Callable[[memoryview], int | None]] = {
     "aac": _adts,
     "mp2": _mpeg_audio,
     "mp2float": _mpeg_audio,
