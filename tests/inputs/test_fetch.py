@@ -161,7 +161,6 @@ def test_a_clip_end_past_the_end_is_clamped_and_a_start_there_is_refused(
     ("path", "says"),
     [
         ("too-long", "received 565687 bytes, expected 615687"),
-        ("too-short", "truncated or damaged"),
         ("endless", "sends more than 2,000,000 bytes"),
         ("liar", "sends more than 2,000,000 bytes"),
         ("huge", "has 6,000,000,000 bytes; at most 2,000,000"),
@@ -184,6 +183,12 @@ def test_a_file_that_cannot_be_fetched_gives_a_clear_error(
 ) -> None:
     assert says in refused(f"{served.url}/{path}.mp4", tmp_path)
     assert served.times("/secret.ts") == 0
+
+
+def test_a_file_that_is_cut_off_on_the_server_is_used_with_a_warning(served: Served, tmp_path: Path) -> None:
+    record = fetched(f"{served.url}/too-short.mp4", tmp_path)
+    assert record.status == "completed"
+    assert any("truncated or damaged: it ends at" in warning["message"] for warning in record.warnings)
 
 
 @pytest.mark.parametrize("path", ["trickle", "silent"])

@@ -174,7 +174,7 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
     every = tuple(one.pts for one in pictures)
     group = Group(tuple(pictures), every, ())
     end = max(one.pts + one.duration for one in pictures)
-    last = max((end - times[-1]) * scale, 1)
+    last = max((end - times[-1]) * scale + floor(info.held * ticks), 1)
     moved = [time * scale - shift for time in every]
     return CopiedPicture(
         path,
@@ -182,7 +182,7 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
         ticks,
         scale,
         (_Part((group,), shift),),
-        timeline(moved, last),
+        timeline(moved, last, stays=info.held > 0),
         tuple(time * scale - shift for time in times),
     )
 
@@ -209,6 +209,9 @@ def cut_picture(
             at += end - start
             pictures = read_pictures(container, stream, setup, low, high)
             shown = shown_in(pictures, low, high)
+            is_held = info.held > 0 and end > info.duration - info.held
+            if is_held and not shown:
+                raise Unsafe("its last picture stays on the screen while the sound goes on")
             if not shown:
                 continue
             groups = tuple(groups_of(pictures, low, high))
@@ -217,7 +220,8 @@ def cut_picture(
                 order.extend(time * scale - shift for time in (*group.copied, *group.encoded))
             times.extend(time * scale - shift for time in shown)
             lasts = next(one.duration for one in pictures if one.pts == shown[-1]) * scale
-            last = max(min(lasts, floor(at * ticks) - times[-1]), 1)
+            rest = floor(at * ticks) - times[-1]
+            last = max(rest if is_held else min(lasts, rest), 1)
             if len(parts) % _PARTS_TRIED == 0:
                 _check_worth(parts)
     if not order:

@@ -119,6 +119,8 @@ def _plan_picture(picture: Picture, resolve: Resolver, settings: EncodeSettings)
         raise Unsafe(f"its codec ({info.codec}) cannot be copied")
     if settings.longest is not None and max(size) > settings.longest:
         return None
+    if located.info.lost:
+        raise Unsafe("it is damaged")
     if info.color_transfer in HDR:
         raise Unsafe("it is HDR")
     if not any(one in located.info.container for one in _CONTAINERS):
@@ -138,6 +140,8 @@ def _plan_sound(sound: Sound, resolve: Resolver) -> CopiedSound | None:
     info = located.info.sound
     if info is None or (info.rate, info.channels) != (sound.rate, sound.channels):
         raise Unsafe("its sound is not stored at the rate and with the channels of the output")
+    if located.info.lost:
+        raise Unsafe("its sound is damaged")
     if len(ranges) > 1:
         raise Unsafe("its sound is cut more than once")
     return copy_sound(located.path, located.info, ranges[0] if ranges else (Fraction(0), sound.duration))

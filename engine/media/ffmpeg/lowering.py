@@ -21,6 +21,7 @@ from typing import Any
 from tessera.media.algebra.expression import Expr, Image, Picture, Sound
 from tessera.media.algebra.timeline import CutPass, cut_passes, is_timeline, pieces_of
 from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
+from tessera.media.ffmpeg.held_picture import before_held, held
 from tessera.media.ffmpeg.held_pictures import HeldPictures, Stills, stills_of_source
 from tessera.media.ffmpeg.sound_lowering import (
     FedSound,
@@ -199,6 +200,8 @@ class Lowering(SoundLowering):
         low = low if common is None else common
         located = self.sources[node]
         info = located.info
+        if isinstance(node, Picture):
+            low = before_held(info.picture, low)
         picture, sound = info.picture, info.sound
         zero = picture.start * picture.time_base if picture else (sound.start if sound else Fraction(0))
         options: dict[str, Any] = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
@@ -230,6 +233,7 @@ class Lowering(SoundLowering):
         assert info.picture is not None
         picture, size = info.picture, (node.width, node.height)
         stream = opened[str(picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
+        stream = held(stream, picture, run.ranges[-1][1])
         if picture.fields:
             # Before the cut: a frame's neighbours in the source help to deinterlace it. bwdif halves the
             # time base.

@@ -59,7 +59,10 @@ class PictureInfo(_Info):
     skipped
         The number of packets before `start`, which give no picture since the file begins within a group.
     duration
-        Seconds from the presentation of the first frame to the end of the last.
+        Seconds from the presentation of the first frame to the end of the last, or of the sound if that goes
+        on longer: the last frame then stays on the screen.
+    held
+        The part of `duration` for which the last frame stays on the screen only because the sound goes on.
     stills, still_after
         The pictures that stay for more than `still_after` ticks, a little over the nominal frame interval:
         when each appears, and when the next one does, in ticks.
@@ -96,6 +99,7 @@ class PictureInfo(_Info):
     duration: Exact
     stills: tuple[tuple[int, int], ...] = ()
     still_after: int = 0
+    held: Exact = Fraction(0)
     key_gap: Exact | None = None
     clean_keys: bool = True
     key_lead: Exact | None = None
@@ -132,6 +136,9 @@ class SoundInfo(_Info):
 class MediaInfo(_Info):
     """A media file. `kind` is its use in an agent; a video may have no sound.
 
+    `lost` lists the ranges in which picture or sound is damaged, in seconds after t = 0. Such a file is
+    decoded and encoded, never copied.
+
     `version` is that of the probe that found these facts.
     """
 
@@ -141,6 +148,7 @@ class MediaInfo(_Info):
     sound: SoundInfo | None = None
     notes: tuple[str, ...] = ()
     version: int = 0
+    lost: tuple[tuple[Exact, Exact], ...] = ()
 
     @property
     def duration(self) -> Fraction:

@@ -12,18 +12,22 @@ from fractions import Fraction
 from itertools import pairwise
 from math import floor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tessera.errors import MediaError
 from tessera.media.algebra.expression import even
 from tessera.media.algebra.time import parse_rate
 from tessera.media.ffmpeg.colors import HDR
 from tessera.media.probe.container_crop import container_crop
+from tessera.media.probe.cut_files import is_cut_off
+from tessera.media.probe.damage import Damage, StreamPackets, find_damage, without_holes
 from tessera.media.probe.first_frame import first_frame
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo
 from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
+from tessera.media.probe.lengths import with_both_lengths
 from tessera.media.probe.orientation import orientation_of
+from tessera.media.probe.packet_form import form_check
 from tessera.media.probe.parameter_changes import HeaderWatch, PictureChange, changes_of
 from tessera.media.probe.riff import check_chunks
 from tessera.media.probe.sound_changes import SoundWatch
@@ -52,6 +56,13 @@ _MAX_PACKETS = 10_000_000
 """Five hours of 240 frames a second with sound have fewer."""
 
 _MIN_SOUND_RATE = 1000
+_STATED = ("avi", "flv", "matroska")
+"""Demuxers of containers that state a length, and in which damage can end the reading."""
+
+_MICROSECONDS = 1_000_000
+_HOLE_S = Fraction(1, 5)
+"""The shortest time without a packet of sound that may be a loss."""
+
 _IDR = 5
 """The NAL unit type of an IDR slice (H.264, table 7-1)."""
 
@@ -137,7 +148,8 @@ def probe(path: Path) -> MediaInfo:
     Raises
     ------
     MediaError
-        If the file is missing, empty, truncated, or neither video, audio nor image.
+        If the file is missing or empty, if nothing of it can be used, or if it is neither video, audio nor
+        image.
     """
     if not path.is_file():
         raise MediaError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
@@ -152,12 +164,18 @@ def probe(path: Path) -> MediaInfo:
             least = f"at least {_MIN_SOUND_RATE:,} Hz is needed"
             raise MediaError(f"{path.name} has sound at {audio.codec_context.sample_rate} Hz; {least}")
         scans = _scan(path, container, [stream for stream in (video, audio) if stream is not None])
+        if video is not None and audio is not None and not scans[audio.index].times:
+            audio = None
         for stream in (video, audio):
-            if stream is not None:
-                _check_complete(path, stream, scans[stream.index], container.format.name)
-        picture = _picture(path, video, scans[video.index]) if video is not None else None
+            if stream is not None and not scans[stream.index].times:
+                raise MediaError(f"{path.name} has no readable {stream.type} data")
+        damage = _damage(path, container, video, audio, scans)
+        picture = (
+            _picture(path, video, scans[video.index], damaged=bool(damage)) if video is not None else None
+        )
         sound = _sound(path, audio, scans[audio.index]) if audio is not None else None
-        return MediaInfo(
+        zero = picture.start * picture.time_base if picture else sound.start if sound else Fraction(0)
+        info = MediaInfo(
             kind="video" if picture else "audio",
             container=container.format.name,
             picture=picture,
@@ -165,9 +183,12 @@ def probe(path: Path) -> MediaInfo:
             notes=(
                 *_notes(container, video, audio, picture),
                 *(note for scan in scans.values() for note in scan.notes),
+                *damage.notes(zero),
             ),
+            lost=tuple((start - zero, end - zero) for start, end in damage.ranges if start >= zero),
             version=PROBE_VERSION,
         )
+        return with_both_lengths(info)
 
 
 def _image(path: Path) -> MediaInfo | None:
@@ -231,6 +252,14 @@ def _choose(container: InputContainer) -> tuple[Any, Any]:
     return best(container.streams.video), best(container.streams.audio)
 
 
+class _Incomplete(NamedTuple):
+    """A packet that the demuxer marks as incomplete: its time and duration, and whether it is a keyframe."""
+
+    time: int
+    duration: int
+    is_key: bool
+
+
 @dataclass(slots=True)
 class _PacketScan:
     """The facts collected from the packets of one stream. Times are in ticks of its time base."""
@@ -242,10 +271,27 @@ class _PacketScan:
     end: int | None = None
     packets: int = 0
     first_key: int | None = None
-    corrupt: bool = False
     headers: HeaderWatch = field(default_factory=HeaderWatch)
     sound: SoundWatch = field(default_factory=SoundWatch)
     notes: list[str] = field(default_factory=list)
+    suspects: list[int] = field(default_factory=list)
+    holes: list[tuple[int, int]] = field(default_factory=list)
+    incomplete: _Incomplete | None = None
+    failed: bool = False
+    segmented: bool = False
+    """True if an edit list hides a keyframe after the first picture: pictures before a later segment."""
+
+    def finish(self) -> None:
+        """Take in the incomplete packet before this one. The last picture is not: the file ends in it."""
+        if self.incomplete is not None:
+            time, lasts, is_key = self.incomplete
+            self.incomplete = None
+            self.suspects.append(time)
+            self.times.append(time)
+            if is_key:
+                self.keys.append(time)
+                self.clean = False
+            self.end = max(time + lasts, self.end or 0)
 
     def note_lead(self, packet: Any) -> None:
         """Update the longest time by which a keyframe is coded before its presentation."""
@@ -259,25 +305,35 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
     import av
 
     scans = {stream.index: _PacketScan() for stream in streams}
-    pictures = {stream.index for stream in streams if stream.type == "video"}
+    checks = {stream.index: form_check(stream) for stream in streams if stream.type == "video"}
+    hole = {stream.index: int(_HOLE_S / stream.time_base) for stream in streams}
     try:
         for number, packet in enumerate(container.demux(streams)):
             if number >= _MAX_PACKETS:
                 raise MediaError(f"{path.name} holds more than {_MAX_PACKETS:,} packets")
             if packet.size == 0:
                 continue
-            scan = scans[packet.stream.index]
+            index = packet.stream_index
+            scan = scans[index]
             scan.packets += 1
-            scan.corrupt = scan.corrupt or packet.is_corrupt
-            if packet.stream.index in pictures:
+            if index in checks:
                 scan.headers.note(packet)
             else:
                 scan.sound.note(packet)
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None or packet.is_discard:
+                scan.segmented = scan.segmented or (
+                    index in checks and packet.is_keyframe and scan.end is not None
+                )
                 continue
-            # Of sound, only the first time is needed.
-            if packet.stream.index in pictures or not scan.times:
+            scan.finish()
+            if packet.is_corrupt:
+                scan.incomplete = _Incomplete(time, packet.duration or 0, packet.is_keyframe)
+                continue
+            if index in checks:
+                check = checks[index]
+                if check is not None and not check(packet):
+                    scan.suspects.append(time)
                 scan.times.append(time)
                 if packet.is_keyframe:
                     if scan.first_key is None:
@@ -285,13 +341,21 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
                     scan.keys.append(time)
                     scan.clean = scan.clean and _is_clean(packet)
                     scan.note_lead(packet)
+            elif not scan.times:
+                # Of sound, only the first time is needed.
+                scan.times.append(time)
+            elif scan.end is not None and time - scan.end > hole[index]:
+                scan.holes.append((scan.end, time))
             end = time + (packet.duration or 0)
             if scan.end is None or end > scan.end:
                 scan.end = end
-    except av.error.FFmpegError:
+    except (av.error.FFmpegError, IndexError):
+        # PyAV raises an IndexError if damaged bytes look like the first packet of a new stream.
         for scan in scans.values():
-            scan.corrupt = True
-    for scan in scans.values():
+            scan.failed = True
+    for index, scan in scans.items():
+        if index not in checks:
+            scan.finish()
         scan.times.sort()
         scan.keys.sort()
     return scans
@@ -317,20 +381,40 @@ def _is_clean(packet: Any) -> bool:
     return not length and any(unit and unit[0] & 31 == _IDR for unit in data.split(b"\0\0\1")[1:])
 
 
-def _check_complete(path: Path, stream: Any, scan: _PacketScan, container: str) -> None:
-    """Raise `MediaError` if a stream ends before its index says.
+def _damage(
+    path: Path, container: InputContainer, video: Any, audio: Any, scans: dict[int, _PacketScan]
+) -> Damage:
+    """Return what of a file is lost."""
+    failed = any(scan.failed for scan in scans.values())
+    streams = [_stream_packets(container, stream, scans) for stream in (video, audio)]
+    # A subtitle, for example, can last longer than what is used.
+    stated = container.format.name.startswith(_STATED) and len(container.streams) == len(scans)
+    return find_damage(*streams, cut_off=failed or is_cut_off(path), stated=stated)
 
-    The index of an AVI file counts time slots; slots without a new picture have no packet.
-    """
-    if not scan.times:
-        raise MediaError(f"{path.name} has no readable {stream.type} data")
-    # For PCM, the index counts samples, not packets.
-    expected = 0 if stream.codec_context.name.startswith("pcm_") else stream.frames
-    reached = max(scan.packets, scan.end or 0) if container == "avi" else scan.packets
-    short = stream.duration is not None and (scan.end or 0) - scan.times[0] < stream.duration - 1
-    if scan.corrupt or reached < expected or (not expected and stream.frames and short):
-        found = f"{scan.packets} of {expected}" if expected else "not all"
-        raise MediaError(f"{path.name} is truncated or damaged: {found} {stream.type} packets can be read")
+
+def _stream_packets(
+    container: InputContainer, stream: Any, scans: dict[int, _PacketScan]
+) -> StreamPackets | None:
+    if stream is None:
+        return None
+    scan, base = scans[stream.index], Fraction(stream.time_base)
+    end = scan.end if scan.end is not None else scan.times[-1]
+    start = stream.start_time if stream.start_time is not None else scan.times[0]
+    length = stream.duration
+    if length is not None and container.format.name == "avi" and stream.type == "video":
+        # The index counts slots of the time base. The demuxer shortens the length of a file that is cut off.
+        length = max(length, stream.frames)
+    promised = (start + length) * base if length is not None else None
+    if promised is None and container.duration is not None:
+        promised = Fraction(container.duration + (container.start_time or 0), _MICROSECONDS)
+    return StreamPackets(
+        [time * base for time in scan.times],
+        [time * base for time in scan.keys],
+        end * base,
+        promised,
+        [time * base for time in scan.suspects],
+        [(low * base, high * base) for low, high in scan.holes],
+    )
 
 
 def _first_frame(path: Path, stream: Any, scan: _PacketScan) -> Any:
@@ -381,12 +465,12 @@ def _skip_undecodable(frame: Any, scan: _PacketScan) -> int:
     return shown
 
 
-def _picture(path: Path, stream: Any, scan: _PacketScan) -> PictureInfo:
+def _picture(path: Path, stream: Any, scan: _PacketScan, *, damaged: bool) -> PictureInfo:
     context = stream.codec_context
     base = Fraction(stream.time_base)
     frame, begin = _first_frame(path, stream, scan), scan.times[0]
     skipped = _skip_undecodable(frame, scan)
-    rate, variable = _rate(stream, scan.times, base)
+    rate, variable = _rate(stream, without_holes(scan.times) if damaged else scan.times, base)
     last = scan.times[-1]
     end = max(scan.end or last, last + 1)
     # Without a duration, the last packet counts as one frame at the nominal rate.
@@ -433,8 +517,11 @@ def _picture(path: Path, stream: Any, scan: _PacketScan) -> PictureInfo:
         duration=(end - scan.times[0]) * base,
         stills=stills,
         still_after=still_after,
-        key_gap=max(after - key for key, after in pairwise([begin, *scan.keys, end])) * base,
-        clean_keys=scan.clean,
+        # The demuxer cannot seek reliably in an edit list of several segments.
+        key_gap=None
+        if scan.segmented
+        else max(after - key for key, after in pairwise([begin, *scan.keys, end])) * base,
+        clean_keys=scan.clean and not scan.segmented,
         key_lead=None if scan.lead is None else scan.lead * base,
         pixel_format=layout.name,
         depth=max(component.bits for component in layout.components),
