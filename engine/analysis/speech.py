@@ -168,10 +168,14 @@ def _decode(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]]
                         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
                     assert resampler is not None
                     yield from map(_piece, resampler.resample(frame))
-            if resampler is not None:
-                yield from map(_piece, resampler.resample(None))
-        except av.error.FFmpegError as error:
-            raise MediaError(f"the sound of {path.name} cannot be decoded: {error.strerror}") from None
+        except (av.error.FFmpegError, IndexError) as error:
+            # A file that is cut off or damaged is used up to there. PyAV raises an IndexError for a stream that
+            # was not there at first.
+            if not frame_count:
+                reason = getattr(error, "strerror", None) or error
+                raise MediaError(f"the sound of {path.name} cannot be decoded: {reason}") from None
+        if resampler is not None:
+            yield from map(_piece, resampler.resample(None))
     if bad_packets > frame_count or not frame_count:
         invalid = f"{count(bad_packets, 'packet')} of it {'is' if bad_packets == 1 else 'are'} not valid"
         raise MediaError(f"the sound of {path.name} cannot be decoded: {invalid}")

@@ -159,3 +159,16 @@ def test_a_picture_of_an_input_is_in_the_record(tmp_path: Path) -> None:
     )
     (given,) = json.loads(done.stdout)["inputs"]
     assert Path(given["thumbnail_url"].removeprefix("file://")).read_bytes().startswith(b"\xff\xd8")
+
+
+def test_assets_stored_by_an_earlier_probe_are_probed_again(tmp_path: Path) -> None:
+    stored = Library(tmp_path).add(MEDIA / "silent.mp4")
+    file = stored.path.parent / "asset.json"
+    facts = json.loads(file.read_text())
+    facts["info"]["version"] -= 1
+    facts["info"]["picture"]["duration"] = "1"
+    file.write_text(json.dumps(facts))
+    found = Library(tmp_path).get(stored.id)
+    assert found is not None
+    assert found.info.duration == 5
+    assert json.loads(file.read_text())["info"]["version"] == stored.info.version

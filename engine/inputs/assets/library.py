@@ -105,7 +105,12 @@ class Library:
             elif damage is not None:
                 raise damage
         if asset is not None:
-            asset = self._assets[key] = _up_to_date(asset)
+            if asset.info.kind in ("video", "audio") and asset.info.version != PROBE_VERSION:
+                before, asset = asset, _probed_again(asset)
+                if before.info != asset.info:
+                    # What was found in the sound is on the timeline of the facts of that time.
+                    shutil.rmtree(self.workspace / "analysis" / key, ignore_errors=True)
+            self._assets[key] = asset
         return asset
 
     def intact(self, wanted: str) -> Asset | None:
@@ -427,14 +432,22 @@ def _probe(media: Path, shown: str) -> MediaInfo:
         raise MediaError(str(error).replace(media.name, shown)) from None
 
 
-def _up_to_date(asset: Asset) -> Asset:
-    """Return a stored asset with facts as this version of the probe finds them."""
-    if asset.info.kind not in ("video", "audio") or asset.info.version == PROBE_VERSION:
-        return asset
-    asset = asset.model_copy(update={"info": _probe(asset.path, asset.name)})
-    with contextlib.suppress(WorkspaceError, OSError):
-        write_atomically(asset.path.parent / FACTS, asset_json(asset, asset.path.stat().st_mtime_ns))
-    return asset
+def _probed_again(asset: Asset) -> Asset:
+    """Return an asset with the facts of the present probe, and store them.
+
+    Raises
+    ------
+    DamagedError
+        If the present probe refuses the file.
+    """
+    try:
+        info = _probe(asset.path, asset.name)
+    except MediaError as error:
+        raise DamagedError(f"asset {asset.id} cannot be used any more: {error}") from None
+    found = asset.model_copy(update={"info": info})
+    with contextlib.suppress(OSError, WorkspaceError):
+        write_atomically(asset.path.parent / FACTS, asset_json(found, asset.path.stat().st_mtime_ns))
+    return found
 
 
 def _check_limits(media: Path, digest: str, name: str, info: MediaInfo, shown: str) -> Asset:
@@ -445,7 +458,14 @@ def _check_limits(media: Path, digest: str, name: str, info: MediaInfo, shown: s
     if most_seconds is not None and info.duration > most_seconds:
         what = f"{shown} lasts {float(info.duration):.0f} s; {info.kind} may last at most {most_seconds} s"
         raise MediaError(what)
-    return Asset(id=asset_id(digest), sha256=digest, name=name, size=size, path=media, info=info)
+    return Asset(
+        id=asset_id(digest),
+        sha256=digest,
+        name=name,
+        size=size,
+        path=media,
+        info=info,
+    )
 
 
 _SUFFIXES = {"mov": ".mp4", "matroska": ".mkv", "mpegts": ".ts", "mpeg": ".mpg", "jpeg": ".jpg"}
