@@ -169,8 +169,8 @@ def _decode(path: Path, index: int) -> Iterator[tuple[Fraction | None, Samples]]
                     assert resampler is not None
                     yield from map(_piece, resampler.resample(frame))
         except (av.error.FFmpegError, IndexError) as error:
-            # A file that is cut off or damaged is used up to there. PyAV raises an IndexError for a stream that
-            # was not there at first.
+            # A file that is cut off or damaged is used up to there. PyAV raises an IndexError for a stream
+            # that was not there at first.
             if not frame_count:
                 reason = getattr(error, "strerror", None) or error
                 raise MediaError(f"the sound of {path.name} cannot be decoded: {reason}") from None

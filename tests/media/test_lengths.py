@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tessera.errors import MediaError
+from tessera.errors import MediaError, RenderError
 from tessera.media.probe.probe import probe
 from tests.support.lengths import RATE, X264, bursts, played, remuxed, render, with_edits
 from tests.support.media import MEDIA
@@ -81,6 +81,17 @@ def test_an_index_that_counts_other_packets_than_can_be_read_is_not_damage() -> 
     assert described == 5
 
 
+@pytest.mark.parametrize("frames", ["0", "2"])
+def test_h264_in_avi_shows_every_picture_in_order(frames: str) -> None:
+    coding = f"-c:v libx264 -preset veryfast -g 50 -bf {frames} -c:a libmp3lame"
+    source = bursts(f"avi-{frames}", 4, coding, 100, suffix=".avi")
+    seen, described = render(source)
+    assert (seen.numbers, described) == (tuple(range(100)), 4)
+    cut, _ = render(source, ("1.6", "3"))
+    assert cut.numbers == tuple(range(40, 75))
+    assert cut.bursts[4] == pytest.approx(0.4, abs=0.1)
+
+
 # Damage
 
 
@@ -116,6 +127,19 @@ def test_what_lies_before_and_after_overwritten_bytes_is_used_and_the_rest_named
     assert after == list(range(200))[200 - len(after) :]
     assert seen.bursts[1] == pytest.approx(0.5, abs=0.05)
     assert seen.bursts[15] == pytest.approx(7.5, abs=0.05)
+
+
+def test_a_clip_of_which_no_picture_can_be_decoded_is_refused_for_that_reason() -> None:
+    data = bytearray(whole().read_bytes())
+    first, last = len(data) // 3, data.index(b"moov") - 4
+    data[first:last] = bytes(last - first)
+    source = whole().with_name("half-zeros.mp4")
+    source.write_bytes(data)
+    ((start, end),) = probe(source).lost
+    with pytest.raises(RenderError, match="no picture of the kept range can be decoded"):
+        render(source, (str(start + Fraction(4, RATE)), str(end)))
+    seen, _ = render(source, (str(start - Fraction(4, RATE)), str(end)))
+    assert seen.numbers[:3] == tuple(range(round(start * RATE) - 4, round(start * RATE) - 1))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".flv"])

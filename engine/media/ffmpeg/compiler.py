@@ -20,6 +20,7 @@ from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Feed, Reel, Sound
 from tessera.media.ffmpeg.encode_settings import REPEATABLE, EncodeSettings, sized
 from tessera.media.ffmpeg.lowering import Located, Lowering, Resolver
 from tessera.media.ffmpeg.sound_lowering import FedSound, Gain, Measured, SteadySound
+from tessera.media.probe.info import MediaInfo
 from tessera.media.render.decoder_groups import start_of
 
 __all__ = [
@@ -215,12 +216,17 @@ def _into(streams: list[Any], output: str, options: Mapping[str, Any]) -> Any:
     return ffmpeg.output(*streams, output, **options, **flags)
 
 
+def _has_undecodable(info: MediaInfo) -> bool:
+    """Return True if a file has packets without a picture, or is damaged."""
+    return bool(info.lost or (info.picture is not None and info.picture.skipped))
+
+
 def _command(lowering: Lowering, outputs: Sequence[Any], feeds: Sequence[Feed] = ()) -> Command:
     import ffmpeg
 
     built = outputs[0] if len(outputs) == 1 else ffmpeg.merge_outputs(*outputs)
     built = built.global_args("-copyts", "-y")
-    if any(one.info.picture is not None and one.info.picture.skipped for one in lowering.sources.values()):
+    if any(_has_undecodable(located.info) for located in lowering.sources.values()):
         # Packets without a picture count as errors of decoding; by default, two thirds of them end ffmpeg.
         built = built.global_args("-max_error_rate", "1")
     with _deep(20 * len(lowering.nodes)):

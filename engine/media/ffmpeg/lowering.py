@@ -32,7 +32,7 @@ from tessera.media.ffmpeg.sound_lowering import (
     plan_sound,
 )
 from tessera.media.ffmpeg.steady import deinterlaced, input_options, oriented, steadied
-from tessera.media.probe.info import MediaInfo
+from tessera.media.probe.info import MediaInfo, has_guessed_times
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
 
 __all__ = ["Located", "Lowering", "Resolver"]
@@ -233,6 +233,9 @@ class Lowering(SoundLowering):
         assert info.picture is not None
         picture, size = info.picture, (node.width, node.height)
         stream = opened[str(picture.index)].filter("settb", f"1/{self.ticks}{self.apart()}")
+        if has_guessed_times(info.container, picture.codec):
+            gap = self.ticks / picture.rate
+            stream = stream.filter("setpts", f"floor(N*{gap.numerator}/{gap.denominator})")
         stream = held(stream, picture, run.ranges[-1][1])
         if picture.fields:
             # Before the cut: a frame's neighbours in the source help to deinterlace it. bwdif halves the

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-__all__ = ["PROBE_VERSION", "Exact", "MediaInfo", "PictureInfo", "SoundInfo"]
+__all__ = ["PROBE_VERSION", "Exact", "MediaInfo", "PictureInfo", "SoundInfo", "has_guessed_times"]
 
 Exact = Annotated[Fraction, BeforeValidator(lambda value: Fraction(value)), PlainSerializer(str)]
 """An exact number; in JSON, a string such as `"30000/1001"`."""
@@ -17,6 +17,14 @@ PROBE_VERSION = 1
 """The version of the probe. Bump it whenever the same file would be described otherwise: a stored asset that
 an earlier version described is probed again.
 """
+
+
+def has_guessed_times(container: str, codec: str) -> bool:
+    """Return True if demuxers guess the times of pictures and disagree: H.264 in AVI, which has no times.
+
+    The n-th picture is then shown after n pictures of equal length, and nothing is sought.
+    """
+    return container == "avi" and codec == "h264"
 
 
 class _Info(BaseModel):

@@ -23,7 +23,7 @@ from tessera.media.probe.cut_files import is_cut_off
 from tessera.media.probe.damage import Damage, StreamPackets, find_damage, without_holes
 from tessera.media.probe.first_frame import first_frame
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
-from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo
+from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo, has_guessed_times
 from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
 from tessera.media.probe.lengths import with_both_lengths
 from tessera.media.probe.orientation import orientation_of
@@ -293,6 +293,16 @@ class _PacketScan:
                 self.clean = False
             self.end = max(time + lasts, self.end or 0)
 
+    def number_pictures(self) -> None:
+        """Set the times of pictures that the container does not time: one usual gap apart, never sought."""
+        if len(self.times) < 2:
+            return
+        self.times.sort()
+        gaps = sorted(after - before for before, after in pairwise(self.times))
+        gap = max(gaps[len(gaps) // 2], 1)
+        self.times = [place * gap for place in range(len(self.times))]
+        self.end, self.keys, self.segmented = len(self.times) * gap, [0], True
+
     def note_lead(self, packet: Any) -> None:
         """Update the longest time by which a keyframe is coded before its presentation."""
         if packet.pts is None or packet.dts is None:
@@ -356,6 +366,8 @@ def _scan(path: Path, container: InputContainer, streams: list[Any]) -> dict[int
     for index, scan in scans.items():
         if index not in checks:
             scan.finish()
+        elif has_guessed_times(container.format.name, container.streams[index].codec_context.name):
+            scan.number_pictures()
         scan.times.sort()
         scan.keys.sort()
     return scans

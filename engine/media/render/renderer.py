@@ -21,6 +21,7 @@ from tessera.media.copy.packets import Unsafe
 from tessera.media.copy.stream_copy import CopyReport
 from tessera.media.ffmpeg.compiler import (
     Command,
+    Encode,
     EncodeSettings,
     Located,
     Resolver,
@@ -182,6 +183,8 @@ class Renderer:
         finished = self._run(
             command, folder, lambda at: self.progress(min(at / seconds, 1.0) if seconds else 1.0)
         )
+        if any(_lacks_pictures(one, resolve) for one in encodes):
+            raise RenderError("no picture of the kept range can be decoded: the source is damaged there")
         if NOTHING_ENCODED in finished.stderr:
             raise RenderError(NO_FRAME)
         before = dict.fromkeys(command for file in outputs for command in file.commands)
@@ -234,6 +237,20 @@ def _picture(node: Expr | None) -> Picture | None:
 def _sound(node: Expr | None) -> Sound | None:
     assert node is None or isinstance(node, Sound)
     return node
+
+
+def _lacks_pictures(encode: Encode, resolve: Resolver) -> bool:
+    """Return True if no picture of a damaged source could be decoded: its sound alone is then encoded."""
+    if encode.picture is None:
+        return False
+    sources = (leaf for leaf in walk(encode.picture) if leaf.op == "source" and isinstance(leaf, Picture))
+    if not any(resolve(leaf).info.lost for leaf in sources):
+        return False
+    from tessera.media.probe.probe import open_media
+
+    with open_media(encode.output) as made:
+        packets = made.demux(made.streams.video[0]) if made.streams.video else ()
+        return not any(packet.size for packet in packets)
 
 
 class _Leaves:
