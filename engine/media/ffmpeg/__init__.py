@@ -6,6 +6,8 @@ encode_settings
     Encode settings by quality.
 colors
     Colour conversions.
+held_picture
+    The last picture of a source, repeated while its sound goes on.
 lowering
     Expressions as ffmpeg filter graphs.
 sound_lowering

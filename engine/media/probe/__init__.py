@@ -4,6 +4,8 @@ Modules, in the order in which to read them:
 
 - `info`: the result of a probe.
 - `probe`: the probe itself, and containers opened safely.
+- `damage`, `cut_files`, `packet_form`: the seconds that are lost of a damaged file, and the signs of it.
+- `lengths`: picture and sound of different length.
 - `riff`: a check of WAV files before ffmpeg opens them.
 - `svg`: SVG drawings, checked and rasterised in a subprocess.
 - `image_pixels`: the pixels of any image file.
