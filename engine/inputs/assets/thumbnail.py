@@ -22,7 +22,7 @@ def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
         return None
     from PIL import Image
 
-    from tessera.media.render.renderer import write_thumbnail
+    from tessera.media.render.thumbnail import write_thumbnail
 
     output = folder / "thumbnail.jpg"
     try:

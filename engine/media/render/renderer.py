@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,7 @@ from tessera.media.render.output_file import OutputFile
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-__all__ = ["CopyReport", "Rendered", "Renderer", "write_thumbnail"]
+__all__ = ["CopyReport", "Rendered", "Renderer"]
 
 NOTHING_ENCODED = "nothing was encoded"
 """The text that ffmpeg prints for an output without a frame."""
@@ -308,19 +307,3 @@ def _temporary(output: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise RenderError(f"cannot write {output}: {error.strerror or error}") from None
-
-
-def write_thumbnail(media: Path, output: Path, *, at: Fraction = Fraction(1, 3), width: int = 640) -> None:
-    """Write a JPEG of a keyframe near the fraction `at` of a video, at most `width` pixels wide."""
-    from tessera.media.probe.probe import open_media
-
-    with open_media(media) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.skip_frame = "NONKEY"
-        if container.duration:
-            container.seek(int(container.duration * at), backward=True)
-        frame = next(container.decode(stream))
-        picture = frame.to_image()  # type: ignore[no-untyped-call]
-    picture.thumbnail((width, width * 4))
-    with _temporary(output) as partial:
-        picture.save(partial, "JPEG", quality=85)
