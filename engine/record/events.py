@@ -246,11 +246,21 @@ class Answered(Event):
 
 @dataclass(slots=True, kw_only=True)
 class RunFinished(Event):
-    """The last event of a run."""
+    """The last event of a run.
+
+    Attributes
+    ----------
+    warnings
+        What is known only at the end, such as files that the run replaced.
+    lost
+        The ids of the outputs whose files are gone by now.
+    """
 
     event: Literal["run_finished"] = "run_finished"
     status: RunStatus
     message: str | None = None
+    warnings: tuple[dict[str, str], ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 # `read_event` reads only the classes in this union.

@@ -128,6 +128,12 @@ class Output:
         return bool(self.raw.get("has_audio"))
 
 
+def _without_files(output: Output) -> Output:
+    """Return an output that claims no file, since its file is gone. Its medium stays in the workspace."""
+    none = dict.fromkeys(("path", "thumbnail_path", "video_url", "thumbnail_url"))
+    return Output({**output.raw, **none})
+
+
 @dataclass(slots=True)
 class RunRecord:
     """The state of a run, folded from its events. Events change it through `apply` only.
@@ -151,6 +157,7 @@ class RunRecord:
     message: str | None = None
     updated_at: str = ""
     needs_credits: bool = False
+    last_warnings: tuple[dict[str, str], ...] = ()
     forecast: Forecast | None = None
 
     @classmethod
@@ -192,6 +199,8 @@ class RunRecord:
                 self._reopen()
             case RunFinished():
                 self.status, self.message = event.status, event.message
+                self.last_warnings = event.warnings
+                self.outputs = [_without_files(one) if one.id in event.lost else one for one in self.outputs]
                 self._sort()
 
     def interrupt(self, why: str) -> None:
@@ -206,6 +215,7 @@ class RunRecord:
     def _reopen(self) -> None:
         """Reset all tiles that are not completed, with their items. Existing outputs stay."""
         self.status, self.message, self.failures = RunStatus.RUNNING, None, []
+        self.last_warnings = ()
         for node_id, node in self.nodes.items():
             if node.status is not NodeStatus.COMPLETED:
                 self.nodes[node_id] = NodeRecord(node.facts)
@@ -233,7 +243,7 @@ class RunRecord:
 
     @property
     def warnings(self) -> tuple[dict[str, str], ...]:
-        return self.start.warnings
+        return (*self.start.warnings, *self.last_warnings)
 
     @property
     def errors(self) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ In reading order:
 `entry`: `run` and `simulate`.
 `resume`: `resume`, which continues an interrupted run.
 `start_checks`: the checks that precede a run.
+`output_folder`: the folder of `--out`: one run at a time, and warnings about files of before.
 `asset_checks`: the check that parameters name existing assets of the right kind.
 `partial`: parts of a plan (until, from or only one tile) with items of an earlier run.
 `run_started`: the first event of a run.

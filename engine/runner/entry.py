@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,13 @@ from tessera.runner.answers.tile_context import Answers
 from tessera.runner.asset_checks import check_assets
 from tessera.runner.config import PlannedConfig, RunConfig, SimulateConfig, accepts_options
 from tessera.runner.execution import Execution
+from tessera.runner.output_folder import holding, output_folder
 from tessera.runner.partial import part_of_record, part_of_run
 from tessera.runner.run_started import RunIdentity, run_started, simulated_id
 from tessera.runner.scheduling.coordinator import Coordinator
 from tessera.runner.scheduling.run_spec import RunSpec
 from tessera.runner.scheduling.run_state import STOPPED_CLOCK
-from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items, output_folder
+from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items
 from tessera.runner.workers.delivery import RenderOptions, output_record
 from tessera.runner.workers.messages import Stopped
 from tessera.runner.workers.worker import Deliver, ExecutorWorkers, InlineExecutor, RenderWatch, Worker
@@ -149,26 +151,27 @@ def run(agent: Any = None, request: Any = None, config: RunConfig = RunConfig())
             check_target(Path(target_file))
     world.unpack(part.plan)
     check_assets(part.plan, library, stubs)
-    out = output_folder(config.out)
-    resolved = resolve_inputs(part.plan, library, renders=world.recorder.render, fetcher=world.recorder)
-    run_id = str(uuid.uuid4())
-    spec = RunSpec(part.plan, by_node(resolved.inputs), stubs, part.known_items, faults)
-    options = RenderOptions(out, quality, config.render_timeout_s, fresh=not config.cache)
-    execution = Execution(library, store, resolved, max_items, options, config)
-    # Hold the run before it is recorded, since a recorded run that nobody holds counts as interrupted.
-    with store.hold(run_id):
-        documents = {"plan.json": part.plan.to_json(), **world.documents()}
-        if part.plan.template is not None:
-            documents["agent.json"] = part.plan.template.to_json()
-        documents["quality"] = quality
-        if part.summary is not None:
-            documents["part.json"] = part.to_json()
-        if out is not None:
-            documents["out"] = str(out.absolute())
-        sink = EventSink(config.on_event, store.begin(run_id, documents))
-        sink.emit(run_started(RunIdentity(run_id, "run", now(), part.summary), spec, resolved))
-        sink.commit()
-        result = execution.run(spec, sink)
+    out, run_id = output_folder(config.out), str(uuid.uuid4())
+    with holding(out, run_id) as notices:
+        resolved = resolve_inputs(part.plan, library, renders=world.recorder.render, fetcher=world.recorder)
+        resolved = replace(resolved, warnings=(*resolved.warnings, *notices))
+        spec = RunSpec(part.plan, by_node(resolved.inputs), stubs, part.known_items, faults)
+        options = RenderOptions(out, quality, config.render_timeout_s, fresh=not config.cache)
+        execution = Execution(library, store, resolved, max_items, options, config)
+        # Hold the run before it is recorded, since a recorded run that nobody holds counts as interrupted.
+        with store.hold(run_id):
+            documents = {"plan.json": part.plan.to_json(), **world.documents()}
+            if part.plan.template is not None:
+                documents["agent.json"] = part.plan.template.to_json()
+            documents["quality"] = quality
+            if part.summary is not None:
+                documents["part.json"] = part.to_json()
+            if out is not None:
+                documents["out"] = str(out.absolute())
+            sink = EventSink(config.on_event, store.begin(run_id, documents))
+            sink.emit(run_started(RunIdentity(run_id, "run", now(), part.summary), spec, resolved))
+            sink.commit()
+            result = execution.run(spec, sink)
     if config.facts_out is not None:
         write_atomically(Path(config.facts_out), store.document(run_id, "facts.json") or "")
     if config.record is not None:

@@ -23,6 +23,7 @@ from tessera.record.sink import EventSink
 from tessera.runner.answers.tile_context import Answers
 from tessera.runner.cache.tile_cache import TileCache
 from tessera.runner.config import ResumeConfig
+from tessera.runner.output_folder import OutputFolder
 from tessera.runner.scheduling.coordinator import Coordinator
 from tessera.runner.scheduling.run_spec import RunSpec
 from tessera.runner.workers.delivery import RenderOptions, RunDelivery
@@ -114,6 +115,7 @@ class Execution:
         stop = _StopCheck(self.store, run_id, self.config.cancelled, tell_others=remote is not None)
         answers = Answers(self.library, None, stop.stopped)
         delivery = RunDelivery(plan, self.library, self.store, run_id, self.render, now)
+        before = OutputFolder.seen(out, delivery.prefixes)
         worker = Worker(answers, delivery.deliver, self.max_items)
         cache = TileCache(
             self.store,
@@ -136,6 +138,7 @@ class Execution:
                 cancelled=stop.stopped,
                 cache=cache,
                 announce=delivery.groups.announce if workers is local else None,
+                closing=lambda: before.closing(sink.record),
             )
             with subscribe(coordinator.messages.put):
                 coordinator.run()

@@ -17,9 +17,10 @@ from tessera.runner.answers.environment import environment_of_run
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.config import ResumeConfig, accepts_resume_options
 from tessera.runner.execution import Execution
+from tessera.runner.output_folder import holding, output_folder
 from tessera.runner.partial import restored_items
 from tessera.runner.scheduling.run_spec import ResumePoint, RunSpec
-from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items, output_folder
+from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items
 from tessera.runner.workers.delivery import RenderOptions
 from tessera.store.run_store import RunStore
 
@@ -61,20 +62,22 @@ def resume(run_id: str, config: ResumeConfig = ResumeConfig()) -> RunRecord:
         check_ffmpeg()
         world = environment_of_run(run_id, config, library, store)
         folder = config.out if config.out is not None else store.document(run_id, "out")
-        resolved = resolve_inputs(plan, library, renders=world.recorder.render, fetcher=world.recorder)
-        quality = store.document(run_id, "quality") or RenderOptions().quality
-        options = RenderOptions(output_folder(folder), quality, config.render_timeout_s)
-        execution = Execution(library, store, resolved, check_items(plan, None), options, config)
-        for name, text in world.documents().items():
-            store.save_document(run_id, name, text)
-        log, items = store.reopen(run_id)
-        spec = RunSpec(
-            plan, by_node(resolved.inputs), stubs, known, resume_point=_resume_point(record, items)
-        )
-        sink = EventSink(config.on_event, log, record)
-        sink.emit(RunResumed(at=now()))
-        sink.commit()
-        return execution.run(spec, sink)
+        out = output_folder(folder)
+        with holding(out, run_id):
+            resolved = resolve_inputs(plan, library, renders=world.recorder.render, fetcher=world.recorder)
+            quality = store.document(run_id, "quality") or RenderOptions().quality
+            options = RenderOptions(out, quality, config.render_timeout_s)
+            execution = Execution(library, store, resolved, check_items(plan, None), options, config)
+            for name, text in world.documents().items():
+                store.save_document(run_id, name, text)
+            log, items = store.reopen(run_id)
+            spec = RunSpec(
+                plan, by_node(resolved.inputs), stubs, known, resume_point=_resume_point(record, items)
+            )
+            sink = EventSink(config.on_event, log, record)
+            sink.emit(RunResumed(at=now()))
+            sink.commit()
+            return execution.run(spec, sink)
 
 
 def _plan_of(store: RunStore, run_id: str, record: RunRecord) -> Plan:

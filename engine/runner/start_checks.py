@@ -1,15 +1,11 @@
-"""The checks that precede a run: ffmpeg, tiles that cannot run yet, too many items, the output folder."""
+"""The checks that precede a run: ffmpeg, tiles that cannot run yet, too many items."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Container, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tessera.errors import Fault, RenderError, RequestError, WorkspaceError
-from tessera.files import named
+from tessera.errors import Fault, RenderError, RequestError
 from tessera.graph.plan import Plan, static_items
 from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.settings import settings
@@ -17,7 +13,7 @@ from tessera.settings import settings
 if TYPE_CHECKING:
     from tessera.runner.answers.stubs import StubbedTile
 
-__all__ = ["check_executable", "check_ffmpeg", "check_items", "output_folder"]
+__all__ = ["check_executable", "check_ffmpeg", "check_items"]
 
 
 def check_ffmpeg() -> None:
@@ -72,25 +68,3 @@ def check_items(planned: Plan, limit: int | None) -> int:
             message = f"at least {count:,} items would reach {tile.name} {node}: every path to it adds some"
             raise RequestError([Fault(tile.loc, "template", f"{message}; the limit is {item_limit:,}")])
     return item_limit
-
-
-def output_folder(out: str | Path | None) -> Path | None:
-    """Return the folder for outputs, and create it if it does not exist.
-
-    Raises
-    ------
-    WorkspaceError
-        If the folder cannot be created or written.
-    RequestError
-        If its name is not UTF-8.
-    """
-    if out is None:
-        return None
-    path = named(out)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WorkspaceError(f"cannot write to {path}: {error.strerror or error}") from None
-    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free == 0:
-        raise WorkspaceError(f"cannot write to {path}")
-    return path

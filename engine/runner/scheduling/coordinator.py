@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import QuestionError
 from tessera.media.algebra.item import Item
+from tessera.notice import Notice
 from tessera.record.events import Answered, ItemMade, NodeLog, Progress, RunFinished
 from tessera.record.status import FINAL, NodeStatus, run_status
 from tessera.runner.answers.fault_injection import faults_for, unmatched_faults
@@ -55,6 +56,9 @@ _UNUSABLE = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELL
 """The statuses that block the tiles downstream."""
 _CANCELLED = "the run was cancelled"
 
+Closing = Callable[[], tuple[tuple[str, ...], tuple[Notice, ...]]]
+"""Returns, at the end of a run, the ids of the outputs whose files are gone, and further warnings."""
+
 
 class Coordinator:
     """Runs one plan from its first tile to its last event.
@@ -72,6 +76,8 @@ class Coordinator:
         The cache of tile work. None disables it.
     announce
         Receives the items of the next renders, so that some can be rendered together; see `Outputs`.
+    closing
+        Called before the last event.
 
     Attributes
     ----------
@@ -91,7 +97,9 @@ class Coordinator:
         clock: Clock = LIVE_CLOCK,
         cache: TileCache | None = None,
         announce: Announce | None = None,
+        closing: Closing = lambda: ((), ()),
     ) -> None:
+        self.closing = closing
         self.spec, self.workers, self.cancelled = spec, workers, cancelled
         self.state = RunState(spec, sink, clock)
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -115,7 +123,13 @@ class Coordinator:
         if self.ready_queue.remaining:
             self._cancel_rest()
         status = run_status(self.state.status.values(), self.outputs.count)
-        self.state.emit(RunFinished(at=self.state.now(), status=status, message=self._summary()))
+        lost, notices = self.closing()
+        warnings = tuple(notice.to_dict() for notice in notices)
+        self.state.emit(
+            RunFinished(
+                at=self.state.now(), status=status, message=self._summary(), warnings=warnings, lost=lost
+            )
+        )
         self.state.commit()
 
     def _summary(self) -> str | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.errors import Cancelled, MediaError, RenderError
-from tessera.files import part_prefix, whole_file
+from tessera.files import part_prefix, synced, whole_file
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
@@ -173,7 +175,7 @@ class RunDelivery:
         if stopped():
             raise Cancelled("the run was cancelled")
         render_id = derived_id(self.run_id, item.node, item.index)
-        path, picture = self._copy_out(self._name(item), cached.asset.path, cached.asset.thumbnail)
+        path, picture, other = self._copy_out(self._name(item), cached.asset.path, cached.asset.thumbnail)
         self.store.save_render(render_id, cached.asset.id, self.run_id)
         return output_record(
             item,
@@ -186,6 +188,8 @@ class RunDelivery:
             asset_id=cached.asset.id,
             reused=cached.reused,
             quality=self.options.quality,
+            bytes=cached.asset.size,
+            **({"replaced_another": True} if other else {}),
             **_size_of(cached.asset.info),
             **cached.facts,
         )
@@ -261,18 +265,29 @@ class RunDelivery:
         name = derived_id(self.run_id, item.node, item.index)
         return Path(self._scratch.name) / f"{name}{suffix_of(item.value)}"
 
-    def _copy_out(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None]:
-        """Copy an output and its thumbnail to `out`, or else to the run's own folder."""
+    @property
+    def prefixes(self) -> frozenset[str]:
+        """The beginnings of the names of all output files; a hyphen, a number and an extension follow."""
+        return frozenset(self._names.values())
+
+    def _copy_out(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None, bool]:
+        """Copy an output and its thumbnail to `out`, or else to the run's own folder.
+
+        Both appear complete, or neither. The last value is True if a file with another content was there.
+        """
         out = self.options.out
         folder = out if out is not None else self.store.folder(self.run_id) / "outputs"
         path = folder / f"{name}{media.suffix}"
         picture = folder / f"{name}.jpg" if thumbnail else None
         try:
-            with whole_file(path) as partial:
-                shutil.copyfile(media, partial)
-            if thumbnail is not None and picture is not None:
-                with whole_file(picture) as partial:
-                    shutil.copyfile(thumbnail, partial)
+            other = path.exists() and not filecmp.cmp(media, path, shallow=False)
+            with ExitStack() as files:
+                for source, target in ((media, path), (thumbnail, picture)):
+                    if source is not None and target is not None:
+                        partial = files.enter_context(whole_file(target))
+                        shutil.copyfile(source, partial)
+                        # A full disk may show only here, and then neither file may appear.
+                        synced(partial)
         except OSError as error:
             raise MediaError(f"cannot write {path}: {error.strerror or error}") from None
-        return path, picture
+        return path, picture, other

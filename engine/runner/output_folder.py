@@ -1,0 +1,210 @@
+"""The output folder of a run: one run at a time, and nothing in it is lost without a warning."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tessera.errors import TakenError, WorkspaceError
+from tessera.files import finished_entries, named
+from tessera.notice import Notice
+from tessera.record.record import RunRecord
+
+__all__ = ["OutputFolder", "holding", "output_folder"]
+
+LOCK = ".tessera-run.lock"
+"""The file that a run locks, and in which it says which run it is. It is removed when the run ends."""
+_SHOWN = 6
+
+
+def output_folder(out: str | Path | None) -> Path | None:
+    """Return the folder for outputs, and create it if it does not exist.
+
+    Raises
+    ------
+    WorkspaceError
+        If the folder cannot be created or written.
+    RequestError
+        If its name is not UTF-8.
+    """
+    if out is None:
+        return None
+    path = named(out)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkspaceError(f"cannot write to {path}: {error.strerror or error}") from None
+    if not os.access(path, os.W_OK) or shutil.disk_usage(path).free == 0:
+        raise WorkspaceError(f"cannot write to {path}")
+    return path
+
+
+@contextmanager
+def holding(folder: Path | None, run_id: str) -> Iterator[tuple[Notice, ...]]:
+    """Keep other runs out of a folder. The operating system ends this if the process dies.
+
+    Yields a warning if the file system has no locks.
+
+    Raises
+    ------
+    TakenError
+        If another run, even of this process, writes into the folder: the message names it.
+    WorkspaceError
+        If the folder cannot be written.
+    """
+    if folder is None:
+        yield ()
+        return
+    lock = folder / LOCK
+    try:
+        opened = _lock(lock)
+    except BlockingIOError:
+        raise TakenError(
+            f"{folder} is the output folder of {_holder(lock)}, which has not ended: give another folder, or "
+            f"wait for that run"
+        ) from None
+    except OSError as error:
+        raise WorkspaceError(f"cannot write {lock}: {error.strerror or error}") from None
+    if opened is None:
+        what = f"{folder} cannot be locked on its file system: another run into it would not be noticed"
+        yield (Notice("output_folder_not_locked", what, "", "request"),)
+        return
+    try:
+        with suppress(OSError):
+            os.ftruncate(opened, 0)
+            facts = {"run_id": run_id, "pid": os.getpid(), "host": socket.gethostname()}
+            os.write(opened, json.dumps(facts).encode())
+        yield ()
+    finally:
+        # Remove the name before the lock ends: whoever opened it meanwhile notices and opens a new one.
+        with suppress(OSError):
+            lock.unlink()
+        os.close(opened)
+
+
+def _lock(path: Path) -> int | None:
+    """Open and lock a file; return None where the file system has no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If another run holds the lock.
+    OSError
+        If the file cannot be opened.
+    """
+    while True:
+        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        kept = False
+        try:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise
+            except OSError:
+                with suppress(OSError):
+                    path.unlink()
+                return None
+            # The run before may have removed this file between the opening and the locking.
+            with suppress(FileNotFoundError):
+                kept = os.path.samestat(os.fstat(opened), path.stat())
+            if kept:
+                return opened
+        finally:
+            if not kept:
+                os.close(opened)
+
+
+def _holder(lock: Path) -> str:
+    """Return the words for the run that holds a lock."""
+    try:
+        facts = json.loads(lock.read_text("utf-8"))
+        here = facts["host"] == socket.gethostname()
+        place = f"process {facts['pid']}" + ("" if here else f" on {facts['host']}")
+        return f"run {facts['run_id']} ({place})"
+    except (OSError, ValueError, LookupError, TypeError):
+        return "another run"
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """What was in a folder before a run wrote there.
+
+    Attributes
+    ----------
+    before
+        The names of the files that look like outputs of the run's tiles.
+    """
+
+    path: Path
+    before: frozenset[str]
+
+    @classmethod
+    def seen(cls, path: Path, prefixes: Collection[str]) -> OutputFolder:
+        """Look into a folder before the run writes there. `prefixes`: of the names of its outputs."""
+        like = re.compile(rf"(?:{'|'.join(map(re.escape, prefixes))})-[1-9][0-9]*\.\w+") if prefixes else None
+        names = (entry.name for entry in finished_entries(path))
+        return cls(path, frozenset(name for name in names if like is not None and like.fullmatch(name)))
+
+    def closing(self, record: RunRecord) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
+        """Return the ids of the outputs whose files are gone, and warnings about them and files of before."""
+        lost, notices = _lost_outputs(record)
+        return lost, (*notices, *self._notices(record))
+
+    def _notices(self, record: RunRecord) -> tuple[Notice, ...]:
+        """Return warnings about the files of before that the run replaced, and about those that it left."""
+        written = _paths(output.raw for output in record.outputs)
+        replaced = sorted(
+            Path(output.raw["path"]).name for output in record.outputs if output.raw.get("replaced_another")
+        )
+        left = _without_thumbnails(self.before - {path.name for path in written})
+        found = []
+        if replaced:
+            what = f"files that were in {self.path} before and differ were replaced: {_listed(replaced)}"
+            found.append(Notice("replaced_files", what, "", "request"))
+        if left:
+            what = f"{self.path} holds files with names of this run that are not of it: {_listed(left)}"
+            found.append(Notice("other_files", what, "", "request"))
+        return tuple(found)
+
+
+def _lost_outputs(record: RunRecord) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
+    """Return the ids of the outputs whose files are removed or replaced, and a warning about them."""
+    lost = [output for output in record.outputs if not _is_there(output.raw)]
+    if not lost:
+        return (), ()
+    names = _listed(sorted(str(output.raw["path"]) for output in lost))
+    what = f"files were removed or replaced by something else before the run ended: {names}"
+    return tuple(output.id for output in lost), (Notice("lost_files", what, "", "request"),)
+
+
+def _is_there(output: dict[str, Any]) -> bool:
+    if output["path"] is None or "bytes" not in output:
+        return True  # nothing is claimed, or an earlier version wrote it
+    with suppress(OSError):
+        return bool(Path(output["path"]).stat().st_size == output["bytes"])
+    return False
+
+
+def _paths(outputs: Iterable[dict[str, Any]]) -> list[Path]:
+    members = ("path", "thumbnail_path")
+    return [Path(output[member]) for output in outputs for member in members if output[member] is not None]
+
+
+def _without_thumbnails(names: Collection[str]) -> list[str]:
+    """Return sorted names without the thumbnails of others among them."""
+    media = {Path(name).stem for name in names if not name.endswith(".jpg")}
+    return sorted(name for name in names if not (name.endswith(".jpg") and Path(name).stem in media))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
