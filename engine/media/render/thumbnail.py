@@ -203,5 +203,7 @@ def _upright(frame: av.VideoFrame, width: int) -> PillowImage:
     shown = frame.height if turned in (90, 270) else frame.width
     scale = min(Fraction(width, max(shown, 1)), Fraction(1))
     size = [max(round(side * scale), 1) for side in (frame.width, frame.height)]
-    picture: PillowImage = frame.to_image(width=size[0], height=size[1], interpolation="AREA")
+    picture: PillowImage = frame.to_image(  # type: ignore[no-untyped-call]
+        width=size[0], height=size[1], interpolation="AREA"
+    )
     return picture.rotate(turned, expand=True) if turned else picture
