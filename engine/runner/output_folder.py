@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import socket
+import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def holding(folder: Path | None, run_id: str) -> Iterator[tuple[Notice, ...]]:
     except OSError as error:
         raise WorkspaceError(f"cannot write {lock}: {error.strerror or error}") from None
     if opened is None:
-        what = f"{folder} cannot be locked on its file system: another run into it would not be noticed"
+        what = f"{folder} cannot be locked on its file system or platform: another run into it would not be noticed"
         yield (Notice("output_folder_not_locked", what, "", "request"),)
         return
     try:
@@ -92,7 +92,7 @@ def holding(folder: Path | None, run_id: str) -> Iterator[tuple[Notice, ...]]:
 
 
 def _lock(path: Path) -> int | None:
-    """Open and lock a file; return None where the file system has no locks.
+    """Open and lock a file; return None where the file system has no locks, and on Windows.
 
     Raises
     ------
@@ -101,6 +101,10 @@ def _lock(path: Path) -> int | None:
     OSError
         If the file cannot be opened.
     """
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
     while True:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         kept = False
