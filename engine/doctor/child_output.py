@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+
+from tessera.media.ffmpeg.process_group import kill_group
 
 __all__ = ["ChildFailed", "output_of"]
 
@@ -47,8 +47,7 @@ def output_of(command: Sequence[str], timeout_s: float) -> str:
         raise ChildFailed(f"does not end within {timeout_s:g} s") from None
     finally:
         # A child of the program may still hold the pipe open, so the whole group is killed.
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
         if process.stdout is not None:
             process.stdout.close()
         process.wait()

@@ -75,7 +75,8 @@ def holding(folder: Path | None, run_id: str) -> Iterator[tuple[Notice, ...]]:
     except OSError as error:
         raise WorkspaceError(f"cannot write {lock}: {error.strerror or error}") from None
     if opened is None:
-        what = f"{folder} cannot be locked on its file system or platform: another run into it would not be noticed"
+        # Windows counts as such a file system here.
+        what = f"{folder} cannot be locked on its file system: another run into it would not be noticed"
         yield (Notice("output_folder_not_locked", what, "", "request"),)
         return
     try:

@@ -65,7 +65,8 @@ def state_of(path: Path) -> FileState:
     OSError
         If the file cannot be opened.
     """
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    # Windows has no such flag, and no named pipes among files that could block.
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         trusted = _file_system(opened) in _TRUSTED
         settled = trusted and _is_settled(os.fstat(opened))
