@@ -28,6 +28,7 @@ from tessera.media.probe.probe import probe
 from tessera.media.render.renderer import CopyReport, Renderer
 from tests.support.copies import expected, made, psnr, renderer, shown, source_shown, video
 from tests.support.media import paint
+from tests.support.picture_law import pictures_in
 
 CUT = [
     "deep.mp4",
@@ -151,13 +152,11 @@ def test_a_cut_of_a_cut_copies_again(name: str, tmp_path: Path) -> None:
     start, end = Fraction(1, 4), Fraction(2)
     second = again.render(value.keep([(start, end)]), tmp_path / "second.mp4")
     assert second.made is not None
-    assert (second.made.picture, second.made.sound) == ("cut", "copied")
+    assert second.made.picture in ("cut", "copied")
+    assert second.made.sound == "copied"
     real = shown(first)
-    kept = [
-        frame
-        for time, frame in zip(real.times, real.frames, strict=True)
-        if start <= time - real.times[0] < end
-    ]
+    found = pictures_in([time - real.times[0] for time in real.times], probe(first), [(start, end)])
+    kept = [real.frames[number] for number, _time in found]
     got = shown(second.path)
     assert len(got.frames) == len(kept)
     assert min(psnr(a, b) for a, b in zip(got.frames, kept, strict=True)) > 40

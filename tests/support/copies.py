@@ -21,6 +21,7 @@ from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
 from tessera.media.render.renderer import Renderer
 from tests.support.media import folder, paint
+from tests.support.picture_law import pictures_in
 
 X264 = "-c:v libx264 -preset veryfast -crf 20 -pix_fmt yuv420p"
 
@@ -103,15 +104,10 @@ def source_shown(name: str) -> Shown:
 
 
 def expected(name: str, ranges: list[Range]) -> Shown:
-    """Return the pictures of ranges: each with start ≤ t < end, on the timeline of the joined ranges."""
-    real, times, frames, at = source_shown(name), list[Fraction](), list[NDArray[np.uint8]](), Fraction(0)
-    for start, end in ranges:
-        for time, frame in zip(real.times, real.frames, strict=True):
-            if start <= time < end:
-                times.append(at + time - start)
-                frames.append(frame)
-        at += end - start
-    return Shown(tuple(times), tuple(frames))
+    """Return the pictures that ranges show, on their joined timeline."""
+    real = source_shown(name)
+    found = list(pictures_in(real.times, made(name).info, ranges))
+    return Shown(tuple(time for _number, time in found), tuple(real.frames[number] for number, _ in found))
 
 
 def psnr(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

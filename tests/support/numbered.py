@@ -21,6 +21,7 @@ from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
 from tessera.media.render.renderer import Renderer
 from tests.support.media import folder, paint
+from tests.support.picture_law import pictures_in
 
 _BITS = 10
 _SIDE = 16
@@ -95,15 +96,11 @@ def origin(path: Path) -> Seen:
     return Seen(tuple(time - whole.times[0] for time in whole.times), whole.numbers)
 
 
-def wanted(source: Seen, kept: Sequence[Range]) -> Seen:
-    times, numbers, at = [], [], Fraction(0)
-    for start, end in kept:
-        for time, number in zip(source.times, source.numbers, strict=True):
-            if start <= time < end:
-                times.append(at + time - start)
-                numbers.append(number)
-        at += end - start
-    return Seen(tuple(times), tuple(numbers))
+def wanted(source: Path, kept: Sequence[Range]) -> Seen:
+    """Return what the ranges of a source show."""
+    real = origin(source)
+    found = list(pictures_in(real.times, probe(source), kept))
+    return Seen(tuple(time for _number, time in found), tuple(real.numbers[number] for number, _ in found))
 
 
 def rendered(source: Path, kept: Sequence[Range], output: Path, target: EncodeSettings | None = None) -> Path:

@@ -75,18 +75,17 @@ class EncodedEdge:
     verified: bool = False
 
 
-_Run = list[tuple[Group, int]]
-"""Groups with the shifts of their parts. Their re-encoded pictures have no copied one in between."""
-
-
 class EdgePart(Protocol):
-    """One kept range of a picture: its groups, and the shift to subtract from a source time."""
+    """One kept range of a picture: its groups, and the time in the file of each picture of the source."""
 
     @property
     def groups(self) -> tuple[Group, ...]: ...
 
-    @property
-    def shift(self) -> int: ...
+    def time_of(self, time: int) -> int: ...
+
+
+_Run = list[tuple[Group, EdgePart]]
+"""Groups with their parts. Their re-encoded pictures have no copied one in between."""
 
 
 class EdgeSource(Protocol):
@@ -94,7 +93,6 @@ class EdgeSource(Protocol):
 
     path: Path
     info: PictureInfo
-    scale: int
     configuration: bytes | None
 
     @property
@@ -153,9 +151,9 @@ class EdgeEncoder:
         container, stream, decoder = self._decoding
         result, encoder = EncodedEdge(), self._picture.make_encoder(stream)
         pending: set[int] | None = None
-        for group, shift in run:
+        for group, part in run:
             joins = bool(group.copied) and len(run) == 1
-            edge = _Edge(group, shift, self._picture.scale, decoder, encoder, result)
+            edge = _Edge(group, part, decoder, encoder, result)
             first = group.pictures[0].pts
             seek_to_join(container, stream, first, lambda _packet: True)
             source = beginning_at(first, packets_from(container, stream))
@@ -242,8 +240,7 @@ class _Edge:
     """
 
     group: Group
-    shift: int
-    scale: int
+    part: EdgePart
     decoder: Any
     encoder: EdgeX264
     result: EncodedEdge
@@ -275,7 +272,7 @@ class _Edge:
     def _receive(self, frames: list[Any]) -> None:
         for frame in frames:
             self.pending.discard(frame.pts)
-            time = frame.pts * self.scale - self.shift
+            time = self.part.time_of(frame.pts)
             if frame.pts in self.near or frame.pts in self.missing:
                 self.result.samples[time] = sample_of(frame)
             if frame.pts not in self.missing:
@@ -294,6 +291,6 @@ def _runs_of(picture: EdgeSource) -> Iterator[_Run]:
                 yield run
                 run = []
             if group.encoded:
-                run.append((group, part.shift))
+                run.append((group, part))
     if run:
         yield run

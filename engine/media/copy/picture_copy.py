@@ -26,6 +26,7 @@ from tessera.media.copy.packets import (
 )
 from tessera.media.copy.splice import Group, Timeline, groups_of, shown_in, timeline
 from tessera.media.ffmpeg.compiler import EncodeSettings
+from tessera.media.ffmpeg.held_pictures import held_time, stills_of_source
 from tessera.media.probe.info import PictureInfo
 from tessera.media.probe.probe import open_media
 
@@ -40,10 +41,22 @@ _PARTS_TRIED = 16
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """One kept range: its groups and its shift. A source time t becomes the file time t·scale - shift."""
+    """One kept range: its groups, and how times of the source become times of the file.
+
+    A time t becomes t·scale - shift. `held` is the time of a picture that appears before the range and is on
+    screen at its start, and its time in the file; None if the range has no such picture.
+    """
 
     groups: tuple[Group, ...]
+    scale: int
     shift: int
+    held: tuple[int, int] | None = None
+
+    def time_of(self, time: int) -> int:
+        """Return the time in the file of a picture of the source."""
+        if self.held is not None and time == self.held[0]:
+            return self.held[1]
+        return time * self.scale - self.shift
 
 
 @dataclass
@@ -70,7 +83,6 @@ class CopiedPicture:
     path: Path
     info: PictureInfo
     ticks: int
-    scale: int
     parts: tuple[_Part, ...]
     line: Timeline
     times: tuple[int, ...]
@@ -114,10 +126,7 @@ class CopiedPicture:
     def encoded_times(self) -> frozenset[int]:
         """Return the times of the re-encoded pictures, in ticks of the file."""
         return frozenset(
-            time * self.scale - part.shift
-            for part in self.parts
-            for group in part.groups
-            for time in group.encoded
+            part.time_of(time) for part in self.parts for group in part.groups for time in group.encoded
         )
 
     def configure(self, stream: Any) -> None:
@@ -172,18 +181,15 @@ def whole_picture(path: Path, info: PictureInfo, ticks: int) -> CopiedPicture:
         raise Unsafe("its edit list hides pictures among those that are shown")
     shift = info.start * scale
     every = tuple(one.pts for one in pictures)
-    group = Group(tuple(pictures), every, ())
-    end = max(one.pts + one.duration for one in pictures)
-    last = max((end - times[-1]) * scale + floor(info.held * ticks), 1)
-    moved = [time * scale - shift for time in every]
+    part = _Part((Group(tuple(pictures), every, ()),), scale, shift)
+    last = max(ceil(info.duration * ticks) - part.time_of(times[-1]), 1)
     return CopiedPicture(
         path,
         info,
         ticks,
-        scale,
-        (_Part((group,), shift),),
-        timeline(moved, last, stays=info.held > 0),
-        tuple(time * scale - shift for time in times),
+        (part,),
+        timeline([part.time_of(time) for time in every], last),
+        tuple(part.time_of(time) for time in times),
     )
 
 
@@ -199,29 +205,30 @@ def cut_picture(
     """
     scale = _scale_of(info, ticks)
     zero = info.start * info.time_base
-    parts, order, times, last, at = [], list[int](), list[int](), 1, Fraction(0)
+    stills = stills_of_source(info)
+    parts, order, times, at = list[_Part](), list[int](), list[int](), Fraction(0)
     with open_media(path) as container:
         stream = alone(container, info.index)
         setup = _setup(stream)
         for start, end in ranges:
-            low, high = (ceil((zero + edge) / info.time_base) for edge in (start, end))
+            taken = held_time(stills, start)
+            low, high = (ceil((zero + edge) / info.time_base) for edge in (taken, end))
             shift = floor((zero + start - at) * ticks)
+            held = (low, ceil(at * ticks)) if taken < start else None
             at += end - start
             pictures = read_pictures(container, stream, setup, low, high)
             shown = shown_in(pictures, low, high)
-            is_held = info.held > 0 and end > info.duration - info.held
-            if is_held and not shown:
+            if not shown and info.held and end > info.duration - info.held:
                 raise Unsafe("its last picture stays on the screen while the sound goes on")
             if not shown:
                 continue
-            groups = tuple(groups_of(pictures, low, high))
-            parts.append(_Part(groups, shift))
-            for group in groups:
-                order.extend(time * scale - shift for time in (*group.copied, *group.encoded))
-            times.extend(time * scale - shift for time in shown)
-            lasts = next(one.duration for one in pictures if one.pts == shown[-1]) * scale
-            rest = floor(at * ticks) - times[-1]
-            last = max(rest if is_held else min(lasts, rest), 1)
+            if held is not None and shown[0] != low:
+                raise Unsafe("the picture on screen at the start of a cut is hidden")
+            part = _Part(tuple(groups_of(pictures, low, high)), scale, shift, held)
+            parts.append(part)
+            for group in part.groups:
+                order.extend(part.time_of(time) for time in (*group.copied, *group.encoded))
+            times.extend(part.time_of(time) for time in shown)
             if len(parts) % _PARTS_TRIED == 0:
                 _check_worth(parts)
     if not order:
@@ -230,9 +237,8 @@ def cut_picture(
         path,
         info,
         ticks,
-        scale,
         tuple(parts),
-        timeline(order, last),
+        timeline(order, max(ceil(at * ticks) - times[-1], 1)),
         tuple(times),
         setup,
         settings,
@@ -305,7 +311,7 @@ class _PacketWriter:
                         if self.picture.setup is not None:
                             seek_to_join(self.container, self.stream, first, lambda _packet: True)
                         source = packets_from(self.container, self.stream)
-                    yield from self._copied(group, part.shift, source, fresh=fresh or self.after_encoded)
+                    yield from self._copied(group, part, source, fresh=fresh or self.after_encoded)
                     fresh = self.after_encoded = False
                 if group.encoded and not self.after_encoded:
                     self.after_encoded = True
@@ -313,15 +319,14 @@ class _PacketWriter:
         if self.place != len(self.picture.line.pts):
             raise Unsafe("it lost pictures between two reads")
 
-    def _copied(self, group: Group, shift: int, source: Iterator[Any], *, fresh: bool) -> Iterator[Any]:
-        scale = self.picture.scale
+    def _copied(self, group: Group, part: _Part, source: Iterator[Any], *, fresh: bool) -> Iterator[Any]:
         packets = beginning_at(group.pictures[0].pts, source)
         for access, packet in zip(group.pictures[: len(group.copied)], packets, strict=False):
             if self.cancelled():
                 raise Cancelled("the run was cancelled")
             if packet.pts != access.pts:
                 raise Unsafe("it changed between two reads")
-            time = access.pts * scale - shift
+            time = part.time_of(access.pts)
             if fresh and not group.encoded:
                 self._sample(packet, time)
                 fresh = False

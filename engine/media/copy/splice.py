@@ -106,7 +106,7 @@ class Timeline:
     durations: tuple[int, ...]
 
 
-def timeline(pts: Sequence[int], last: int, *, stays: bool = False) -> Timeline:
+def timeline(pts: Sequence[int], last: int) -> Timeline:
     """Compute decoding times for pictures in coding order: ascending, never after the presentation times.
 
     Parameters
@@ -115,9 +115,6 @@ def timeline(pts: Sequence[int], last: int, *, stays: bool = False) -> Timeline:
         Presentation times in coding order.
     last
         The duration of the picture that is shown last.
-    stays
-        True if that picture stays for longer than usual. The packet that is coded last then ends with it,
-        since the end of an MP4 track is that of its last packet.
 
     Raises
     ------
@@ -129,6 +126,6 @@ def timeline(pts: Sequence[int], last: int, *, stays: bool = False) -> Timeline:
         raise Unsafe("two pictures would be shown at the same time")
     delay = max(early - time for early, time in zip(shown, pts, strict=True))
     lasts = {one: after - one for one, after in pairwise(shown)}
-    durations = [lasts.get(time, last) for time in pts[:-1]]
-    durations.append(shown[-1] + last - pts[-1] if stays else last)
+    # The sample coded last is the only one whose length is not the distance to the next one's decoding time.
+    durations = [lasts.get(time, last) for time in pts[:-1]] + [shown[-1] + last - pts[-1]]
     return Timeline(tuple(pts), tuple(time - delay for time in shown), tuple(durations))

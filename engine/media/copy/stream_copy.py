@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
+from math import ceil
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -149,10 +150,11 @@ def _plan_sound(sound: Sound, resolve: Resolver) -> CopiedSound | None:
 
 @dataclass(frozen=True, slots=True)
 class EncodedTracks:
-    """The files that hold the encoded streams of a video."""
+    """The files that hold the encoded streams of a video, and the length of its picture in seconds."""
 
     picture: Path | None = None
     sound: Path | None = None
+    duration: Fraction | None = None
 
 
 def write_copy(
@@ -223,7 +225,8 @@ def _write(
             edge_encoder = files.enter_context(EdgeEncoder(picture, cancelled))
             tracks.append(picture.packets(seen_in, seen, edge_encoder, cancelled))
         else:
-            tracks.append(_all_packets(seen_in, video, seen, cancelled))
+            end = None if encoded.duration is None else ceil(encoded.duration * ticks)
+            tracks.append(_all_packets(seen_in, video, seen, cancelled, end))
         if sound is not None or encoded.sound is not None:
             heard_in = files.enter_context(open_media(sound.path if sound else _file(encoded.sound)))
             audio = heard_in.streams[sound.index] if sound else heard_in.streams.audio[0]
@@ -257,11 +260,15 @@ def _file(path: Path | None) -> Path:
     return path
 
 
-def _all_packets(container: Any, stream: Any, out: Any, cancelled: Callable[[], bool]) -> Iterator[Any]:
-    """Yield all packets of an encoded stream."""
+def _all_packets(
+    container: Any, stream: Any, out: Any, cancelled: Callable[[], bool], end: int | None = None
+) -> Iterator[Any]:
+    """Yield all packets of an encoded stream; with `end`, in ticks, the last picture lasts up to it."""
     for packet in container.demux(stream):
         if cancelled():
             raise Cancelled("the run was cancelled")
         if packet.dts is not None:
+            if end is not None and packet.pts is not None:
+                packet.duration = max(end - packet.pts, 1)
             packet.stream = out
             yield packet

@@ -79,7 +79,7 @@ class OutputFile:
         tracks = EncodedTracks()
         if self.encode is not None:
             tracks = (
-                EncodedTracks(picture=self.half)
+                EncodedTracks(picture=self.half, duration=self.encode.picture.duration)
                 if self.encode.picture is not None
                 else EncodedTracks(sound=self.half)
             )
