@@ -17,26 +17,20 @@ from tessera.media.algebra.item import Video
 from tessera.media.algebra.optimiser import optimise
 from tessera.media.probe.probe import probe
 from tests.laws.expressions import pictures, ranges
-from tests.support.media import SOURCES, cut_samples, nearest, renderer, source, taken, whole
+from tests.support.media import SOURCES, cut_samples, located, nearest, renderer, source, taken, whole
+from tests.support.picture_law import pictures_in
 
 REAL = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @given(st.data(), st.sampled_from(sorted(SOURCES)))
 @REAL
-def test_a_range_keeps_the_frames_from_its_start_up_to_but_not_its_end(
-    data: st.DataObject, name: str
-) -> None:
+def test_a_range_keeps_its_frames_and_begins_with_the_one_on_screen(data: st.DataObject, name: str) -> None:
     video = source(name)
     kept = data.draw(ranges(video.duration))
     real = whole(name)
-    wanted, times, at = [], [], Fraction(0)
-    for start, end in kept:
-        for time, frame in zip(real.times, real.frames, strict=True):
-            if start <= time < end:
-                wanted.append(frame)
-                times.append(at + time - start)
-        at += end - start
+    shown = list(pictures_in(real.times, located(name).info, kept))
+    wanted, times = [real.frames[number] for number, _time in shown], [time for _number, time in shown]
     if not wanted:
         return
     got = taken(video.picture.keep(kept))

@@ -17,12 +17,15 @@ def pictures_in(
 ) -> Iterator[tuple[int, Fraction]]:
     """Yield the number of each picture that the ranges show, and its time on their joined timeline.
 
-    `times` are the times of all pictures, from the first one on.
+    `times` are the times of all pictures, from the first one on. Ranges that touch are one.
     """
     assert info.picture is not None
     interval = info.picture.still_after * info.picture.time_base
     at = Fraction(0)
+    ranges: list[Range] = []
     for start, end in kept:
+        ranges.append((ranges.pop()[0], end) if ranges and ranges[-1][1] == start else (start, end))
+    for start, end in ranges:
         first, last = bisect_left(times, start), bisect_left(times, end)
         following = times[first] if first < len(times) else info.duration
         if first and following - start > interval:

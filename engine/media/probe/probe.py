@@ -302,6 +302,7 @@ class _PacketScan:
         gap = max(gaps[len(gaps) // 2], 1)
         self.times = [place * gap for place in range(len(self.times))]
         self.end, self.keys, self.segmented = len(self.times) * gap, [0], True
+        self.lead = None
 
     def note_lead(self, packet: Any) -> None:
         """Update the longest time by which a keyframe is coded before its presentation."""
