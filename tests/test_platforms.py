@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tests.support.media import MEDIA
 from tests.support.other_platform import missing_names
 
@@ -96,7 +96,7 @@ from tessera.errors import RenderError
 from tessera.files import alone_in, sweep, write_atomically
 from tessera.media.ffmpeg.command import Command, SoundFeed
 from tessera.media.ffmpeg.feed import run_command
-from tessera.media.ffmpeg.process_group import kill_group
+from tessera.media.process.process_group import kill_group
 from tessera.runner.workers.thread_pool import shared_pool
 
 out = Path(sys.argv[1])

@@ -24,7 +24,7 @@ from tessera.files import whole_file
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.library import Library
 from tessera.inputs.facts import read_facts
-from tessera.media.ffmpeg.process import ffmpeg_version
+from tessera.media.process.process import ffmpeg_version
 from tessera.store.row_check import check_stored_plan
 from tessera.store.run_store import RunStore
 from tessera.text.masking import mask_urls

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from tessera.media.ffmpeg.process_group import kill_group
+from tessera.media.process.process_group import kill_group
 
 __all__ = ["ChildFailed", "output_of"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from tessera.doctor.child_output import ChildFailed, output_of
 from tessera.doctor.finding import Finding
 from tessera.errors import RenderError
-from tessera.media.ffmpeg.capabilities import TRIAL, missing_capabilities
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.capabilities import TRIAL, missing_capabilities
+from tessera.media.process.process import ffmpeg_path
 
 __all__ = ["check_ffmpeg"]
 

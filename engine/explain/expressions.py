@@ -25,7 +25,7 @@ from tessera.media.ffmpeg.compiler import (
     compile_render,
     compile_together,
 )
-from tessera.media.ffmpeg.process import Finished, ffmpeg_path
+from tessera.media.process.process import Finished, ffmpeg_path
 from tessera.media.render.loudness import LoudnessMeter
 
 __all__ = [

@@ -18,7 +18,7 @@ from pydantic import Field, PlainSerializer, TypeAdapter
 from tessera.record.status import NodeStatus, RunStatus
 
 if TYPE_CHECKING:
-    from tessera.media.ffmpeg.process import Process
+    from tessera.media.process.process import Process
 
 __all__ = [
     "EPOCH",

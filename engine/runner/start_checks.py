@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import Fault, RenderError, RequestError
 from tessera.graph.plan import Plan, static_items
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.process import ffmpeg_path
 from tessera.settings import settings
 
 if TYPE_CHECKING:

@@ -123,7 +123,7 @@ from pathlib import Path
 
 import av
 from tessera import run, simulate
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.process import ffmpeg_path
 from tessera.testing import agent, assert_plan
 
 AGENT = "input > zoomed:$title(zoom=200) > destination"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from tessera.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from tessera.analysis.voice_activity import speech_ranges
 from tessera.errors import Cancelled, MediaError
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.info import MediaInfo
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tests.support.media import MEDIA
 
 TONE = "aevalsrc=0.25*sin(2*PI*440*t)"

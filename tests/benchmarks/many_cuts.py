@@ -16,8 +16,8 @@ from typing import Any
 from tessera.inputs.resolve import video_of
 from tessera.media.algebra.item import Video
 from tessera.media.ffmpeg.lowering import Located
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import ffmpeg_path
 from tessera.media.render.renderer import Renderer
 from tests.benchmarks.rows import Row, race
 from tests.benchmarks.sources import moving

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tessera.media.ffmpeg.process import ffmpeg_version
+from tessera.media.process.process import ffmpeg_version
 from tests.benchmarks import many_cuts, tiles, trim
 from tests.benchmarks.clock import machine
 from tests.benchmarks.rows import Row, print_table

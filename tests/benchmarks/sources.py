@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.process import ffmpeg_path
 
 __all__ = ["moving"]
 

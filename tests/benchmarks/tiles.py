@@ -24,8 +24,8 @@ from tessera.media.algebra.expression import Image
 from tessera.media.algebra.item import Video
 from tessera.media.ffmpeg.compiler import Located
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import ffmpeg_path
 from tessera.media.render.decoder_groups import groups_of
 from tessera.media.render.renderer import Renderer
 from tessera.nodes.reframe import reframe

@@ -19,8 +19,8 @@ from statistics import median
 from tessera.inputs.resolve import video_of
 from tessera.media.algebra.item import Value, Video
 from tessera.media.ffmpeg.compiler import Located
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import ffmpeg_path
 from tessera.media.render.renderer import Rendered, Renderer
 from tessera.media.render.thumbnail import write_thumbnail
 from tests.benchmarks.rows import Row, print_table, race

@@ -10,8 +10,8 @@ import pytest
 
 from tessera.doctor.ffmpeg_check import check_ffmpeg
 from tessera.doctor.finding import Finding
-from tessera.media.ffmpeg.capabilities import REQUIRED_FILTERS
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.capabilities import REQUIRED_FILTERS
+from tessera.media.process.process import ffmpeg_path
 from tests.support.package import ROOT
 
 Script = str

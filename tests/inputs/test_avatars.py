@@ -13,7 +13,7 @@ from tessera import RequestError
 from tessera.inputs.assets.avatars import create_profile, find_profile, profiles
 from tessera.inputs.assets.library import Library
 from tessera.inputs.fetch.rules import FetchRules
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tessera.store.prune import prune
 from tessera.store.store_check import check
 from tests.inputs.test_fetch import tessera

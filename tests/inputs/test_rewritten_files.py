@@ -17,7 +17,7 @@ from tessera import run, simulate
 from tessera.inputs.assets import known_files
 from tessera.inputs.assets.known_files import FileState, KnownFiles, state_of
 from tessera.inputs.assets.library import Library
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tests.support.media import FIXTURES
 
 AT = (1_700_000_000, 1_700_000_000)

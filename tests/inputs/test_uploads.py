@@ -13,7 +13,7 @@ from PIL import Image
 from tessera.errors import MediaError
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import LIMITS, Library
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tests.inputs.test_fetch import tessera
 from tests.support.media import MEDIA
 

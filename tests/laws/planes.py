@@ -13,8 +13,8 @@ from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Expr, Picture
 from tessera.media.ffmpeg.compiler import Located
 from tessera.media.ffmpeg.lowering import Lowering
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tests.support.media import MEDIA, located
 
 __all__ = ["Values", "fixture", "luma", "psnr", "ssim", "values"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tessera.media.algebra.expression import Expr, Picture, Sound, dump, even
 from tessera.media.algebra.optimiser import RULES, Rule, optimise
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tests.laws.expressions import pictures, pictures_for, sounds
 from tests.laws.planes import fixture, luma, psnr, ssim, values
 from tests.support.media import Taken, source, taken

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import open_media, probe
+from tessera.media.process.process import ffmpeg_path
 from tests.support.media import FIXTURES, MEDIA
 
 BROKEN = MEDIA / "broken"

@@ -23,8 +23,8 @@ from tessera.inputs.resolve import video_of
 from tessera.media.algebra.item import Video
 from tessera.media.copy.stream_copy import CopyReport
 from tessera.media.ffmpeg.compiler import Located
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.renderer import Renderer
 from tests.support.media import paint
 

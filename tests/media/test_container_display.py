@@ -11,7 +11,7 @@ import pytest
 
 from tessera import run, simulate
 from tessera.inputs.local import LocalInput
-from tessera.media.ffmpeg.process import ffmpeg_path, run_ffmpeg
+from tessera.media.process.process import ffmpeg_path, run_ffmpeg
 from tests.support.media import FIXTURES, folder
 from tests.support.parameters import (
     HEIGHT,

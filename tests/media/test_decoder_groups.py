@@ -17,7 +17,7 @@ from tessera.cli import main
 from tessera.context import Context
 from tessera.media.algebra.expression import Image
 from tessera.media.algebra.item import Item, Video
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.process import ffmpeg_path
 from tessera.node import Made, ours_id
 from tessera.record.events import Event, OutputMade, ProcessRan, Progress
 from tessera.record.logs import log_of

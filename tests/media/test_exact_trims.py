@@ -11,7 +11,7 @@ import pytest
 
 from tessera.media.algebra.time import Range
 from tessera.media.ffmpeg.compiler import EncodeSettings
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tests.support.media import cut_samples
 from tests.support.numbered import CODECS, RATES, numbered, origin, rendered, samples, seen, wanted
 

@@ -19,7 +19,7 @@ import pytest
 
 from tessera import RunRecord, resume
 from tessera.errors import RenderError
-from tessera.media.ffmpeg.process import ffmpeg_path, run_ffmpeg
+from tessera.media.process.process import ffmpeg_path, run_ffmpeg
 from tessera.store.run_store import RunStore
 from tessera.testing import agent, node_id
 from tests.support.media import MEDIA

@@ -23,8 +23,8 @@ from tessera.media.copy.copy_check import check_copy
 from tessera.media.copy.packets import Unsafe
 from tessera.media.copy.stream_copy import EncodedTracks, plan_copy, write_copy
 from tessera.media.ffmpeg.compiler import EncodeSettings, Located
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import ffmpeg_path
 from tessera.media.render.renderer import CopyReport, Renderer
 from tests.support.copies import expected, made, psnr, renderer, shown, source_shown, video
 from tests.support.media import paint

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from tessera import run
 from tessera.errors import MediaError
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.thumbnail import write_thumbnail
 from tests.support.media import FIXTURES, MEDIA
 

@@ -12,7 +12,7 @@ import pytest
 
 from tessera import run
 from tessera.cli import main
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.process import ffmpeg_path
 from tessera.record.logs import Entry, log_of
 from tessera.record.shell_commands import shell_commands
 from tessera.store.prune import prune

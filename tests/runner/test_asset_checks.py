@@ -12,7 +12,7 @@ import pytest
 from tessera import RequestError, plan
 from tessera.inputs.assets.avatars import create_profile
 from tessera.inputs.assets.library import Library
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.asset_checks import check_assets
 from tessera.testing import agent, node_id

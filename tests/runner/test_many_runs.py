@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tessera import RunRecord, run
-from tessera.media.ffmpeg.process import ffmpeg_path
+from tessera.media.process.process import ffmpeg_path
 from tessera.record.record import fold
 from tessera.store.run_store import RunStore
 from tessera.testing import agent

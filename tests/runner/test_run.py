@@ -16,8 +16,8 @@ from tessera import Catalogue, NodeType, RequestError, RunRecord, TileError, run
 from tessera.context import Context
 from tessera.inputs.local import LocalInput
 from tessera.media.algebra.item import Item, Video
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import ffmpeg_path
 from tessera.node import Made, ours_id
 from tessera.record.events import Event, NodeChanged, Progress, RunFinished, RunStarted, read_event
 from tessera.record.record import fold

@@ -421,7 +421,7 @@ def test_cancelling_ends_the_pause_before_a_retry(tmp_path: Path) -> None:
 
 
 def test_a_render_that_exceeds_the_time_limit_of_its_tile_is_killed(tmp_path: Path) -> None:
-    from tessera.media.ffmpeg.process import ffmpeg_path
+    from tessera.media.process.process import ffmpeg_path
 
     long = tmp_path / "long.mp4"
     loop = ["-stream_loop", "60", "-i", str(MEDIA / "talk.mp4"), "-c", "copy", str(long)]

@@ -14,8 +14,8 @@ import numpy as np
 
 from tessera.inputs.resolve import video_of
 from tessera.media.ffmpeg.lowering import Located
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.renderer import Renderer
 from tests.support.media import folder, paint
 

@@ -23,8 +23,8 @@ from tessera.media.algebra.item import Video
 from tessera.media.algebra.time import Range
 from tessera.media.ffmpeg.compiler import EncodeSettings, Gain, Located, compile_render
 from tessera.media.ffmpeg.feed import run_command
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.renderer import NOTHING_ENCODED, Renderer
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

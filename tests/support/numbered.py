@@ -17,8 +17,8 @@ from tessera.media.algebra.item import Video
 from tessera.media.algebra.time import Range
 from tessera.media.ffmpeg.compiler import EncodeSettings
 from tessera.media.ffmpeg.lowering import Located
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.renderer import Renderer
 from tests.support.media import folder, paint
 from tests.support.picture_law import pictures_in

@@ -15,9 +15,9 @@ from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Image, Picture, Sound
 from tessera.media.algebra.item import Video
 from tessera.media.ffmpeg.lowering import Located
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.info import PictureInfo
 from tessera.media.probe.probe import probe
+from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.renderer import Rendered, Renderer
 from tests.support.media import folder
 

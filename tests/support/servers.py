@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tessera.media.ffmpeg.process import run_ffmpeg
+from tessera.media.process.process import run_ffmpeg
 from tests.support.media import MEDIA, folder
 
 PLUGINS = Path(__file__).parent / "plugins"

@@ -18,9 +18,9 @@ from tessera.inputs.fetch.http_file import fetch_file, inspect_file, name_of
 from tessera.inputs.fetch.rules import FetchError, FetchRules
 from tessera.media.algebra.time import to_ms
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
-from tessera.media.ffmpeg.process import run_ffmpeg
 from tessera.media.probe.image_pixels import pixels_of
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
+from tessera.media.process.process import run_ffmpeg
 from tessera.text.masking import masked_url
 
 if TYPE_CHECKING:

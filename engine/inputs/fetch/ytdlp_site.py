@@ -16,8 +16,8 @@ from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.inputs.fetch.ytdlp_errors import error_for
 from tessera.media.algebra.time import Range, to_ms
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
-from tessera.media.ffmpeg.process import ffmpeg_path
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
+from tessera.media.process.process import ffmpeg_path
 from tessera.text.masking import masked_url
 
 __all__ = ["About", "SiteInfo", "fetch_video", "inspect_site"]

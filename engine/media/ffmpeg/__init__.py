@@ -1,4 +1,4 @@
-"""Compiling expressions to ffmpeg commands, and running them. Read in this order:
+"""Compiling expressions to ffmpeg commands. Read in this order:
 
 command
     Commands and the feeds that run beside them.
@@ -8,18 +8,18 @@ colors
     Colour conversions.
 held_picture
     The last picture of a source, repeated while its sound goes on.
+held_picture
+    The last picture, repeated while the sound goes on.
+held_pictures
+    The pictures on screen where ranges start.
+steady
+    One size, one orientation and no fields, whatever a source does midway.
 lowering
     Expressions as ffmpeg filter graphs.
 sound_lowering
     The sound part of a filter graph.
 compiler
     The compiler from optimised expressions to commands.
-child_guard
-    Child processes that end with this process.
-capabilities
-    The encoders and filters that a binary must have.
-process
-    One ffmpeg process: start, progress, timeout, errors.
 feed
     A command together with its feeds.
 """

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from tessera.errors import Cancelled, RenderError, TesseraError
 from tessera.media.ffmpeg.command import FEED_OUTPUT, Command, Reel, SoundFeed, StreamFeed, Take
-from tessera.media.ffmpeg.process import UNWATCHED, Finished, Watch, run_ffmpeg
-from tessera.media.ffmpeg.process_group import INHERITS_PIPES
+from tessera.media.process.process import UNWATCHED, Finished, Watch, run_ffmpeg
+from tessera.media.process.process_group import INHERITS_PIPES
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,6 +4,7 @@ Modules, in the order in which to read them:
 
 - `info`: the result of a probe.
 - `probe`: the probe itself, and containers opened safely.
+- `lengths`: picture and sound of different length.
 - `damage`, `cut_files`, `packet_form`: the seconds that are lost of a damaged file, and the signs of it.
 - `lengths`: picture and sound of different length.
 - `riff`: a check of WAV files before ffmpeg opens them.

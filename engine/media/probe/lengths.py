@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from tessera.media.probe.damage import seconds
 from tessera.media.probe.info import MediaInfo, PictureInfo, SoundInfo
+from tessera.media.stream_facts.damage import seconds
 
 __all__ = ["with_both_lengths"]
 

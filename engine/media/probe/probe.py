@@ -18,21 +18,21 @@ from tessera.errors import MediaError
 from tessera.media.algebra.expression import even
 from tessera.media.algebra.time import parse_rate
 from tessera.media.ffmpeg.colors import HDR
-from tessera.media.probe.container_crop import container_crop
-from tessera.media.probe.cut_files import is_cut_off
-from tessera.media.probe.damage import Damage, StreamPackets, find_damage, without_holes
-from tessera.media.probe.first_frame import first_frame
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo, has_guessed_times
-from tessera.media.probe.interlacing import Fields, fields_of, may_interlace
 from tessera.media.probe.lengths import with_both_lengths
-from tessera.media.probe.orientation import orientation_of
-from tessera.media.probe.packet_form import form_check
-from tessera.media.probe.parameter_changes import HeaderWatch, PictureChange, changes_of
 from tessera.media.probe.riff import check_chunks
-from tessera.media.probe.sound_changes import SoundWatch
-from tessera.media.probe.stills import find_stills, frame_interval
 from tessera.media.probe.svg import is_svg, rasterise
+from tessera.media.stream_facts.container_crop import container_crop
+from tessera.media.stream_facts.cut_files import is_cut_off
+from tessera.media.stream_facts.damage import Damage, StreamPackets, find_damage, without_holes
+from tessera.media.stream_facts.first_frame import first_frame
+from tessera.media.stream_facts.interlacing import Fields, fields_of, may_interlace
+from tessera.media.stream_facts.orientation import orientation_of
+from tessera.media.stream_facts.packet_form import form_check
+from tessera.media.stream_facts.parameter_changes import HeaderWatch, PictureChange, changes_of
+from tessera.media.stream_facts.sound_changes import SoundWatch
+from tessera.media.stream_facts.stills import find_stills, frame_interval
 from tessera.text.wording import count
 
 if TYPE_CHECKING:

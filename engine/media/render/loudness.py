@@ -12,9 +12,9 @@ from typing import Any
 from tessera.errors import RenderError
 from tessera.media.algebra.expression import Expr, Sound, rebuild, walk
 from tessera.media.ffmpeg.compiler import Command, Gain, Located, Resolver, compile_measure
-from tessera.media.ffmpeg.process import Finished
 from tessera.media.ffmpeg.sound_lowering import LAYOUTS
 from tessera.media.probe.info import MediaInfo, SoundInfo
+from tessera.media.process.process import Finished
 
 __all__ = ["LoudnessMeter", "read_levels"]
 

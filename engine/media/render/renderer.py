@@ -28,9 +28,9 @@ from tessera.media.ffmpeg.compiler import (
     compile_together,
 )
 from tessera.media.ffmpeg.feed import run_command
-from tessera.media.ffmpeg.process import NO_FRAME, UNWATCHED, Finished, Watch
 from tessera.media.probe.file_formats import image_format, single_stream_path
 from tessera.media.probe.image_pixels import pixels_of
+from tessera.media.process.process import NO_FRAME, UNWATCHED, Finished, Watch
 from tessera.media.render.loudness import LoudnessMeter
 from tessera.media.render.output_file import OutputFile
 

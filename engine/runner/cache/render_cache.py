@@ -22,7 +22,7 @@ from tessera.inputs.assets.library import Library
 from tessera.media.algebra.expression import Expr, walk
 from tessera.media.algebra.item import Value, digest_of, exprs_of
 from tessera.media.ffmpeg.encode_settings import COMPILER_VERSION, EncodeSettings
-from tessera.media.ffmpeg.process import ffmpeg_path, ffmpeg_version
+from tessera.media.process.process import ffmpeg_path, ffmpeg_version
 from tessera.node import NodeType, derived_id
 from tessera.store.run_store import RunStore
 

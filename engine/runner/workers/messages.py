@@ -15,7 +15,7 @@ from tessera.context import InputMedia
 from tessera.errors import QuestionError
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item
-from tessera.media.ffmpeg.process import Process
+from tessera.media.process.process import Process
 from tessera.runner.answers.fault_injection import InjectedFault
 from tessera.runner.answers.stubs import StubbedTile
 

@@ -18,8 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 from tessera.errors import Cancelled, MediaError, QuestionError, RenderError, TesseraError, TransientError
 from tessera.media.algebra.item import Item
-from tessera.media.ffmpeg.process import Process, Watch
-from tessera.media.ffmpeg.process_group import kill_group
+from tessera.media.process.process import Process, Watch
+from tessera.media.process.process_group import kill_group
 from tessera.runner.answers.fault_injection import fault_at, inject
 from tessera.runner.answers.tile_context import Answers, TileContext
 from tessera.runner.workers.messages import (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tessera.media.probe.orientation import Orientation, orientation_of
+from tessera.media.stream_facts.orientation import Orientation, orientation_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -38,7 +38,7 @@ def container_crop(
     """
     if not _may_crop(path, stream.container.format.name):
         return None
-    from tessera.media.ffmpeg.process import run_ffmpeg
+    from tessera.media.process.process import run_ffmpeg
 
     opened = [word for name, value in options.items() for word in (f"-{name}", value)]
     args = [*opened, "-noautorotate", "-i", f"file:{path.absolute()}", "-map", f"0:{stream.index}"]

@@ -18,8 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tessera.errors import Cancelled, RenderError, TesseraError
-from tessera.media.ffmpeg.child_guard import ChildGuard
-from tessera.media.ffmpeg.process_group import kill_group, start_group
+from tessera.media.process.child_guard import ChildGuard
+from tessera.media.process.process_group import kill_group, start_group
 
 __all__ = [
     "NO_FRAME",
