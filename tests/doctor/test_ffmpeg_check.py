@@ -13,6 +13,7 @@ from tessera.doctor.finding import Finding
 from tessera.media.process.capabilities import REQUIRED_FILTERS
 from tessera.media.process.process import ffmpeg_path
 from tests.support.package import ROOT
+from tests.support.processes import ends_within
 
 Script = str
 
@@ -82,8 +83,8 @@ def test_a_program_that_hangs_with_a_child_that_holds_its_output(
     found = problem(findings_with(path, monkeypatch, timeout_s=1))
     assert "does not end within 1 s" in found.found
     child = int((tmp_path / "child").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    # The signal is sent before the finding is returned; the system ends the process a moment later.
+    assert ends_within(child, timeout_s=60)
 
 
 @pytest.mark.parametrize(
