@@ -20,8 +20,8 @@ _MAX_CANDIDATES = 4_000
 _EDGE_PENALTY_MS = 250
 """The speech time that a window loses for each edge that cuts into speech."""
 
-_LEVEL_BONUS = Fraction(1, 400)
-"""The share of its length that a window gains for each dB above the mean level."""
+_LEVEL_BONUS_DIVISOR = 4_000
+"""A window gains this part of its length for each 0.1 dB above the mean level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,11 @@ def best_windows(
     runs = [(to_ms(begin) * grain, to_ms(finish) * grain) for begin, finish in speech]
     speech_sums, level_sums = _SpeechSums(runs), _LevelSums(levels or (), LEVEL_HOP_MS * grain)
     starts = _candidates(end, size, count, runs, grain)
-    spoken = [speech_sums.within(start, start + size) for start in starts]
+    spoken, cuts = speech_sums.windows(starts, size)
+    penalty = _EDGE_PENALTY_MS * grain
     scores = [
-        speech_time
-        - _EDGE_PENALTY_MS * grain * (speech_sums.cuts_at(start) + speech_sums.cuts_at(start + size))
-        + int(_LEVEL_BONUS * size * level_sums.above_mean(start, start + size))
-        for start, speech_time in zip(starts, spoken, strict=True)
+        speech_time - penalty * edges + bonus
+        for speech_time, edges, bonus in zip(spoken, cuts, level_sums.bonuses(starts, size), strict=True)
     ]
     return [
         Window(Fraction(starts[index], 1000 * grain), Fraction(spoken[index], size), scores[index])
@@ -140,20 +139,29 @@ class _SpeechSums:
         self._begins = [begin for begin, _end in runs]
         self._sums = list(accumulate((end - begin for begin, end in runs), initial=0))
 
-    def _until(self, time: int) -> int:
-        index = bisect_right(self._begins, time)
-        if not index:
-            return 0
-        begin, end = self._runs[index - 1]
-        return self._sums[index - 1] + min(time, end) - begin
+    def windows(self, starts: Sequence[int], size: int) -> tuple[list[int], list[int]]:
+        """Return, for each window, its speech time and the number of its edges that cut into speech."""
+        before = self._at(starts)
+        after = self._at([start + size for start in starts])
+        spoken = [last - first for (first, _), (last, _) in zip(before, after, strict=True)]
+        cuts = [first + last for (_, first), (_, last) in zip(before, after, strict=True)]
+        return spoken, cuts
 
-    def within(self, start: int, end: int) -> int:
-        return self._until(end) - self._until(start)
-
-    def cuts_at(self, time: int) -> bool:
-        """Return True if an edge at this time cuts into speech."""
-        index = bisect_right(self._begins, time)
-        return bool(index) and self._begins[index - 1] < time < self._runs[index - 1][1]
+    def _at(self, times: Sequence[int]) -> list[tuple[int, int]]:
+        """Return, for each time, the speech before it, and 1 if an edge there cuts into speech, else 0."""
+        begins, runs, sums = self._begins, self._runs, self._sums
+        found = []
+        for time in times:
+            index = bisect_right(begins, time)
+            if not index:
+                found.append((0, 0))
+                continue
+            begin, end = runs[index - 1]
+            if time < end:
+                found.append((sums[index - 1] + time - begin, int(begin < time)))
+            else:
+                found.append((sums[index], 0))
+        return found
 
 
 class _LevelSums:
@@ -166,10 +174,21 @@ class _LevelSums:
         self._hop = hop
         self._sums = list(accumulate((round(level * 10) for level in levels), initial=0))
 
-    def above_mean(self, start: int, end: int) -> Fraction:
-        steps = len(self._sums) - 1
-        low, high = min(start // self._hop, steps), min(-(-end // self._hop), steps)
-        if low == high:
-            return Fraction(0)
-        inside = Fraction(self._sums[high] - self._sums[low], high - low)
-        return (inside - Fraction(self._sums[-1], steps)) / 10
+    def bonuses(self, starts: Sequence[int], size: int) -> list[int]:
+        """Return the bonus of the window from each start, in ticks, rounded towards zero."""
+        hop, sums = self._hop, self._sums
+        steps, total = len(sums) - 1, sums[-1]
+        if not steps:
+            return [0] * len(starts)
+        found = []
+        for start in starts:
+            low, high = min(start // hop, steps), min(-(-(start + size) // hop), steps)
+            if low == high:
+                found.append(0)
+                continue
+            # The mean of the window less the mean of all, over their common denominator.
+            inside, width = sums[high] - sums[low], high - low
+            above = size * (inside * steps - total * width)
+            scale = _LEVEL_BONUS_DIVISOR * width * steps
+            found.append(above // scale if above >= 0 else -(-above // scale))
+        return found

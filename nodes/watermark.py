@@ -84,32 +84,39 @@ class Watermark(node.NodeType):
                 f"the logo {ctx.asset_name(params.image_id or '')} is {logo.width}×{logo.height} pixels;"
                 f" each side must have at least {_MIN_SIDE}"
             )
+        opacity = Fraction(str(params.logo_opacity)) / 100
+        logo_name = "custom logo" if custom else "stock mark"
+        corner = params.logo_position.replace("-", " ")
+        placed: dict[tuple[int, int], tuple[Image, int, int]] = {}
         for item, video in each_video(inputs):
             # A second watermark tile replaces the mark of the first instead of adding to it.
             clean = video.picture.without(_TAG)
-            width = max(round(clean.width * Fraction(str(params.logo_size)) / 100), 1)
-            shape = Fraction(logo.height, logo.width) if logo else _MARK_SHAPE
-            height = max(round(width * shape), 1)
-            if height > clean.height:
-                width, height = max(round(clean.height / shape), 1), clean.height
-            mark = logo.scale(width, height) if logo else self._mark(width, height)
-            right, low = (
-                clean.width - width - params.logo_margin_x,
-                clean.height - height - params.logo_margin_y,
-            )
-            vertical, horizontal = params.logo_position.split("-")
-            x = params.logo_margin_x if horizontal == "left" else right
-            y = params.logo_margin_y if vertical == "top" else low
-            opacity = Fraction(str(params.logo_opacity)) / 100
+            size = (clean.width, clean.height)
+            if size not in placed:
+                placed[size] = self._placed(logo, params, *size)
+            mark, x, y = placed[size]
             marked = clean.overlay(mark, x, y, opacity=opacity, tag=_TAG)
-            logo_name = "custom logo" if custom else "stock mark"
             replaced = ", in place of an earlier one" if clean is not video.picture else ""
-            why = f"{logo_name} {width}×{height} at the {vertical} {horizontal}{replaced}"
+            why = f"{logo_name} {mark.width}×{mark.height} at the {corner}{replaced}"
             yield Made(video.with_picture(marked), (item,), why)
 
     @classmethod
-    def _mark(cls, width: int, height: int) -> Image:
-        return Image.drawn(cls.type_id, "mark", width=width, height=height)
+    def _placed(cls, logo: Image | None, params: Params, across: int, down: int) -> tuple[Image, int, int]:
+        """Return the mark for a picture of `across` × `down` pixels, and the place of its top left corner."""
+        width = max(round(across * Fraction(str(params.logo_size)) / 100), 1)
+        shape = Fraction(logo.height, logo.width) if logo else _MARK_SHAPE
+        height = max(round(width * shape), 1)
+        if height > down:
+            width, height = max(round(down / shape), 1), down
+        mark = (
+            logo.scale(width, height)
+            if logo
+            else Image.drawn(cls.type_id, "mark", width=width, height=height)
+        )
+        vertical, horizontal = params.logo_position.split("-")
+        x = params.logo_margin_x if horizontal == "left" else across - width - params.logo_margin_x
+        y = params.logo_margin_y if vertical == "top" else down - height - params.logo_margin_y
+        return mark, x, y
 
 
 _MARK_SHAPE = Fraction(1, 4)
