@@ -226,14 +226,14 @@ class Library:
         self._remember(path, state, asset)
         return _called(asset, path)
 
-    def take(self, path: Path, name: str) -> Asset:
-        """Store a file made by a run by moving it into the workspace."""
+    def take(self, path: Path, name: str, info: MediaInfo | None = None) -> Asset:
+        """Store a file made by a run by moving it into the workspace. `info`: its facts, if known."""
         with self._staging_folder() as folder:
             moved = folder / f"media{path.suffix}"
             digest = _digest(path)
             with _writing(moved):
                 path.replace(moved)
-            return self._store_media(folder, moved, digest, Path(name))
+            return self._store_media(folder, moved, digest, Path(name), info)
 
     def receive(
         self,
@@ -280,10 +280,12 @@ class Library:
             self.workspace is not None and asset.path.is_relative_to(self.workspace) and asset.path.is_file()
         )
 
-    def _store_media(self, folder: Path, media: Path, digest: str, origin: Path) -> Asset:
+    def _store_media(
+        self, folder: Path, media: Path, digest: str, origin: Path, info: MediaInfo | None = None
+    ) -> Asset:
         """Store the media in a folder as an asset, unless its content is already stored."""
         found = self._stored_and_shared(self.intact(asset_id(digest)))
-        return found or self._store_folder(folder, _probe_asset(media, digest, origin))
+        return found or self._store_folder(folder, _probe_asset(media, digest, origin, info))
 
     def _stored_and_shared(self, found: Asset | None) -> Asset | None:
         """Return a found asset if it is stored, after sharing it; otherwise None."""
@@ -411,10 +413,10 @@ def _digest(path: Path) -> str:
         raise _unreadable(path, error) from None
 
 
-def _probe_asset(media: Path, digest: str, origin: Path) -> Asset:
+def _probe_asset(media: Path, digest: str, origin: Path, info: MediaInfo | None = None) -> Asset:
     """Probe a file and check it against the limits of its kind; messages name `origin`."""
     name = replace_lone_surrogates(origin.name)
-    return _check_limits(media, digest, name, _probe(media, str(origin)), str(origin))
+    return _check_limits(media, digest, name, info or _probe(media, str(origin)), str(origin))
 
 
 def _probe(media: Path, shown: str) -> MediaInfo:

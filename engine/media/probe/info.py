@@ -13,7 +13,7 @@ Exact = Annotated[Fraction, BeforeValidator(lambda value: Fraction(value)), Plai
 """An exact number; in JSON, a string such as `"30000/1001"`."""
 
 
-PROBE_VERSION = 1
+PROBE_VERSION = 2
 """The version of the probe. Bump it whenever the same file would be described otherwise: a stored asset that
 an earlier version described is probed again.
 """

@@ -485,7 +485,7 @@ def _picture(path: Path, stream: Any, scan: _PacketScan, *, damaged: bool) -> Pi
     skipped = _skip_undecodable(frame, scan)
     rate, variable = _rate(stream, without_holes(scan.times) if damaged else scan.times, base)
     last = scan.times[-1]
-    end = max(scan.end or last, last + 1)
+    end = _declared_end(stream, last, max(scan.end or last, last + 1))
     # Without a duration, the last packet counts as one frame at the nominal rate.
     if scan.end is None or scan.end <= last:
         end = last + max(int(1 / (rate * base)), 1)
@@ -543,6 +543,18 @@ def _picture(path: Path, stream: Any, scan: _PacketScan, *, damaged: bool) -> Pi
         color_transfer=_TRANSFERS.get(int(context.color_trc)),
         color_matrix=_MATRICES.get(int(context.colorspace)),
     )
+
+
+def _declared_end(stream: Any, last: int, end: int) -> int:
+    """Return the end of the last picture, in ticks: the container's own, if it lies between `last` and `end`.
+
+    MP4 stores how long after a picture the next one in coding order follows. For the picture that is shown
+    last, after pictures of unequal length or missing ones, that is not the time for which it is shown.
+    """
+    if stream.duration is None:
+        return end
+    declared = (stream.start_time or 0) + int(stream.duration)
+    return declared if last < declared < end else end
 
 
 def frame_sar(frame: Any) -> Fraction | None:

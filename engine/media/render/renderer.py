@@ -27,11 +27,14 @@ from tessera.media.ffmpeg.compiler import (
     compile_render,
     compile_together,
 )
+from tessera.media.ffmpeg.encode_settings import sized
 from tessera.media.ffmpeg.feed import run_command
 from tessera.media.probe.file_formats import image_format, single_stream_path
 from tessera.media.probe.image_pixels import pixels_of
+from tessera.media.probe.info import MediaInfo
 from tessera.media.process.process import NO_FRAME, UNWATCHED, Finished, Watch
 from tessera.media.render.loudness import LoudnessMeter
+from tessera.media.render.output_check import check_output, probe_output
 from tessera.media.render.output_file import OutputFile
 
 if TYPE_CHECKING:
@@ -45,14 +48,25 @@ NOTHING_ENCODED = "nothing was encoded"
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The result of a render: the file, the ffmpeg commands that made it, its loudness measurements, and the
-    copy report (None for an image).
+    """The result of a render.
+
+    Attributes
+    ----------
+    commands
+        The ffmpeg commands that made it.
+    measured
+        Its loudness measurements.
+    made
+        The copy report, or None for an image.
+    info
+        The facts of the file, which keep its promise; None for an image or a lossless file.
     """
 
     path: Path
     commands: tuple[tuple[str, ...], ...] = ()
     measured: dict[str, Any] = field(default_factory=dict)
     made: CopyReport | None = None
+    info: MediaInfo | None = None
 
 
 @dataclass
@@ -132,8 +146,7 @@ class Renderer:
                 files.callback(file.half.unlink, missing_ok=True)
                 outputs.append(file)
             self._encode(outputs, levels.resolve, folder)
-            for file in outputs:
-                self._finish(file, levels.resolve, folder)
+            infos = [self._finish(file, levels.resolve, folder) for file in outputs]
             names: dict[str, str] = {}
             for file, (*_, output) in zip(outputs, renders, strict=True):
                 names |= {str(file.partial): str(output), str(file.half): str(single_stream_path(output))}
@@ -143,18 +156,34 @@ class Renderer:
                 tuple(tuple(names.get(arg, arg) for arg in command) for command in file.commands),
                 file.measured,
                 file.made,
+                info,
             )
-            for file, (*_, output) in zip(outputs, renders, strict=True)
+            for file, info, (*_, output) in zip(outputs, infos, renders, strict=True)
         ]
 
-    def _finish(self, file: OutputFile, resolve: Resolver, folder: Path) -> None:
-        """Assemble the file. If the copied streams fail their check, encode everything."""
+    def _finish(self, file: OutputFile, resolve: Resolver, folder: Path) -> MediaInfo | None:
+        """Assemble the file, check it and return its facts. If copied streams fail, encode everything."""
         try:
-            file.finish(self._stopped(), self.progress)
+            return self._finished(file, resolve)
         except Unsafe as doubt:
-            file.encode_all(str(doubt))
-            self._encode([file], resolve, folder)
-            file.finish(self._stopped(), self.progress)
+            why = str(doubt)
+        except RenderError as error:
+            if file.plan is None:
+                raise
+            why = str(error)
+        file.encode_all(why)
+        self._encode([file], resolve, folder)
+        return self._finished(file, resolve)
+
+    def _finished(self, file: OutputFile, resolve: Resolver) -> MediaInfo | None:
+        file.finish(self._stopped(), self.progress)
+        if self.target.lossless:
+            # Lossless files are for measurements: their format is none that a user may bring, or get.
+            return None
+        info = probe_output(file.partial)
+        picture = sized(file.picture, self.target) if file.picture is not None else None
+        check_output(info, picture, file.sound, resolve)
+        return info
 
     def _stopped(self) -> Callable[[], bool]:
         """Return `cancelled` with a timeout: it raises once `timeout_s` is over."""

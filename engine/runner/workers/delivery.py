@@ -247,7 +247,7 @@ class RunDelivery:
 
     def _store_render(self, item: Item, made: Rendered, hooks: _RenderHooks) -> tuple[Asset, dict[str, Any]]:
         """Store a render as an asset, and return it with the facts to record."""
-        asset = self.library.take(made.path, f"{self._name(item)}{made.path.suffix}")
+        asset = self.library.take(made.path, f"{self._name(item)}{made.path.suffix}", made.info)
         # Recorded commands name a placeholder, since the scratch path differs in every run.
         own = Path(f"{OUTPUT_STEM}{made.path.suffix}")
         names = {str(made.path): str(own), str(single_stream_path(made.path)): str(single_stream_path(own))}
