@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tessera.graph.model import Tile, copy_graph
@@ -75,7 +76,7 @@ def ignore_nodes(graph: nx.DiGraph, ignored: Collection[str], *, limit: int = MA
             steps += len(via)
             if steps > MAX_VIA:
                 raise TooManyEdges(steps, MAX_VIA, "or more steps past removed tiles")
-            known = kept.edges.get((source, target))
+            known = kept.get_edge_data(source, target)
             if known is None or len(via) < len(known["via"]):
                 kept.add_edge(source, target, via=via)
     return kept
@@ -160,24 +161,21 @@ class _Component:
         """Yield every (entry, exit, via) with a shortest `via`, searched from the side with fewer tiles."""
         if len(self.entries) <= len(self.exits):
             for entry in self.entries:
-                for target, steps in self._search(entry, self.entries[entry], graph.succ):
-                    yield (
-                        entry,
-                        target,
-                        _via([(before, after, via) for after, before, via in reversed(steps)]),
-                    )
+                for target, via in self._search(entry, self.entries[entry], graph.succ, forwards=True):
+                    yield entry, target, via
         else:
             for target in self.exits:
-                for entry, steps in self._search(target, self.exits[target], graph.pred):
-                    yield entry, target, _via(steps)
+                for entry, via in self._search(target, self.exits[target], graph.pred, forwards=False):
+                    yield entry, target, via
 
     def _search(
-        self, start: str, first: Sequence[str], onward: Mapping[str, Mapping[str, Any]]
-    ) -> Iterator[tuple[str, list[_Step]]]:
+        self, start: str, first: Sequence[str], onward: Mapping[str, Mapping[str, Any]], *, forwards: bool
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Find the shortest path from a kept tile through this component to each kept tile (Dijkstra).
 
         The length of a path is the number of removed tiles on it, including those in the `via` of its edges.
-        Yields each kept tile and the steps (from, to, via) that lead back from it to `start`.
+        Yields each kept tile and the removed tiles between it and `start`, in the graph's direction. Ends
+        behind the same removed tile share one tuple: a hub with many neighbours needs no path for each pair.
         """
         best: dict[str, tuple[int, str]] = {start: (0, "")}
         kept_ends: dict[str, tuple[int, str]] = {}
@@ -192,35 +190,41 @@ class _Component:
             done.add(node)
             edges = onward[node]
             for after in first if node == start else edges:
-                edge = edges[after]
                 inside = after in self.inside
-                reached = length + len(edge["via"]) + inside
+                reached = length + len(edges[after]["via"]) + inside
                 known = best if inside else kept_ends
                 if after not in known or reached < known[after][0]:
                     known[after] = (reached, node)
                     if inside:
                         pushed += 1
                         heappush(queue, (reached, pushed, after))
+        paths: dict[str, tuple[str, ...]] = {}
         for end, (_length, last) in kept_ends.items():
-            steps: list[_Step] = [(end, last, onward[last][end]["via"])]
-            while last != start:
-                before = best[last][1]
-                steps.append((last, before, onward[before][last]["via"]))
-                last = before
-            yield end, steps
+            path = paths.get(last)
+            if path is None:
+                steps = [last]
+                while steps[-1] != start:
+                    steps.append(best[steps[-1]][1])
+                path = paths[last] = _path(steps, onward, forwards=forwards)
+            skipped = onward[last][end]["via"]
+            if skipped:
+                yield end, path + skipped if forwards else skipped + path
+            else:
+                yield end, path
 
 
-_Step = tuple[str, str, tuple[str, ...]]
+def _path(
+    steps: Sequence[str], onward: Mapping[str, Mapping[str, Any]], *, forwards: bool
+) -> tuple[str, ...]:
+    """Return the removed tiles of a search in the graph's direction: its steps and the `via` of their edges.
 
-
-def _via(steps: Sequence[_Step]) -> tuple[str, ...]:
-    """Return the removed tiles along a path, in order: its inner nodes and the `via` of its edges."""
-    via: list[str] = []
-    for index, (tile, _next, skipped) in enumerate(steps):
-        if index:
-            via.append(tile)
-        via.extend(skipped)
-    return tuple(via)
+    `steps` leads from the last removed tile back to the start of the search, which is left out.
+    """
+    path: list[str] = []
+    for tile, before in pairwise(steps):
+        skipped = onward[before][tile]["via"]
+        path += (tile, *(skipped[::-1] if forwards else skipped))
+    return tuple(path[::-1] if forwards else path)
 
 
 def update_params(
