@@ -13,6 +13,7 @@ from tessera.graph.load import UnknownTiles, load_agent
 from tessera.graph.model import build_graph
 from tessera.graph.plan import Plan, topological_order
 from tessera.request import RunRequest, SourceRef, read_request
+from tessera.text.masking import masked_url
 
 __all__ = ["Kind", "TileView", "View", "kind_of", "read_view"]
 
@@ -208,7 +209,7 @@ def _absent_tiles(changes: Facts) -> dict[Key, TileView]:
 def _source(ref: SourceRef) -> tuple[tuple[str, Any], ...]:
     """Return the comparable facts of a source, without the signature of a URL, which is new each time."""
     signed = ref.form == "signed_url"
-    key = urlsplit(ref.key)._replace(query="", fragment="").geturl() if signed else ref.key
+    key = masked_url(urlsplit(ref.key)._replace(query="").geturl() if signed else ref.key)
     facts = {
         ref.form: key,
         "input_clip_start_ms": ref.start_ms or None,

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-__all__ = ["mask_secrets", "mask_urls", "masked_server", "masked_url"]
+__all__ = ["mask_secrets", "mask_urls", "masked_server", "masked_text", "masked_url"]
+
+_WEB = ("http://", "https://")
+_MASK = re.compile("masked=[0-9a-f]{8}")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://[^\s<>\"'`\\]+")
+_AFTER = ".,;:!?)]}*_|"
+"""Characters that end a sentence or close a bracket after a URL in prose."""
 
 
 def mask_urls(value: Any) -> Any:
@@ -23,7 +29,31 @@ def mask_urls(value: Any) -> Any:
         return {mask_urls(key): mask_urls(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [mask_urls(element) for element in value]
-    return masked_url(value) if isinstance(value, str) else value
+    return masked_text(value) if isinstance(value, str) else value
+
+
+def masked_text(text: str) -> str:
+    """Return a text with every URL in it masked. A text that begins with a URL counts as one URL as a whole.
+
+    Punctuation and brackets after a URL belong to the prose. The time is linear in the length of the text.
+
+    Examples
+    --------
+    >>> masked_text("Like https://cdn.example/a.mp4?sig=s3cret, but s3://key:pw@bucket/b.mp4")
+    'Like https://cdn.example/a.mp4?masked=bafb53f5, but s3://bucket/b.mp4'
+    """
+    if "://" not in text:
+        return text
+    if text.lower().startswith(_WEB):
+        return masked_url(text)
+    return _URL.sub(_masked_match, text)
+
+
+def _masked_match(found: re.Match[str]) -> str:
+    whole = found.group()
+    url = whole.rstrip(_AFTER)
+    masked = masked_url(url) if url.lower().startswith(_WEB) else masked_server(url)
+    return masked + whole[len(url) :]
 
 
 def masked_url(text: str) -> str:
@@ -32,7 +62,7 @@ def masked_url(text: str) -> str:
     The digest keeps two different queries distinct. The id of a video (`v=…`) stays; user names, passwords
     and fragments are removed. Masking is idempotent.
     """
-    if not text.lower().startswith(("http://", "https://")):
+    if not text.lower().startswith(_WEB):
         return text
     try:
         parts = urlsplit(text)
@@ -72,7 +102,8 @@ def mask_secrets(message: str, url: str) -> str:
 
 
 def _masked_query(query: str) -> str:
-    if not query or query.startswith("masked="):
+    # Only the exact form of a mask counts as one: a query that merely begins like it may hold anything.
+    if not query or _MASK.fullmatch(query):
         return query
     video = next((pair for pair in query.split("&") if pair.startswith("v=")), None)
     return video or f"masked={hashlib.sha256(query.encode('utf-8', 'replace')).hexdigest()[:8]}"

@@ -111,7 +111,7 @@ def _timed_by(picture: Picture) -> Picture:
 
 
 def _constant_source(leaf: Expr, resolve: Resolver) -> PictureInfo | None:
-    """Return the facts of a piece's source if its pictures follow each other at a constant rate, else None."""
+    """Return the facts of a piece's source if its pictures follow at a constant rate, else None."""
     node = leaf
     while node.inputs:
         if is_timeline(node):
