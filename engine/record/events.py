@@ -254,6 +254,8 @@ class RunFinished(Event):
         What is known only at the end, such as files that the run replaced.
     lost
         The ids of the outputs whose files are gone by now.
+    lost_thumbnails
+        The ids of those whose thumbnail alone is gone.
     """
 
     event: Literal["run_finished"] = "run_finished"
@@ -261,6 +263,7 @@ class RunFinished(Event):
     message: str | None = None
     warnings: tuple[dict[str, str], ...] = ()
     lost: tuple[str, ...] = ()
+    lost_thumbnails: tuple[str, ...] = ()
 
 
 # `read_event` reads only the classes in this union.

@@ -128,10 +128,13 @@ class Output:
         return bool(self.raw.get("has_audio"))
 
 
-def _without_files(output: Output) -> Output:
-    """Return an output that claims no file, since its file is gone. Its medium stays in the workspace."""
-    none = dict.fromkeys(("path", "thumbnail_path", "video_url", "thumbnail_url"))
-    return Output({**output.raw, **none})
+def _as_left(output: Output, event: RunFinished) -> Output:
+    """Return an output that claims no file which is gone. Its medium stays in the workspace."""
+    gone = output.id in event.lost
+    if not gone and output.id not in event.lost_thumbnails:
+        return output
+    files = ("path", "video_url") if gone else ()
+    return Output({**output.raw, **dict.fromkeys((*files, "thumbnail_path", "thumbnail_url"))})
 
 
 @dataclass(slots=True)
@@ -200,7 +203,7 @@ class RunRecord:
             case RunFinished():
                 self.status, self.message = event.status, event.message
                 self.last_warnings = event.warnings
-                self.outputs = [_without_files(one) if one.id in event.lost else one for one in self.outputs]
+                self.outputs = [_as_left(one, event) for one in self.outputs]
                 self._sort()
 
     def interrupt(self, why: str) -> None:

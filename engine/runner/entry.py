@@ -26,7 +26,7 @@ from tessera.runner.answers.tile_context import Answers
 from tessera.runner.asset_checks import check_assets
 from tessera.runner.config import PlannedConfig, RunConfig, SimulateConfig, accepts_options
 from tessera.runner.execution import Execution
-from tessera.runner.output_folder import holding, output_folder
+from tessera.runner.output_folder import Reservation, reserving
 from tessera.runner.partial import part_of_record, part_of_run
 from tessera.runner.run_started import RunIdentity, run_started, simulated_id
 from tessera.runner.scheduling.coordinator import Coordinator
@@ -130,12 +130,26 @@ def run(agent: Any = None, request: Any = None, config: RunConfig = RunConfig())
     ConfigError
         If an option has a value that is not allowed.
     WorkspaceError
-        If the workspace cannot be written.
+        If the workspace or the output folder cannot be written, or another run writes into that folder.
     """
+    run_id, store = str(uuid.uuid4()), RunStore(workspace_of(config.workspace))
+    # Before anything is read or stored: of two runs into one folder, the second does no work.
+    with reserving(config.out, run_id) as folder:
+        result = _run(agent, request, config, store, folder)
+    if config.facts_out is not None:
+        write_atomically(Path(config.facts_out), store.document(run_id, "facts.json") or "")
+    if config.record is not None:
+        from tessera.bundle.bundle import write_bundle
+
+        write_bundle(store, run_id, Path(config.record), originals=True)
+    return result
+
+
+def _run(agent: Any, request: Any, config: RunConfig, store: RunStore, folder: Reservation) -> RunRecord:
+    """Plan and execute a run whose output folder is reserved."""
     from tessera.runner.answers.environment import environment_for
 
-    home = workspace_of(config.workspace)
-    library, store = Library(home), RunStore(home)
+    library = Library(store.workspace)
     world = environment_for(config, library, store)
     quality = config.quality or world.quality
     agent, request = world.agent_and_request(agent, request, inputs=bool(config.inputs))
@@ -151,34 +165,26 @@ def run(agent: Any = None, request: Any = None, config: RunConfig = RunConfig())
             check_target(Path(target_file))
     world.unpack(part.plan)
     check_assets(part.plan, library, stubs)
-    out, run_id = output_folder(config.out), str(uuid.uuid4())
-    with holding(out, run_id) as notices:
-        resolved = resolve_inputs(part.plan, library, renders=world.recorder.render, fetcher=world.recorder)
-        resolved = replace(resolved, warnings=(*resolved.warnings, *notices))
-        spec = RunSpec(part.plan, by_node(resolved.inputs), stubs, part.known_items, faults)
-        options = RenderOptions(out, quality, config.render_timeout_s, fresh=not config.cache)
-        execution = Execution(library, store, resolved, max_items, options, config)
-        # Hold the run before it is recorded, since a recorded run that nobody holds counts as interrupted.
-        with store.hold(run_id):
-            documents = {"plan.json": part.plan.to_json(), **world.documents()}
-            if part.plan.template is not None:
-                documents["agent.json"] = part.plan.template.to_json()
-            documents["quality"] = quality
-            if part.summary is not None:
-                documents["part.json"] = part.to_json()
-            if out is not None:
-                documents["out"] = str(out.absolute())
-            sink = EventSink(config.on_event, store.begin(run_id, documents))
-            sink.emit(run_started(RunIdentity(run_id, "run", now(), part.summary), spec, resolved))
-            sink.commit()
-            result = execution.run(spec, sink)
-    if config.facts_out is not None:
-        write_atomically(Path(config.facts_out), store.document(run_id, "facts.json") or "")
-    if config.record is not None:
-        from tessera.bundle.bundle import write_bundle
-
-        write_bundle(store, run_id, Path(config.record), originals=True)
-    return result
+    out, notices = folder.open()
+    resolved = resolve_inputs(part.plan, library, renders=world.recorder.render, fetcher=world.recorder)
+    resolved = replace(resolved, warnings=(*resolved.warnings, *notices))
+    spec = RunSpec(part.plan, by_node(resolved.inputs), stubs, part.known_items, faults)
+    options = RenderOptions(out, quality, config.render_timeout_s, fresh=not config.cache)
+    execution = Execution(library, store, resolved, max_items, options, config)
+    # Hold the run before it is recorded, since a recorded run that nobody holds counts as interrupted.
+    with store.hold(folder.run_id):
+        documents = {"plan.json": part.plan.to_json(), **world.documents()}
+        if part.plan.template is not None:
+            documents["agent.json"] = part.plan.template.to_json()
+        documents["quality"] = quality
+        if part.summary is not None:
+            documents["part.json"] = part.to_json()
+        if out is not None:
+            documents["out"] = str(out.absolute())
+        sink = EventSink(config.on_event, store.begin(folder.run_id, documents))
+        sink.emit(run_started(RunIdentity(folder.run_id, "run", now(), part.summary), spec, resolved))
+        sink.commit()
+        return execution.run(spec, sink)
 
 
 def _plan(

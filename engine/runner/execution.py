@@ -16,6 +16,7 @@ from tessera.graph.plan import Plan
 from tessera.inputs.assets.library import Library
 from tessera.inputs.resolve import Resolved
 from tessera.media.ffmpeg.encode_settings import encode_settings_for
+from tessera.notice import Notice
 from tessera.record.events import now
 from tessera.record.facts_export import facts_of
 from tessera.record.record import RunRecord
@@ -23,9 +24,9 @@ from tessera.record.sink import EventSink
 from tessera.runner.answers.tile_context import Answers
 from tessera.runner.cache.tile_cache import TileCache
 from tessera.runner.config import ResumeConfig
-from tessera.runner.output_folder import OutputFolder
+from tessera.runner.output_folder import OutputFolder, remove_unfinished
 from tessera.runner.scheduling.coordinator import Coordinator
-from tessera.runner.scheduling.run_spec import RunSpec
+from tessera.runner.scheduling.run_spec import Closing, RunSpec
 from tessera.runner.workers.delivery import RenderOptions, RunDelivery
 from tessera.runner.workers.messages import Put
 from tessera.runner.workers.thread_pool import shared_pool
@@ -96,6 +97,8 @@ class Execution:
         How outputs are rendered. `fresh` applies to tile work too.
     config
         The options about cancellation, workers and time limits.
+    notices
+        Warnings of a resumed run, which its first event does not hold.
     """
 
     library: Library
@@ -104,6 +107,7 @@ class Execution:
     max_items: int
     render: RenderOptions
     config: ResumeConfig
+    notices: tuple[Notice, ...] = ()
 
     def run(self, spec: RunSpec, sink: EventSink) -> RunRecord:
         """Run a plan whose `RunStarted` is recorded to its end. Save its record and the facts it learned."""
@@ -138,14 +142,15 @@ class Execution:
                 cancelled=stop.stopped,
                 cache=cache,
                 announce=delivery.groups.announce if workers is local else None,
-                closing=lambda: before.closing(sink.record),
+                closing=lambda: self._closing(before, sink.record),
             )
             with subscribe(coordinator.messages.put):
                 coordinator.run()
         finally:
             # After an exception, this ends the jobs that are left.
             stop.stop()
-            lane.drain(_PATIENCE_S)
+            if not lane.drain(_PATIENCE_S):
+                remove_unfinished(out)
             delivery.close()
             cache.close()
         answers.learn_from_record(sink.record)
@@ -153,6 +158,13 @@ class Execution:
         learned = json.dumps(facts_of(self.resolved, answers), indent=1) + "\n"
         self.store.save_document(run_id, "facts.json", learned)
         return sink.record
+
+    def _closing(self, before: OutputFolder, record: RunRecord) -> Closing:
+        """Return what the last event says of the output folder."""
+        closing = before.closing(record)
+        known = {json.dumps(warning, sort_keys=True) for warning in record.warnings}
+        added = [one for one in self.notices if json.dumps(one.to_dict(), sort_keys=True) not in known]
+        return replace(closing, notices=(*added, *closing.notices))
 
     def _remote(self) -> RemoteExecutor | None:
         """Return the executor of the options if its workers are other processes."""

@@ -9,17 +9,18 @@ import shutil
 import socket
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tessera.errors import TakenError, WorkspaceError
-from tessera.files import finished_entries, named
+from tessera.files import finished_entries, named, part_prefix
 from tessera.notice import Notice
 from tessera.record.record import RunRecord
+from tessera.runner.scheduling.run_spec import Closing
 
-__all__ = ["OutputFolder", "holding", "output_folder"]
+__all__ = ["OutputFolder", "Reservation", "holding", "output_folder", "remove_unfinished", "reserving"]
 
 LOCK = ".tessera-run.lock"
 """The file that a run locks, and in which it says which run it is. It is removed when the run ends."""
@@ -92,6 +93,60 @@ def holding(folder: Path | None, run_id: str) -> Iterator[tuple[Notice, ...]]:
         os.close(opened)
 
 
+class Reservation:
+    """The output folder of a run that has not started: held at once if it exists, else when it is opened.
+
+    A missing folder cannot be in use, and a run that is refused must not create it.
+    """
+
+    def __init__(self, out: str | Path | None, run_id: str, held: ExitStack) -> None:
+        self.run_id, self._out, self._held = run_id, out, held
+        self._opened: tuple[Path | None, tuple[Notice, ...]] | None = None
+        if out is not None and named(out).exists():
+            self.open()
+
+    def open(self) -> tuple[Path | None, tuple[Notice, ...]]:
+        """Return the folder, which is created and held by now, and the warnings of `holding`.
+
+        Raises
+        ------
+        WorkspaceError
+            If the folder cannot be created or written, or another run writes into it (`TakenError`).
+        RequestError
+            If its name is not UTF-8.
+        """
+        if self._opened is None:
+            folder = output_folder(self._out)
+            self._opened = folder, self._held.enter_context(holding(folder, self.run_id))
+        return self._opened
+
+
+@contextmanager
+def reserving(out: str | Path | None, run_id: str) -> Iterator[Reservation]:
+    """Keep other runs out of a folder from before the run is planned; see `Reservation`.
+
+    Raises
+    ------
+    WorkspaceError, RequestError
+        As `Reservation.open`.
+    """
+    with ExitStack() as held:
+        yield Reservation(out, run_id, held)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the partial files of this process, whose writers have been abandoned.
+
+    The folder has one run at a time, so they are of that run. Its writers, which may hang in the file system,
+    cannot finish them any more.
+    """
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name.startswith(part_prefix()):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
 def _lock(path: Path) -> int | None:
     """Open and lock a file; return None where the file system has no locks, and on Windows.
 
@@ -159,10 +214,10 @@ class OutputFolder:
         names = (entry.name for entry in finished_entries(path))
         return cls(path, frozenset(name for name in names if like is not None and like.fullmatch(name)))
 
-    def closing(self, record: RunRecord) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
-        """Return the ids of the outputs whose files are gone, and warnings about them and files of before."""
-        lost, notices = _lost_outputs(record)
-        return lost, (*notices, *self._notices(record))
+    def closing(self, record: RunRecord) -> Closing:
+        """Return the outputs whose files are gone, and warnings about them and files of before."""
+        lost = _lost_files(record)
+        return replace(lost, notices=(*lost.notices, *self._notices(record)))
 
     def _notices(self, record: RunRecord) -> tuple[Notice, ...]:
         """Return warnings about the files of before that the run replaced, and about those that it left."""
@@ -181,14 +236,22 @@ class OutputFolder:
         return tuple(found)
 
 
-def _lost_outputs(record: RunRecord) -> tuple[tuple[str, ...], tuple[Notice, ...]]:
-    """Return the ids of the outputs whose files are removed or replaced, and a warning about them."""
+def _lost_files(record: RunRecord) -> Closing:
+    """Return the outputs whose files or thumbnails are removed or replaced, and a warning about them."""
     lost = [output for output in record.outputs if not _is_there(output.raw)]
-    if not lost:
-        return (), ()
-    names = _listed(sorted(str(output.raw["path"]) for output in lost))
-    what = f"files were removed or replaced by something else before the run ended: {names}"
-    return tuple(output.id for output in lost), (Notice("lost_files", what, "", "request"),)
+    gone = {output.id: None for output in lost}
+    bare = [one for one in record.outputs if one.id not in gone and _lacks_thumbnail(one.raw)]
+    files = [str(output.raw["path"]) for output in lost]
+    files += [str(output.raw["thumbnail_path"]) for output in bare]
+    if not files:
+        return Closing()
+    what = f"files were removed or replaced by something else before the run ended: {_listed(sorted(files))}"
+    notice = Notice("lost_files", what, "", "request")
+    return Closing(tuple(gone), tuple(output.id for output in bare), (notice,))
+
+
+def _lacks_thumbnail(output: dict[str, Any]) -> bool:
+    return output["thumbnail_path"] is not None and not Path(output["thumbnail_path"]).is_file()
 
 
 def _is_there(output: dict[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from tessera.runner.answers.environment import environment_of_run
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.config import ResumeConfig, accepts_resume_options
 from tessera.runner.execution import Execution
-from tessera.runner.output_folder import holding, output_folder
+from tessera.runner.output_folder import reserving
 from tessera.runner.partial import restored_items
 from tessera.runner.scheduling.run_spec import ResumePoint, RunSpec
 from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items
@@ -42,7 +42,7 @@ def resume(run_id: str, config: ResumeConfig = ResumeConfig()) -> RunRecord:
     Raises
     ------
     WorkspaceError
-        If there is no such run, or a process is running it.
+        If there is no such run, a process is running it, or another run writes into its output folder.
     RequestError
         If the run is completed, or its inputs or stubs are missing.
     ConfigError
@@ -54,20 +54,20 @@ def resume(run_id: str, config: ResumeConfig = ResumeConfig()) -> RunRecord:
     with store.hold(run_id):
         record = store.fold_events(run_id)
         plan = _plan_of(store, run_id, record)
-        stubs = read_stubs(config.stubs, plan, library.add)
-        _check_stubs(record, stubs)
-        done = {node for node, state in record.nodes.items() if state.status is NodeStatus.COMPLETED}
-        known = restored_items(store.document(run_id, "part.json"), store, plan, done)
-        check_executable(plan, stubs, known)
-        check_ffmpeg()
-        world = environment_of_run(run_id, config, library, store)
-        folder = config.out if config.out is not None else store.document(run_id, "out")
-        out = output_folder(folder)
-        with holding(out, run_id):
+        wanted = config.out if config.out is not None else store.document(run_id, "out")
+        with reserving(wanted, run_id) as folder:
+            stubs = read_stubs(config.stubs, plan, library.add)
+            _check_stubs(record, stubs)
+            done = {node for node, state in record.nodes.items() if state.status is NodeStatus.COMPLETED}
+            known = restored_items(store.document(run_id, "part.json"), store, plan, done)
+            check_executable(plan, stubs, known)
+            check_ffmpeg()
+            world = environment_of_run(run_id, config, library, store)
+            out, notices = folder.open()
             resolved = resolve_inputs(plan, library, renders=world.recorder.render, fetcher=world.recorder)
             quality = store.document(run_id, "quality") or RenderOptions().quality
             options = RenderOptions(out, quality, config.render_timeout_s)
-            execution = Execution(library, store, resolved, check_items(plan, None), options, config)
+            execution = Execution(library, store, resolved, check_items(plan, None), options, config, notices)
             for name, text in world.documents().items():
                 store.save_document(run_id, name, text)
             log, items = store.reopen(run_id)

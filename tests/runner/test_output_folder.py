@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tessera import RunRecord, WorkspaceError, run
-from tessera.errors import TakenError
+from tessera import RunRecord, WorkspaceError, resume, run
+from tessera.errors import RequestError, TakenError
 from tessera.inputs.local import LocalInput
 from tessera.record.events import Event, OutputMade, RunStarted
 from tessera.runner.output_folder import LOCK, holding
@@ -169,6 +169,115 @@ def test_the_record_claims_no_file_that_was_removed_or_replaced_meanwhile(tmp_pa
     assert SECOND in warned(record)["lost_files"]
     stored = RunStore(tmp_path / "ws").fold_events(record.run_id)
     assert [output.raw["video_url"] is None for output in stored.outputs] == [True, True, False]
+
+
+def test_the_record_claims_no_thumbnail_that_was_removed_meanwhile(tmp_path: Path) -> None:
+    def on_event(event: Event) -> None:
+        if isinstance(event, OutputMade):
+            (tmp_path / "out" / "video-input-1.jpg").unlink(missing_ok=True)
+
+    record = trimmed(tmp_path, 500, 600, on_event=on_event)
+    for found in (record, RunStore(tmp_path / "ws").fold_events(record.run_id)):
+        first, second = found.outputs
+        assert first.path == tmp_path / "out" / FIRST
+        assert first.thumbnail_path is None
+        assert first.raw["thumbnail_url"] is None
+        assert second.thumbnail_path is not None
+    assert warned(record)["lost_files"].endswith("video-input-1.jpg")
+
+
+def test_a_second_run_into_a_folder_in_use_is_refused_before_it_reads_anything(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with holding(tmp_path / "out", "the-first"), pytest.raises(TakenError, match="run the-first"):
+        run("no agent", inputs=["no-file.mp4"], workspace=tmp_path / "ws", out=tmp_path / "out")
+    assert names_in(tmp_path) == ["out"]
+
+
+def test_a_refused_request_leaves_no_output_folder_and_no_lock(tmp_path: Path) -> None:
+    for out in (tmp_path / "new", tmp_path):
+        with pytest.raises(RequestError):
+            run({}, workspace=tmp_path / "ws", out=out)
+        assert not [name for name in names_in(tmp_path) if name != "ws"]
+
+
+def test_a_resume_into_a_folder_without_locks_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled() -> bool:
+        return bool(list((tmp_path / "out").glob("*.mp4")))
+
+    first = trimmed(tmp_path, 500, 600, 700, 800, cancelled=cancelled)
+    assert first.status == "cancelled"
+    assert warned(first) == {}
+    # No file system without locks can be mounted here.
+    monkeypatch.setattr("tessera.runner.output_folder._lock", lambda _path: None)
+    other = resume(first.run_id, workspace=tmp_path / "ws", out=tmp_path / "other", cancelled=lambda: True)
+    assert [warning["code"] for warning in other.warnings] == ["output_folder_not_locked"]
+    assert "other cannot be locked" in warned(other)["output_folder_not_locked"]
+
+
+def test_a_resume_keeps_the_warning_of_its_first_run_about_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tessera.runner.output_folder._lock", lambda _path: None)
+    first = trimmed(tmp_path, 500, cancelled=lambda: True)
+    assert first.status == "cancelled"
+    for status, cancelled in (("cancelled", lambda: True), ("completed", lambda: False)):
+        again = resume(first.run_id, workspace=tmp_path / "ws", cancelled=cancelled)
+        assert again.status == status
+        assert [warning["code"] for warning in again.warnings] == ["output_folder_not_locked"]
+
+
+SLOW = {
+    "a disk that hangs": (
+        "import os; real = os.fsync\n"
+        "def fsync(file):\n"
+        "    if writes(os.readlink(f'/proc/self/fd/{file}')): say(); time.sleep(20)\n"
+        "    return real(file)\n"
+        "os.fsync = fsync"
+    ),
+    "a slow copy": (
+        "from tessera.runner.workers import copy_out; real = copy_out.whole_file; copy_out._CHUNK = 2_000\n"
+        "class Slow(type(Path())):\n"
+        "    def open(self, *args):\n"
+        "        file = super().open(*args)\n"
+        "        class Written:\n"
+        "            def __enter__(self): return self\n"
+        "            def __exit__(self, *_error): file.close()\n"
+        "            def write(self, data): file.write(data); file.flush(); say(); time.sleep(0.5)\n"
+        "        return Written()\n"
+        "@contextlib.contextmanager\n"
+        "def whole_file(target):\n"
+        "    with real(target) as partial: yield Slow(partial)\n"
+        "copy_out.whole_file = whole_file"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", sorted(SLOW))
+def test_ctrl_c_while_an_output_is_written_leaves_nothing_of_it(what: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code = (
+        "import contextlib, sys, time; from pathlib import Path\n"
+        "said = []\n"
+        "def say():\n"
+        "    if not said: said.append(1); print('writing', flush=True)\n"
+        f"def writes(path): return path.startswith({str(out)!r}) and '.part-' in path\n"
+        f"{SLOW[what]}\n"
+        "from tessera.cli import main; sys.exit(main())"
+    )
+    command = [sys.executable, "-c", code, "run", str(TRIMMER), "--input", str(MEDIA / "talk.mp4")]
+    command += ["--clip", "0:1", "--out", str(out), "--workspace", str(tmp_path / "ws")]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    assert started.stdout.readline() == "writing\n"
+    started.send_signal(signal.SIGINT)
+    _rest, errors = started.communicate(timeout=60)
+    assert started.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert names_in(out) == []
+    assert resume("latest", workspace=tmp_path / "ws").status == "completed"
+    assert names_in(out) == ["video-input-1.jpg", FIRST]
 
 
 def limited(size: int) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import QuestionError
 from tessera.media.algebra.item import Item
-from tessera.notice import Notice
 from tessera.record.events import Answered, ItemMade, NodeLog, Progress, RunFinished
 from tessera.record.status import FINAL, NodeStatus, run_status
 from tessera.runner.answers.fault_injection import faults_for, unmatched_faults
@@ -22,7 +21,7 @@ from tessera.runner.scheduling.cached_tiles import CachedTiles, messages_of
 from tessera.runner.scheduling.in_flight import InFlight, InFlightJob
 from tessera.runner.scheduling.outputs import Announce, Outputs
 from tessera.runner.scheduling.ready_queue import ReadyQueue
-from tessera.runner.scheduling.run_spec import RunSpec
+from tessera.runner.scheduling.run_spec import Closing, RunSpec
 from tessera.runner.scheduling.run_state import LIVE_CLOCK, Clock, RunState
 from tessera.runner.workers.messages import (
     Failed,
@@ -55,9 +54,6 @@ _MESSAGE_BATCH = 1_000
 _UNUSABLE = frozenset({NodeStatus.FAILED, NodeStatus.BLOCKED, NodeStatus.CANCELLED})
 """The statuses that block the tiles downstream."""
 _CANCELLED = "the run was cancelled"
-
-Closing = Callable[[], tuple[tuple[str, ...], tuple[Notice, ...]]]
-"""Returns, at the end of a run, the ids of the outputs whose files are gone, and further warnings."""
 
 
 class Coordinator:
@@ -97,7 +93,7 @@ class Coordinator:
         clock: Clock = LIVE_CLOCK,
         cache: TileCache | None = None,
         announce: Announce | None = None,
-        closing: Closing = lambda: ((), ()),
+        closing: Callable[[], Closing] = Closing,
     ) -> None:
         self.closing = closing
         self.spec, self.workers, self.cancelled = spec, workers, cancelled
@@ -123,11 +119,15 @@ class Coordinator:
         if self.ready_queue.remaining:
             self._cancel_rest()
         status = run_status(self.state.status.values(), self.outputs.count)
-        lost, notices = self.closing()
-        warnings = tuple(notice.to_dict() for notice in notices)
+        closing = self.closing()
         self.state.emit(
             RunFinished(
-                at=self.state.now(), status=status, message=self._summary(), warnings=warnings, lost=lost
+                at=self.state.now(),
+                status=status,
+                message=self._summary(),
+                warnings=tuple(notice.to_dict() for notice in closing.notices),
+                lost=closing.lost,
+                lost_thumbnails=closing.lost_thumbnails,
             )
         )
         self.state.commit()

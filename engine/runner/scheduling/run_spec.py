@@ -8,10 +8,28 @@ from dataclasses import dataclass, field
 from tessera.context import InputMedia
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import Item
+from tessera.notice import Notice
 from tessera.runner.answers.fault_injection import InjectedFault
 from tessera.runner.answers.stubs import StubbedTile
 
-__all__ = ["ResumePoint", "RunSpec"]
+__all__ = ["Closing", "ResumePoint", "RunSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What is known only when a run ends.
+
+    Attributes
+    ----------
+    lost, lost_thumbnails
+        The ids of the outputs whose files are gone, and of those whose thumbnail alone is gone.
+    notices
+        Further warnings.
+    """
+
+    lost: tuple[str, ...] = ()
+    lost_thumbnails: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import filecmp
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.errors import Cancelled, MediaError, RenderError
-from tessera.files import part_prefix, synced, whole_file
+from tessera.files import part_prefix
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
@@ -23,6 +21,7 @@ from tessera.media.probe.info import MediaInfo
 from tessera.node import derived_id
 from tessera.record.item_record import sources_of
 from tessera.runner.cache.render_cache import CachedRender, RenderCache
+from tessera.runner.workers.copy_out import copy_out
 from tessera.runner.workers.leaf_files import locator, painter
 from tessera.runner.workers.messages import Stopped
 from tessera.runner.workers.render_groups import RenderGroups
@@ -175,7 +174,8 @@ class RunDelivery:
         if stopped():
             raise Cancelled("the run was cancelled")
         render_id = derived_id(self.run_id, item.node, item.index)
-        path, picture, other = self._copy_out(self._name(item), cached.asset.path, cached.asset.thumbnail)
+        asset = cached.asset
+        path, picture, other = self._copy_out(self._name(item), asset.path, asset.thumbnail, stopped)
         self.store.save_render(render_id, cached.asset.id, self.run_id)
         return output_record(
             item,
@@ -270,10 +270,12 @@ class RunDelivery:
         """The beginnings of the names of all output files; a hyphen, a number and an extension follow."""
         return frozenset(self._names.values())
 
-    def _copy_out(self, name: str, media: Path, thumbnail: Path | None) -> tuple[Path, Path | None, bool]:
+    def _copy_out(
+        self, name: str, media: Path, thumbnail: Path | None, stopped: Stopped
+    ) -> tuple[Path, Path | None, bool]:
         """Copy an output and its thumbnail to `out`, or else to the run's own folder.
 
-        Both appear complete, or neither. The last value is True if a file with another content was there.
+        The last value is True if a file with another content was there.
         """
         out = self.options.out
         folder = out if out is not None else self.store.folder(self.run_id) / "outputs"
@@ -281,13 +283,10 @@ class RunDelivery:
         picture = folder / f"{name}.jpg" if thumbnail else None
         try:
             other = path.exists() and not filecmp.cmp(media, path, shallow=False)
-            with ExitStack() as files:
-                for source, target in ((media, path), (thumbnail, picture)):
-                    if source is not None and target is not None:
-                        partial = files.enter_context(whole_file(target))
-                        shutil.copyfile(source, partial)
-                        # A full disk may show only here, and then neither file may appear.
-                        synced(partial)
+            pairs = [(media, path)]
+            if thumbnail is not None and picture is not None:
+                pairs.append((thumbnail, picture))
+            copy_out(pairs, stopped)
         except OSError as error:
             raise MediaError(f"cannot write {path}: {error.strerror or error}") from None
         return path, picture, other
