@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image, ImageChops, ImageFilter, ImageStat
 
 from tessera import run
 from tessera.errors import MediaError
+from tessera.inputs.assets.library import Library
 from tessera.media.process.process import run_ffmpeg
 from tessera.media.render.thumbnail import write_thumbnail
 from tests.support.media import FIXTURES, MEDIA
@@ -133,3 +135,64 @@ def test_a_broken_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(MediaError):
         write_thumbnail(tmp_path / "broken.mp4", tmp_path / "thumb.jpg")
     assert not (tmp_path / "thumb.jpg").exists()
+
+
+def with_old_thumbnails(workspace: Path) -> list[Path]:
+    """Make all thumbnails of a workspace as if an earlier version had chosen a black picture."""
+    found = []
+    for facts in workspace.glob("assets/*/asset.json"):
+        stored = json.loads(facts.read_text("utf-8"))
+        del stored["thumbnail_version"]
+        facts.write_text(json.dumps(stored), "utf-8")
+        found.append(facts.with_name(stored["thumbnail"]))
+        Image.new("RGB", (64, 36)).save(found[-1])
+    return found
+
+
+def test_thumbnails_that_an_earlier_version_chose_are_made_again_once(tmp_path: Path) -> None:
+    agent, workspace = FIXTURES / "agents" / "trimmer.json", tmp_path / "ws"
+
+    def delivered() -> bytes:
+        made = run(agent, inputs=[STREET], workspace=workspace, out=tmp_path / "out").outputs[0]
+        assert made.thumbnail_path is not None
+        return made.thumbnail_path.read_bytes()
+
+    chosen = delivered()
+    old = with_old_thumbnails(workspace)
+    assert delivered() == chosen
+    assert [path.read_bytes() == chosen for path in old] == [True] * len(old)
+    times = [path.stat().st_mtime_ns for path in old]
+    assert delivered() == chosen
+    assert [path.stat().st_mtime_ns for path in old] == times
+
+
+def test_an_asset_of_a_workspace_that_cannot_be_written_keeps_its_thumbnail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = Library(tmp_path / "ws").add(Path(STREET))
+    (old,) = with_old_thumbnails(tmp_path / "ws")
+
+    def refused(*_args: object, **_options: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    # The superuser of a test machine may write into any folder.
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
+    found = Library(tmp_path / "ws").get(asset.id)
+    assert found is not None
+    assert found.thumbnail == old
+
+
+def test_a_picture_that_no_chooser_can_read_loses_its_old_thumbnail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asset = Library(tmp_path / "ws").add(Path(STREET))
+    (old,) = with_old_thumbnails(tmp_path / "ws")
+
+    def unreadable(*_args: object, **_options: object) -> None:
+        raise MediaError("no picture")
+
+    monkeypatch.setattr("tessera.media.render.thumbnail.write_thumbnail", unreadable)
+    found = Library(tmp_path / "ws").get(asset.id)
+    assert found is not None
+    assert found.thumbnail is None
+    assert not old.exists()

@@ -51,7 +51,11 @@ def asset_id(sha256: str) -> str:
 
 
 class Asset(BaseModel):
-    """A media file addressed by its content."""
+    """A media file addressed by its content.
+
+    `thumbnail_version` is the version of the choice that made the thumbnail, or that found none to make; 0 is
+    older than all.
+    """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -62,6 +66,7 @@ class Asset(BaseModel):
     path: Path
     info: MediaInfo
     thumbnail: Path | None = None
+    thumbnail_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ from tessera.files import alone_in, named, part_prefix, set_aside, sweep, synced
 from tessera.inputs.assets.asset import FACTS, Asset, asset_id, asset_json, digest_of_file, read_asset
 from tessera.inputs.assets.known_files import FileState, KnownFiles, state_of
 from tessera.inputs.assets.shared_store import shared_store
+from tessera.inputs.assets.thumbnail import is_outdated, replace_thumbnail, thumbnail_of
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo
+from tessera.media.render.thumbnail import THUMBNAIL_VERSION
 from tessera.node import is_id
 from tessera.text.wording import replace_lone_surrogates
 
@@ -110,6 +112,8 @@ class Library:
                 if before.info != asset.info:
                     # What was found in the sound is on the timeline of the facts of that time.
                     shutil.rmtree(self.workspace / "analysis" / key, ignore_errors=True)
+            if is_outdated(asset):
+                asset = self._with_new_thumbnail(asset)
             self._assets[key] = asset
         return asset
 
@@ -161,6 +165,15 @@ class Library:
             if found:
                 self._install(folder, asset)
         return found
+
+    def _with_new_thumbnail(self, asset: Asset) -> Asset:
+        """Return an asset with the thumbnail that is chosen now, and store it.
+
+        Where it cannot be stored, such as in a workspace that may only be read, the asset keeps what it has.
+        """
+        with contextlib.suppress(OSError, WorkspaceError), self._staging_folder() as folder:
+            return replace_thumbnail(asset, folder)
+        return asset
 
     def _install(self, folder: Path, asset: str) -> Path:
         """Move a complete asset to its final folder; an intact asset that is already there stays."""
@@ -298,10 +311,8 @@ class Library:
         """Store a folder with media as an asset, with a thumbnail if it has a picture."""
         with _writing(asset.path):
             synced(asset.path)
-        from tessera.inputs.assets.thumbnail import thumbnail_of
-
         stamp = thumbnail_of(asset.path, asset.info, folder)
-        asset = asset.model_copy(update={"thumbnail": stamp})
+        asset = asset.model_copy(update={"thumbnail": stamp, "thumbnail_version": THUMBNAIL_VERSION})
         write_atomically(folder / FACTS, asset_json(asset, asset.path.stat().st_mtime_ns))
         self._shared_ids.discard(asset.id)
         self.share(asset)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from tessera.errors import MediaError
+from tessera.files import whole_file, write_atomically
+from tessera.inputs.assets.asset import FACTS, Asset, asset_json
 from tessera.media.probe.image_pixels import pixels_of
 from tessera.media.probe.info import MediaInfo
+from tessera.media.render.thumbnail import THUMBNAIL_VERSION
 
-__all__ = ["thumbnail_of"]
+__all__ = ["is_outdated", "replace_thumbnail", "thumbnail_of"]
 
 _WIDTH = 640
+_PICTURED = ("video", "image")
 
 
 def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
@@ -18,7 +22,7 @@ def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
 
     Return None if the media has no picture or the thumbnail cannot be made.
     """
-    if info.picture is None or info.kind not in ("video", "image"):
+    if info.picture is None or info.kind not in _PICTURED:
         return None
     from PIL import Image
 
@@ -33,8 +37,35 @@ def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
         under = Image.new("RGBA", over.size, "white")
         picture = Image.alpha_composite(under, over).convert("RGB")
         picture.thumbnail((_WIDTH, _WIDTH * 4))
-        picture.save(output, "JPEG", quality=85)
+        with whole_file(output) as partial:
+            picture.save(partial, "JPEG", quality=85)
     except (MediaError, OSError, ValueError, StopIteration):
         output.unlink(missing_ok=True)
         return None
     return output
+
+
+def is_outdated(asset: Asset) -> bool:
+    """Return True if another version would choose the thumbnail of an asset with a picture."""
+    return asset.info.kind in _PICTURED and asset.thumbnail_version != THUMBNAIL_VERSION
+
+
+def replace_thumbnail(asset: Asset, folder: Path) -> Asset:
+    """Return a stored asset with the thumbnail that is chosen now, by way of a temporary folder.
+
+    The new one takes the old one's name, so that a process which copies the old one still can.
+
+    Raises
+    ------
+    OSError, WorkspaceError
+        If it cannot be stored.
+    """
+    home, modified_ns = asset.path.parent, asset.path.stat().st_mtime_ns
+    made = thumbnail_of(asset.path, asset.info, folder)
+    stamp = made.replace(home / made.name) if made is not None else None
+    changes = {"thumbnail": stamp, "thumbnail_version": THUMBNAIL_VERSION}
+    found = asset.model_copy(update=changes)
+    write_atomically(home / FACTS, asset_json(found, modified_ns))
+    if stamp is None and asset.thumbnail is not None:
+        asset.thumbnail.unlink(missing_ok=True)
+    return found
