@@ -126,7 +126,7 @@ def random_times(number: int) -> list[float]:
 
 
 def test_a_run_killed_at_random_times_can_be_resumed(tmp_path: Path) -> None:
-    for instant in random_times(10):
+    for instant in random_times(5):
         check_time(instant, tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_a_run_killed_at_many_random_times_can_be_resumed(tmp_path: Path) -> Non
 def test_a_run_killed_at_some_write_points_can_be_resumed(tmp_path: Path) -> None:
     points, made = uninterrupted()
     assert len(made) == 4
-    for point in random.Random(time.time_ns()).sample(range(1, points + 1), 5):
+    for point in random.Random(time.time_ns()).sample(range(1, points + 1), 3):
         check_point(point, tmp_path)
 
 
