@@ -10,14 +10,17 @@ import pytest
 
 from tessera import resume, run
 from tessera.errors import RenderError
+from tessera.inputs.resolve import video_of
 from tessera.media.algebra.expression import Expr
 from tessera.media.algebra.item import Video
 from tessera.media.ffmpeg.compiler import Located
+from tessera.media.probe.probe import probe
 from tessera.media.process.process import ffmpeg_path
 from tessera.media.render.output_check import check_output, probe_output
+from tessera.media.render.renderer import Renderer
 from tessera.store.run_store import RunStore
 from tessera.testing import agent
-from tests.support.media import MEDIA, located, renderer, source
+from tests.support.media import MEDIA, located, paint, renderer, source
 
 BROKEN = """#!{python}
 import os, sys
@@ -83,6 +86,14 @@ def test_a_file_without_content_is_refused(tmp_path: Path) -> None:
         probe_output(path)
 
 
+def test_a_copy_that_takes_too_long_fails_for_that_reason_and_is_not_encoded_instead(tmp_path: Path) -> None:
+    talk = MEDIA / "talk.mp4"
+    info = probe(talk)
+    slow = Renderer(lambda _asset: Located(talk, info), paint, timeout_s=1e-9)
+    with pytest.raises(RenderError, match="copying took longer than 1e-09 s and was stopped"):
+        slow.render(video_of("talk", info), tmp_path / "out.mp4")
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -111,7 +122,7 @@ def test_a_run_whose_ffmpeg_makes_another_file_fails_and_can_be_resumed(
     assert record.outputs == []
     assert [path for path in out.rglob("*") if path.is_file() and path.suffix in (".mp4", ".jpg")] == []
     stored = RunStore(tmp_path / "ws")
-    assert not [path for path in (tmp_path / "ws" / "assets").rglob("*.mp4") if "made" in path.name]
+    assert len(list((tmp_path / "ws" / "assets").rglob("*.mp4"))) == 1, "only the input"
     again = resume(record.run_id, workspace=tmp_path / "ws")
     assert again.status == "completed"
     assert stored.record(record.run_id)["status"] == "completed"

@@ -166,23 +166,23 @@ class Renderer:
         try:
             return self._finished(file, resolve)
         except Unsafe as doubt:
-            why = str(doubt)
-        except RenderError as error:
-            if file.plan is None:
-                raise
-            why = str(error)
-        file.encode_all(why)
-        self._encode([file], resolve, folder)
-        return self._finished(file, resolve)
+            file.encode_all(str(doubt))
+            self._encode([file], resolve, folder)
+            return self._finished(file, resolve)
 
     def _finished(self, file: OutputFile, resolve: Resolver) -> MediaInfo | None:
         file.finish(self._stopped(), self.progress)
         if self.target.lossless:
             # Lossless files are for measurements: their format is none that a user may bring, or get.
             return None
-        info = probe_output(file.partial)
         picture = sized(file.picture, self.target) if file.picture is not None else None
-        check_output(info, picture, file.sound, resolve)
+        try:
+            info = probe_output(file.partial)
+            check_output(info, picture, file.sound, resolve)
+        except RenderError as error:
+            if file.plan is None:
+                raise
+            raise Unsafe(str(error)) from None
         return info
 
     def _stopped(self) -> Callable[[], bool]:
