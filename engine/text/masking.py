@@ -12,8 +12,9 @@ __all__ = ["mask_secrets", "mask_urls", "masked_server", "masked_text", "masked_
 
 _WEB = ("http://", "https://")
 _MASK = re.compile("masked=[0-9a-f]{8}")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://[^\s<>\"'`\\]+")
-_AFTER = ".,;:!?)]}*_|"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://[^\s<>\"`\\]+")
+"""A URL in prose. An apostrophe belongs to it, since a password or a signature may hold one."""
+_AFTER = ".,;:!?)]}*_|'"
 """Characters that end a sentence or close a bracket after a URL in prose."""
 
 

@@ -28,6 +28,7 @@ TEXTS = [
     f'{{"url": "https://me:{SECRET}@h.example/a?b=c"}}',
     f"first s3://key:{SECRET}@h.example/a.mp4 then rtmp://h/live?key={SECRET}",
     f"https://h.example/x?t={SECRET},https://b.example/y?t={SECRET}",
+    f"{{'url': 'https://me:pa'{SECRET}@h.example/a?k=it's-{SECRET}'}}",
     f"see\thttps://h.example/?k={SECRET}\nand <https://h.example/?k={SECRET}>",
 ]
 
