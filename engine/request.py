@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tessera.agent import read_json
 from tessera.errors import Fault, RequestError, pointer
+from tessera.text.masking import masked_url
 from tessera.validation import Path, faults_of, not_json, shown
 
 __all__ = [
@@ -148,6 +149,11 @@ class SourceRef:
     artifact: Literal["highres", "proxy", "auto"] | None = None
     loc: str = ""
     name: str | None = None
+
+    @property
+    def masked_key(self) -> str:
+        """The key without the secrets of a URL, for people, records and facts."""
+        return masked_url(self.key)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the source as JSON. `metered_ms` is the length of its clip, or None without an end."""

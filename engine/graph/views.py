@@ -209,7 +209,7 @@ def _absent_tiles(changes: Facts) -> dict[Key, TileView]:
 def _source(ref: SourceRef) -> tuple[tuple[str, Any], ...]:
     """Return the comparable facts of a source, without the signature of a URL, which is new each time."""
     signed = ref.form == "signed_url"
-    key = masked_url(urlsplit(ref.key)._replace(query="").geturl() if signed else ref.key)
+    key = masked_url(urlsplit(ref.key)._replace(query="").geturl()) if signed else ref.masked_key
     facts = {
         ref.form: key,
         "input_clip_start_ms": ref.start_ms or None,

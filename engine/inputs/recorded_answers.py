@@ -19,7 +19,6 @@ from tessera.inputs.fetch.ytdlp_site import About, SiteInfo
 from tessera.media.algebra.time import Range, to_ms
 from tessera.media.probe.info import Exact
 from tessera.request import SourceForm, SourceRef
-from tessera.text.masking import masked_url
 
 if TYPE_CHECKING:
     from tessera.inputs.assets.asset import Asset
@@ -75,7 +74,7 @@ def answer_of(ref: SourceRef, info: Inspection, fetched: Fetched, wanted: Sequen
     """Return the answer to record for a source that was inspected and fetched in these ranges."""
     return Answer(
         form=ref.form,
-        question=masked_url(ref.key),
+        question=ref.masked_key,
         key=key_of(ref.key),
         artifact=ref.artifact,
         name=info.name,
@@ -99,7 +98,7 @@ def _span(ranges: Sequence[Range | None]) -> Range | None:
 def question_label(ref: SourceRef) -> str:
     """Return the label of a question for messages."""
     artifact = f" ({ref.artifact})" if ref.artifact is not None else ""
-    return f"{ref.form} {masked_url(ref.key)}{artifact}"
+    return f"{ref.form} {ref.masked_key}{artifact}"
 
 
 class RecordedAnswers:
@@ -120,7 +119,7 @@ class RecordedAnswers:
     def answer(self, ref: SourceRef) -> Answer | None:
         """Return the recorded answer to a question, or None if there is none."""
         same = [item for item in self._log.answers if (item.form, item.artifact) == (ref.form, ref.artifact)]
-        question = masked_url(ref.key)
+        question = ref.masked_key
         exact = [item for item in same if item.question == question]
         return next(iter(exact or [item for item in same if item.key == key_of(ref.key)]), None)
 

@@ -19,7 +19,6 @@ from tessera.media.algebra.time import Range, ms, to_ms
 from tessera.media.probe.info import MediaInfo
 from tessera.notice import Notice
 from tessera.request import SourceRef
-from tessera.text.masking import masked_url
 
 if TYPE_CHECKING:
     from tessera.graph.model import Tile
@@ -184,9 +183,9 @@ class _Resolver:
 
     def _resolve(self, tile: Tile, ref: SourceRef) -> ResolvedInput:
         facts = self.facts or {}
-        known = facts.get(masked_url(ref.key).lower()) or facts.get("*")
+        known = facts.get(ref.masked_key.lower()) or facts.get("*")
         if known is not None:
-            key = masked_url(ref.key)
+            key = ref.masked_key
             video, name = _video_of_facts(key, known), ref.name or known.name or key
             clip = _clip(ref, video.duration, name, self.notices)
             return ResolvedInput(
@@ -227,7 +226,7 @@ class _Resolver:
     def _stored(self, ref: SourceRef) -> Asset:
         simulated = self.facts is not None
         if ref.form not in ("video_id", "node_render_id"):
-            masked = masked_url(ref.key)
+            masked = ref.masked_key
             if simulated:
                 fields = '"duration_ms": …, "width": …, "height": …, "fps": "30000/1001", …'
                 what = f'facts={{"{masked}": {{{fields}}}}}'

@@ -10,7 +10,6 @@ from tessera.inputs.resolve import Resolved, ResolvedInput
 from tessera.media.algebra.time import to_ms
 from tessera.media.probe.info import MediaInfo
 from tessera.runner.answers.tile_context import Answers
-from tessera.text.masking import masked_url
 
 __all__ = ["facts_of"]
 
@@ -26,7 +25,7 @@ def facts_of(resolved: Resolved, answers: Answers) -> dict[str, dict[str, Any]]:
     for entry in resolved.inputs:
         if entry.asset is not None:
             input_assets.add(entry.asset.id)
-            facts[masked_url(entry.ref.key)] = {
+            facts[entry.ref.masked_key] = {
                 "name": entry.media.name,
                 **_media_facts(entry.asset.info),
                 **answers.learned.get(entry.asset.id, {}),

@@ -6,7 +6,6 @@ from typing import Any
 
 from tessera.inputs.resolve import Resolved, ResolvedInput
 from tessera.media.algebra.item import describe
-from tessera.text.masking import masked_url
 
 __all__ = ["input_record", "triggered_by"]
 
@@ -41,7 +40,7 @@ def input_record(resolved: ResolvedInput) -> dict[str, Any]:
         "thumbnail_url": thumbnail.absolute().as_uri() if thumbnail is not None else None,
         "agent_node_id": resolved.node,
         "form": resolved.ref.form,
-        "key": masked_url(resolved.ref.key),
+        "key": resolved.ref.masked_key,
         "name": resolved.media.name,
         "origin": resolved.origin,
         "metered_ms": resolved.metered_ms,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tessera.drawing.model import Drawing, DrawnEdge, DrawnTile, Flow, draw, flows_of
 from tessera.drawing.svg import svg_of
 from tessera.reports.html import bullets, code, heading, page, picture, table, text
-from tessera.text.masking import masked_url
 from tessera.text.wording import count, seconds_of, short_ids, short_json, span_of
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def _plan(plan: Plan) -> Iterator[str]:
     yield _changes(changes, names)
     yield _warnings([notice.to_dict() for notice in plan.warnings])
     sources = (
-        (names(node), ref.form, code(masked_url(ref.key)), text(_range(ref.start_ms, ref.end_ms)))
+        (names(node), ref.form, code(ref.masked_key), text(_range(ref.start_ms, ref.end_ms)))
         for node, ref in inputs
     )
     yield table("Inputs", ("tile", "form", "source", "range"), sources, len(inputs))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tessera.drawing.mermaid import mermaid_of
 from tessera.drawing.model import Flow, draw
 from tessera.reports.markdown import Comment, TileLabels, code, mermaid_fits, plain
-from tessera.text.masking import masked_url
 from tessera.text.wording import count, short_json, span_of
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def plan_markdown(plan: Plan, template: AgentTemplate) -> str:
     columns = ("", "tile", "id", "parameters that are not defaults")
     comment.table("Tiles in the order of the run", columns, _tiles(plan, labels), tiles)
     rows = (
-        (labels(node), ref.form, code(masked_url(ref.key), 200), _range(ref.start_ms, ref.end_ms))
+        (labels(node), ref.form, code(ref.masked_key, 200), _range(ref.start_ms, ref.end_ms))
         for node, ref in inputs
     )
     comment.table("Inputs", ("tile", "form", "source", "range"), rows, len(inputs))

@@ -9,7 +9,6 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tessera.cli.display.tables import frame_rate, lines_of, section, table
-from tessera.text.masking import masked_url
 from tessera.text.wording import printable, seconds_of, short_ids, short_json, span_of
 
 if TYPE_CHECKING:
@@ -253,5 +252,4 @@ def _inputs(inputs: Iterable[InputStory], names: _Names) -> Iterator[str]:
     for one in inputs:
         whole = "whole" if one.clip_ms is None else span_of(*one.clip_ms)
         length = "" if one.duration_ms is None else f" of {seconds_of(one.duration_ms)}"
-        source = f"{one.form} {masked_url(one.key)}, {one.origin}"
-        yield f"{names(one.tile)}: {one.name}, {whole}{length} ({source})"
+        yield f"{names(one.tile)}: {one.name}, {whole}{length} ({one.form} {one.key}, {one.origin})"

@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from tessera.cli.display.output import put
-from tessera.text.masking import masked_url
 from tessera.text.wording import count as plural
 from tessera.text.wording import partial_run_text, printable, seconds_of, short_ids, short_json, span_of
 
@@ -330,9 +329,8 @@ def _listed(nodes: Iterable[str], names: Mapping[str, str]) -> str:
 
 def _source(ref: Any) -> tuple[str, str, str]:
     start, end = ref.start_ms, ref.end_ms
-    if start is None and end is None:
-        return ref.form, masked_url(ref.key), "whole"
-    return ref.form, masked_url(ref.key), span_of(start, end)
+    whole = start is None and end is None
+    return ref.form, ref.masked_key, "whole" if whole else span_of(start, end)
 
 
 def _changes(plan: Plan, names: Mapping[str, str]) -> Iterator[str]:
