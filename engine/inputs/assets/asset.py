@@ -26,6 +26,7 @@ from tessera.text.wording import json_object
 
 __all__ = [
     "FACTS",
+    "THUMBNAIL_VERSION",
     "Asset",
     "Damage",
     "asset_id",
@@ -38,6 +39,10 @@ __all__ = [
 
 FACTS = "asset.json"
 """The file in an asset's folder that describes the asset."""
+THUMBNAIL_VERSION = 1
+"""The version of the choice of a thumbnail. Bump it whenever another picture of the same media would be
+chosen, or the same one be written otherwise: the thumbnails that an earlier version chose are made again.
+"""
 
 _ID_NAMESPACE = uuid.UUID("5f0f7a52-7a4e-5d0e-8d5c-746573736572")
 _SECOND = 10**9
@@ -67,6 +72,11 @@ class Asset(BaseModel):
     info: MediaInfo
     thumbnail: Path | None = None
     thumbnail_version: int = 0
+
+    @property
+    def has_outdated_thumbnail(self) -> bool:
+        """Whether it has a picture whose thumbnail was chosen by another version."""
+        return self.info.kind in ("video", "image") and self.thumbnail_version != THUMBNAIL_VERSION
 
 
 @dataclass(frozen=True, slots=True)

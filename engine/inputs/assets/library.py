@@ -15,12 +15,18 @@ from pathlib import Path
 from tessera.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from tessera.errors import DamagedError, MediaError, WorkspaceError
 from tessera.files import alone_in, named, part_prefix, set_aside, sweep, synced, write_atomically
-from tessera.inputs.assets.asset import FACTS, Asset, asset_id, asset_json, digest_of_file, read_asset
+from tessera.inputs.assets.asset import (
+    FACTS,
+    THUMBNAIL_VERSION,
+    Asset,
+    asset_id,
+    asset_json,
+    digest_of_file,
+    read_asset,
+)
 from tessera.inputs.assets.known_files import FileState, KnownFiles, state_of
 from tessera.inputs.assets.shared_store import shared_store
-from tessera.inputs.assets.thumbnail import is_outdated, replace_thumbnail, thumbnail_of
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo
-from tessera.media.render.thumbnail import THUMBNAIL_VERSION
 from tessera.node import is_id
 from tessera.text.wording import replace_lone_surrogates
 
@@ -112,7 +118,7 @@ class Library:
                 if before.info != asset.info:
                     # What was found in the sound is on the timeline of the facts of that time.
                     shutil.rmtree(self.workspace / "analysis" / key, ignore_errors=True)
-            if is_outdated(asset):
+            if asset.has_outdated_thumbnail:
                 asset = self._with_new_thumbnail(asset)
             self._assets[key] = asset
         return asset
@@ -171,6 +177,8 @@ class Library:
 
         Where it cannot be stored, such as in a workspace that may only be read, the asset keeps what it has.
         """
+        from tessera.inputs.assets.thumbnail import replace_thumbnail
+
         with contextlib.suppress(OSError, WorkspaceError), self._staging_folder() as folder:
             return replace_thumbnail(asset, folder)
         return asset
@@ -309,6 +317,8 @@ class Library:
 
     def _store_folder(self, folder: Path, asset: Asset) -> Asset:
         """Store a folder with media as an asset, with a thumbnail if it has a picture."""
+        from tessera.inputs.assets.thumbnail import thumbnail_of
+
         with _writing(asset.path):
             synced(asset.path)
         stamp = thumbnail_of(asset.path, asset.info, folder)

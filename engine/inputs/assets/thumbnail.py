@@ -6,12 +6,11 @@ from pathlib import Path
 
 from tessera.errors import MediaError
 from tessera.files import whole_file, write_atomically
-from tessera.inputs.assets.asset import FACTS, Asset, asset_json
+from tessera.inputs.assets.asset import FACTS, THUMBNAIL_VERSION, Asset, asset_json
 from tessera.media.probe.image_pixels import pixels_of
 from tessera.media.probe.info import MediaInfo
-from tessera.media.render.thumbnail import THUMBNAIL_VERSION
 
-__all__ = ["is_outdated", "replace_thumbnail", "thumbnail_of"]
+__all__ = ["replace_thumbnail", "thumbnail_of"]
 
 _WIDTH = 640
 _PICTURED = ("video", "image")
@@ -45,11 +44,6 @@ def thumbnail_of(media: Path, info: MediaInfo, folder: Path) -> Path | None:
     return output
 
 
-def is_outdated(asset: Asset) -> bool:
-    """Return True if another version would choose the thumbnail of an asset with a picture."""
-    return asset.info.kind in _PICTURED and asset.thumbnail_version != THUMBNAIL_VERSION
-
-
 def replace_thumbnail(asset: Asset, folder: Path) -> Asset:
     """Return a stored asset with the thumbnail that is chosen now, by way of a temporary folder.
 
@@ -63,8 +57,7 @@ def replace_thumbnail(asset: Asset, folder: Path) -> Asset:
     home, modified_ns = asset.path.parent, asset.path.stat().st_mtime_ns
     made = thumbnail_of(asset.path, asset.info, folder)
     stamp = made.replace(home / made.name) if made is not None else None
-    changes = {"thumbnail": stamp, "thumbnail_version": THUMBNAIL_VERSION}
-    found = asset.model_copy(update=changes)
+    found = asset.model_copy(update={"thumbnail": stamp, "thumbnail_version": THUMBNAIL_VERSION})
     write_atomically(home / FACTS, asset_json(found, modified_ns))
     if stamp is None and asset.thumbnail is not None:
         asset.thumbnail.unlink(missing_ok=True)

@@ -61,20 +61,26 @@ def check_output(info: MediaInfo, picture: Picture | None, sound: Sound | None, 
     RenderError
         If it does not, with what was promised and what the file has.
     """
-    faults = [*_picture_faults(info.picture, picture, resolve), *_sound_faults(info.sound, sound)]
+    faults = [
+        *_presence_faults("a picture", info.picture, picture),
+        *_presence_faults("sound", info.sound, sound),
+    ]
+    if info.picture is not None and picture is not None:
+        faults += _picture_faults(info.picture, picture, resolve)
+    if info.sound is not None and sound is not None:
+        faults += _sound_faults(info.sound, sound)
     if faults:
         raise RenderError(f"the finished file is not what was promised: {'; '.join(faults)}")
 
 
-def _picture_faults(made: PictureInfo | None, picture: Picture | None, resolve: Resolver) -> Iterator[str]:
-    if made is None or picture is None:
-        if (made is None) is not (picture is None):
-            yield (
-                "a picture was promised, but it has none"
-                if made is None
-                else "it has a picture, but none was promised"
-            )
-        return
+def _presence_faults(what: str, made: object | None, promised: object | None) -> Iterator[str]:
+    if made is None and promised is not None:
+        yield f"{what} was promised, but it has none"
+    if made is not None and promised is None:
+        yield f"it has {what}, but none was promised"
+
+
+def _picture_faults(made: PictureInfo, picture: Picture, resolve: Resolver) -> Iterator[str]:
     if (made.width, made.height) != (picture.width, picture.height):
         yield f"its picture is {made.width}×{made.height}, not {picture.width}×{picture.height}"
     length = made.duration - made.held
@@ -101,23 +107,19 @@ def _expected_pictures(picture: Picture, resolve: Resolver) -> tuple[Fraction, i
     return pictures, len(pieces) + 1
 
 
-def _timed_by(picture: Picture) -> Picture:
+def _timed_by(node: Expr) -> Expr:
     """Return the cut, join or source from which a picture has its times: its filters keep them."""
-    node: Expr = picture
     while not is_timeline(node) and node.inputs:
         node = node.inputs[0]
-    assert isinstance(node, Picture)
     return node
 
 
 def _constant_source(leaf: Expr, resolve: Resolver) -> PictureInfo | None:
     """Return the facts of a piece's source if its pictures follow at a constant rate, else None."""
-    node = leaf
-    while node.inputs:
-        if is_timeline(node):
-            return None
-        node = node.inputs[0]
-    located = resolve(node)
+    source = _timed_by(leaf)
+    if source.inputs:
+        return None
+    located = resolve(source)
     info = located.info.picture
     if info is None or info.variable or info.skipped or located.info.lost:
         return None
@@ -126,15 +128,7 @@ def _constant_source(leaf: Expr, resolve: Resolver) -> PictureInfo | None:
     return info if stays <= 1 / info.rate else None
 
 
-def _sound_faults(made: SoundInfo | None, sound: Sound | None) -> Iterator[str]:
-    if made is None or sound is None:
-        if (made is None) is not (sound is None):
-            yield (
-                "sound was promised, but it has none"
-                if made is None
-                else "it has sound, but none was promised"
-            )
-        return
+def _sound_faults(made: SoundInfo, sound: Sound) -> Iterator[str]:
     if (made.rate, made.channels) != (sound.rate, sound.channels):
         held, promised = (f"{one.rate:,} Hz, {count(one.channels, 'channel')}" for one in (made, sound))
         yield f"its sound has {held}, not {promised}"

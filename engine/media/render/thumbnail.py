@@ -20,12 +20,7 @@ if TYPE_CHECKING:
     import av
     from PIL.Image import Image as PillowImage
 
-__all__ = ["THUMBNAIL_VERSION", "write_thumbnail"]
-
-THUMBNAIL_VERSION = 1
-"""The version of the choice. Bump it whenever another picture of the same media would be chosen, or the same
-one be written otherwise: the thumbnails that an earlier version chose are made again.
-"""
+__all__ = ["write_thumbnail"]
 
 _LOOKS = tuple(Fraction(*one) for one in ((1, 3), (2, 3), (1, 2), (5, 6), (1, 6), (1, 12)))
 """Where to look, as fractions of the duration: of equal pictures, that of the first look is taken."""

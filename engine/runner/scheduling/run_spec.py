@@ -17,7 +17,7 @@ __all__ = ["Closing", "ResumePoint", "RunSpec"]
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """What is known only when a run ends.
+    """The facts that are known only when a run ends.
 
     Attributes
     ----------

@@ -176,7 +176,7 @@ class RunDelivery:
         render_id = derived_id(self.run_id, item.node, item.index)
         asset = cached.asset
         path, picture, other = self._copy_out(self._name(item), asset.path, asset.thumbnail, stopped)
-        self.store.save_render(render_id, cached.asset.id, self.run_id)
+        self.store.save_render(render_id, asset.id, self.run_id)
         return output_record(
             item,
             render_id,
@@ -185,7 +185,7 @@ class RunDelivery:
             thumbnail_url=picture.absolute().as_uri() if picture else None,
             path=str(path),
             thumbnail_path=str(picture) if picture else None,
-            asset_id=cached.asset.id,
+            asset_id=asset.id,
             reused=cached.reused,
             quality=self.options.quality,
             bytes=cached.asset.size,
