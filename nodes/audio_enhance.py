@@ -27,11 +27,10 @@ class AudioEnhance(NodeType):
     summary = "Removes noise from the sound and evens out its loudness."
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Any) -> Iterable[Made]:
+        enhanced = f"noise reduced, loudness brought to {LOUDNESS_LUFS} LUFS"
         for item, video in each_video(inputs):
             if video.sound is None:
                 yield Made(video, (item,), "has no sound to enhance")
                 continue
             sound = video.sound.denoise().loudness(LOUDNESS_LUFS, PEAK_DBTP)
-            yield Made(
-                video.with_sound(sound), (item,), f"noise reduced, loudness brought to {LOUDNESS_LUFS} LUFS"
-            )
+            yield Made(video.with_sound(sound), (item,), enhanced)

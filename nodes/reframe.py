@@ -33,9 +33,11 @@ def reframe(picture: Picture, aspect: Fraction) -> tuple[Picture, str]:
     A narrower frame shows the centre of the picture; a wider one shows the whole picture over a blurred copy.
     """
     width, height = target_size(picture.width, picture.height, aspect)
-    if Fraction(width, height) == Fraction(picture.width, picture.height):
+    # Compares width ∶ height with the picture's, both multiplied by the two heights.
+    across, whole_across = width * picture.height, picture.width * height
+    if across == whole_across:
         return picture.scale(width, height), "already has the aspect ratio"
-    if Fraction(width, height) < Fraction(picture.width, picture.height):
+    if across < whole_across:
         return _fill(picture, width, height), "cropped to the centre"
     inner = max(even(round(Fraction(height * picture.width, picture.height))), 2)
     padding = _fill(picture, width, height).blur(max(min(width, height) // _PAD_SOFTNESS, 1))
@@ -64,6 +66,7 @@ class Reframe(node.NodeType):
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         across, down = params.aspect_ratio.split(":")
+        aspect = Fraction(int(across), int(down))
         for item, video in each_video(inputs):
-            picture, method = reframe(video.picture, Fraction(int(across), int(down)))
+            picture, method = reframe(video.picture, aspect)
             yield Made(video.with_picture(picture), (item,), f"{params.aspect_ratio}: {method}")

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from tessera.forecast.cost import read_table
 from tessera.graph.plan import Plan
 from tessera.node import Category, name_key
-from tessera.record.record import Output, RunRecord
+from tessera.record.output import Output
+from tessera.record.record import RunRecord
 from tessera.record.status import NodeStatus
 
 __all__ = ["CHARGED", "EXACT", "Bill", "Line", "Price", "PriceTable", "Ref", "bill_of"]
@@ -296,7 +297,7 @@ def _lines(plan: Plan, record: RunRecord, table: PriceTable) -> Iterator[Line]:
             quantity, unit_price = output.duration_ms or 0, table.output_minute
             if quantity and unit_price:
                 amount = _amount(quantity, unit_price, "output_minute", table.decimals)
-                ref = (output.node, output.raw["index"])
+                ref = (output.node, output.index)
                 yield Line(node, kind.name, "output_minute", quantity, unit_price, amount, ref)
 
 

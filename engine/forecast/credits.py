@@ -10,7 +10,8 @@ from typing import Any
 from tessera.forecast.bill import CHARGED, EXACT, Bill, Line, Price, PriceTable, Ref, bill_of
 from tessera.graph.plan import Plan
 from tessera.record.events import OutputFailed
-from tessera.record.record import NodeRecord, Output, RunRecord
+from tessera.record.output import Output
+from tessera.record.record import NodeRecord, RunRecord
 from tessera.record.status import NodeStatus, RunStatus, counts, run_status
 
 __all__ = [
@@ -72,7 +73,7 @@ class _Payment:
         self.items: dict[str, list[Ref]] = {}
         for item in record.items:
             self.items.setdefault(item["agent_node_id"], []).append((item["agent_node_id"], item["index"]))
-        self.delivered = {(output.node, output.raw["index"]): output for output in record.outputs}
+        self.delivered = {(output.node, output.index): output for output in record.outputs}
         self.failed = {(failure.node, failure.index): failure.by for failure in record.failures}
         self.status = {node: entry.status for node, entry in record.nodes.items()}
         # Each output has one deliverer, although several tiles may receive its item.

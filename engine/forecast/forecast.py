@@ -15,7 +15,8 @@ from tessera.forecast.credits import apply_patch, credit_patch, refused_work
 from tessera.forecast.schedule import Schedule, gantt, schedule
 from tessera.graph.plan import Plan
 from tessera.record.events import EPOCH
-from tessera.record.record import Output, RunRecord
+from tessera.record.output import Output
+from tessera.record.record import RunRecord
 from tessera.store.run_store import RunStore
 
 __all__ = ["WORKERS", "Forecast", "cost_model", "forecast"]
@@ -153,7 +154,7 @@ def _with_times(record: RunRecord, timetable: Schedule) -> RunRecord:
         for node, entry in record.nodes.items()
     }
     outputs = [
-        Output({**output.raw, "completed_at": _instant(finished.get((output.node, output.raw["index"]), 0))})
+        Output({**output.raw, "completed_at": _instant(finished.get((output.node, output.index), 0))})
         for output in record.outputs
     ]
     return replace(record, nodes=nodes, outputs=outputs, updated_at=_instant(timetable.makespan))

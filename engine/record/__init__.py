@@ -6,7 +6,7 @@ Read the modules in this order:
 - `events`: the event classes and their JSON.
 - `record`: the run record, a fold over the events.
 - `sink`: passes each event to the record, the log and the observer.
-- `item_record`, `input_summary`: the members of a record that describe items and inputs.
+- `item_record`, `output`, `input_summary`: the members of a record that describe items, outputs and inputs.
 - `facts_export`: the media facts that a run learned, for later simulations.
 - `node_lookup`: finds a tile of a record by id or name.
 - `logs`: the events of a run as readable log entries.

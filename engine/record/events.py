@@ -143,6 +143,8 @@ class OutputMade(Event):
     ----------
     by
         The tile that delivers the output.
+    output
+        Its record; in a simulation that nobody observes, a `SimulatedOutput`.
     seconds
         The duration of the delivery.
     waited
@@ -151,7 +153,7 @@ class OutputMade(Event):
 
     event: Literal["output_made"] = "output_made"
     by: str
-    output: dict[str, Any]
+    output: Any
     seconds: float = 0.0
     waited: float = 0.0
 

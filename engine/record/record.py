@@ -5,9 +5,8 @@ Its JSON is the run object of the contract with additional members.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.media.algebra.item import Item
@@ -25,6 +24,7 @@ from tessera.record.events import (
     RunStarted,
 )
 from tessera.record.item_record import item_record
+from tessera.record.output import Output
 from tessera.record.status import NodeStatus, RunStatus, check_transition, counts
 from tessera.text.json_text import json_text
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     # The forecast of a simulation is computed from its record, so only the type is imported from above.
     from tessera.forecast.forecast import Forecast
 
-__all__ = ["NodeRecord", "Output", "RunRecord", "fold"]
+__all__ = ["NodeRecord", "RunRecord", "fold"]
 
 
 @dataclass(slots=True)
@@ -78,56 +78,6 @@ class NodeRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One output of a run: the members of the contract, and others such as `path` and `media_type`."""
-
-    raw: dict[str, Any]
-
-    @property
-    def id(self) -> str:
-        return str(self.raw["id"])
-
-    @property
-    def node(self) -> str:
-        """The id, in the template, of the tile that made the output."""
-        return str(self.raw["original_node_id"])
-
-    @property
-    def path(self) -> Path | None:
-        """The rendered file, or None in a simulation."""
-        return Path(self.raw["path"]) if self.raw["path"] else None
-
-    @property
-    def thumbnail_path(self) -> Path | None:
-        return Path(self.raw["thumbnail_path"]) if self.raw["thumbnail_path"] else None
-
-    @property
-    def kind(self) -> str:
-        return str(self.raw["kind"])
-
-    @property
-    def duration_ms(self) -> int | None:
-        return self.raw.get("duration_ms")
-
-    @property
-    def width(self) -> int | None:
-        return self.raw.get("width")
-
-    @property
-    def height(self) -> int | None:
-        return self.raw.get("height")
-
-    @property
-    def fps(self) -> str | None:
-        """Frames per second as an exact fraction, such as `30000/1001`."""
-        return self.raw.get("fps")
-
-    @property
-    def has_audio(self) -> bool:
-        return bool(self.raw.get("has_audio"))
-
-
 def _as_left(output: Output, event: RunFinished) -> Output:
     """Return an output that claims no file which is gone. Its medium stays in the workspace."""
     gone = output.id in event.lost
@@ -139,7 +89,7 @@ def _as_left(output: Output, event: RunFinished) -> Output:
 
 @dataclass(slots=True)
 class RunRecord:
-    """The state of a run, folded from its events. Events change it through `apply` only.
+    """The state of a run, folded from its events. Nothing but its events changes it.
 
     Attributes
     ----------
@@ -179,19 +129,13 @@ class RunRecord:
         self.updated_at = event.at
         match event:
             case NodeChanged():
-                node = self.nodes[event.node]
-                check_transition(event.node, node.status, event.status)
-                node.status, node.message = event.status, event.message
-                node.errors += event.errors
-                if event.seconds is not None:
-                    node.seconds = event.seconds
+                self.change_status(event.node, event.status, event.message, event.errors, event.seconds)
             case NodeWork():
                 self.nodes[event.node].work, self.nodes[event.node].work_why = event.how, event.why
             case ItemMade():
-                self.nodes[event.node].made += 1
-                self.made_items.append(event.item)
+                self.add_items(event.node, (event.item,))
             case OutputMade():
-                self.outputs.append(Output({**event.output, "delivered_by": event.by}))
+                self.outputs.append(Output(event.output, event.by))
             case OutputFailed():
                 self.failures.append(event)
             case NodeLog():
@@ -203,8 +147,37 @@ class RunRecord:
             case RunFinished():
                 self.status, self.message = event.status, event.message
                 self.last_warnings = event.warnings
-                self.outputs = [_as_left(one, event) for one in self.outputs]
+                if event.lost or event.lost_thumbnails:
+                    self.outputs = [_as_left(output, event) for output in self.outputs]
                 self._sort()
+
+    def change_status(
+        self,
+        node: str,
+        status: NodeStatus,
+        message: str | None,
+        errors: tuple[str, ...],
+        seconds: float | None,
+    ) -> None:
+        """Change the status of a tile as `NodeChanged` says.
+
+        Raises
+        ------
+        ValueError
+            If the change is not allowed.
+        """
+        entry = self.nodes[node]
+        check_transition(node, entry.status, status)
+        entry.status, entry.message = status, message
+        if errors:
+            entry.errors += errors
+        if seconds is not None:
+            entry.seconds = seconds
+
+    def add_items(self, node: str, items: Sequence[Item | dict[str, Any]]) -> None:
+        """Add items that a tile made, as `ItemMade` says for each."""
+        self.nodes[node].made += len(items)
+        self.made_items.extend(items)
 
     def interrupt(self, why: str) -> None:
         """Mark the run as failed after its process died: running tiles failed, queued ones did not start."""
@@ -229,7 +202,7 @@ class RunRecord:
         # The order in which threads finish varies; the record of a run must not.
         position = {node: index for index, node in enumerate(self.nodes)}
         self.made_items.sort(key=lambda item: (position[_node_of(item)], _index_of(item)))
-        self.outputs.sort(key=lambda output: (position[output.node], output.raw["index"]))
+        self.outputs.sort(key=lambda output: (position[output.node], output.index))
 
     @property
     def items(self) -> list[dict[str, Any]]:

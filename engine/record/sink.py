@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tessera.record.events import Event, RunStarted
+from tessera.record.events import Event, ItemMade, NodeChanged, RunStarted
 from tessera.record.record import RunRecord
 
 if TYPE_CHECKING:
     from tessera.database.interface import Connection
+    from tessera.media.algebra.item import Item
+    from tessera.record.status import NodeStatus
     from tessera.store.run_store import EventLog
 
 __all__ = ["EventSink"]
@@ -36,6 +38,7 @@ class EventSink:
     ) -> None:
         self._on_event, self._log, self._record = on_event, log, record
         self._uncommitted: list[Event] = []
+        self._is_observed = on_event is not None or log is not None
 
     def emit(self, event: Event) -> None:
         """Apply an event to the record, and queue it for the next commit.
@@ -54,6 +57,31 @@ class EventSink:
             self._log.append(event)
         if self._on_event is not None:
             self._uncommitted.append(event)
+
+    def change_status(
+        self,
+        at: str,
+        node: str,
+        status: NodeStatus,
+        message: str | None = None,
+        errors: tuple[str, ...] = (),
+        seconds: float | None = None,
+    ) -> None:
+        """Emit `NodeChanged`. An event that nothing but the record receives is not made."""
+        if self._is_observed:
+            self.emit(
+                NodeChanged(at=at, node=node, status=status, message=message, errors=errors, seconds=seconds)
+            )
+        else:
+            self.record.change_status(node, status, message, errors, seconds)
+
+    def add_items(self, at: str, node: str, items: Sequence[Item]) -> None:
+        """Emit `ItemMade` for each item. Events that nothing but the record receives are not made."""
+        if self._is_observed:
+            for item in items:
+                self.emit(ItemMade(at=at, node=node, item=item))
+        else:
+            self.record.add_items(node, items)
 
     def add_to_commit(self, is_due: Callable[[], bool], write: Callable[[Connection], None]) -> None:
         """Register a writer to run inside each commit of the log at which `is_due()` is true."""

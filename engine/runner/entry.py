@@ -16,8 +16,8 @@ from tessera.inputs.facts import read_facts
 from tessera.inputs.local import LocalInput, with_local_inputs
 from tessera.inputs.resolve import by_node, resolve_inputs
 from tessera.media.algebra.item import Item
-from tessera.node import derived_id
 from tessera.record.events import EPOCH, now
+from tessera.record.output import SimulatedOutput
 from tessera.record.record import RunRecord
 from tessera.record.sink import EventSink
 from tessera.runner.answers.fault_injection import parse_faults
@@ -33,7 +33,7 @@ from tessera.runner.scheduling.coordinator import Coordinator
 from tessera.runner.scheduling.run_spec import RunSpec
 from tessera.runner.scheduling.run_state import STOPPED_CLOCK
 from tessera.runner.start_checks import check_executable, check_ffmpeg, check_items
-from tessera.runner.workers.delivery import RenderOptions, output_record
+from tessera.runner.workers.delivery import RenderOptions
 from tessera.runner.workers.messages import Stopped
 from tessera.runner.workers.worker import Deliver, ExecutorWorkers, InlineExecutor, RenderWatch, Worker
 from tessera.settings import default_catalogue
@@ -83,9 +83,7 @@ def simulate(agent: Any = None, request: Any = None, config: SimulateConfig = Si
     sink.emit(run_started(RunIdentity(run_id, "simulate", EPOCH, part.summary), spec, resolved))
     worker = Worker(
         Answers(library, facts, assume=config.assume),
-        _describe_only(
-            run_id, lambda item: config.on_output(item, library) if config.on_output is not None else None
-        ),
+        _describe_only(run_id, config, library),
         max_items,
         live=False,
         clock=STOPPED_CLOCK.seconds,
@@ -211,11 +209,15 @@ def _plan(
     return plan(agent, request, catalogue=known_types, unknown_tiles=unknown_tiles)
 
 
-def _describe_only(run_id: str, report: Callable[[Item], None]) -> Deliver:
+def _describe_only(run_id: str, config: SimulateConfig, library: Library) -> Deliver:
     """Return a delivery that only describes its outputs, as a simulation needs."""
 
-    def deliver(item: Item, _progress: Any, _stopped: Stopped, _watch: RenderWatch) -> dict[str, Any]:
-        report(item)
-        return output_record(item, derived_id(run_id, item.node, item.index), EPOCH)
+    def deliver(
+        item: Item, _progress: Any, _stopped: Stopped, _watch: RenderWatch
+    ) -> dict[str, Any] | SimulatedOutput:
+        if config.on_output is not None:
+            config.on_output(item, library)
+        output = SimulatedOutput(item, run_id, EPOCH)
+        return output if config.on_event is None else output.to_dict()
 
     return deliver

@@ -104,5 +104,5 @@ def _resume_point(record: RunRecord, items: Mapping[str, Any]) -> ResumePoint:
     return ResumePoint(
         frozenset(node for node, state in record.nodes.items() if state.status is NodeStatus.COMPLETED),
         items,
-        {(output.node, output.raw["index"]): output.raw["delivered_by"] for output in record.outputs},
+        {(output.node, output.index): output.raw["delivered_by"] for output in record.outputs},
     )

@@ -99,26 +99,22 @@ def _result_of(number: int, line: Any) -> dict[str, Any]:
     """Return the result of one request."""
     try:
         request = line.encode() if isinstance(line, str) else line
-        record = simulate(_worker["agent"], request, _worker["config"]).to_dict()
+        record = simulate(_worker["agent"], request, _worker["config"])
     except TesseraError as error:
         return {"line": number, "status": "refused", "error": error.to_dict()}
-    items: dict[str, int] = {}
-    for item in record["items"]:
-        items[item["agent_node_id"]] = items.get(item["agent_node_id"], 0) + 1
-    shown = ("original_node_id", "index", "kind", "duration_ms", "width", "height", "fps", "has_audio")
-    found = {
+    # Only what the result shows is described, since most of the time would go into the rest.
+    found: dict[str, Any] = {
         "line": number,
-        "status": record["status"],
-        "outputs": [{name: output.get(name) for name in shown} for output in record["outputs"]],
-        "items": items,
-        "metered_ms": sum(media["metered_ms"] for media in record["inputs"]),
-        "changes": record["changes"],
-        "errors": record["errors"],
+        "status": record.status.value,
+        "outputs": [output.described() for output in record.outputs],
+        "items": {node.id: node.made for node in record.nodes.values() if node.made},
+        "metered_ms": sum(media["metered_ms"] for media in record.inputs),
+        "changes": record.start.changes,
+        "errors": record.errors,
     }
-    forecast = record.get("forecast")
-    if forecast is not None:
-        found["seconds"] = forecast["schedule"]["makespan"]
-        found["credits"] = forecast["bill"]["total"]
+    if record.forecast is not None:
+        found["seconds"] = record.forecast.schedule.to_dict()["makespan"]
+        found["credits"] = str(record.forecast.bill.total)
     return found
 
 

@@ -72,7 +72,7 @@ def replace_lone_surrogates(text: str) -> str:
     >>> replace_lone_surrogates("a\\udcff")
     'a�'
     """
-    return _SURROGATE.sub("�", text)
+    return text if text.isascii() else _SURROGATE.sub("�", text)
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from tessera.errors import RenderError
-from tessera.media.algebra.expression import Picture, Sound, dump, load
+from tessera.media.algebra.expression import Image, Picture, Sound, dump, load
 from tessera.media.algebra.item import Video
 from tessera.media.algebra.optimiser import optimise
 from tessera.media.probe.probe import probe
@@ -119,6 +121,47 @@ def _scratch() -> str:
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_expressions_survive_json_and_equal_expressions_are_one_object(picture: Picture) -> None:
     assert load(dump(picture)) is picture
+
+
+@given(pictures())
+@REAL
+def test_an_expression_that_is_made_anew_has_the_same_digest_and_frame_times(picture: Picture) -> None:
+    flat, digest, clock = dump(picture), picture.digest, picture.clock
+    del picture
+    gc.collect()
+    # Asked for in the other order, and of the last node first.
+    again = load(flat)
+    assert (again.clock, again.digest) == (clock, digest)
+
+
+def test_a_chain_of_any_length_has_a_digest_and_frame_times() -> None:
+    picture = source("pal").picture
+    for _ in range(5_000):
+        picture = picture.flip(horizontal=True)
+    assert len(picture.digest) == 32
+    assert picture.clock == source("pal").picture.clock
+
+
+def test_arguments_of_different_types_make_different_expressions() -> None:
+    picture, mark = source("pal").picture, Image.drawn("type", "mark", width=10, height=10)
+    whole_number = picture.overlay(mark, 0, 0, opacity=1)  # type: ignore[arg-type]
+    fraction = picture.overlay(mark, 0, 0, opacity=Fraction(1))
+    assert whole_number is not fraction
+    assert whole_number.digest != fraction.digest
+
+
+def test_threads_that_make_equal_expressions_get_one_object() -> None:
+    picture = source("pal").picture
+
+    def made(number: int) -> Picture:
+        return picture.flip(horizontal=True).keep([(Fraction(0), Fraction(number % 50 + 1, 100))])
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            found = list(pool.map(made, range(400)))
+            assert len({id(one) for one in found}) == 50
+            assert all(one is made(number) for number, one in enumerate(found))
+            del found
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

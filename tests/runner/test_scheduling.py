@@ -33,6 +33,7 @@ from tessera.record.events import EPOCH, Event, NodeChanged
 from tessera.record.sink import EventSink
 from tessera.runner.answers.stubs import read_stubs
 from tessera.runner.answers.tile_context import Answers
+from tessera.runner.config import SimulateConfig
 from tessera.runner.entry import _describe_only
 from tessera.runner.run_started import RunIdentity, run_started, simulated_id
 from tessera.runner.scheduling.coordinator import Coordinator
@@ -98,7 +99,7 @@ def shuffled(template: Any, request: Any, stubs: Any, seed: int) -> dict[str, An
     spec = RunSpec(decided, sources, stubbed, priorities=priorities(decided, sources))
     sink.emit(run_started(RunIdentity(run_id, "simulate", EPOCH), spec, resolved))
     answers = Answers(library, facts, assume=True)
-    deliver = _describe_only(run_id, lambda _item: None)
+    deliver = _describe_only(run_id, SimulateConfig(), library)
     workers = ShuffledWorkers(Worker(answers, deliver, 1000, live=False, clock=lambda: 0.0), Random(seed))
     coordinator = Coordinator(spec, workers, sink, cancelled=lambda: False, clock=STOPPED_CLOCK)
     coordinator.messages = workers  # type: ignore[assignment]

@@ -1,9 +1,9 @@
 """Media expressions: immutable values that describe exactly how to make a picture, a sound or an image.
 
 An expression is a node of a DAG: an operation, its arguments, and its input expressions. Equal expressions
-are one object (interned by digest), so a digest is a cache key and `is` is equality. Size, rate, duration and
-kept source ranges are computed when a node is built. No function here recurses over depth, because a chain
-may be thousands of nodes long.
+are one object, so `is` is equality. Their digest is a cache key, the same in every process. Size, rate,
+duration and kept source ranges are computed when a node is built, the digest when it is first asked for. No
+function here recurses over depth, because a chain may be thousands of nodes long.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from hashlib import blake2b
 from typing import Any, ClassVar, Self
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from tessera.media.algebra.ranges import NO_SOURCE, SourceRange, checked_ranges, cut_sources
-from tessera.media.algebra.time import Range
+from tessera.media.algebra.time import Range, total
 from tessera.text.wording import count
 
 __all__ = [
@@ -35,9 +35,27 @@ __all__ = [
 ]
 
 Args = tuple[tuple[str, Any], ...]
-_interned: WeakValueDictionary[str, Expr] = WeakValueDictionary()
-_lock = threading.Lock()
+Key = tuple[Any, ...]
+_interned: dict[Key, _Entry] = {}
+# Reentrant, since a node may be collected, and its entry deleted, while its thread adds another one.
+_lock = threading.RLock()
 _NO_TAGS: frozenset[str] = frozenset()
+
+
+class _Entry(ref["Expr"]):
+    """A weak reference to an interned node, which is forgotten with the node."""
+
+    __slots__ = ("key",)
+    key: Key
+
+
+def _forget(entry: Any) -> None:
+    key = entry.key
+    with _lock:
+        held = _interned.pop(key, entry)
+        if held is not entry:
+            # An equal node has taken the place of the one that is being collected.
+            _interned[key] = held
 
 
 def even(number: int) -> int:
@@ -58,15 +76,15 @@ def _encode_fraction(value: Any) -> Any:
 class Expr:
     """A node of an expression. Create nodes with the constructors and methods of the subclasses only."""
 
-    __slots__ = ("__weakref__", "args", "digest", "inputs", "kept", "op", "tags")
+    __slots__ = ("__weakref__", "_digest", "args", "inputs", "kept", "op", "tags")
 
     medium: ClassVar[str]
     op: str
     args: Args
     inputs: tuple[Expr, ...]
-    digest: str
     kept: tuple[SourceRange, ...]
     tags: frozenset[str]
+    _digest: str | None
 
     @classmethod
     def _make(cls, op: str, inputs: tuple[Expr, ...], facts: Mapping[str, Any], **args: Any) -> Self:
@@ -75,8 +93,13 @@ class Expr:
         `facts` are the attributes that follow from them: they are set on the node but not part of its digest.
         """
         pairs = tuple(args.items())
-        digest = _digest(cls.medium, op, pairs, [node.digest for node in inputs])
-        known = _interned.get(digest)
+        # Of equal numbers of different types, such as 1 and True, each has its own digest, so its own node.
+        key: tuple[Any, ...] = (cls, op, inputs, pairs, tuple(map(type, args.values())))
+        if op == "drawn":
+            # A tile may give a painter any values, also such as cannot be hashed.
+            key = (cls, op, repr(pairs))
+        entry = _interned.get(key)
+        known = entry() if entry is not None else None
         if known is not None:
             return known  # type: ignore[return-value]
         node = object.__new__(cls)
@@ -85,7 +108,7 @@ class Expr:
         fill(node, "op", op)
         fill(node, "args", pairs)
         fill(node, "inputs", inputs)
-        fill(node, "digest", digest)
+        fill(node, "_digest", None)
         first = inputs[0] if inputs else None
         fill(node, "kept", first.kept if first else ())
         fill(node, "tags", first.tags if first else _NO_TAGS)
@@ -93,7 +116,24 @@ class Expr:
             fill(node, name, value)
         with _lock:
             # Another thread may have built an equal node meanwhile: the first one wins, so that `is` holds.
-            return _interned.setdefault(digest, node)  # type: ignore[return-value]
+            fresh = _Entry(node, _forget)
+            fresh.key = key
+            entry = _interned.setdefault(key, fresh)
+            known = entry()
+            if known is None:
+                _interned[key] = fresh
+        return node if known is None else known  # type: ignore[return-value]
+
+    @property
+    def digest(self) -> str:
+        """A digest of the medium, the operation, the arguments and the inputs, equal in every process."""
+        if self._digest is None:
+            for node in walk(self, prune=lambda below: below._digest is not None):
+                if node._digest is None:
+                    below = [part._digest for part in node.inputs]
+                    object.__setattr__(node, "_digest", _digest(node.medium, node.op, node.args, below))
+        assert self._digest is not None
+        return self._digest
 
     def __setattr__(self, name: str, _value: Any) -> None:
         raise AttributeError(f"expressions are immutable; cannot set {name!r}")
@@ -129,14 +169,32 @@ class Expr:
 
 
 class _Timed(Expr):
-    """An expression with a duration: a picture or a sound.
+    """An expression with a duration: a picture or a sound."""
 
-    `clock` is a digest of the frame times: expressions with equal clocks have frames at the same times.
-    """
-
-    __slots__ = ("clock", "duration")
+    __slots__ = ("_clock", "duration")
     duration: Fraction
-    clock: str
+    _clock: str | None
+
+    @property
+    def clock(self) -> str:
+        """A digest of the frame times: expressions with equal clocks have frames at the same times."""
+        if self._clock is None:
+            for node in walk(self, prune=lambda below: getattr(below, "_clock", "") is not None):
+                if isinstance(node, _Timed) and node._clock is None:
+                    object.__setattr__(node, "_clock", node._clock_of_inputs())
+        assert self._clock is not None
+        return self._clock
+
+    def _clock_of_inputs(self) -> str:
+        first, *others = (part for part in self.inputs if isinstance(part, _Timed))
+        match self.op:
+            case "keep":
+                return _digest(first._clock, self.arg("ranges"))
+            case "concat":
+                return _digest(first._clock, *(part._clock for part in others))
+            case _:
+                assert first._clock is not None
+                return first._clock
 
     def _stream(self) -> dict[str, Any]:
         """Return the attributes that a cut does not change."""
@@ -156,16 +214,16 @@ class _Timed(Expr):
             If there is no range, or a range is empty or extends outside.
         """
         checked = checked_ranges(ranges, self.duration)
-        if checked == ((Fraction(0), self.duration),):
+        if len(checked) == 1 and not checked[0][0] and checked[0][1] == self.duration:
             return self
         return self._make(
             "keep",
             (self,),
             {
                 **self._stream(),
-                "duration": sum((end - start for start, end in checked), Fraction(0)),
+                "duration": total([end - start for start, end in checked]),
                 "kept": cut_sources(self.kept, checked),
-                "clock": _digest(self.clock, checked),
+                "_clock": None,
             },
             ranges=checked,
         )
@@ -194,8 +252,8 @@ class _Timed(Expr):
                 )
         facts = {
             **stream,
-            "duration": sum((part.duration for part in parts), Fraction(0)),
-            "clock": _digest(*(part.clock for part in parts)),
+            "duration": total([part.duration for part in parts]),
+            "_clock": None,
             "kept": tuple(piece for part in parts for piece in part.kept),
             "tags": frozenset().union(*(part.tags for part in parts)),
         }
@@ -215,7 +273,13 @@ class Picture(_Timed):
         return {"width": self.width, "height": self.height, "rate": self.rate}
 
     def _same(self) -> dict[str, Any]:
-        return {**self._stream(), "duration": self.duration, "clock": self.clock}
+        return {
+            "width": self.width,
+            "height": self.height,
+            "rate": self.rate,
+            "duration": self.duration,
+            "_clock": self._clock,
+        }
 
     @classmethod
     def source(cls, asset: str, *, width: int, height: int, rate: Fraction, duration: Fraction) -> Picture:
@@ -228,7 +292,7 @@ class Picture(_Timed):
             "rate": rate,
             "duration": duration,
             "kept": (SourceRange((asset, Fraction(0), duration)),),
-            "clock": _digest(asset, duration),
+            "_clock": _digest(asset, duration),
         }
         return cls._make(
             "source", (), facts, asset=asset, width=width, height=height, rate=rate, duration=duration
@@ -325,7 +389,7 @@ class Sound(_Timed):
             "channels": channels,
             "duration": duration,
             "kept": (SourceRange((asset, Fraction(0), duration)),),
-            "clock": _digest(asset, duration),
+            "_clock": _digest(asset, duration),
         }
         return cls._make("source", (), facts, asset=asset, rate=rate, channels=channels, duration=duration)
 
@@ -334,11 +398,11 @@ class Sound(_Timed):
         """Return silence. `kept` lists it as a range of `NO_SOURCE`, to keep the position of later ranges."""
         kept = (SourceRange((NO_SOURCE, Fraction(0), duration)),)
         clock = _digest("silence", duration)
-        facts = {"rate": rate, "channels": channels, "duration": duration, "kept": kept, "clock": clock}
+        facts = {"rate": rate, "channels": channels, "duration": duration, "kept": kept, "_clock": clock}
         return cls._make("silence", (), facts, rate=rate, channels=channels, duration=duration)
 
     def _same(self) -> dict[str, Any]:
-        return {**self._stream(), "duration": self.duration, "clock": self.clock}
+        return {**self._stream(), "duration": self.duration, "_clock": self._clock}
 
     def denoise(self) -> Sound:
         """Reduce steady background noise."""

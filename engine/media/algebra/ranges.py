@@ -53,8 +53,9 @@ def checked_ranges(ranges: Iterable[Range], duration: Fraction) -> tuple[Range, 
     """
     kept = []
     for start, end in ranges:
-        start, end = Fraction(start), Fraction(end)
-        if not 0 <= start < end <= duration:
+        if type(start) is not Fraction or type(end) is not Fraction:
+            start, end = Fraction(start), Fraction(end)
+        if start.numerator < 0 or not start < end <= duration:
             raise ValueError(f"range [{start}, {end}) is not within [0, {duration})")
         kept.append((start, end))
     if not kept:
@@ -64,6 +65,10 @@ def checked_ranges(ranges: Iterable[Range], duration: Fraction) -> tuple[Range, 
 
 def cut_sources(kept: Sequence[SourceRange], ranges: Sequence[Range]) -> tuple[SourceRange, ...]:
     """Return the source ranges that `ranges` keep of a timeline made of the source ranges `kept`."""
+    if len(kept) == 1 and kept[0][1].numerator == 0:
+        # A source from its start on, the most frequent case: its times are those of the timeline.
+        source, _begin, finish = kept[0]
+        return tuple([SourceRange((source, start, min(end, finish))) for start, end in ranges])
     starts, position = [], Fraction(0)
     for _source, begin, finish in kept:
         starts.append(position)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
-__all__ = ["Range", "ms", "parse_rate", "rate_text", "seconds_text", "to_ms"]
+__all__ = ["Range", "ms", "parse_rate", "rate_text", "seconds_text", "to_ms", "total"]
 
 Range = tuple[Fraction, Fraction]
 """A half-open range [start, end) in seconds."""
@@ -13,6 +14,12 @@ Range = tuple[Fraction, Fraction]
 def ms(milliseconds: int) -> Fraction:
     """Return whole milliseconds as exact seconds."""
     return Fraction(milliseconds, 1000)
+
+
+def total(durations: Sequence[Fraction]) -> Fraction:
+    """Return the sum of at least one duration."""
+    first, *others = durations
+    return sum(others, first)
 
 
 def to_ms(seconds: Fraction) -> int:

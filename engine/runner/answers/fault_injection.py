@@ -144,8 +144,10 @@ def unmatched_faults(faults: Iterable[InjectedFault], node: str, count: int) -> 
     ]
 
 
-def fault_at(faults: Iterable[InjectedFault], attempt: int) -> InjectedFault | None:
+def fault_at(faults: Sequence[InjectedFault], attempt: int) -> InjectedFault | None:
     """Return the fault of this attempt, or None."""
+    if not faults:
+        return None
     return next((fault for fault in faults if fault.attempt in (None, attempt)), None)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import QuestionError
 from tessera.media.algebra.item import Item
-from tessera.record.events import Answered, ItemMade, NodeLog, Progress, RunFinished
+from tessera.record.events import Answered, NodeLog, Progress, RunFinished
 from tessera.record.status import FINAL, NodeStatus, run_status
 from tessera.runner.answers.fault_injection import faults_for, unmatched_faults
 from tessera.runner.cache.cached_work import Hit
@@ -330,8 +330,7 @@ class Coordinator:
         state, node, items = self.state, job.key, message.items
         state.items[node] = items
         self.cached_tiles.finish(message)
-        for item in items:
-            state.emit(ItemMade(at=self.state.now(), node=node, item=item))
+        state.add_items(state.now(), node, items)
         for text in unmatched_faults(self.spec.faults, node, len(items)):
             state.emit(NodeLog(at=self.state.now(), node=node, message=text))
         outputs: list[Item] = self.outputs.claim(node, items, job.inputs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tessera.media.algebra.item import Item
-from tessera.record.events import EPOCH, NodeChanged, now
+from tessera.record.events import EPOCH, now
 from tessera.record.status import NodeStatus
 from tessera.runner.workers.messages import Key
 
@@ -57,7 +57,8 @@ class RunState:
     """
 
     def __init__(self, spec: RunSpec, sink: EventSink, clock: Clock) -> None:
-        self.spec, self.emit, self.commit = spec, sink.emit, sink.commit
+        self._sink = sink
+        self.spec, self.emit, self.commit, self.add_items = spec, sink.emit, sink.commit, sink.add_items
         self.now, self.seconds = clock.now, clock.seconds
         self.tiles: dict[str, Tile] = dict(spec.plan.graph.nodes(data="node"))
         self.status = dict.fromkeys(spec.plan.order, NodeStatus.NOT_STARTED)
@@ -78,11 +79,7 @@ class RunState:
     ) -> None:
         """Change the status of a tile. `seconds` is the time that an ended tile has taken."""
         self.status[node] = status
-        self.emit(
-            NodeChanged(
-                at=self.now(), node=node, status=status, message=message, errors=errors, seconds=seconds
-            )
-        )
+        self._sink.change_status(self.now(), node, status, message, errors, seconds)
 
     def end(self, node: str, status: NodeStatus, messages: tuple[str, ...]) -> None:
         """End a tile. Its message is the first of the messages; those of a failure are its errors."""

@@ -14,12 +14,12 @@ from tessera.files import part_prefix
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
-from tessera.media.algebra.item import Item, Video, describe, digest_of
+from tessera.media.algebra.item import Item, Video
 from tessera.media.ffmpeg.encode_settings import encode_settings_for
-from tessera.media.probe.file_formats import OUTPUT_STEM, media_type, single_stream_path, suffix_of
+from tessera.media.probe.file_formats import OUTPUT_STEM, single_stream_path, suffix_of
 from tessera.media.probe.info import MediaInfo
 from tessera.node import derived_id
-from tessera.record.item_record import sources_of
+from tessera.record.output import output_record
 from tessera.runner.cache.render_cache import CachedRender, RenderCache
 from tessera.runner.workers.copy_out import copy_out
 from tessera.runner.workers.leaf_files import locator, painter
@@ -32,7 +32,7 @@ from tessera.text.wording import file_names
 if TYPE_CHECKING:
     from tessera.media.render.renderer import Rendered, Renderer
 
-__all__ = ["RenderOptions", "RunDelivery", "output_record"]
+__all__ = ["RenderOptions", "RunDelivery"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +55,6 @@ class RenderOptions:
     quality: str = "standard"
     timeout_s: float | None = None
     fresh: bool = False
-
-
-def output_record(item: Item, render_id: str, completed_at: str, **where: Any) -> dict[str, Any]:
-    """Return the record of an output in the contract's form, with its description and lineage."""
-    return {
-        "id": render_id,
-        "video_url": None,
-        "thumbnail_url": None,
-        "premiere_prproj_url": None,
-        "sources": sources_of(item.value),
-        "completed_at": completed_at,
-        "original_node_id": item.node,
-        "index": item.index,
-        "path": None,
-        "thumbnail_path": None,
-        "media_type": media_type(item.value),
-        "why": item.why,
-        "fidelity": item.fidelity,
-        "digest": digest_of(item.value),
-        **describe(item.value),
-        **where,
-    }
 
 
 def _size_of(info: MediaInfo) -> dict[str, int]:

@@ -16,6 +16,7 @@ from tessera.errors import QuestionError
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item
 from tessera.media.process.process import Process
+from tessera.record.output import SimulatedOutput
 from tessera.runner.answers.fault_injection import InjectedFault
 from tessera.runner.answers.stubs import StubbedTile
 
@@ -186,13 +187,13 @@ class OutputDelivered:
     Attributes
     ----------
     output
-        Its entry in the record.
+        Its entry in the record, or what makes it.
     seconds
         The time that the render took.
     """
 
     key: tuple[str, tuple[str, int]]
-    output: dict[str, Any]
+    output: dict[str, Any] | SimulatedOutput
     seconds: float
 
 

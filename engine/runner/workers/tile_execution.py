@@ -48,15 +48,17 @@ def run_tile(
     else:
         work = (kind().run if kind.executable() else kind().described)(context, inputs, tile.params)
     return tuple(
-        Item(
-            tile.id,
-            index,
-            made.value,
-            tuple(parent.ref for parent in made.parents),
-            _checked_why(made),
-            _fidelity(made),
-        )
-        for index, made in enumerate(work)
+        [
+            Item(
+                tile.id,
+                index,
+                made.value,
+                tuple([(parent.node, parent.index) for parent in made.parents]),
+                _checked_why(made),
+                _fidelity(made),
+            )
+            for index, made in enumerate(work)
+        ]
     )
 
 
@@ -71,6 +73,8 @@ _FIDELITIES = ("real", "placeholder", "described", "stubbed")
 
 
 def _fidelity(made: Made) -> str:
-    if all(parent.fidelity == "real" for parent in made.parents):
-        return made.fidelity
-    return max((made.fidelity, *(parent.fidelity for parent in made.parents)), key=_FIDELITIES.index)
+    worst = made.fidelity
+    for parent in made.parents:
+        if parent.fidelity not in ("real", worst):
+            worst = max(worst, parent.fidelity, key=_FIDELITIES.index)
+    return worst

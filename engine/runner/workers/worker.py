@@ -20,6 +20,7 @@ from tessera.errors import Cancelled, MediaError, QuestionError, RenderError, Te
 from tessera.media.algebra.item import Item
 from tessera.media.process.process import Process, Watch
 from tessera.media.process.process_group import kill_group
+from tessera.record.output import SimulatedOutput
 from tessera.runner.answers.fault_injection import fault_at, inject
 from tessera.runner.answers.tile_context import Answers, TileContext
 from tessera.runner.workers.messages import (
@@ -73,7 +74,7 @@ class RenderWatch(Watch):
         self._report(process)
 
 
-Deliver = Callable[[Item, Callable[[float], None], Stopped, RenderWatch], dict[str, Any]]
+Deliver = Callable[[Item, Callable[[float], None], Stopped, RenderWatch], dict[str, Any] | SimulatedOutput]
 """Makes an output of an item: (item, progress, stopped, watch) → its entry in the record."""
 
 
@@ -225,7 +226,9 @@ class Worker:
         else:
             put(OutputDelivered(key, output, self.clock() - started))
 
-    def _deliver(self, job: RenderJob, number: int, stopped: Stopped, put: Put) -> dict[str, Any]:
+    def _deliver(
+        self, job: RenderJob, number: int, stopped: Stopped, put: Put
+    ) -> dict[str, Any] | SimulatedOutput:
         kills = self._kills(job, number)
         watch = RenderWatch(lambda process: put(ProcessEnded(job.key, process)), kills=kills)
         try:
