@@ -11,6 +11,7 @@ import pytest
 
 from tessera.media.algebra.time import Range
 from tessera.media.ffmpeg.compiler import EncodeSettings
+from tessera.media.probe.probe import probe as info_of
 from tessera.media.process.process import run_ffmpeg
 from tests.support.media import cut_samples
 from tests.support.numbered import CODECS, RATES, numbered, origin, rendered, samples, seen, wanted
@@ -98,3 +99,35 @@ def test_a_cut_within_a_long_picture_begins_with_it(tmp_path: Path) -> None:
     on_screen = max(time for time in real.times if time <= Fraction(5, 2))
     assert Fraction(5, 2) - on_screen > Fraction(1, 10)
     assert got.numbers[got.times.index(Fraction(1))] == real.numbers[real.times.index(on_screen)]
+
+
+SLIDES = {
+    "a second each": "fps=1",
+    "five seconds each, in a container of milliseconds": "fps=1/5",
+    "ten in a second, then none for two": "fps=10,select='lt(t,1)+gt(t,3)'",
+    "a second each, one missing": "fps=1,select='not(eq(n,2))'",
+}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("slides", SLIDES.values(), ids=SLIDES.keys())
+def test_a_clip_within_a_long_picture_shows_it(slides: str, suffix: str, tmp_path: Path) -> None:
+    """The clip is shorter than a picture, and no picture begins within it."""
+    source = numbered(f"slides-{slides}", f"-vf {slides} -c:v libx264 -preset veryfast", "25", suffix=suffix)
+    real = origin(source)
+    start, end = Fraction(22, 10), Fraction(28, 10)
+    assert not any(start <= time < end for time in real.times)
+    on_screen = max(time for time in real.times if time <= start)
+    check(source, [(start, end)], tmp_path / "out.mp4")
+    got = seen(tmp_path / "out.mp4")
+    assert (got.times, got.numbers) == ((0,), (real.numbers[real.times.index(on_screen)],))
+    assert abs(info_of(tmp_path / "out.mp4").duration - Fraction(6, 10)) < Fraction(1, 100)
+
+
+def test_clips_within_long_pictures_are_joined_in_their_places(tmp_path: Path) -> None:
+    source = numbered("slides-1", "-vf fps=1 -c:v libx264 -preset veryfast", "25", suffix=".mp4")
+    kept = [(Fraction(a, 100), Fraction(b, 100)) for a, b in ((220, 260), (310, 480), (50, 70), (90, 95))]
+    check(source, kept, tmp_path / "out.mp4")
+    real = origin(source)
+    places = [real.times.index(Fraction(time)) for time in (2, 4, 0, 0)]
+    assert seen(tmp_path / "out.mp4").numbers == tuple(real.numbers[place] for place in places)

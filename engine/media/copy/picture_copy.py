@@ -26,7 +26,7 @@ from tessera.media.copy.packets import (
 )
 from tessera.media.copy.splice import Group, Timeline, groups_of, shown_in, timeline
 from tessera.media.ffmpeg.compiler import EncodeSettings
-from tessera.media.ffmpeg.held_pictures import held_time, stills_of_source
+from tessera.media.ffmpeg.pictures_on_screen import held_time, stills_of_source
 from tessera.media.probe.info import PictureInfo
 from tessera.media.probe.probe import open_media
 
@@ -211,7 +211,7 @@ def cut_picture(
         stream = alone(container, info.index)
         setup = _setup(stream)
         for start, end in ranges:
-            taken = held_time(stills, start)
+            taken = held_time(stills, start, end)
             low, high = (ceil((zero + edge) / info.time_base) for edge in (taken, end))
             shift = floor((zero + start - at) * ticks)
             held = (low, ceil(at * ticks)) if taken < start else None
@@ -222,8 +222,10 @@ def cut_picture(
                 raise Unsafe("its last picture stays on the screen while the sound goes on")
             if not shown:
                 continue
-            if held is not None and shown[0] != low:
-                raise Unsafe("the picture on screen at the start of a cut is hidden")
+            if held is not None:
+                if (shown[0] * info.time_base) >= zero + start:
+                    raise Unsafe("the picture on screen at the start of a cut is hidden")
+                held = (shown[0], held[1])
             part = _Part(tuple(groups_of(pictures, low, high)), scale, shift, held)
             parts.append(part)
             for group in part.groups:

@@ -6,11 +6,9 @@ encode_settings
     Encode settings by quality.
 colors
     Colour conversions.
-held_picture
+last_picture
     The last picture of a source, repeated while its sound goes on.
-held_picture
-    The last picture, repeated while the sound goes on.
-held_pictures
+pictures_on_screen
     The pictures on screen where ranges start.
 steady
     One size, one orientation and no fields, whatever a source does midway.

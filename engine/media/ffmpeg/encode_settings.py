@@ -18,7 +18,7 @@ __all__ = [
     "sized",
 ]
 
-COMPILER_VERSION = 4
+COMPILER_VERSION = 5
 """The version of the encoding. Bump it whenever the same expression would encode differently."""
 
 REPEATABLE = "sync-lookahead=0"

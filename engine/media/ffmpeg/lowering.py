@@ -21,8 +21,8 @@ from typing import Any
 from tessera.media.algebra.expression import Expr, Image, Picture, Sound
 from tessera.media.algebra.timeline import CutPass, cut_passes, is_timeline, pieces_of
 from tessera.media.ffmpeg.colors import BT709, Colors, conformed, output_colors
-from tessera.media.ffmpeg.held_picture import before_held, held
-from tessera.media.ffmpeg.held_pictures import HeldPictures, Stills, stills_of_source
+from tessera.media.ffmpeg.last_picture import before_held, held
+from tessera.media.ffmpeg.pictures_on_screen import PicturesOnScreen, Stills, stills_of_source
 from tessera.media.ffmpeg.sound_lowering import (
     FedSound,
     Measured,
@@ -89,7 +89,7 @@ class Lowering(SoundLowering):
         self.resolve, self.measured, self.roots, self.common = resolve, measured, roots, common
         self.sound_plans: dict[Expr, SoundPlan] = {}
         self.picture_runs: dict[Expr, list[CutPass]] = {}
-        self.held = HeldPictures(self._stills)
+        self.held = PicturesOnScreen(self._stills)
         self.below: dict[Expr, tuple[Expr, ...]] = {}
         self.sources: dict[Expr, Located] = {}
         self.nodes = self._ordered(roots)
