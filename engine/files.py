@@ -16,8 +16,10 @@ from tessera.errors import Fault, RequestError, WorkspaceError
 from tessera.text.wording import has_lone_surrogate
 
 __all__ = [
+    "abandoned",
     "alone_in",
     "check_target",
+    "delete",
     "finished_entries",
     "folder_size",
     "kept_by_content",
@@ -55,6 +57,16 @@ def part_prefix() -> str:
 
 def sweep(folders: Iterable[Path]) -> None:
     """Remove the partial files and folders of dead processes directly in `folders`."""
+    for entry in list(abandoned(folders)):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                entry.unlink()
+
+
+def abandoned(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield the partial files and folders of dead processes directly in `folders`."""
     for folder in folders:
         try:
             found = [entry for entry in os.scandir(folder) if entry.name.startswith(".part-")]
@@ -63,11 +75,31 @@ def sweep(folders: Iterable[Path]) -> None:
         for entry in found:
             made_by = _PART.match(entry.name)
             if made_by and not _is_alive(int(made_by[1])):
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    with suppress(OSError):
-                        os.unlink(entry.path)
+                yield Path(entry.path)
+
+
+def delete(path: Path) -> str | None:
+    """Delete a file or a folder, so that a process which is killed leaves nothing or the whole.
+
+    Return the reason if that fails, or None. What is left of a folder has the name of a partial one then.
+    """
+    try:
+        if not path.is_dir() or path.is_symlink():
+            path.unlink(missing_ok=True)
+            return None
+        gone = Path(tempfile.mkdtemp(prefix=part_prefix(), dir=path.parent))
+        try:
+            path.rename(gone / path.name)
+            shutil.rmtree(gone)
+        except BaseException:
+            with suppress(OSError):
+                gone.rmdir()
+            raise
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"cannot delete {error.filename or path}: {error.strerror or error}"
+    return None
 
 
 @contextmanager

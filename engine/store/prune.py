@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,11 +13,12 @@ from typing import Any
 
 from tessera.database.statements import decoding
 from tessera.errors import WorkspaceError
-from tessera.files import finished_entries, folder_size, set_aside
+from tessera.files import delete, finished_entries, folder_size
 from tessera.inputs.assets.asset import FACTS
 from tessera.inputs.assets.avatars import profiles
 from tessera.inputs.assets.library import Library
 from tessera.node import ID_PATTERN, is_id
+from tessera.store.orphans import orphan_files, orphan_rows
 from tessera.store.run_store import DRAWN, RUN_TABLES, RunStore
 
 __all__ = ["PruneReport", "prune"]
@@ -39,6 +39,10 @@ class PruneReport:
         The ids of removed runs and assets.
     drawn
         The file names of removed drawn pictures.
+    orphans
+        The removed files, folders and rows to which nothing referred, such as an interrupted removal leaves.
+    failures
+        What could not be removed, and why.
     """
 
     before: int
@@ -46,6 +50,14 @@ class PruneReport:
     runs: list[str] = field(default_factory=list)
     assets: list[str] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def delete(self, path: Path) -> None:
+        """Delete a file or a folder, and note if that fails."""
+        failure = delete(path)
+        if failure is not None:
+            self.failures.append(failure)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -54,17 +66,20 @@ class PruneReport:
             "runs": self.runs,
             "assets": self.assets,
             "drawn": self.drawn,
+            "orphans": self.orphans,
+            "failures": self.failures,
         }
 
 
 def prune(
     workspace: Path, keep_bytes: int, *, keep_runs: int | None = None, dry: bool = False
 ) -> PruneReport:
-    """Remove old runs, then unused files until the workspace has at most `keep_bytes` bytes.
+    """Remove old runs and what nothing refers to, then unused files until the workspace has at most
+    `keep_bytes` bytes.
 
     The unused files are drawn pictures first, then the assets that no record and no avatar profile names,
     with their analyses; the least recently used go first. Data that an unfinished run or a kept record needs
-    stays, and so does every file used in the last hour.
+    stays, and so does every file used in the last hour. If a call is killed, the next one removes the rest.
 
     Parameters
     ----------
@@ -87,14 +102,17 @@ def prune(
     size = folder_size(workspace)
     report = PruneReport(size, size)
     old_runs = _old_runs(store, keep_runs) if keep_runs is not None else []
-    in_use = _ids_in_use(store, [run_id for run_id in store.run_ids() if run_id not in set(old_runs)])
+    removed = set(old_runs)
+    in_use = _ids_in_use(store, [run_id for run_id in store.run_ids() if run_id not in removed])
     for run_id in old_runs:
         report.runs.append(run_id)
         report.after -= folder_size(store.folder(run_id))
         if not dry:
-            _remove_run(store, run_id)
-    if old_runs and not dry:
-        store.database.compact()
+            _remove_run(store, run_id, report)
+    _remove_orphans(workspace, store, report, dry=dry)
+    if not dry and (old_runs or report.orphans):
+        if store.exists():
+            store.database.compact()
         report.after = folder_size(workspace)
     _remove_drawings(workspace / DRAWN, report, keep_bytes, dry=dry)
     for asset in _unused_assets(workspace / "assets", in_use):
@@ -104,7 +122,7 @@ def prune(
         report.assets.append(asset)
         report.after -= sum(map(folder_size, folders))
         if not dry:
-            _remove_asset(store, asset, folders)
+            _remove_asset(store, asset, folders, report)
     if not dry:
         report.after = folder_size(workspace)
     return report
@@ -168,12 +186,32 @@ def _last_use(file: Path) -> float:
     return 0.0
 
 
-def _remove_run(store: RunStore, run_id: str) -> None:
+def _remove_run(store: RunStore, run_id: str, report: PruneReport) -> None:
+    # Delete the rows first: a crash in between then leaves a folder of no run, which the next call removes,
+    # and not a run without its files.
     with store.database.write() as connection:
         for table in (*RUN_TABLES, "renders", "tiles", "runs"):
             connection.execute(f"DELETE FROM {table} WHERE run_id = :run_id", run_id=run_id)
-    shutil.rmtree(store.folder(run_id), ignore_errors=True)
+    report.delete(store.folder(run_id))
     store.locks.remove(run_id)
+
+
+def _remove_orphans(workspace: Path, store: RunStore, report: PruneReport, *, dry: bool) -> None:
+    """Remove the data to which nothing refers, but for what no part of Tessera makes."""
+    rows = list(orphan_rows(store))
+    report.orphans += [f"{row.table}/{row.key}" for row in rows]
+    if rows and not dry:
+        with store.database.write() as connection:
+            for row in rows:
+                connection.execute(f"DELETE FROM {row.table} WHERE {row.column} = :key", key=row.key)
+    for orphan in list(orphan_files(workspace, store)):
+        if not orphan.is_ours:
+            continue
+        report.orphans.append(str(orphan.path))
+        if dry:
+            report.after -= folder_size(orphan.path)
+        else:
+            report.delete(orphan.path)
 
 
 def _remove_drawings(folder: Path, report: PruneReport, keep_bytes: int, *, dry: bool) -> None:
@@ -183,16 +221,15 @@ def _remove_drawings(folder: Path, report: PruneReport, keep_bytes: int, *, dry:
         report.drawn.append(file.name)
         with suppress(OSError):
             report.after -= file.stat().st_size
-            if not dry:
-                file.unlink()
+        if not dry:
+            report.delete(file)
 
 
-def _remove_asset(store: RunStore, asset: str, folders: Iterable[Path]) -> None:
+def _remove_asset(store: RunStore, asset: str, folders: Iterable[Path], report: PruneReport) -> None:
     # Delete the references first: a crash in between then leaves an unreferenced asset, which the next call
     # removes, and not a broken reference.
     if store.exists():
         with store.database.write() as connection:
             connection.execute("DELETE FROM rendered WHERE asset = :asset", asset=asset)
     for folder in folders:
-        with suppress(OSError), set_aside(folder):
-            pass
+        report.delete(folder)

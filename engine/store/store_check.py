@@ -18,8 +18,9 @@ from tessera.inputs.assets.avatars import profiles
 from tessera.inputs.assets.library import Library
 from tessera.inputs.assets.shared_store import shared_store
 from tessera.node import is_id
+from tessera.store.orphans import orphan_files, orphan_rows
 from tessera.store.row_check import unreadable_rows
-from tessera.store.run_store import DRAWN, RUN_TABLES, RunStore
+from tessera.store.run_store import DRAWN, RunStore
 
 __all__ = ["CheckReport", "Problem", "check"]
 
@@ -93,7 +94,10 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
         for message in store.database.integrity_errors():
             report.add("corrupt", store.database.name, message)
         _check_database(store, intact, report)
-    _check_folders(workspace, store, report)
+    for rows in orphan_rows(store):
+        report.add("orphan", f"{rows.table}/{rows.key}", rows.message)
+    for file in orphan_files(workspace, store):
+        report.add("orphan", file.path, file.message)
     report.size = folder_size(workspace)
     return report
 
@@ -101,8 +105,7 @@ def check(workspace: Path, on_asset: Callable[[str], None] = lambda _asset: None
 def _check_assets(folder: Path, report: CheckReport, on_asset: Callable[[str], None]) -> Iterator[str]:
     """Yield the ids of the intact assets."""
     for entry in finished_entries(folder):
-        if not entry.is_dir() or not is_id(entry.name):
-            report.add("orphan", entry, "is not an asset")
+        if not is_id(entry.name) or not (entry / FACTS).exists():
             continue
         report.assets += 1
         on_asset(entry.name)
@@ -137,8 +140,6 @@ def _check_shared_store(report: CheckReport) -> Iterator[str]:
 def _asset_problem(folder: Path) -> Problem | None:
     try:
         damage = damage_of(folder, thorough=True)
-    except FileNotFoundError:
-        return Problem("orphan", str(folder), f"has no {FACTS}")
     except OSError as error:
         return Problem("corrupt", str(folder), f"cannot be read: {error}")
     return Problem(damage.what, str(damage.path), damage.message) if damage is not None else None
@@ -153,13 +154,6 @@ def _check_database(store: RunStore, intact: set[str], report: CheckReport) -> N
             if asset not in intact:
                 message = f"asset {asset}, an output of run {run_id}, is missing or damaged"
                 report.add("missing", f"renders/{render}", message)
-        for table in RUN_TABLES:
-            for (run_id,) in connection.rows(f"SELECT DISTINCT run_id FROM {table}"):
-                if run_id not in known:
-                    report.add("orphan", f"{table}/{run_id}", "the run does not exist")
-        for key, run_id in connection.rows("SELECT key, run_id FROM tiles"):
-            if run_id not in known:
-                report.add("orphan", f"tiles/{key}", f"run {run_id} does not exist")
         for key, asset in connection.rows("SELECT key, asset FROM rendered"):
             if asset not in intact:
                 report.add("missing", f"rendered/{key}", f"its asset {asset} is missing or damaged")
@@ -198,15 +192,3 @@ def _check_outputs(store: RunStore, run_id: str, report: CheckReport) -> None:
             report.add("missing", path, f"an output of run {run_id} is missing")
         elif content != asset:
             report.add("corrupt", path, f"the content of this output of run {run_id} has changed")
-
-
-def _check_folders(workspace: Path, store: RunStore, report: CheckReport) -> None:
-    """Report the analyses of removed assets and the output folders of removed runs."""
-    runs = set(store.run_ids())
-    assets = {entry.name for entry in finished_entries(workspace / "assets")}
-    for entry in finished_entries(workspace / "analysis"):
-        if entry.name not in assets:
-            report.add("orphan", entry, "the asset does not exist")
-    for entry in finished_entries(workspace / "runs"):
-        if entry.name not in runs:
-            report.add("orphan", entry, "the run does not exist")

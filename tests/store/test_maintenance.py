@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +24,7 @@ from tessera.testing import agent, node_id
 from tests.support.media import MEDIA
 
 AGENT = agent("input > mirror > destination")
+ROOT = Path(__file__).parents[2]
 LONG_AGO = time.time() - 7 * 24 * 3600
 
 
@@ -147,6 +152,86 @@ def test_pruning_stops_when_the_workspace_is_small_enough(home: Path) -> None:
     assert len(prune(home, size - 1, dry=True).assets) == 1
     assert len(prune(home, 0, dry=True).assets) == 2
     assert prune(home, size).assets == []
+
+
+def pruned_until(home: Path, point: int) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "tests.support.killed", str(home), str(point), "prune"]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def check_prune_killed_at(point: int, home: Path, copy: Path) -> bool:
+    """Check that a prune killed at this point leaves a store from which another one removes the rest.
+
+    Return True if the prune reached the point.
+    """
+    shutil.copytree(home, copy)
+    code = pruned_until(rested(copy), point).returncode
+    assert code in (0, -9)
+    broken = [problem for problem in check(copy).problems if problem.what != "orphan"]
+    assert broken == [], "what is left is whole"
+    prune(rested(copy), 0, keep_runs=0)
+    assert check(copy).problems == []
+    assert [file for file in copy.rglob("*") if file.is_file() and is_media(file)] == []
+    shutil.rmtree(copy)
+    return code == -9
+
+
+def is_media(file: Path) -> bool:
+    return file.suffix in (".mp4", ".jpg", ".json") and file.parent.name != "known"
+
+
+def test_a_prune_that_is_killed_is_continued_by_the_next(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home, tmp_path / "whole")
+    points = int(pruned_until(rested(tmp_path / "whole"), 0).stdout)
+    assert points > 20
+    for point in random.Random(7).sample(range(1, points + 1), 5):
+        assert check_prune_killed_at(point, home, tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_a_prune_can_be_killed_at_every_point(home: Path, tmp_path: Path) -> None:
+    point = 1
+    while check_prune_killed_at(point, home, tmp_path / "copy"):
+        point += 1
+    assert point > 20
+
+
+def test_what_nothing_refers_to_is_pruned_but_for_the_files_of_others(home: Path) -> None:
+    gone = "11111111-1111-4111-8111-111111111111"
+    (home / "runs" / gone / "outputs").mkdir(parents=True)
+    (home / "analysis" / gone).mkdir(parents=True)
+    (home / "assets" / gone).mkdir()
+    (home / "assets" / "notes.txt").write_text("mine")
+    with RunStore(home).database.write() as connection:
+        connection.execute(
+            "INSERT INTO documents (run_id, name, body) VALUES (:run, 'facts.json', '{}')", run=gone
+        )
+    assert [problem.what for problem in check(home).problems] == ["orphan"] * 5
+    found = prune(home, 10**12, dry=True).orphans
+    assert len(found) == 4
+    assert len(check(home).problems) == 5, "a dry run removes nothing"
+    assert prune(home, 10**12).orphans == found
+    assert only(check(home).problems, "orphan").where.endswith("notes.txt")
+    assert check(home).runs == 2
+
+
+def test_what_cannot_be_deleted_is_said(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = os.unlink
+
+    def unlink(path: Any, *args: Any, **options: Any) -> None:
+        if str(path).endswith(".mp4"):
+            raise PermissionError(13, "Permission denied", str(path))
+        real(path, *args, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    code = main(["store", "prune", "--keep", "0", "--keep-runs", "0", "--workspace", str(home)])
+    shown = capsys.readouterr()
+    assert code == 1
+    assert "cannot delete" in shown.err
+    assert "Permission denied" in shown.err
+    assert shown.out.startswith("removed 2 runs")
 
 
 def test_recently_used_files_are_not_pruned(home: Path) -> None:

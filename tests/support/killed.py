@@ -1,9 +1,10 @@
-"""A run that kills itself at a given point, as a power cut would.
+"""A run or a prune that kills itself at a given point, as a power cut would.
 
-Usage: `python -m tests.support.killed WORKSPACE POINT`.
+Usage: `python -m tests.support.killed WORKSPACE POINT [prune]`.
 
-Points are counted from 1: before and after every commit of events and documents, and before and after every
-rename. With point 0 it runs to its end and prints how many points there were.
+Points are counted from 1: before and after every commit of events and documents, every rename, and when
+pruning every removal of a file or folder. With point 0 it works to its end and prints how many points there
+were.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from tessera import run
 from tessera.database.sqlite import SqliteDatabase
+from tessera.store.prune import prune
 from tessera.testing import agent
 from tests.support.media import MEDIA
 
@@ -49,9 +51,9 @@ class Points:
         return guarded
 
 
-def main(workspace: Path, fatal: int) -> None:
+def main(workspace: Path, fatal: int, *, prunes: bool) -> None:
     points = Points(fatal)
-    for name in ("replace", "rename"):
+    for name in ("replace", "rename", *(("unlink", "rmdir") if prunes else ())):
         setattr(os, name, points.around(getattr(os, name)))
     transaction = SqliteDatabase._transaction
 
@@ -65,9 +67,13 @@ def main(workspace: Path, fatal: int) -> None:
             points.pass_point()
 
     SqliteDatabase._transaction = guarded  # type: ignore[method-assign, assignment]
+    if prunes:
+        prune(workspace, 0, keep_runs=0)
+        print(points.passed)
+        return
     record = run(AGENT, inputs=[str(MEDIA / "talk.mp4")], workspace=workspace)
     print(points.passed, record.run_id)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), prunes=sys.argv[3:] == ["prune"])

@@ -63,24 +63,28 @@ def prune(
     as_json: Json = False,
 ) -> int:
     """Remove files that no kept run needs, until the workspace is small enough."""
-    from tessera.cli.display.output import OK, put, put_json
+    from tessera.cli.display.output import FAILED, OK, put, put_json, warn
     from tessera.cli.request_args import workspace_folder
     from tessera.store.prune import prune as prune_store
     from tessera.text.wording import count
 
     most = size_of(keep)
     done = prune_store(_existing(workspace_folder(workspace)), most, keep_runs=keep_runs, dry=dry)
+    code = FAILED if done.failures else OK
     if as_json:
         put_json(done.to_dict())
-        return OK
+        return code
+    for failure in done.failures:
+        warn(failure)
     did = "would remove" if dry else "removed"
     drawn = f", {count(len(done.drawn), 'drawn picture')}" if done.drawn else ""
-    what = f"{count(len(done.runs), 'run')}{drawn} and {count(len(done.assets), 'asset')}"
+    left = f", {count(len(done.orphans), 'leftover')}" if done.orphans else ""
+    what = f"{count(len(done.runs), 'run')}{left}{drawn} and {count(len(done.assets), 'asset')}"
     put(f"{did} {what}: {shown_size(done.before)} → {shown_size(done.after)}")
     if done.after > most:
         more = "" if keep_runs is not None else "; --keep-runs N removes finished runs"
         put(f"still more than {shown_size(most)}: kept runs need the rest, or it is in use{more}")
-    return OK
+    return code
 
 
 settings = typer.Typer(help="Connect the workspace to other services.", rich_markup_mode=None)
