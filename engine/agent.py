@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from typing_extensions import TypedDict
 
 from tessera.errors import Document, Fault, RequestError, pointer
+from tessera.input_files import read_document
 from tessera.node import ID_PATTERN, NodeType, is_id
 from tessera.text.json_text import json_text
 from tessera.validation import MAX_DEPTH, faults_of, too_deep
@@ -285,7 +285,7 @@ def read_json(source: Any, document: Document) -> Any:
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         try:
-            data = Path(path).read_bytes()
+            data = read_document(path)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             what = f"cannot read {path[:200]!r}: {reason}; give a path, JSON text or a dict"

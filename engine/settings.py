@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tessera.errors import Fault, RequestError, pointer
+from tessera.input_files import read_document
 from tessera.node import Catalogue
 from tessera.text.nearest import suggestion
 from tessera.validation import faults_of
@@ -68,7 +69,7 @@ def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
 
     raw: Any = None
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        raw = tomllib.loads(read_document(path).decode("utf-8"))
         return Settings.model_validate(raw)
     except ValidationError as error:
         found = [fault for _path, fault in faults_of(error, raw, "template", known=Settings.model_fields)]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.errors import Cancelled, Fault, RequestError
+from tessera.input_files import check_file
 from tessera.inputs.assets.library import LIMITS
 
 __all__ = ["FORMAT", "Archive"]
@@ -43,6 +44,7 @@ class Archive:
         self.path = path
         self._read = 0
         with self._errors("is not a bundle"):
+            check_file(path)
             self._zip = zipfile.ZipFile(path)
             try:
                 self._check()

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from tessera.cli.commands.runs import find_run
 from tessera.cli.display.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
 from tessera.cli.options import RequestOptions, document
 from tessera.cli.request_args import PreparedRequest, prepare, quoting_advice
+from tessera.input_files import open_stream
 
 if TYPE_CHECKING:
     from tessera.record.record import RunRecord
@@ -107,7 +109,7 @@ def sweep(options: RequestOptions, config: SimulateConfig, file: Path) -> int:
 
 def _lines(file: Path) -> Iterator[str]:
     try:
-        with file.open(encoding="utf-8") as lines:
+        with open_stream(file) as stream, TextIOWrapper(stream, "utf-8") as lines:
             yield from lines
     except (OSError, UnicodeDecodeError) as error:
         raise refuse(f"--sweep {file}: {getattr(error, 'strerror', None) or error}") from None

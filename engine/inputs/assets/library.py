@@ -15,6 +15,7 @@ from pathlib import Path
 from tessera.analysis.speech import ANALYSER, SoundFacts, analyse_sound
 from tessera.errors import DamagedError, MediaError, WorkspaceError
 from tessera.files import alone_in, named, part_prefix, set_aside, sweep, synced, write_atomically
+from tessera.input_files import check_file, open_file
 from tessera.inputs.assets.asset import (
     FACTS,
     THUMBNAIL_VERSION,
@@ -418,6 +419,7 @@ def _called(asset: Asset, path: Path) -> Asset:
 
 def _state(path: Path) -> FileState:
     try:
+        check_file(path)
         return state_of(path)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
@@ -511,7 +513,7 @@ def _check_size(path: Path) -> None:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[BufferedReader]:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             yield file
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
