@@ -27,6 +27,9 @@ class Settings(BaseModel):
         Ids or names in exported agents → names or ids in the catalogue.
     max_items
         The maximum number of items that may reach one tile.
+    max_film_pixels, max_image_pixels
+        The most pixels of a picture of a video and of a still image. Larger ones are refused before a picture
+        is decoded. An encode takes about 60 bytes a pixel: 2.2 GB at the default, which is 8192×4320.
     encodes
         The number of parallel encodes in one process. Default: one per two cores.
     encode_memory_mb
@@ -38,6 +41,8 @@ class Settings(BaseModel):
 
     node_types: dict[str, str] = {}
     max_items: int = Field(10_000, gt=0, strict=True)
+    max_film_pixels: int = Field(8192 * 4320, gt=0, strict=True)
+    max_image_pixels: int = Field(100_000_000, gt=0, le=150_000_000, strict=True)
     encodes: int | None = Field(None, gt=0, strict=True)
     encode_memory_mb: int | None = Field(None, gt=0, strict=True)
 

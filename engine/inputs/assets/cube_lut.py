@@ -9,11 +9,15 @@ from pathlib import Path
 from tessera.errors import MediaError
 from tessera.text.wording import count
 
-__all__ = ["check_cube", "is_cube"]
+__all__ = ["MAX_CUBE_BYTES", "check_cube", "is_cube"]
 
-_SIZE = re.compile(rb"^\s*LUT_([13])D_SIZE\s+(\d+)\s*$", re.M)
+_SIZE = re.compile(rb"^[ \t]*LUT_([13])D_SIZE[ \t]+([0-9]{1,9})[ \t\r]*$", re.M)
+_MAX_LINE = 4_096
+"""The bytes of a line that are read: a row of three numbers is much shorter."""
 _WORDS = re.compile("TITLE|DOMAIN_MIN|DOMAIN_MAX|LUT_[13]D_SIZE|LUT_[13]D_INPUT_RANGE")
 _HEAD = 64 * 1024
+MAX_CUBE_BYTES = 50 * 10**6
+"""The size of the largest table that is read."""
 _MOST = {1: 65_536, 3: 256}
 
 
@@ -32,6 +36,10 @@ def check_cube(path: Path) -> tuple[int, int]:
     MediaError
         If the table is incomplete or contains invalid lines.
     """
+    held = path.stat().st_size
+    if held > MAX_CUBE_BYTES:
+        limit = f"a colour table may have at most {MAX_CUBE_BYTES:,}"
+        raise MediaError(f"{path.name} has {held:,} bytes; {limit}")
     lines = path.read_bytes().splitlines()
     found = next(match for line in lines if (match := _SIZE.match(line)))
     dimensions, size = int(found[1]), int(found[2])
@@ -41,7 +49,7 @@ def check_cube(path: Path) -> tuple[int, int]:
         )
     rows = 0
     for number, line in enumerate(lines, 1):
-        words = line.decode("utf-8", "replace").split()
+        words = line[:_MAX_LINE].decode("utf-8", "replace").split()
         if not words or words[0].startswith("#") or _WORDS.fullmatch(words[0]):
             continue
         if not _is_row(words):

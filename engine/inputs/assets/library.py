@@ -25,6 +25,7 @@ from tessera.inputs.assets.asset import (
     digest_of_file,
     read_asset,
 )
+from tessera.inputs.assets.cube_lut import MAX_CUBE_BYTES
 from tessera.inputs.assets.known_files import FileState, KnownFiles, state_of
 from tessera.inputs.assets.shared_store import shared_store
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo
@@ -38,7 +39,7 @@ LIMITS: Mapping[str, tuple[int, int | None]] = {
     "video": (5 * 10**9, 5 * 3600),
     "audio": (100 * 10**6, 3600),
     "image": (50 * 10**6, None),
-    "lut": (50 * 10**6, None),
+    "lut": (MAX_CUBE_BYTES, None),
 }
 """The most bytes and seconds of an asset, by kind (contract, section 6; that of colour tables is ours)."""
 

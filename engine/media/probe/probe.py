@@ -18,7 +18,7 @@ from tessera.errors import MediaError
 from tessera.media.algebra.expression import even
 from tessera.media.algebra.time import parse_rate
 from tessera.media.ffmpeg.colors import HDR
-from tessera.media.probe.image_pixels import IMAGE_FORMATS
+from tessera.media.probe.image_pixels import opened_image
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo, has_guessed_times
 from tessera.media.probe.lengths import with_both_lengths
 from tessera.media.probe.riff import check_chunks
@@ -33,6 +33,7 @@ from tessera.media.stream_facts.packet_form import form_check
 from tessera.media.stream_facts.parameter_changes import HeaderWatch, PictureChange, changes_of
 from tessera.media.stream_facts.sound_changes import SoundWatch
 from tessera.media.stream_facts.stills import find_stills, frame_interval
+from tessera.settings import settings
 from tessera.text.wording import count
 
 if TYPE_CHECKING:
@@ -46,8 +47,6 @@ DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,wav,w64,flac,ogg,aac,m
 PROTOCOLS = "file,pipe"
 """The ffmpeg protocols allowed for users' files: none that reaches the network."""
 
-_MAX_PIXELS = 100_000_000
-"""The largest still image that is read, in pixels."""
 
 _OPEN_S = 10.0
 """The longest time to open a file. Even large valid files take a second or less."""
@@ -160,6 +159,8 @@ def probe(path: Path) -> MediaInfo:
         video, audio = _choose(container)
         if video is None and audio is None:
             raise MediaError(f"{path.name} has neither a picture nor a sound stream")
+        if video is not None:
+            _check_pixels(path, video.codec_context.width, video.codec_context.height)
         if audio is not None and 0 < audio.codec_context.sample_rate < _MIN_SOUND_RATE:
             least = f"at least {_MIN_SOUND_RATE:,} Hz is needed"
             raise MediaError(f"{path.name} has sound at {audio.codec_context.sample_rate} Hz; {least}")
@@ -191,6 +192,14 @@ def probe(path: Path) -> MediaInfo:
         return with_both_lengths(info)
 
 
+def _check_pixels(path: Path, width: int, height: int) -> None:
+    """Check the size of the pictures of a video."""
+    most = settings().max_film_pixels
+    if width * height > most:
+        limit = f"at most {most:,} pixels are read (setting `max_film_pixels`)"
+        raise MediaError(f"{path.name} is {width}×{height}, {width * height:,} pixels: {limit}")
+
+
 def _image(path: Path) -> MediaInfo | None:
     """Return the facts of a still image, or None if the file is not an image."""
     if is_svg(path):
@@ -203,15 +212,12 @@ def _image(path: Path) -> MediaInfo | None:
         head.startswith(b"RIFF") and head[8:12] == b"WEBP"
     ):
         return None
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
-            width, height = image.size
-            if width * height > _MAX_PIXELS:
-                raise MediaError(f"{path.name} is {width}×{height}: at most {_MAX_PIXELS:,} pixels are read")
+        with opened_image(path) as image:
             image.load()
-            return _still(str(image.format).lower(), width, height, image.mode)
+            return _still(str(image.format).lower(), *image.size, image.mode)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise MediaError(f"{path.name} is a broken image: {error}") from None
 
@@ -495,6 +501,7 @@ def _picture(path: Path, stream: Any, scan: _PacketScan, *, damaged: bool) -> Pi
     rotation, turns = orientation_of(frame)
     allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
     cropped = container_crop(path, stream, (frame.width, frame.height), allowed)
+    _check_pixels(path, frame.width, frame.height)
     fields, about_fields = _fields(path, stream, frame)
     changes = _changes(path, stream.index, scan)
     if fields is None and any(change.interlaced for change in changes):

@@ -32,12 +32,16 @@ _MAX_BYTES = 10_000_000
 _MAX_BYTES_WITH_ENTITIES = 1_000_000
 _MAX_ELEMENTS = 200_000
 _MAX_DEPTH = 200
+_MAX_SIDE = 1_000_000
+_MAX_NUMBERS = 200
+"""The most characters of an attribute that gives a size."""
 _MAX_SECONDS = 20
 """The limit for rendering, both in CPU time and in elapsed time."""
 _MAX_MEMORY = 2 << 30
 """The limit for the subprocess in bytes. Windows has no such limit, and macOS may refuse it."""
 _EMBEDDED = re.compile(r"\s*data:image/(png|jpe?g|gif|webp)[;,]", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?")
+# Each digit can be matched in one way only, so that the time grows with the length alone.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LENGTH = re.compile(rf"\s*({_NUMBER.pattern})\s*(px|pt|pc|mm|cm|in|em|ex)?\s*$")
 _UNITS = {"pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96, "em": 16, "ex": 8}
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -181,13 +185,24 @@ def _references(root: Element) -> Iterator[tuple[str, str, str]]:
 
 def _size(path: Path, root: Element) -> tuple[float, float]:
     """Return width and height from the root element: in CSS pixels, or in units of its view box."""
+    for name in ("width", "height", "viewBox"):
+        length = len(root.get(name, ""))
+        if length > _MAX_NUMBERS:
+            limit = f"at most {_MAX_NUMBERS} are read"
+            raise MediaError(f"{path.name} has a {name} of {length:,} characters: {limit}")
     width, height = (_pixels(root.get(side, "")) for side in ("width", "height"))
     if width and height:
-        return width, height
+        return _checked_size(path, width, height)
     box = [float(number) for number in _NUMBER.findall(root.get("viewBox", ""))]
     if len(box) == 4 and min(box[2:]) > 0:
-        return box[2], box[3]
+        return _checked_size(path, box[2], box[3])
     raise MediaError(f"{path.name} is a drawing without a size: it needs a viewBox, or a width and a height")
+
+
+def _checked_size(path: Path, width: float, height: float) -> tuple[float, float]:
+    if max(width, height) > _MAX_SIDE:
+        raise MediaError(f"{path.name} is {width:g}×{height:g}: each side may be at most {_MAX_SIDE:,}")
+    return width, height
 
 
 def _pixels(length: str) -> float | None:
