@@ -36,7 +36,7 @@ def agent(name: str) -> Path:
         (MEDIA / "cover.m4a", "a video is needed"),
         (MEDIA / "logo.png", "a video is needed"),
         (MEDIA / "missing.mp4", "No such file"),
-        (MEDIA, "directory"),
+        (MEDIA, "folder"),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
