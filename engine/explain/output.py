@@ -9,18 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tessera.errors import Fault, RequestError
+from tessera.errors import Document, Fault, RequestError
 from tessera.explain.stories import TileRef, members
 from tessera.graph.plan import Plan
+from tessera.record.deviation_record import deviation_text
 from tessera.text.wording import count, seconds_of
 
 __all__ = [
     "AnswerStory",
+    "DeviationStory",
     "InputStory",
     "ItemStory",
     "OutputStory",
     "SourcePiece",
     "TrafficStory",
+    "WorkStory",
     "explain_output",
     "explain_traffic",
 ]
@@ -84,6 +87,34 @@ class InputStory:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviationStory:
+    """A parameter that a tile could not follow: what it asks for, what the tile made, and the reason.
+
+    `loc` is a JSON pointer into `document`, to the value that asks.
+    """
+
+    tile: TileRef
+    parameter: str
+    asked: Any
+    made: str
+    why: str
+    loc: str
+    document: Document
+
+    def __str__(self) -> str:
+        return deviation_text(members(self))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStory:
+    """How a tile of a run got its items: `ran` or `cached`, and why."""
+
+    tile: TileRef
+    how: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputStory:
     """The derivation of an output from ranges of its sources.
 
@@ -93,6 +124,12 @@ class OutputStory:
         The number of the output in the run, from 1, and the number of all outputs.
     steps
         The item that became the output, then its parents, and so on back to the inputs; each item once.
+    reused
+        True if an equal output was rendered before, so that nothing was rendered for this one.
+    work
+        Why the tiles of the steps ran or came from the cache; empty in a simulation.
+    not_as_asked
+        Where these tiles made fewer, shorter or smaller than asked, or something else.
     """
 
     number: int
@@ -102,6 +139,9 @@ class OutputStory:
     path: str | None
     steps: tuple[ItemStory, ...]
     inputs: tuple[InputStory, ...]
+    reused: bool = False
+    work: tuple[WorkStory, ...] = ()
+    not_as_asked: tuple[DeviationStory, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return members(self)
@@ -126,6 +166,10 @@ class TrafficStory:
         The answers to its questions about the content of media.
     outputs
         The numbers, from 1, of the run's outputs that the tile delivered.
+    work
+        Why it ran or came from the cache; None in a simulation.
+    not_as_asked
+        Where it made fewer, shorter or smaller than asked, or something else.
     """
 
     tile: TileRef
@@ -136,6 +180,8 @@ class TrafficStory:
     makes: tuple[ItemStory, ...]
     answers: tuple[AnswerStory, ...]
     outputs: tuple[int, ...]
+    work: WorkStory | None = None
+    not_as_asked: tuple[DeviationStory, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return members(self)
@@ -173,6 +219,8 @@ def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> Traffic
         outputs=tuple(
             number for number, output in enumerate(record["outputs"], 1) if output.get("delivered_by") == node
         ),
+        work=next(index.work([node]), None),
+        not_as_asked=tuple(index.deviations([node])),
     )
 
 
@@ -258,7 +306,7 @@ class _RecordIndex:
             message = "this record holds no items; `tessera show RUN --items --json` prints one with items"
             raise RequestError([Fault("", "request", message)])
         steps = self.ancestry(key)
-        nodes = {node for node, _index in steps}
+        nodes = list(dict.fromkeys(node for node, _index in steps))
         inputs = [source for source in self.record["inputs"] if source.get("agent_node_id") in nodes]
         return OutputStory(
             number=number,
@@ -268,7 +316,24 @@ class _RecordIndex:
             path=output.get("path"),
             steps=tuple(map(self.item_story, steps)),
             inputs=tuple(map(self.input_story, inputs)),
+            reused=bool(output.get("reused")),
+            work=tuple(self.work(nodes)),
+            not_as_asked=tuple(self.deviations(nodes)),
         )
+
+    def work(self, nodes: Iterable[str]) -> Iterator[WorkStory]:
+        """Yield how each of these tiles got its items, as far as the record says so."""
+        for node in nodes:
+            work = self.nodes[node].get("work") if node in self.nodes else None
+            if work:
+                yield WorkStory(self.tile_ref(node), work["how"], work["why"])
+
+    def deviations(self, nodes: Iterable[str]) -> Iterator[DeviationStory]:
+        """Yield where these tiles did not follow their parameters."""
+        for node in nodes:
+            # Records of earlier versions have no such member.
+            for found in self.nodes.get(node, {}).get("not_as_asked", ()):
+                yield DeviationStory(self.tile_ref(node), **found)
 
     def no_output(self, number: int) -> str:
         """Return the reason why the run has no output of this number."""

@@ -14,7 +14,15 @@ from tessera.text.wording import printable, seconds_of, short_ids, short_json, s
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.drawing.model import Flow
-    from tessera.explain.output import InputStory, ItemStory, OutputStory, SourcePiece, TrafficStory
+    from tessera.explain.output import (
+        DeviationStory,
+        InputStory,
+        ItemStory,
+        OutputStory,
+        SourcePiece,
+        TrafficStory,
+        WorkStory,
+    )
     from tessera.explain.stories import Cause, EdgeStory, Link, ParameterStory, TileRef, TileStory
 
 __all__ = ["edge", "output", "parameter", "tile"]
@@ -121,6 +129,9 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
         yield from section(title, _items(items, names) if items else lines_of(["nothing"]))
         if len(items) > _MOST_ITEMS:
             yield lines_of([f"and {len(items) - _MOST_ITEMS:,} more; --json lists them all"])
+    yield from _deviations(traffic.not_as_asked, names)
+    if traffic.work is not None:
+        yield from section("why it ran or came from the cache", lines_of([_work(traffic.work)]))
     if traffic.answers:
         questions = (
             f"{one.question}{f' of {one.about}' if one.about else ''}: {one.origin}"
@@ -135,6 +146,17 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
     if traffic.status != "completed":
         message = f": {traffic.message}" if traffic.message else ""
         yield from section("status", lines_of([traffic.status.replace("_", " ") + message]))
+
+
+def _deviations(found: Iterable[DeviationStory], names: _Names) -> Iterator[RenderableType]:
+    """Yield what is not as asked, one line per parameter."""
+    lines = [f"{names(one.tile)}: {one}{_at(one.document, one.loc)}" for one in found]
+    if lines:
+        yield from section("not as asked", lines_of(lines))
+
+
+def _work(work: WorkStory) -> str:
+    return f"{work.how}, {work.why}"
 
 
 def _items(items: Iterable[ItemStory], names: _Names) -> RenderableType:
@@ -214,7 +236,13 @@ def output(story: OutputStory, mode: str, template: AgentTemplate) -> Iterator[R
     facts = [details for details in _described(made)[:4] if details]
     lines = [", ".join(facts), f"delivered by {names(story.delivered_by)}"]
     yield lines_of([*lines, story.path] if story.path else lines)
+    yield from _deviations(story.not_as_asked, names)
     yield from section("the way back", _way_back(story.steps, names))
+    if story.work:
+        work = [f"{names(one.tile)}: {_work(one)}" for one in story.work]
+        if story.reused:
+            work.append("the file: not rendered again, an equal one was rendered before")
+        yield from section("why it ran or came from the cache", lines_of(work))
     yield from section("seconds of the sources, in order", lines_of(_ranges(made.pieces)))
     if story.inputs:
         yield from section("inputs", lines_of(_inputs(story.inputs, names)))

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import QuestionError
 from tessera.media.algebra.item import Item
-from tessera.record.events import Answered, ItemMade, NodeLog, Progress, RunFinished
+from tessera.record.deviation_record import deviation_record
+from tessera.record.events import Answered, ItemMade, NodeDeviated, NodeLog, Progress, RunFinished
 from tessera.record.status import FINAL, NodeStatus, run_status
 from tessera.runner.answers.fault_injection import faults_for, unmatched_faults
 from tessera.runner.cache.cached_work import Hit
@@ -332,6 +333,9 @@ class Coordinator:
         self.cached_tiles.finish(message)
         for item in items:
             state.emit(ItemMade(at=self.state.now(), node=node, item=item))
+        for found in message.deviations:
+            deviation = deviation_record(found, job.tile, self.spec.plan.request)
+            state.emit(NodeDeviated(at=state.now(), node=node, deviation=deviation))
         for text in unmatched_faults(self.spec.faults, node, len(items)):
             state.emit(NodeLog(at=self.state.now(), node=node, message=text))
         outputs: list[Item] = self.outputs.claim(node, items, job.inputs)
