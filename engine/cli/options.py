@@ -149,7 +149,11 @@ Stubs = Annotated[
     ),
 ]
 Assume = Annotated[
-    bool, typer.Option("--assume", help="Use a synthetic model of speech where no facts are given.")
+    bool,
+    typer.Option(
+        "--assume",
+        help="Assume speech by a model where nothing states it. Length, size and rate still need --facts.",
+    ),
 ]
 Prices = Annotated[
     str | None,
