@@ -268,7 +268,7 @@ def graph(
 @app.command()
 @expand
 def explain(
-    request: RequestOptions,
+    request: Annotated[RequestOptions, Fields((*_OF_A_RUN, "unknown_tiles"), _OPTIONAL_AGENT)],
     config: Annotated[SimulateConfig, Fields(_DESCRIBES_MEDIA)],
     node: Annotated[
         str | None,
@@ -289,7 +289,9 @@ def explain(
     of: Annotated[
         str | None,
         typer.Option(
-            "--of", metavar="RUN", help="Explain this run (an id or `latest`) instead of a simulation."
+            "--of",
+            metavar="RUN",
+            help="Explain this run (an id or `latest`), with its own agent and request, not a simulation.",
         ),
     ] = None,
     as_json: Json = False,

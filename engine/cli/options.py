@@ -95,7 +95,7 @@ OptionalAgent = Annotated[
     str | None,
     typer.Argument(
         metavar="AGENT",
-        help="Agent: a path, JSON text, or `-` for stdin. Optional with --plan, --replay and --of.",
+        help="Agent: a path, JSON text, or `-` for stdin. Optional with --plan, --replay or --of.",
     ),
 ]
 Request = Annotated[

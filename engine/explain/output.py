@@ -6,10 +6,11 @@ Pure functions of a record in the form of `RunRecord.to_dict()`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tessera.errors import Document, Fault, RequestError
+from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
 from tessera.explain.stories import TileRef, members
 from tessera.graph.plan import Plan
 from tessera.record.deviation_record import deviation_text
@@ -90,7 +91,7 @@ class InputStory:
 class DeviationStory:
     """A parameter that a tile could not follow: what it asks for, what the tile made, and the reason.
 
-    `loc` is a JSON pointer into `document`, to the value that asks.
+    `loc` is a JSON pointer into `document`, to the value that asks; `option` asks instead of a document.
     """
 
     tile: TileRef
@@ -99,7 +100,8 @@ class DeviationStory:
     made: str
     why: str
     loc: str
-    document: Document
+    document: Document | None
+    option: str = ""
 
     def __str__(self) -> str:
         return deviation_text(members(self))
@@ -187,20 +189,24 @@ class TrafficStory:
         return members(self)
 
 
-def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> TrafficStory:
+def explain_traffic(
+    record: Mapping[str, Any], plan: Plan, node: str, options: OptionPlaces = NO_OPTIONS
+) -> TrafficStory:
     """Explain the items that the tile with this id received and made.
 
     Parameters
     ----------
     plan
         The plan of the recorded run.
+    options
+        The options of a command line that changed the request of the record.
 
     Raises
     ------
     RequestError
         If the tile was not in the run.
     """
-    index = _RecordIndex(record)
+    index = _RecordIndex(record, options)
     if node not in index.nodes or node not in plan.graph:
         raise RequestError([Fault("", "request", f"tile {node} is not in this run")])
     predecessors = sorted(plan.graph.pred[node], key=lambda source: plan.tile(source).index)
@@ -224,27 +230,29 @@ def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> Traffic
     )
 
 
-def explain_output(record: Mapping[str, Any], number: int) -> OutputStory:
+def explain_output(record: Mapping[str, Any], number: int, options: OptionPlaces = NO_OPTIONS) -> OutputStory:
     """Explain how an output of a run derives from ranges of its sources.
 
     Parameters
     ----------
     number
         The number of the output in the record, from 1.
+    options
+        The options of a command line that changed the request of the record.
 
     Raises
     ------
     RequestError
         If the run has no such output; the message gives the number of outputs, or the reason why it has none.
     """
-    return _RecordIndex(record).output_story(number)
+    return _RecordIndex(record, options).output_story(number)
 
 
 class _RecordIndex:
     """Indexes the tiles, items and inputs of a record."""
 
-    def __init__(self, record: Mapping[str, Any]) -> None:
-        self.record = record
+    def __init__(self, record: Mapping[str, Any], options: OptionPlaces) -> None:
+        self.record, self.options = record, options
         self.nodes = {entry["original_node_id"]: entry for entry in record["nodes"]}
         self.items: dict[ItemKey, Mapping[str, Any]] = {}
         self.keys_of: dict[str, list[ItemKey]] = {}
@@ -333,7 +341,9 @@ class _RecordIndex:
         for node in nodes:
             # Records of earlier versions have no such member.
             for found in self.nodes.get(node, {}).get("not_as_asked", ()):
-                yield DeviationStory(self.tile_ref(node), **found)
+                story = DeviationStory(self.tile_ref(node), **found)
+                option = self.options.option_at(story.loc) if story.document == "request" else None
+                yield replace(story, loc="", document=None, option=option) if option else story
 
     def no_output(self, number: int) -> str:
         """Return the reason why the run has no output of this number."""

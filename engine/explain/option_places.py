@@ -1,0 +1,73 @@
+"""The places in a request that options of a command line filled, such as `--set` and `--ignore`.
+
+A request as it runs may hold more than the document that the user wrote. An explanation points into that
+document only where it holds the value; it names the option otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["NO_OPTIONS", "OptionPlaces", "OptionValue"]
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class OptionValue:
+    """An option as typed, `--set Clips.num_clips=3`, and the value that it gives."""
+
+    option: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class OptionPlaces:
+    """The options of a command line by the place that they fill.
+
+    Attributes
+    ----------
+    given
+        The request before any option, as JSON values; None if there was none.
+    filled
+        By JSON pointer into the request as it runs: the options that gave a value there, in order. The last
+        one counts.
+    inputs
+        True if options added inputs, whose places are all that `given` lacks.
+    """
+
+    given: Any = None
+    filled: Mapping[str, Sequence[OptionValue]] = field(default_factory=dict)
+    inputs: bool = False
+
+    def option_at(self, loc: str) -> str | None:
+        """Return the option that gave the value at a pointer; None if the request itself holds it."""
+        place = loc
+        while place:
+            if place in self.filled:
+                return self.filled[place][-1].option
+            place = place.rpartition("/")[0]
+        return "--input" if self.inputs and not self.holds(loc) else None
+
+    def holds(self, loc: str) -> bool:
+        """Return True if the request before any option has a value at this pointer."""
+        return self.given_at(loc) is not _MISSING
+
+    def given_at(self, loc: str) -> Any:
+        """Return the value at this pointer before any option. Call it only if `holds` is True."""
+        value = self.given if self.given is not None else {}
+        for part in loc.split("/")[1:]:
+            name = part.replace("~1", "/").replace("~0", "~")
+            if isinstance(value, Mapping) and name in value:
+                value = value[name]
+            elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
+                value = value[int(name)]
+            else:
+                return _MISSING
+        return value
+
+
+NO_OPTIONS = OptionPlaces()
+"""The places of a request that no option changed."""
