@@ -25,8 +25,10 @@ __all__ = [
     "Ignore",
     "Inputs",
     "Json",
+    "NewDocument",
     "NoCache",
     "Of",
+    "OldDocument",
     "Only",
     "OnlyOrFacts",
     "OptionalAgent",
@@ -49,6 +51,7 @@ __all__ = [
     "TileTimeout",
     "Unknown",
     "UnknownTiles",
+    "UnknownTilesName",
     "Until",
     "Workers",
     "Workspace",
@@ -101,6 +104,20 @@ OptionalAgent = Annotated[
 Request = Annotated[
     str | None,
     typer.Argument(metavar="REQUEST", help="Run request: a path, JSON text, or `-` for stdin."),
+]
+OldDocument = Annotated[
+    str,
+    typer.Argument(
+        metavar="A",
+        help="Agent, plan, request or record: a path, JSON text, `-` for stdin, a run id or `latest`.",
+    ),
+]
+NewDocument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="B",
+        help="The document to compare with A, of the same kind; with --set or --ignore, A's request.",
+    ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run id, a unique prefix of it, or `latest`.")]
 Inputs = Annotated[

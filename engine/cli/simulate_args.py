@@ -27,6 +27,7 @@ __all__ = [
     "replay",
     "run_simulation",
     "shrink",
+    "simulates",
     "states_media",
     "sweep",
     "with_forecast",
@@ -37,6 +38,11 @@ __all__ = [
 def states_media(config: SimulateConfig) -> bool:
     """Return True if the command line says anything about media or tiles that only a simulation uses."""
     return config.facts is not None or config.stubs is not None or config.assume
+
+
+def simulates(config: SimulateConfig) -> bool:
+    """Return True if the command line has an option that only a simulation uses."""
+    return states_media(config) or (config.workers, config.costs, config.prices) != (None, None, None)
 
 
 def with_forecast(config: SimulateConfig) -> SimulateConfig:
