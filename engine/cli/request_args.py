@@ -211,12 +211,23 @@ def _refuse_constant(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def quoting_advice(options: RequestOptions) -> Iterator[None]:
-    """Add advice on quoting to errors about a `--set` value that was parsed as JSON but must be text."""
+def quoting_advice(options: RequestOptions, places: OptionPlaces = NO_OPTIONS) -> Iterator[None]:
+    """Let errors about what an option put into the request name the option instead of a place in it.
+
+    Advice on quoting is added to those about a `--set` value that was parsed as JSON but must be text.
+    """
     try:
         yield
     except RequestError as error:
-        raise RequestError([_add_quoting_advice(fault, options) for fault in error.errors]) from None
+        advised = (_add_quoting_advice(fault, options) for fault in error.errors)
+        raise RequestError([_with_option(fault, places) for fault in advised]) from None
+
+
+def _with_option(fault: Fault, places: OptionPlaces) -> Fault:
+    option = places.option_at(fault.loc) if fault.document == "request" and fault.loc else None
+    return (
+        fault if option is None else dataclasses.replace(fault, loc="", message=f"{option}: {fault.message}")
+    )
 
 
 def _add_quoting_advice(fault: Fault, options: RequestOptions) -> Fault:
@@ -262,7 +273,7 @@ def plan_prepared(prepared: PreparedRequest, options: RequestOptions, *, store: 
     from tessera import plan
 
     request = _with_files(prepared, options, store=store)
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         return plan(prepared.template, request, unknown_tiles=options.unknown_tiles)
 
 

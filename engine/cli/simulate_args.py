@@ -63,7 +63,7 @@ def run_simulation(prepared: PreparedRequest, options: RequestOptions, config: S
 
     if config.since is not None and config.of is None:
         raise refuse("--from NODE needs --of RUN")
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         return simulate(prepared.template, prepared.request, replace(config, inputs=prepared.inputs))
 
 

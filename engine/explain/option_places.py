@@ -13,6 +13,8 @@ from typing import Any
 __all__ = ["NO_OPTIONS", "OptionPlaces", "OptionValue"]
 
 _MISSING = object()
+_OF_OPTIONS = ("/update_params", "/ignore_nodes")
+"""The members of a request that options other than `--input` fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,21 @@ class OptionPlaces:
     inputs: bool = False
 
     def option_at(self, loc: str) -> str | None:
-        """Return the option that gave the value at a pointer; None if the request itself holds it."""
+        """Return the option that gave the value at a pointer; None if the request itself holds it.
+
+        A pointer above such a value, as to the parameters of a tile, stands for the first option below it.
+        """
         place = loc
         while place:
             if place in self.filled:
                 return self.filled[place][-1].option
             place = place.rpartition("/")[0]
-        return "--input" if self.inputs and not self.holds(loc) else None
+        if self.holds(loc):
+            return None
+        below = next((typed for place, typed in self.filled.items() if place.startswith(f"{loc}/")), None)
+        if below is not None:
+            return below[-1].option
+        return "--input" if self.inputs and not loc.startswith(_OF_OPTIONS) else None
 
     def holds(self, loc: str) -> bool:
         """Return True if the request before any option has a value at this pointer."""

@@ -49,7 +49,7 @@ def run(
             record = run_agent(_read_plan(plan_file) if plan_file is not None else None, None, config)
         else:
             prepared = prepare(options)
-            with quoting_advice(options):
+            with quoting_advice(options, prepared.places):
                 record = run_agent(
                     prepared.template, prepared.request, replace(config, inputs=prepared.inputs)
                 )

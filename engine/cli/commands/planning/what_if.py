@@ -29,7 +29,7 @@ def what_if(options: RequestOptions, config: SimulateConfig, form: ReportFormat)
 
     prepared = prepare(options)
     config = replace(with_forecast(config), inputs=prepared.inputs)
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         found = compare(prepared.template, prepared.places.given, prepared.request, config)
     changes = [f"--set {text}" for text in options.overrides]
     changes += [f"--ignore {name}" for name in options.ignored]
