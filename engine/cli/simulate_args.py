@@ -15,6 +15,7 @@ from tessera.cli.commands.runs import find_run
 from tessera.cli.display.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
 from tessera.cli.options import RequestOptions, document
 from tessera.cli.request_args import PreparedRequest, prepare, quoting_advice
+from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
 
 if TYPE_CHECKING:
     from tessera.record.record import RunRecord
@@ -24,6 +25,7 @@ __all__ = [
     "bundle",
     "exit_code",
     "print_record",
+    "record_to_show",
     "replay",
     "run_simulation",
     "shrink",
@@ -67,14 +69,22 @@ def run_simulation(prepared: PreparedRequest, options: RequestOptions, config: S
         return simulate(prepared.template, prepared.request, replace(config, inputs=prepared.inputs))
 
 
-def print_record(record: RunRecord, *, as_json: bool) -> int:
+def record_to_show(record: RunRecord, places: OptionPlaces) -> dict[str, Any]:
+    """Return a record for tables: its warnings name the options of the command line that they are about."""
+    from tessera.notice import Notice
+
+    warnings = (places.place(Notice(**warning)) for warning in record.warnings)  # type: ignore[arg-type]
+    return {**record.to_dict(), "warnings": [notice.to_dict() for notice in warnings]}
+
+
+def print_record(record: RunRecord, *, as_json: bool, places: OptionPlaces = NO_OPTIONS) -> int:
     """Print a record and return the exit code of its run."""
     if as_json:
         put(record.to_json())
     else:
         from tessera.cli.display.tables import record_tables, show
 
-        show(record_tables(record.to_dict()))
+        show(record_tables(record_to_show(record, places)))
     return exit_code(record)
 
 

@@ -274,8 +274,7 @@ class _GraphExplainer:
         for notice in self.plan.warnings:
             base = tile.loc if notice.document == "template" else pointer("update_params", key or tile.id)
             if notice.loc == base or notice.loc.startswith(f"{base}/"):
-                option = self.options.option_at(notice.loc) if notice.document == "request" else None
-                yield replace(notice, message=f"{option}: {notice.message}", loc="") if option else notice
+                yield self.options.place(notice)
 
     # parameters
 

@@ -7,8 +7,10 @@ document only where it holds the value; it names the option otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tessera.notice import Notice
 
 __all__ = ["NO_OPTIONS", "OptionPlaces", "OptionValue"]
 
@@ -60,6 +62,11 @@ class OptionPlaces:
         if below is not None:
             return below[-1].option
         return "--input" if self.inputs and not loc.startswith(_OF_OPTIONS) else None
+
+    def place(self, notice: Notice) -> Notice:
+        """Return a warning that names the option it is about, if it is about one."""
+        option = self.option_at(notice.loc) if notice.document == "request" and notice.loc else None
+        return replace(notice, loc="", message=f"{option}: {notice.message}") if option else notice
 
     def holds(self, loc: str) -> bool:
         """Return True if the request before any option has a value at this pointer."""

@@ -182,7 +182,7 @@ class _TemplateReader:
         self.unreadable = any(fault.loc in ("", "/agent_nodes", "/nodes") for fault in reading.faults)
         self.types: dict[tuple[tuple[str | None, ...], ...], type[NodeType] | None] = {}
         self.empty_ids: dict[Any, tuple[str, ...]] = {}
-        self.contradictions: dict[Any, tuple[tuple[str, ...], str] | None] = {}
+        self.contradictions: dict[Any, tuple[tuple[str, ...], str]] = {}
         self.opaque: dict[str, type[NodeType]] = {}
         self.checked: dict[tuple[type[NodeType], str], BaseModel] = {}
         self.problems: dict[tuple[type[NodeType], type[NodeType]], tuple[str, bool] | None] = {}
@@ -268,17 +268,25 @@ class _TemplateReader:
     def _type(self, index: int, wire: WireNode, node_id: str) -> type[NodeType] | None:
         ids, names = type_key = type_names(wire)
         if type_key not in self.types:
-            self.types[type_key] = self.catalogue.find(*ids, *names)
+            found = self.types[type_key] = self.catalogue.find(*ids, *names)
             empty = empty_id_member(wire)
             if empty is not None:
                 self.empty_ids[type_key] = empty
+            other = contradicting_member(wire, found, self.catalogue) if found is not None else None
+            if other is not None:
+                self.contradictions[type_key] = other
         found = self.types[type_key]
-        if type_key in self.empty_ids:
+        if self.empty_ids and type_key in self.empty_ids:
             message = f"node {node_id}: the id of its type is empty; give the id, or leave the member out"
             self._fault("wrong_value", message, self.section, index, *self.empty_ids[type_key])
             return None
         if found is not None:
-            self._warn_of_contradiction(index, wire, type_key, found)
+            if self.contradictions and type_key in self.contradictions:
+                path, text = self.contradictions[type_key]
+                kind = f"{found.name} ({found.type_id})"
+                message = f"node {node_id}: {path[-1]} {text!r} contradicts the type that counts, {kind}"
+                notice = Notice("type_contradiction", message, pointer(self.section, index, *path))
+                self.notices.append(notice)
             return found
         first_name = next((text for text in (*ids, *names) if text), None)
         if first_name is None:
@@ -300,20 +308,6 @@ class _TemplateReader:
         message = f"node {node_id}: unknown node type {label!r}{hint}"
         self._fault("unknown_node_type", message, self.section, index, *type_member(wire))
         return None
-
-    def _warn_of_contradiction(
-        self, index: int, wire: WireNode, type_key: Any, found: type[NodeType]
-    ) -> None:
-        """Warn if an id or a name of a node's type does not mean the type that was found."""
-        if type_key not in self.contradictions:
-            self.contradictions[type_key] = contradicting_member(wire, found, self.catalogue)
-        other = self.contradictions[type_key]
-        if other is not None:
-            path, text = other
-            node_id = wire.get("agent_node_id") or wire.get("id")
-            kind = f"{found.name} ({found.type_id})"
-            message = f"node {node_id}: {path[-1]} {text!r} contradicts the type that counts, {kind}"
-            self.notices.append(Notice("type_contradiction", message, pointer(self.section, index, *path)))
 
     def _connections(self) -> tuple[list[Connection], dict[tuple[str, str], int]]:
         """Return the connections between valid nodes, and the index of every connected pair of ids.

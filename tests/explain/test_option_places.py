@@ -80,3 +80,16 @@ def test_a_fault_of_the_request_keeps_its_place_beside_options(
     request = json.dumps({"video_ids": ["v"], "update_params": {CLIPS: {"num_clips": 99}}})
     assert main(["plan", AGENT, request, "--set", "Clips.target_duration=5"]) == 2
     assert f"request /update_params/{CLIPS}/num_clips: Clips" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "simulate"])
+def test_a_warning_about_an_option_names_the_option(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("--set", "Mirror.unheard=1", "--set", "Clips.num_clips=20", "--set", "Clips.target_duration=6")
+    assert main([command, AGENT, "--input", TALK, *options]) == 0
+    out = capsys.readouterr().out
+    assert "request: --set Mirror.unheard=1: Mirror " in out
+    assert ("request: --set Clips.num_clips=20: Clips " in out) == (command == "simulate")
+    assert "/update_params" not in out
