@@ -13,7 +13,7 @@ from tessera.errors import Document, Fault, RequestError
 from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
 from tessera.explain.stories import TileRef, members
 from tessera.graph.plan import Plan
-from tessera.record.deviation_record import deviation_text
+from tessera.record.deviation_record import deviation_values
 from tessera.text.wording import count, seconds_of
 
 __all__ = [
@@ -103,8 +103,10 @@ class DeviationStory:
     document: Document | None
     option: str = ""
 
-    def __str__(self) -> str:
-        return deviation_text(members(self))
+    @property
+    def values(self) -> str:
+        """The parameter with both values: `num_clips 2, but 1 made`."""
+        return deviation_values(self.parameter, self.asked, self.made)
 
 
 @dataclass(frozen=True, slots=True)

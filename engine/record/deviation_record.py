@@ -11,7 +11,7 @@ from tessera.errors import pointer
 from tessera.request import RunRequest
 from tessera.text.wording import short_json
 
-__all__ = ["deviation_record", "deviation_text", "deviation_warning"]
+__all__ = ["deviation_record", "deviation_text", "deviation_values", "deviation_warning"]
 
 
 def deviation_record(deviation: Deviation, tile: Tile, request: RunRequest) -> dict[str, Any]:
@@ -40,8 +40,13 @@ def deviation_record(deviation: Deviation, tile: Tile, request: RunRequest) -> d
 
 def deviation_text(found: Mapping[str, Any]) -> str:
     """Return the sentence of a deviation: `num_clips 2, but 1 made: 15 s hold 1 clip of 10 s`."""
-    asked = f"{found['parameter']} {short_json(found['asked'])}"
-    return f"{asked}, but {found['made']} made: {found['why']}"
+    values = deviation_values(found["parameter"], found["asked"], found["made"])
+    return f"{values}: {found['why']}"
+
+
+def deviation_values(parameter: str, asked: Any, made: str) -> str:
+    """Return both values of a deviation: `num_clips 2, but 1 made`."""
+    return f"{parameter} {short_json(asked)}, but {made} made"
 
 
 def deviation_warning(found: Mapping[str, Any], tile: str) -> dict[str, str]:

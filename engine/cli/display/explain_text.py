@@ -169,8 +169,11 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
 
 
 def _deviations(found: Iterable[DeviationStory], names: _Names) -> Iterator[RenderableType]:
-    """Yield what is not as asked, one line per parameter."""
-    lines = [f"{names(one.tile)}: {one}{_at(one.document, one.loc, one.option)}" for one in found]
+    """Yield what is not as asked: for each parameter both values, the reason, and the place that asks."""
+    lines = []
+    for one in found:
+        place = one.option or f"{one.document} {one.loc}"
+        lines += [f"{names(one.tile)}: {one.values}", f"  {one.why}", f"  {place}"]
     if lines:
         yield from section("not as asked", lines_of(lines))
 

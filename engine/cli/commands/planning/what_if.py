@@ -49,7 +49,8 @@ def _lines(found: WhatIf, changes: str) -> Iterator[RenderableType]:
 
     from tessera.cli.display.tables import table
 
-    yield Text(printable(f"what if {changes}: {found.found.summary()}"), style="bold")
+    yield Text(printable(f"what if {changes}"), style="bold")
+    yield Text(found.found.summary())
     yield Text("")
     yield table(("", "without", "with", ""), _rows(found.before, found.after))
     if found.found:
