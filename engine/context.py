@@ -61,6 +61,29 @@ class Context(Protocol):
     def asset_name(self, asset_id: str) -> str:
         """Return the name of an asset for messages: its file name, or its id if it has none."""
 
+    def not_as_asked(self, parameter: str, made: str, why: str) -> None:
+        """Report that the tile made fewer, shorter or smaller than a parameter asks, or something else.
+
+        It becomes a warning of the run or the simulation that names the tile, the parameter with its value,
+        `made` and `why`. Reports that are equal count once.
+
+        Parameters
+        ----------
+        parameter
+            The name of one of the tile's parameters.
+        made
+            What the tile made instead, in the unit of the parameter, such as `1` or `15 s`.
+        why
+            The reason, such as `15 s hold 1 clip of 10 s`.
+
+        Raises
+        ------
+        TypeError
+            If an argument is not text.
+        ValueError
+            If the tile has no such parameter.
+        """
+
     def log(self, message: str) -> None:
         """Write a message to the run's log."""
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 __all__ = [
+    "NO_FACTS",
     "Cancelled",
     "ConfigError",
     "DamagedError",
@@ -43,6 +44,9 @@ __all__ = [
     "WorkspaceError",
     "pointer",
 ]
+
+NO_FACTS = "no_facts"
+"""The code of a fault that stated facts would mend: a simulation has neither media nor facts."""
 
 Document = Literal["request", "template"]
 """The document that a fault is in."""

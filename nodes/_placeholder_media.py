@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from tessera.context import Context
 from tessera.media.algebra.expression import Picture, Sound, even
 from tessera.media.algebra.item import Item, Video
 from tessera.node import Made
 from tessera.nodes._per_video import each_video
 from tessera.text.wording import count
 
-__all__ = ["blank_video", "join_videos", "size_of", "spoken_seconds"]
+__all__ = ["blank_video", "join_videos", "report_unreadable_size", "size_of", "spoken_seconds"]
 
 _WORDS_PER_SECOND = Fraction(150, 60)
 _RATE = Fraction(30)
@@ -25,15 +26,34 @@ def spoken_seconds(script: str) -> Fraction:
 def size_of(resolution: str, aspect_ratio: str) -> tuple[int, int]:
     """Return width and height of, for example, `720p` at `9:16`.
 
-    The number of lines is the shorter side. Values that cannot be parsed are read as 720p and 16:9.
+    The number of lines is the shorter side. Values that cannot be parsed are read as 720p and 16:9;
+    `report_unreadable_size` reports them.
     """
-    digits = resolution.lower().removesuffix("p")
-    lines = int(digits) if digits.isdecimal() and 16 <= int(digits) <= 8192 else 720
-    across, _, down = aspect_ratio.partition(":")
-    valid = across.isdecimal() and down.isdecimal() and 0 < int(across) < 1000 and 0 < int(down) < 1000
-    aspect = Fraction(int(across), int(down)) if valid else Fraction(16, 9)
+    lines = _lines_of(resolution) or 720
+    aspect = _aspect_of(aspect_ratio) or Fraction(16, 9)
     long = max(even(round(lines * max(aspect, 1 / aspect))), 2)
     return (long, even(lines)) if aspect >= 1 else (even(lines), long)
+
+
+def report_unreadable_size(ctx: Context, resolution: str, aspect_ratio: str) -> None:
+    """Report parameters of these names for which `size_of` takes a default."""
+    if _lines_of(resolution) is None:
+        ctx.not_as_asked("resolution", "720p", "a simulation reads lines such as 1080p, from 16p to 8192p")
+    if _aspect_of(aspect_ratio) is None:
+        ctx.not_as_asked("aspect_ratio", "16:9", "a simulation reads two whole numbers, such as 9:16")
+
+
+def _lines_of(resolution: str) -> int | None:
+    digits = resolution.lower().removesuffix("p")
+    # The length is checked first: Python refuses to convert very long digit strings.
+    is_read = digits.isdecimal() and len(digits) <= 4 and 16 <= int(digits) <= 8192
+    return int(digits) if is_read else None
+
+
+def _aspect_of(aspect_ratio: str) -> Fraction | None:
+    across, _, down = aspect_ratio.partition(":")
+    is_read = all(side.isdecimal() and len(side) <= 3 and int(side) > 0 for side in (across, down))
+    return Fraction(int(across), int(down)) if is_read else None
 
 
 def blank_video(width: int, height: int, seconds: Fraction, *, has_sound: bool) -> Video:

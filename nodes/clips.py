@@ -15,6 +15,7 @@ from tessera.media.algebra.time import ms, seconds_text, to_ms
 from tessera.node import Made
 from tessera.nodes._per_video import each_video
 from tessera.nodes._windows import Window, best_windows
+from tessera.text.wording import count
 
 __all__ = ["Clips"]
 
@@ -41,11 +42,13 @@ class Clips(node.NodeType):
         for item, video in each_video(inputs):
             length = _length(params.target_duration, params.num_clips, video)
             if video.duration <= length:
+                _report_short_video(ctx, params, video, length)
                 why = f"no longer than {seconds_text(length)} s, so it stays one clip"
                 yield Made(video, (item,), why)
                 continue
-            count = min(params.num_clips or _DEFAULT_COUNT, video.duration // length)
-            found = best_windows(video.duration, length, count, ctx.speech(video), ctx.levels(video))
+            number = min(params.num_clips or _DEFAULT_COUNT, video.duration // length)
+            _report_few(ctx, params.num_clips, number, video, length)
+            found = best_windows(video.duration, length, number, ctx.speech(video), ctx.levels(video))
             if params.num_clips is None:
                 found = _with_enough_speech(found)
             yield from _clips(item, video, found, length)
@@ -60,6 +63,20 @@ def _length(target_duration: float | None, num_clips: int | None, video: Video) 
         return min(_DEFAULT_LENGTH, share)
     # Whole milliseconds, and at least one frame.
     return ms(max(int(share * 1000), ceil(1000 / video.picture.rate)))
+
+
+def _report_short_video(ctx: Context, params: Clips.Params, video: Video, length: Fraction) -> None:
+    """Report that a video no longer than one clip stays one clip, if more or a longer one is asked for."""
+    _report_few(ctx, params.num_clips, 1, video, length)
+    if params.target_duration is not None and video.duration < length:
+        whole = f"{seconds_text(video.duration)} s"
+        ctx.not_as_asked("target_duration", whole, f"the video is {whole} long")
+
+
+def _report_few(ctx: Context, asked: int | None, made: int, video: Video, length: Fraction) -> None:
+    if asked is not None and made < asked:
+        clips = f"{count(made, 'clip')} of {seconds_text(length)} s"
+        ctx.not_as_asked("num_clips", str(made), f"a video of {seconds_text(video.duration)} s holds {clips}")
 
 
 def _with_enough_speech(windows: Sequence[Window]) -> list[Window]:

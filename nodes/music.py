@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from tessera import node
-from tessera.node import NodeId, ours
+from tessera.context import Context
+from tessera.media.algebra.item import Item
+from tessera.media.algebra.time import seconds_text
+from tessera.node import Made, NodeId, ours
 from tessera.nodes._fields import Finite
+from tessera.nodes._per_video import each_video
 
 __all__ = ["Music"]
 
@@ -39,3 +45,13 @@ class Music(node.NodeType):
             if self.end_s is not None and self.end_s <= self.start_s:
                 raise ValueError(f"end_s ({self.end_s:g}) must be greater than start_s ({self.start_s:g})")
             return self
+
+    def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
+        for _item, video in each_video(inputs):
+            # Music without a stated end lasts as long as the video, whatever that is.
+            whole = f"{seconds_text(video.duration)} s"
+            if Fraction(str(params.start_s)) >= video.duration:
+                ctx.not_as_asked("start_s", "no music", f"the video is {whole} long")
+            elif params.end_s is not None and Fraction(str(params.end_s)) > video.duration:
+                ctx.not_as_asked("end_s", whole, f"the video is {whole} long")
+        return super().described(ctx, inputs, params)

@@ -12,7 +12,7 @@ from tessera import node
 from tessera.context import Context
 from tessera.media.algebra.item import Item
 from tessera.node import REFS, Made
-from tessera.nodes._placeholder_media import blank_video, size_of
+from tessera.nodes._placeholder_media import blank_video, report_unreadable_size, size_of
 
 __all__ = ["VideoGeneration"]
 
@@ -44,6 +44,7 @@ class VideoGeneration(node.NodeType):
 
     def described(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
         width, height = size_of(params.resolution, params.aspect_ratio)
+        report_unreadable_size(ctx, params.resolution, params.aspect_ratio)
         video = blank_video(width, height, Fraction(params.duration), has_sound=params.generate_audio)
         why = f"{params.duration} s of {width}×{height}, as its parameters state"
         yield Made(video, tuple(inputs), why, "described")

@@ -94,6 +94,7 @@ class Watermark(node.NodeType):
             size = (clean.width, clean.height)
             if size not in placed:
                 placed[size] = self._placed(logo, params, *size)
+                _report_small(ctx, params.logo_size, placed[size][0], size)
             mark, x, y = placed[size]
             marked = clean.overlay(mark, x, y, opacity=opacity, tag=_TAG)
             replaced = ", in place of an earlier one" if clean is not video.picture else ""
@@ -117,6 +118,15 @@ class Watermark(node.NodeType):
         x = params.logo_margin_x if horizontal == "left" else across - width - params.logo_margin_x
         y = params.logo_margin_y if vertical == "top" else down - height - params.logo_margin_y
         return mark, x, y
+
+
+def _report_small(ctx: Context, asked: float, mark: Image, frame: tuple[int, int]) -> None:
+    """Report a mark that would be higher than the frame in the size asked for."""
+    across, down = frame
+    if mark.width < max(round(across * Fraction(str(asked)) / 100), 1):
+        made = f"{float(Fraction(100 * mark.width, across)):.3g}"
+        whole = f"{mark.width}×{mark.height}"
+        ctx.not_as_asked("logo_size", made, f"the logo fills the height of {across}×{down} at {whole}")
 
 
 _MARK_SHAPE = Fraction(1, 4)

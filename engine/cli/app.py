@@ -4,6 +4,7 @@ The annotations are values here, not text: evaluating the text of all options ta
 `tessera --help` does.
 """
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
@@ -24,13 +25,13 @@ from tessera.cli.options import (
     Agent,
     DrawingFormat,
     Json,
+    NewDocument,
+    OldDocument,
     OptionalAgent,
     PlanFile,
     Request,
     RequestOptions,
     RunName,
-    Unknown,
-    UnknownTiles,
     Workspace,
 )
 from tessera.runner.config import ResumeConfig, RunConfig, SimulateConfig
@@ -75,6 +76,10 @@ _DESCRIBES_MEDIA = ("facts", "stubs", "assume", "unknown_tiles", "workspace")
 """The fields of a simulation that the commands offer which simulate only to show something else."""
 _OF_A_RUN = ("agent", "request", "inputs", "clip", "overrides", "ignored", "workspace")
 """The fields of a request that `run` offers: it never accepts unknown tiles."""
+_COMPARED = {
+    "agent": CliOption(OldDocument, inspect.Parameter.empty, parameter="old"),
+    "request": CliOption(NewDocument, None, parameter="new"),
+}
 _OPTIONAL_AGENT = {"agent": CliOption(OptionalAgent, None, lambda agent, _: agent or "")}
 
 
@@ -268,7 +273,7 @@ def graph(
 @app.command()
 @expand
 def explain(
-    request: RequestOptions,
+    request: Annotated[RequestOptions, Fields((*_OF_A_RUN, "unknown_tiles"), _OPTIONAL_AGENT)],
     config: Annotated[SimulateConfig, Fields(_DESCRIBES_MEDIA)],
     node: Annotated[
         str | None,
@@ -289,7 +294,9 @@ def explain(
     of: Annotated[
         str | None,
         typer.Option(
-            "--of", metavar="RUN", help="Explain this run (an id or `latest`) instead of a simulation."
+            "--of",
+            metavar="RUN",
+            help="Explain this run (an id or `latest`), with its own agent and request, not a simulation.",
         ),
     ] = None,
     as_json: Json = False,
@@ -305,29 +312,37 @@ def explain(
 
 
 @app.command()
+@expand
 def diff(
-    old: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="Agent, plan, request or record: a path, JSON text, `-` for stdin, a run id or `latest`.",
-        ),
-    ],
-    new: Annotated[
-        str, typer.Argument(metavar="B", help="The document to compare with A, of the same kind.")
-    ],
-    unknown: UnknownTiles = Unknown.ERROR,
-    workspace: Workspace = None,
+    documents: Annotated[RequestOptions, Fields((), _COMPARED)],
+    config: Annotated[SimulateConfig, Fields((*_DESCRIBES_MEDIA, "workers", "costs", "prices"))],
     form: ReportForm = None,
     as_json: Json = False,
 ) -> int:
-    """Compare two agents, plans, requests or runs.
+    """Compare two agents, plans, requests or runs; or show what --set and --ignore change.
 
-    Exits with 1 if they differ and with 0 otherwise. Ignores run ids, times, URLs and paths.
+    Exits with 1 if they differ and with 0 otherwise. Ignores run ids, times, URLs and paths. With --set or
+    --ignore, A is an agent and B its request: simulates both with and without them, and compares tiles,
+    connections, items, outputs, seconds and credits.
     """
     from tessera.cli.commands.planning.diff import diff as diff_documents
+    from tessera.cli.commands.planning.what_if import what_if
+    from tessera.cli.display.output import refuse
+    from tessera.cli.simulate_args import simulates
 
-    return diff_documents(old, new, workspace, unknown, chosen(form, ReportFormat, as_json=as_json))
+    report = chosen(form, ReportFormat, as_json=as_json)
+    if documents.overrides or documents.ignored:
+        return what_if(documents, config, report)
+    if documents.request is None:
+        raise refuse("give B, the document to compare with A, or --set or --ignore to see what they change")
+    if documents.inputs or documents.clip or simulates(config):
+        raise refuse(
+            "only a simulation uses --input, --clip, --facts, --stub, --assume, --workers, --costs and"
+            " --prices: give --set or --ignore as well"
+        )
+    return diff_documents(
+        documents.agent, documents.request, documents.workspace, documents.unknown_tiles, report
+    )
 
 
 @app.command()

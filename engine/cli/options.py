@@ -25,8 +25,10 @@ __all__ = [
     "Ignore",
     "Inputs",
     "Json",
+    "NewDocument",
     "NoCache",
     "Of",
+    "OldDocument",
     "Only",
     "OnlyOrFacts",
     "OptionalAgent",
@@ -49,6 +51,7 @@ __all__ = [
     "TileTimeout",
     "Unknown",
     "UnknownTiles",
+    "UnknownTilesName",
     "Until",
     "Workers",
     "Workspace",
@@ -95,12 +98,26 @@ OptionalAgent = Annotated[
     str | None,
     typer.Argument(
         metavar="AGENT",
-        help="Agent: a path, JSON text, or `-` for stdin. Optional with --plan, --replay and --of.",
+        help="Agent: a path, JSON text, or `-` for stdin. Optional with --plan, --replay or --of.",
     ),
 ]
 Request = Annotated[
     str | None,
     typer.Argument(metavar="REQUEST", help="Run request: a path, JSON text, or `-` for stdin."),
+]
+OldDocument = Annotated[
+    str,
+    typer.Argument(
+        metavar="A",
+        help="Agent, plan, request or record: a path, JSON text, `-` for stdin, a run id or `latest`.",
+    ),
+]
+NewDocument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="B",
+        help="The document to compare with A, of the same kind; with --set or --ignore, A's request.",
+    ),
 ]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run id, a unique prefix of it, or `latest`.")]
 Inputs = Annotated[
@@ -149,7 +166,11 @@ Stubs = Annotated[
     ),
 ]
 Assume = Annotated[
-    bool, typer.Option("--assume", help="Use a synthetic model of speech where no facts are given.")
+    bool,
+    typer.Option(
+        "--assume",
+        help="Assume speech by a model where nothing states it. Length, size and rate still need --facts.",
+    ),
 ]
 Prices = Annotated[
     str | None,

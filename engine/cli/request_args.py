@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.cli.display.output import refuse
 from tessera.cli.options import RequestOptions, document
-from tessera.errors import Fault, RequestError
+from tessera.errors import Fault, RequestError, pointer
+from tessera.explain.option_places import NO_OPTIONS, OptionPlaces, OptionValue
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
@@ -35,11 +36,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """A loaded agent, its request (or None), and the local inputs to add to the request."""
+    """A loaded agent, its request (or None), and the local inputs to add to the request.
+
+    `places` are the places in the request that the options of the command line filled.
+    """
 
     template: AgentTemplate
     request: Any
     inputs: tuple[LocalInput, ...]
+    places: OptionPlaces = NO_OPTIONS
 
 
 def prepare(options: RequestOptions) -> PreparedRequest:
@@ -63,7 +68,10 @@ def prepare(options: RequestOptions) -> PreparedRequest:
     except RequestError:
         plan(agent, request, unknown_tiles=options.unknown_tiles)  # names the faults of the request as well
         raise
-    return PreparedRequest(template, _request(template, request, options), inputs)
+    filled: dict[str, list[OptionValue]] = {}
+    given = None if request is None else read_json(request, "request")
+    merged = _request(template, given, options, filled)
+    return PreparedRequest(template, merged, inputs, OptionPlaces(given, filled, bool(inputs)))
 
 
 def recorded_options(options: RequestOptions, replay: Path) -> RequestOptions | None:
@@ -103,24 +111,29 @@ def _inputs(options: RequestOptions) -> tuple[LocalInput, ...]:
         raise refuse(f"--clip {error}") from None
 
 
-def _request(template: AgentTemplate, request: str | bytes | None, options: RequestOptions) -> Any:
-    from tessera.agent import read_json
-
-    if request is None and not (options.overrides or options.ignored):
+def _request(
+    template: AgentTemplate, given: Any, options: RequestOptions, filled: dict[str, list[OptionValue]]
+) -> Any:
+    """Return the request with `--set` and `--ignore` applied. Each is added to `filled` with its place."""
+    if given is None and not (options.overrides or options.ignored):
         return None
-    raw: Any = {} if request is None else read_json(request, "request")
+    raw: Any = {} if given is None else given
     if not isinstance(raw, dict):
         return raw  # the engine says what is wrong with it
     faults: list[Fault] = []
-    raw = _with_overrides(template, raw, options.overrides, faults)
-    raw = _with_ignored(template, raw, options.ignored, faults)
+    raw = _with_overrides(template, raw, options.overrides, faults, filled)
+    raw = _with_ignored(template, raw, options.ignored, faults, filled)
     if faults:
         raise RequestError(faults)
     return raw
 
 
 def _with_overrides(
-    template: AgentTemplate, raw: dict[str, Any], texts: Sequence[str], faults: list[Fault]
+    template: AgentTemplate,
+    raw: dict[str, Any],
+    texts: Sequence[str],
+    faults: list[Fault],
+    filled: dict[str, list[OptionValue]],
 ) -> dict[str, Any]:
     """Return the request with every `NODE.PARAM=VALUE` in `update_params`.
 
@@ -145,11 +158,17 @@ def _with_overrides(
         values = params.get(key, {})
         if isinstance(values, dict):
             params[key] = {**values, parameter: _value(value)}
+            typed = OptionValue(f"--set {text}", params[key][parameter])
+            filled.setdefault(pointer("update_params", key, parameter), []).append(typed)
     return {**raw, "update_params": params}
 
 
 def _with_ignored(
-    template: AgentTemplate, raw: dict[str, Any], names: Sequence[str], faults: list[Fault]
+    template: AgentTemplate,
+    raw: dict[str, Any],
+    names: Sequence[str],
+    faults: list[Fault],
+    filled: dict[str, list[OptionValue]],
 ) -> dict[str, Any]:
     """Return the request with every `--ignore` in `ignore_nodes`.
 
@@ -162,6 +181,7 @@ def _with_ignored(
     for name in names:
         full_id = _node(template, name, f"--ignore {name}", faults)
         if full_id is not None and full_id.lower() not in [str(known).lower() for known in ignored]:
+            filled[pointer("ignore_nodes", len(ignored))] = [OptionValue(f"--ignore {name}", full_id)]
             ignored.append(full_id)
     return {**raw, "ignore_nodes": ignored}
 
@@ -191,12 +211,23 @@ def _refuse_constant(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def quoting_advice(options: RequestOptions) -> Iterator[None]:
-    """Add advice on quoting to errors about a `--set` value that was parsed as JSON but must be text."""
+def quoting_advice(options: RequestOptions, places: OptionPlaces = NO_OPTIONS) -> Iterator[None]:
+    """Let errors about what an option put into the request name the option instead of a place in it.
+
+    Advice on quoting is added to those about a `--set` value that was parsed as JSON but must be text.
+    """
     try:
         yield
     except RequestError as error:
-        raise RequestError([_add_quoting_advice(fault, options) for fault in error.errors]) from None
+        advised = (_add_quoting_advice(fault, options) for fault in error.errors)
+        raise RequestError([_with_option(fault, places) for fault in advised]) from None
+
+
+def _with_option(fault: Fault, places: OptionPlaces) -> Fault:
+    option = places.option_at(fault.loc) if fault.document == "request" and fault.loc else None
+    return (
+        fault if option is None else dataclasses.replace(fault, loc="", message=f"{option}: {fault.message}")
+    )
 
 
 def _add_quoting_advice(fault: Fault, options: RequestOptions) -> Fault:
@@ -242,7 +273,7 @@ def plan_prepared(prepared: PreparedRequest, options: RequestOptions, *, store: 
     from tessera import plan
 
     request = _with_files(prepared, options, store=store)
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         return plan(prepared.template, request, unknown_tiles=options.unknown_tiles)
 
 

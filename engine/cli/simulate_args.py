@@ -16,6 +16,7 @@ from tessera.cli.commands.runs import find_run
 from tessera.cli.display.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
 from tessera.cli.options import RequestOptions, document
 from tessera.cli.request_args import PreparedRequest, prepare, quoting_advice
+from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
 from tessera.input_files import open_stream
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ __all__ = [
     "bundle",
     "exit_code",
     "print_record",
+    "record_to_show",
     "replay",
     "run_simulation",
     "shrink",
+    "simulates",
     "states_media",
     "sweep",
     "with_forecast",
@@ -39,6 +42,11 @@ __all__ = [
 def states_media(config: SimulateConfig) -> bool:
     """Return True if the command line says anything about media or tiles that only a simulation uses."""
     return config.facts is not None or config.stubs is not None or config.assume
+
+
+def simulates(config: SimulateConfig) -> bool:
+    """Return True if the command line has an option that only a simulation uses."""
+    return states_media(config) or (config.workers, config.costs, config.prices) != (None, None, None)
 
 
 def with_forecast(config: SimulateConfig) -> SimulateConfig:
@@ -59,18 +67,26 @@ def run_simulation(prepared: PreparedRequest, options: RequestOptions, config: S
 
     if config.since is not None and config.of is None:
         raise refuse("--from NODE needs --of RUN")
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         return simulate(prepared.template, prepared.request, replace(config, inputs=prepared.inputs))
 
 
-def print_record(record: RunRecord, *, as_json: bool) -> int:
+def record_to_show(record: RunRecord, places: OptionPlaces) -> dict[str, Any]:
+    """Return a record for tables: its warnings name the options of the command line that they are about."""
+    from tessera.notice import Notice
+
+    warnings = (places.place(Notice(**warning)) for warning in record.warnings)  # type: ignore[arg-type]
+    return {**record.to_dict(), "warnings": [notice.to_dict() for notice in warnings]}
+
+
+def print_record(record: RunRecord, *, as_json: bool, places: OptionPlaces = NO_OPTIONS) -> int:
     """Print a record and return the exit code of its run."""
     if as_json:
         put(record.to_json())
     else:
         from tessera.cli.display.tables import record_tables, show
 
-        show(record_tables(record.to_dict()))
+        show(record_tables(record_to_show(record, places)))
     return exit_code(record)
 
 

@@ -7,12 +7,14 @@ make, and where its outputs come from.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 from tessera.agent import AgentTemplate, Tile
 from tessera.errors import Fault, RequestError, pointer
+from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
 from tessera.explain.stories import (
     Cause,
     EdgeStory,
@@ -33,44 +35,56 @@ from tessera.text.wording import count, short_ids, span_of
 __all__ = ["explain_edge", "explain_parameter", "explain_tile"]
 
 
-def explain_tile(template: AgentTemplate, plan: Plan, node: str) -> TileStory:
+def explain_tile(
+    template: AgentTemplate, plan: Plan, node: str, options: OptionPlaces = NO_OPTIONS
+) -> TileStory:
     """Explain why the tile with this id runs or does not run.
+
+    `options` are those of a command line that changed the request.
 
     Raises
     ------
     RequestError
         If the template has no such tile; the message names the nearest.
     """
-    return _GraphExplainer(template, plan).tile_story(node)
+    return _GraphExplainer(template, plan, options).tile_story(node)
 
 
-def explain_edge(template: AgentTemplate, plan: Plan, source: str, target: str) -> EdgeStory:
+def explain_edge(
+    template: AgentTemplate, plan: Plan, source: str, target: str, options: OptionPlaces = NO_OPTIONS
+) -> EdgeStory:
     """Explain why the tile `source` feeds the tile `target`, or does not feed it.
+
+    `options` are those of a command line that changed the request.
 
     Raises
     ------
     RequestError
         If the template lacks one of them; the message names the nearest.
     """
-    return _GraphExplainer(template, plan).edge_story(source, target)
+    return _GraphExplainer(template, plan, options).edge_story(source, target)
 
 
-def explain_parameter(template: AgentTemplate, plan: Plan, node: str, name: str) -> ParameterStory:
-    """Explain the origin of a parameter's value.
+def explain_parameter(
+    template: AgentTemplate, plan: Plan, node: str, name: str, options: OptionPlaces = NO_OPTIONS
+) -> ParameterStory:
+    """Explain the origin of a parameter's value: every layer, in order, with the one that counts marked.
+
+    `options` are those of a command line that changed the request.
 
     Raises
     ------
     RequestError
         If the template has no such tile, or the tile no such parameter; the message names the nearest.
     """
-    return _GraphExplainer(template, plan).parameter_story(node, name)
+    return _GraphExplainer(template, plan, options).parameter_story(node, name)
 
 
 class _GraphExplainer:
     """Explains one plan by comparing it with its template."""
 
-    def __init__(self, template: AgentTemplate, plan: Plan) -> None:
-        self.template, self.plan, self.graph = template, plan, plan.graph
+    def __init__(self, template: AgentTemplate, plan: Plan, options: OptionPlaces) -> None:
+        self.template, self.plan, self.graph, self.options = template, plan, plan.graph, options
         self.removed = frozenset(plan.changes.removed)
         self.short = short_ids(tile.id for tile in template)
         request = plan.request
@@ -170,7 +184,12 @@ class _GraphExplainer:
 
     def ignore_cause(self, node: str) -> Cause:
         at = self.ignored_at.get(node.lower(), "")
-        return Cause(f"ignore_nodes names {self.label(node)}", at, "request")
+        return self.request_cause(f"ignore_nodes names {self.label(node)}", at)
+
+    def request_cause(self, message: str, loc: str) -> Cause:
+        """Return a cause in the request, or the option that stands for it."""
+        option = self.options.option_at(loc) if loc else None
+        return Cause(message, option=option) if option else Cause(message, loc, "request")
 
     def path_to(self, node: str) -> tuple[tuple[str, ...], tuple[Link, ...]]:
         """Return the sources that lead to a running tile, and a shortest path from one of them."""
@@ -222,7 +241,7 @@ class _GraphExplainer:
         label = self.label(node)
         if node in self.removed:
             message = f"{label} leads to it but is ignored"
-            return Cause(message, self.ignored_at.get(node.lower(), ""), "request")
+            return self.request_cause(message, self.ignored_at.get(node.lower(), ""))
         if root.type.is_trigger():
             message = f"{label} leads to it but does not run: {self.skip_reason(root)}"
         elif node == skipped:
@@ -247,7 +266,7 @@ class _GraphExplainer:
                     continue
                 whole = source.start_ms is None and source.end_ms is None
                 span = "" if whole else f", {span_of(source.start_ms, source.end_ms)}"
-                yield Cause(f"{source.form} {source.key}{span}", source.loc, "request")
+                yield self.request_cause(f"{source.form} {source.key}{span}", source.loc)
 
     def notices_of(self, tile: Tile) -> Iterator[Notice]:
         """Yield the plan's warnings about a tile or its overrides."""
@@ -255,7 +274,7 @@ class _GraphExplainer:
         for notice in self.plan.warnings:
             base = tile.loc if notice.document == "template" else pointer("update_params", key or tile.id)
             if notice.loc == base or notice.loc.startswith(f"{base}/"):
-                yield notice
+                yield self.options.place(notice)
 
     # parameters
 
@@ -283,7 +302,9 @@ class _GraphExplainer:
             key = self.override_at.get(tile.id.lower(), tile.id)
             # The pointer repeats the key exactly as the request writes it.
             at = pointer("update_params", key, name)
-            layers.append(Layer("override", effective.overrides[name], at, "request"))
+            layers += self.override_layers(at, effective.overrides[name])
+        if layers:
+            layers[-1] = replace(layers[-1], in_force=True)
         return ParameterStory(
             self.tile_ref(tile.id),
             name,
@@ -291,6 +312,17 @@ class _GraphExplainer:
             tile.id in self.graph,
             name in tile.type.Params.model_fields,
         )
+
+    def override_layers(self, at: str, value: Any) -> Iterator[Layer]:
+        """Yield the layers of an override: the request itself, then each option, in the order typed."""
+        typed = self.options.filled.get(at, ())
+        if not typed:
+            yield Layer("override", value, at, "request")
+            return
+        if self.options.holds(at):
+            yield Layer("override", self.options.given_at(at), at, "request")
+        for one in typed:
+            yield Layer("override", one.value, option=one.option)
 
     # connections
 

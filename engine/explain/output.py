@@ -6,21 +6,25 @@ Pure functions of a record in the form of `RunRecord.to_dict()`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tessera.errors import Fault, RequestError
+from tessera.errors import Document, Fault, RequestError
+from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
 from tessera.explain.stories import TileRef, members
 from tessera.graph.plan import Plan
+from tessera.record.deviation_record import deviation_values
 from tessera.text.wording import count, seconds_of
 
 __all__ = [
     "AnswerStory",
+    "DeviationStory",
     "InputStory",
     "ItemStory",
     "OutputStory",
     "SourcePiece",
     "TrafficStory",
+    "WorkStory",
     "explain_output",
     "explain_traffic",
 ]
@@ -84,6 +88,37 @@ class InputStory:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviationStory:
+    """A parameter that a tile could not follow: what it asks for, what the tile made, and the reason.
+
+    `loc` is a JSON pointer into `document`, to the value that asks; `option` asks instead of a document.
+    """
+
+    tile: TileRef
+    parameter: str
+    asked: Any
+    made: str
+    why: str
+    loc: str
+    document: Document | None
+    option: str = ""
+
+    @property
+    def values(self) -> str:
+        """The parameter with both values: `num_clips 2, but 1 made`."""
+        return deviation_values(self.parameter, self.asked, self.made)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStory:
+    """How a tile of a run got its items: `ran` or `cached`, and why."""
+
+    tile: TileRef
+    how: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputStory:
     """The derivation of an output from ranges of its sources.
 
@@ -93,6 +128,12 @@ class OutputStory:
         The number of the output in the run, from 1, and the number of all outputs.
     steps
         The item that became the output, then its parents, and so on back to the inputs; each item once.
+    reused
+        True if an equal output was rendered before, so that nothing was rendered for this one.
+    work
+        Why the tiles of the steps ran or came from the cache; empty in a simulation.
+    not_as_asked
+        Where these tiles made fewer, shorter or smaller than asked, or something else.
     """
 
     number: int
@@ -102,6 +143,9 @@ class OutputStory:
     path: str | None
     steps: tuple[ItemStory, ...]
     inputs: tuple[InputStory, ...]
+    reused: bool = False
+    work: tuple[WorkStory, ...] = ()
+    not_as_asked: tuple[DeviationStory, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return members(self)
@@ -126,6 +170,10 @@ class TrafficStory:
         The answers to its questions about the content of media.
     outputs
         The numbers, from 1, of the run's outputs that the tile delivered.
+    work
+        Why it ran or came from the cache; None in a simulation.
+    not_as_asked
+        Where it made fewer, shorter or smaller than asked, or something else.
     """
 
     tile: TileRef
@@ -136,25 +184,31 @@ class TrafficStory:
     makes: tuple[ItemStory, ...]
     answers: tuple[AnswerStory, ...]
     outputs: tuple[int, ...]
+    work: WorkStory | None = None
+    not_as_asked: tuple[DeviationStory, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return members(self)
 
 
-def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> TrafficStory:
+def explain_traffic(
+    record: Mapping[str, Any], plan: Plan, node: str, options: OptionPlaces = NO_OPTIONS
+) -> TrafficStory:
     """Explain the items that the tile with this id received and made.
 
     Parameters
     ----------
     plan
         The plan of the recorded run.
+    options
+        The options of a command line that changed the request of the record.
 
     Raises
     ------
     RequestError
         If the tile was not in the run.
     """
-    index = _RecordIndex(record)
+    index = _RecordIndex(record, options)
     if node not in index.nodes or node not in plan.graph:
         raise RequestError([Fault("", "request", f"tile {node} is not in this run")])
     predecessors = sorted(plan.graph.pred[node], key=lambda source: plan.tile(source).index)
@@ -173,30 +227,34 @@ def explain_traffic(record: Mapping[str, Any], plan: Plan, node: str) -> Traffic
         outputs=tuple(
             number for number, output in enumerate(record["outputs"], 1) if output.get("delivered_by") == node
         ),
+        work=next(index.work([node]), None),
+        not_as_asked=tuple(index.deviations([node])),
     )
 
 
-def explain_output(record: Mapping[str, Any], number: int) -> OutputStory:
+def explain_output(record: Mapping[str, Any], number: int, options: OptionPlaces = NO_OPTIONS) -> OutputStory:
     """Explain how an output of a run derives from ranges of its sources.
 
     Parameters
     ----------
     number
         The number of the output in the record, from 1.
+    options
+        The options of a command line that changed the request of the record.
 
     Raises
     ------
     RequestError
         If the run has no such output; the message gives the number of outputs, or the reason why it has none.
     """
-    return _RecordIndex(record).output_story(number)
+    return _RecordIndex(record, options).output_story(number)
 
 
 class _RecordIndex:
     """Indexes the tiles, items and inputs of a record."""
 
-    def __init__(self, record: Mapping[str, Any]) -> None:
-        self.record = record
+    def __init__(self, record: Mapping[str, Any], options: OptionPlaces) -> None:
+        self.record, self.options = record, options
         self.nodes = {entry["original_node_id"]: entry for entry in record["nodes"]}
         self.items: dict[ItemKey, Mapping[str, Any]] = {}
         self.keys_of: dict[str, list[ItemKey]] = {}
@@ -258,7 +316,7 @@ class _RecordIndex:
             message = "this record holds no items; `tessera show RUN --items --json` prints one with items"
             raise RequestError([Fault("", "request", message)])
         steps = self.ancestry(key)
-        nodes = {node for node, _index in steps}
+        nodes = list(dict.fromkeys(node for node, _index in steps))
         inputs = [source for source in self.record["inputs"] if source.get("agent_node_id") in nodes]
         return OutputStory(
             number=number,
@@ -268,7 +326,26 @@ class _RecordIndex:
             path=output.get("path"),
             steps=tuple(map(self.item_story, steps)),
             inputs=tuple(map(self.input_story, inputs)),
+            reused=bool(output.get("reused")),
+            work=tuple(self.work(nodes)),
+            not_as_asked=tuple(self.deviations(nodes)),
         )
+
+    def work(self, nodes: Iterable[str]) -> Iterator[WorkStory]:
+        """Yield how each of these tiles got its items, as far as the record says so."""
+        for node in nodes:
+            work = self.nodes[node].get("work") if node in self.nodes else None
+            if work:
+                yield WorkStory(self.tile_ref(node), work["how"], work["why"])
+
+    def deviations(self, nodes: Iterable[str]) -> Iterator[DeviationStory]:
+        """Yield where these tiles did not follow their parameters."""
+        for node in nodes:
+            # Records of earlier versions have no such member.
+            for found in self.nodes.get(node, {}).get("not_as_asked", ()):
+                story = DeviationStory(self.tile_ref(node), **found)
+                option = self.options.option_at(story.loc) if story.document == "request" else None
+                yield replace(story, loc="", document=None, option=option) if option else story
 
     def no_output(self, number: int) -> str:
         """Return the reason why the run has no output of this number."""

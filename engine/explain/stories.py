@@ -37,11 +37,15 @@ class TileRef:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A reason in words, and its location: a JSON pointer into `document`, or None if it has no location."""
+    """A reason in words, and its location: a JSON pointer into `document`, or None if it has no location.
+
+    `option` is the option of the command line that is the reason, instead of a document.
+    """
 
     message: str
     loc: str = ""
     document: Document | None = None
+    option: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,24 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A value of a parameter, with its origin and its location there."""
+    """A value of a parameter, with its origin and its location there.
+
+    Attributes
+    ----------
+    loc, document
+        The document that holds the value, and a JSON pointer to it; None for a default or an option.
+    option
+        The option of the command line that gave the value, as typed.
+    in_force
+        True if the value counts: no later layer replaces it.
+    """
 
     origin: Origin
     value: Any
     loc: str = ""
     document: Document | None = None
+    option: str = ""
+    in_force: bool = False
 
 
 @dataclass(frozen=True, slots=True)

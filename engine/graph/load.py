@@ -22,6 +22,7 @@ from tessera.agent import (
     type_names,
 )
 from tessera.errors import Document, Fault, RequestError, pointer
+from tessera.graph.type_members import contradicting_member, empty_id_member, type_member
 from tessera.node import Catalogue, NodeType, opaque
 from tessera.notice import Notice
 from tessera.validation import UNKNOWN_FIELD, Path, faults_of, not_json
@@ -180,6 +181,8 @@ class _TemplateReader:
         # With an unreadable node, an unknown id in a connection may be that node's: report no second fault.
         self.unreadable = any(fault.loc in ("", "/agent_nodes", "/nodes") for fault in reading.faults)
         self.types: dict[tuple[tuple[str | None, ...], ...], type[NodeType] | None] = {}
+        self.empty_ids: dict[Any, tuple[str, ...]] = {}
+        self.contradictions: dict[Any, tuple[tuple[str, ...], str]] = {}
         self.opaque: dict[str, type[NodeType]] = {}
         self.checked: dict[tuple[type[NodeType], str], BaseModel] = {}
         self.problems: dict[tuple[type[NodeType], type[NodeType]], tuple[str, bool] | None] = {}
@@ -265,9 +268,25 @@ class _TemplateReader:
     def _type(self, index: int, wire: WireNode, node_id: str) -> type[NodeType] | None:
         ids, names = type_key = type_names(wire)
         if type_key not in self.types:
-            self.types[type_key] = self.catalogue.find(*ids, *names)
+            found = self.types[type_key] = self.catalogue.find(*ids, *names)
+            empty = empty_id_member(wire)
+            if empty is not None:
+                self.empty_ids[type_key] = empty
+            other = contradicting_member(wire, found, self.catalogue) if found is not None else None
+            if other is not None:
+                self.contradictions[type_key] = other
         found = self.types[type_key]
+        if self.empty_ids and type_key in self.empty_ids:
+            message = f"node {node_id}: the id of its type is empty; give the id, or leave the member out"
+            self._fault("wrong_value", message, self.section, index, *self.empty_ids[type_key])
+            return None
         if found is not None:
+            if self.contradictions and type_key in self.contradictions:
+                path, text = self.contradictions[type_key]
+                kind = f"{found.name} ({found.type_id})"
+                message = f"node {node_id}: {path[-1]} {text!r} contradicts the type that counts, {kind}"
+                notice = Notice("type_contradiction", message, pointer(self.section, index, *path))
+                self.notices.append(notice)
             return found
         first_name = next((text for text in (*ids, *names) if text), None)
         if first_name is None:
@@ -276,7 +295,7 @@ class _TemplateReader:
             return None
         name = next((text for text in names if text), None)
         label = name or first_name
-        if not self._check_json(label, self.section, index, *_type_member(wire)):
+        if not self._check_json(label, self.section, index, *type_member(wire)):
             return None
         if self.unknown_tiles == "opaque":
             message = f"node {node_id}: unknown node type {label!r} is opaque here: it passes its inputs on"
@@ -287,7 +306,7 @@ class _TemplateReader:
         near = self.catalogue.nearest(name) if name else []
         hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(self.catalogue.names())}"
         message = f"node {node_id}: unknown node type {label!r}{hint}"
-        self._fault("unknown_node_type", message, self.section, index, *_type_member(wire))
+        self._fault("unknown_node_type", message, self.section, index, *type_member(wire))
         return None
 
     def _connections(self) -> tuple[list[Connection], dict[tuple[str, str], int]]:
@@ -393,13 +412,3 @@ def _unordered_nodes(nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> 
             if not waiting[target]:
                 ready.append(target)
     return waiting.keys() - ready if len(ready) < len(waiting) else set()
-
-
-def _type_member(wire: WireNode) -> tuple[str, ...]:
-    """Return the path of the member that holds a node's type, or `()` if it has none."""
-    if wire.get("node_type"):
-        return ("node_type",)
-    for name in ("node_type_id", "node_type_name", "node_id", "node"):
-        if wire.get(name):
-            return (name,)
-    return ()

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tessera.context import InputMedia
-from tessera.errors import Fault, RequestError, TesseraError
+from tessera.errors import NO_FACTS, Fault, RequestError, TesseraError
 from tessera.graph.plan import Plan
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
@@ -115,6 +115,10 @@ class _Unusable(Exception):
     """An input that cannot be used; the message is the reason."""
 
 
+class _NoFacts(_Unusable):
+    """An input of a simulation without media and without facts."""
+
+
 class _Resolver:
     """Resolves the inputs of one plan and collects faults."""
 
@@ -176,7 +180,8 @@ class _Resolver:
             try:
                 found.append(work(tile, ref))
             except _Unusable as refused:
-                faults.append(Fault(ref.loc, "request", f"{tile.name} {tile.id}: {refused}"))
+                code = NO_FACTS if isinstance(refused, _NoFacts) else "invalid"
+                faults.append(Fault(ref.loc, "request", f"{tile.name} {tile.id}: {refused}", code))
         if faults:
             raise RequestError(faults)
         return found
@@ -228,9 +233,8 @@ class _Resolver:
         if ref.form not in ("video_id", "node_render_id"):
             masked = ref.masked_key
             if simulated:
-                fields = '"duration_ms": …, "width": …, "height": …, "fps": "30000/1001", …'
-                what = f'facts={{"{masked}": {{{fields}}}}}'
-                raise _Unusable(f"there are no facts of {masked}: a simulation does not fetch; give {what}")
+                what = f"there are no facts of {masked}: a simulation does not fetch"
+                raise _NoFacts(f"{what}; {_facts_to_add(masked)}")
             raise _Unusable(f"{ref.form} inputs are not supported yet ({masked}): use a file or a video_id")
         try:
             wanted = self.renders(ref.key) if ref.form == "node_render_id" else ref.key
@@ -238,9 +242,15 @@ class _Resolver:
         except TesseraError as error:
             raise _Unusable(str(error)) from None
         if asset is None:
-            hint = " (or give facts of it)" if simulated else ""
-            raise _Unusable(f"unknown {ref.form} {ref.key}: the workspace holds none{hint}")
+            what = f"unknown {ref.form} {ref.key}: the workspace holds none"
+            raise _NoFacts(f"{what}; {_facts_to_add(ref.key)}") if simulated else _Unusable(what)
         return asset
+
+
+def _facts_to_add(key: str) -> str:
+    """Return the advice to state the facts of a source that is not there."""
+    fields = '"duration_ms": …, "width": …, "height": …, "fps": "30000/1001"'
+    return f'add "{key}": {{{fields}}} to the facts'
 
 
 def _source_key(ref: SourceRef) -> str:
@@ -292,7 +302,7 @@ def _video_of_facts(key: str, facts: MediaFacts) -> Video:
         if value is None
     ]
     if missing:
-        raise _Unusable(f"the facts of {key} lack {', '.join(missing)}")
+        raise _NoFacts(f"the facts of {key} lack {', '.join(missing)}")
     assert facts.seconds
     assert facts.fps
     assert facts.width

@@ -28,6 +28,7 @@ __all__ = [
     "Event",
     "ItemMade",
     "NodeChanged",
+    "NodeDeviated",
     "NodeLog",
     "NodeWork",
     "OutputFailed",
@@ -236,6 +237,18 @@ class NodeLog(Event):
 
 
 @dataclass(slots=True, kw_only=True)
+class NodeDeviated(Event):
+    """A tile made fewer, shorter or smaller than a parameter asks, or something else.
+
+    `deviation` is the result of `deviation_record`.
+    """
+
+    event: Literal["node_deviated"] = "node_deviated"
+    node: str
+    deviation: dict[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
 class Answered(Event):
     """A question of a tile was answered. `origin`: real, cached, stubbed, facts or assumed."""
 
@@ -281,6 +294,7 @@ AnyEvent = Annotated[
     | Progress
     | DownloadProgress
     | NodeLog
+    | NodeDeviated
     | Answered
     | RunFinished,
     Field(discriminator="event"),

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from tessera.node import ID_PATTERN, derived_id
+from tessera.record.deviation_record import deviation_text
 from tessera.record.events import (
     Answered,
     Event,
     ItemMade,
     NodeChanged,
+    NodeDeviated,
     NodeLog,
     NodeWork,
     OutputFailed,
@@ -143,6 +145,8 @@ class _EntryBuilder:
                 return self._entry(event, event.node, text, index=index)
             case NodeLog():
                 return self._entry(event, event.node, event.message)
+            case NodeDeviated():
+                return self._entry(event, event.node, f"warning: {deviation_text(event.deviation)}")
             case Answered():
                 text = f"query {event.question} of {event.about}: {event.origin}"
                 return self._entry(event, event.node, text)

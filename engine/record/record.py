@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tessera.media.algebra.item import Item
+from tessera.record.deviation_record import deviation_warning
 from tessera.record.events import (
     Answered,
     Event,
     ItemMade,
     NodeChanged,
+    NodeDeviated,
     NodeLog,
     NodeWork,
     OutputFailed,
@@ -50,6 +52,7 @@ class NodeRecord:
     needs_credits: bool = False
     work: str | None = None
     work_why: str = ""
+    deviations: tuple[dict[str, Any], ...] = ()
 
     @property
     def id(self) -> str:
@@ -70,6 +73,7 @@ class NodeRecord:
             "items": self.made,
             "seconds": self.seconds,
             "work": {"how": self.work, "why": self.work_why} if self.work else None,
+            "not_as_asked": list(self.deviations),
             "logs": list(self.logs),
             "answers": [
                 {"question": question, "about": about, "origin": origin}
@@ -140,6 +144,8 @@ class RunRecord:
                 self.failures.append(event)
             case NodeLog():
                 self.nodes[event.node].logs += (event.message,)
+            case NodeDeviated():
+                self.nodes[event.node].deviations += (event.deviation,)
             case Answered():
                 self.nodes[event.node].answers += ((event.question, event.about, event.origin),)
             case RunResumed():
@@ -219,7 +225,13 @@ class RunRecord:
 
     @property
     def warnings(self) -> tuple[dict[str, str], ...]:
-        return (*self.start.warnings, *self.last_warnings)
+        made = (
+            deviation_warning(found, f"{node.name} {node.id}")
+            for node in self.nodes.values()
+            if node.deviations
+            for found in node.deviations
+        )
+        return (*self.start.warnings, *made, *self.last_warnings)
 
     @property
     def errors(self) -> list[dict[str, Any]]:

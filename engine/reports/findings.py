@@ -53,6 +53,8 @@ RULES: Mapping[str, str] = {
     "fixed_parameters": "The parameters of this tile cannot be overridden.",
     "missing_input": "A Video Input has no source, or a range has nothing to apply to.",
     "wrong_input": "An input does not fit the Video Inputs of the agent.",
+    "no_facts": "A simulation has neither media nor facts of an input.",
+    "type_contradiction": "The name of a node's type contradicts its id.",
     "order_advice": "A tile works better before another one.",
     "no_prompt": "The hosted tile requires a prompt.",
     "skipped_tile": "A tile does not run.",

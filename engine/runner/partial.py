@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from tessera.database.statements import decoding
-from tessera.errors import Fault, RequestError, pointer
+from tessera.errors import NO_FACTS, Fault, RequestError, pointer
 from tessera.graph.model import copy_graph
 from tessera.graph.plan import Plan
 from tessera.graph.rewrite import reachable
@@ -191,9 +191,9 @@ def only_tile(
         if stated is None or not (stated.seconds and stated.width and stated.height and stated.fps):
             message = (
                 f"the input of {plan.tile(node).name} {node} is unknown: "
-                "give a run, or facts for '*' with duration, size and fps"
+                "give the run that made it, or facts for '*' with duration, size and fps"
             )
-            raise RequestError([Fault("", "request", message)])
+            raise RequestError([Fault("", "request", message, NO_FACTS)])
         described = {
             "kind": "video",
             "duration": stated.seconds,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.media.test_bad_media import agent, tessera
 from tests.support.media import FIXTURES, MEDIA
 
@@ -91,3 +93,30 @@ def test_shrink_leaves_what_still_shows_the_problem(tmp_path: Path) -> None:
     refused = tessera("shrink", agent("single"), "--while", "false", cwd=tmp_path)
     assert refused.returncode == 2
     assert "does not hold" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hints"),
+    [
+        ((REQUEST, "--assume"), ("--facts FILE",)),
+        (('{"video_urls": ["https://example.com/a.mp4"]}', "--assume"), ("--facts FILE",)),
+        ((REQUEST, "--facts", '{"*": {"duration_ms": 1000}}'), ("--facts FILE",)),
+        ((REQUEST, "--facts", FACTS), ("--facts FILE", "--assume")),
+    ],
+)
+def test_a_missing_fact_names_the_option_and_no_python(
+    arguments: tuple[str, ...], hints: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = tessera("simulate", agent("single"), *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    hint = done.stderr.splitlines()[-1]
+    assert hint.startswith("hint: ")
+    assert len(hint) <= 90
+    assert [word for word in ("--facts FILE", "--assume") if word in hint] == list(hints)
+    assert "facts=" not in done.stderr
+
+
+def test_assume_covers_speech_and_no_other_fact(tmp_path: Path) -> None:
+    done = tessera("simulate", agent("single"), REQUEST, "--assume", cwd=tmp_path)
+    assert "unknown video_id x" in done.stderr
+    assert '"duration_ms"' in done.stderr

@@ -184,6 +184,75 @@ def test_a_value_has_one_layer_for_each_origin() -> None:
     assert parameter(template, "clips", "target_duration").origin == "default"
 
 
+def layers_of(
+    capsys: pytest.CaptureFixture[str], *args: str
+) -> list[tuple[str, Any, str | None, str, str, bool]]:
+    code, out, err = run_command(capsys, *args, "--json")
+    assert (code, err) == (0, "")
+    names = ("origin", "value", "document", "loc", "option", "in_force")
+    return [tuple(layer[name] for name in names) for layer in json.loads(out)["layers"]]
+
+
+def test_every_layer_of_a_value_is_listed_and_the_winner_is_marked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    template = agent("input > clips(num_clips=2)").to_json()
+    request = json.dumps({"update_params": {CLIPS.upper(): {"num_clips": 3}}})
+    default = ("default", None, None, "", "", False)
+    of_template = ("template", 2, "template", "/agent_nodes/1/params_used/num_clips", "", False)
+    of_request = ("override", 3, "request", f"/update_params/{CLIPS.upper()}/num_clips", "", False)
+    set_4 = ("override", 4, None, "", "--set Clips.num_clips=4", False)
+    set_5 = ("override", 5, None, "", "--set clips.num_clips=5", True)
+    typed = ("--set", "Clips.num_clips=4", "--set", "clips.num_clips=5")
+    node = ("--node", "Clips.num_clips")
+    every = [default, of_template, of_request, set_4, set_5]
+    assert layers_of(capsys, template, request, *node, *typed) == every
+    assert layers_of(capsys, template, *node, *typed) == [default, of_template, set_4, set_5]
+    assert layers_of(capsys, template, request, *node)[-1] == (*of_request[:-1], True)
+    assert layers_of(capsys, template, *node)[-1] == (*of_template[:-1], True)
+
+
+def test_the_layers_of_a_value_fit_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    template = agent("input > clips(num_clips=2)").to_json()
+    request = json.dumps({"update_params": {CLIPS: {"num_clips": 3}}})
+    typed = ("--set", "Clips.num_clips=4", "--set", "Clips.num_clips=5")
+    _code, out, _err = run_command(capsys, template, request, "--node", "Clips.num_clips", *typed)
+    assert [line.split() for line in out.splitlines()[3:]] == [
+        ["default", "null", "of", "every", "Clips"],
+        ["template", "2", "/agent_nodes/1/params_used/num_clips"],
+        ["request", "3", f"/update_params/{CLIPS}/num_clips"],
+        ["--set", "4", "--set", "Clips.num_clips=4"],
+        ["*", "--set", "5", "--set", "Clips.num_clips=5"],
+    ]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_an_option_did_is_never_looked_for_in_the_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    template = agent("input > clips > mirror > watermark").to_json()
+    request = json.dumps({"video_ids": ["v"], "ignore_nodes": [node_id("mirror")]})
+    facts = ("--facts", json.dumps(FACTS))
+    _code, out, _err = run_command(capsys, template, request, "--node", "Mirror", *facts, "--json")
+    assert json.loads(out)["causes"][0]["loc"] == "/ignore_nodes/0"
+    ignore = ("--ignore", "Mirror", "--ignore", "Watermark")
+    _code, out, _err = run_command(capsys, template, request, "--node", "Watermark", *ignore, "--json")
+    (cause,) = json.loads(out)["causes"]
+    assert (cause["loc"], cause["document"], cause["option"]) == ("", None, "--ignore Watermark")
+    asked = ("--set", "Clips.num_clips=9", "--set", "Clips.target_duration=5")
+    for subject in (("--output", "1"), ("--node", "Clips")):
+        _code, out, _err = run_command(capsys, template, request, *subject, *asked, *facts, "--json")
+        found = json.loads(out)
+        (short,) = found["not_as_asked"] if "not_as_asked" in found else found["traffic"]["not_as_asked"]
+        assert (short["loc"], short["document"]) == ("", None)
+        assert short["option"] == "--set Clips.num_clips=9"
+    _code, out, _err = run_command(capsys, template, "--node", "Video Input", "--input", TALK, "--json")
+    assert json.loads(out)["inputs"][0]["option"] == "--input"
+
+
 def test_a_value_of_an_ignored_tile_has_no_effect() -> None:
     template = agent('input > mirror("theirs/own~"=1) > captions')
     story = parameter(template, "mirror", "theirs/own~", **ignoring("mirror"))
@@ -385,8 +454,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ["═(past Mirror", "no input is given", "reached from"],
         ),
         (("--node", "Watermark", "--input", TALK), ["receives, by simulation", "24.024 s", "talk.mp4"]),
-        (("--node", "Mirror", "--ignore", "Mirror"), ["ignored", "[request /ignore_nodes/0]"]),
-        (("--node", "watermark.logo_size", "--set", "Watermark.logo_size=50"), ["= 50", "was", "30.0"]),
+        (("--node", "Mirror", "--ignore", "Mirror"), ["ignored", "[--ignore Mirror]"]),
+        (("--node", "watermark.logo_size", "--set", "Watermark.logo_size=50"), ["= 50", "* --set", "30.0"]),
         (("--edge", "Reframe:Watermark", "--ignore", "Mirror"), ["rewired past Mirror", "/connections/2"]),
         (("--edge", "Reframe:Watermark", "--input", TALK), ["absent", "leads through Mirror"]),
         (("--edge", "Reframe:Mirror", "--input", TALK), ["carries", "1 × 24.024 s"]),
@@ -486,3 +555,32 @@ def test_a_long_chain_is_explained_without_recursion(capsys: pytest.CaptureFixtu
     Path("long.json").write_text(agent(" > ".join(names)).to_json())
     code, out, _err = run_command(capsys, "long.json", "--node", node_id("mirror_2000"), "--json")
     assert (code, len(json.loads(out)["path"])) == (0, 2001)
+
+
+def test_a_run_is_explained_without_an_agent_and_says_why_tiles_ran_or_were_cached(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    template = tmp_path / "agent.json"
+    template.write_text(agent("input > mirror(horizontal_flip=true) > watermark > destination").to_json())
+    for size in ("20", "30"):
+        main(["run", str(template), "--input", TALK, "--clip", ":1", "--set", f"Watermark.logo_size={size}"])
+    template.unlink()
+    _code, out, _err = run_command(capsys, "--of", "latest", "--output", "1", "--json")
+    work = {one["tile"]["node_type_name"]: (one["how"], one["why"]) for one in json.loads(out)["work"]}
+    assert work["Mirror"][0] == "cached"
+    assert work["Watermark"][0] == "ran"
+    assert "logo_size 20.0 → 30.0" in work["Watermark"][1]
+    for subject in (("--node", "Watermark"), ("--output", "1")):
+        code, out, _err = run_command(capsys, "--of", "latest", *subject)
+        assert code == 0
+        assert "why it ran or came from the cache" in out
+        assert "logo_size 20.0 → 30.0" in out
+    code, out, _err = run_command(capsys, "--of", "latest", "--node", "Watermark.logo_size", "--json")
+    layer = json.loads(out)["layers"][-1]
+    assert (layer["value"], layer["in_force"]) == (30, True)
+    assert run_command(capsys, "--of", "latest", "--edge", "Mirror:Watermark")[0] == 0
+
+
+def test_without_a_run_explain_needs_an_agent(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _out, err = run_command(capsys, "--node", "Mirror")
+    assert (code, err) == (2, "error: no agent given: pass AGENT, or --of RUN\n")

@@ -151,6 +151,83 @@ def test_a_type_is_found_by_id_before_its_name() -> None:
     assert load_agent(document).nodes[0].name == "Mirror"
 
 
+def typed(**members: Any) -> dict[str, Any]:
+    """Return an agent of one Mirror tile with these members of its type, or of the node itself."""
+    document = agent("mirror").to_dict()
+    document["agent_nodes"][0] = {**document["agent_nodes"][0], **members}
+    return document
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        (
+            {"node_type": {"node_type_id": MIRROR, "node_type_name": "Reframe"}},
+            "/agent_nodes/0/node_type/node_type_name",
+        ),
+        (
+            {"node_type": {"node_type_id": MIRROR, "node_type_name": "Spiegel"}},
+            "/agent_nodes/0/node_type/node_type_name",
+        ),
+        ({"node_type": {"node_type_id": MIRROR}, "node_type_name": "Clips"}, "/agent_nodes/0/node_type_name"),
+        ({"node_type": None, "node": {"id": MIRROR, "name": "Clips"}}, "/agent_nodes/0/node/name"),
+        (
+            {"node_type": {"node_type_name": "Mirror"}, "node": {"name": "Clips"}},
+            "/agent_nodes/0/node/name",
+        ),
+        (
+            {
+                "node_type": {"node_type_id": MIRROR},
+                "node_type_id": "0e3a90e4-173f-42fc-b7ef-0df6a062e26c",
+            },
+            "/agent_nodes/0/node_type_id",
+        ),
+    ],
+)
+def test_a_name_that_contradicts_the_id_is_a_warning_at_its_place(
+    members: dict[str, Any], place: str
+) -> None:
+    template = load_agent(typed(**members))
+    (warning,) = template.warnings
+    assert (warning.code, warning.loc) == ("type_contradiction", place)
+    assert f"the type that counts, Mirror ({MIRROR})" in warning.message
+
+
+@pytest.mark.parametrize(
+    "node_type",
+    [
+        {"node_type_id": MIRROR, "node_type_name": " m i r r o r"},
+        {"node_type_id": MIRROR, "node_type_name": None},
+        {"node_type_id": MIRROR, "node_type_name": ""},
+        {"node_type_id": node_id("unpublished"), "node_type_name": "Mirror"},
+        {"node_type_id": None, "node_type_name": "Mirror"},
+    ],
+)
+def test_a_name_that_agrees_with_the_id_is_no_warning(node_type: dict[str, Any]) -> None:
+    assert load_agent(typed(node_type=node_type)).warnings == ()
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        (
+            "node_type/node_type_id",
+            lambda text: {"node_type": {"node_type_id": text, "node_type_name": "Clips"}},
+        ),
+        ("node_type_id", lambda text: {"node_type_id": text}),
+        ("node_id", lambda text: {"node_id": text}),
+        ("node/id", lambda text: {"node": {"id": text}}),
+    ],
+)
+def test_an_empty_type_id_is_an_error_at_its_place(path: str, members: Any, text: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        load_agent(typed(**members(text)))
+    (fault,) = caught.value.errors
+    assert fault.loc == f"/agent_nodes/0/{path}"
+    assert "empty" in fault.message
+
+
 def test_text_bytes_files_and_dicts_give_the_same_agent(tmp_path: Path) -> None:
     text = json.dumps(EXAMPLE)
     path = tmp_path / "agent.json"

@@ -26,6 +26,10 @@ class Answers:
 
     def __init__(self, speech: Sequence[Range] = (), levels: tuple[float, ...] | None = None) -> None:
         self._speech, self._levels = tuple(speech), levels
+        self.deviations: list[tuple[str, str, str]] = []
+
+    def not_as_asked(self, parameter: str, made: str, why: str) -> None:
+        self.deviations.append((parameter, made, why))
 
     def speech(self, _video: Video) -> tuple[Range, ...]:
         return self._speech

@@ -14,14 +14,16 @@ from tessera.cli.display.progress import watcher
 from tessera.cli.executor_args import ExecutorOptions
 from tessera.cli.interrupt import cancel_on_interrupt
 from tessera.cli.options import RequestOptions, document
-from tessera.cli.request_args import plan_of, prepare, quoting_advice, recorded_options
+from tessera.cli.request_args import plan_prepared, prepare, quoting_advice, recorded_options
 from tessera.cli.simulate_args import (
     exit_code,
     print_record,
+    record_to_show,
     run_simulation,
     with_forecast,
     with_recorded_request,
 )
+from tessera.explain.option_places import NO_OPTIONS
 
 if TYPE_CHECKING:
     from tessera.graph.plan import Plan
@@ -45,15 +47,17 @@ def run(
         config = replace(config, on_event=watch, cancelled=cancelled, executor=executor)
         if options is not None and config.replay is not None:
             options = recorded_options(options, Path(config.replay))
+        places = NO_OPTIONS
         if options is None:
             record = run_agent(_read_plan(plan_file) if plan_file is not None else None, None, config)
         else:
             prepared = prepare(options)
-            with quoting_advice(options):
+            places = prepared.places
+            with quoting_advice(options, prepared.places):
                 record = run_agent(
                     prepared.template, prepared.request, replace(config, inputs=prepared.inputs)
                 )
-    return print_record(record, as_json=as_json)
+    return print_record(record, as_json=as_json, places=places)
 
 
 def with_recorded_agent(options: RequestOptions, config: RunConfig) -> RequestOptions:
@@ -100,23 +104,26 @@ def _read_plan(plan_file: str) -> Plan:
 def simulate(options: RequestOptions, config: SimulateConfig, *, as_json: bool) -> int:
     """Simulate an agent on a virtual clock, and print the record and a forecast."""
     options = with_recorded_request(options, config)
-    record = run_simulation(prepare(options), options, with_forecast(config))
+    prepared = prepare(options)
+    record = run_simulation(prepared, options, with_forecast(config))
     if as_json:
         return print_record(record, as_json=True)
     from tessera.cli.commands.planning.estimate import forecast_summary
     from tessera.cli.display.tables import record_tables, show
 
-    show((*record_tables(record.to_dict()), *forecast_summary(record)))
+    show((*record_tables(record_to_show(record, prepared.places)), *forecast_summary(record)))
     return exit_code(record)
 
 
 def plan(options: RequestOptions, *, as_json: bool) -> int:
     """Print the plan of a run. A JSON plan can be run later, so its local inputs are stored."""
-    template, run_plan = plan_of(options, store=as_json)
+    prepared = prepare(options)
+    run_plan = plan_prepared(prepared, options, store=as_json)
     if as_json:
         put(run_plan.to_json())
         return OK
     from tessera.cli.display.tables import plan_tables, show
 
-    show(plan_tables(run_plan, {node.id: node.name for node in template}))
+    shown = replace(run_plan, warnings=tuple(map(prepared.places.place, run_plan.warnings)))
+    show(plan_tables(shown, {node.id: node.name for node in prepared.template}))
     return OK

@@ -14,13 +14,23 @@ from tessera.text.wording import printable, seconds_of, short_ids, short_json, s
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
     from tessera.drawing.model import Flow
-    from tessera.explain.output import InputStory, ItemStory, OutputStory, SourcePiece, TrafficStory
-    from tessera.explain.stories import Cause, EdgeStory, Link, ParameterStory, TileRef, TileStory
+    from tessera.explain.output import (
+        DeviationStory,
+        InputStory,
+        ItemStory,
+        OutputStory,
+        SourcePiece,
+        TrafficStory,
+        WorkStory,
+    )
+    from tessera.explain.stories import Cause, EdgeStory, Layer, Link, ParameterStory, TileRef, TileStory
 
 __all__ = ["edge", "output", "parameter", "tile"]
 
 _MOST_ITEMS = 12
 _MOST_PIECES = 6
+_SHORT_VALUE = 20
+"""The longest value, in characters, that stands in one line with its place."""
 _COLOURS = {
     "runs": "green",
     "ignored": "red",
@@ -64,11 +74,23 @@ def _headline(subject: str, state: str, reason: str) -> Iterator[Text]:
 
 
 def _causes(causes: Iterable[Cause]) -> list[str]:
-    return [f"{cause.message}{_at(cause.document, cause.loc)}" for cause in causes]
+    return [f"{cause.message}{_at(cause.document, cause.loc, cause.option)}" for cause in causes]
 
 
-def _at(document: str | None, loc: str) -> str:
-    return f"  [{document} {loc}]" if document and loc else ""
+def _at(document: str | None, loc: str, option: str = "") -> str:
+    return f"  [{option}]" if option else f"  [{document} {loc}]" if document and loc else ""
+
+
+def _layer_place(layer: Layer, tile: str) -> str:
+    """Return where a value stands: a pointer into the document of its origin, an option, or the tile type."""
+    return layer.option or layer.loc or f"of every {tile}"
+
+
+def _layer_origin(layer: Layer) -> str:
+    """Return the source of a value: `default`, `template`, `request` or the name of the option."""
+    if layer.option:
+        return layer.option.partition(" ")[0]
+    return "request" if layer.origin == "override" else layer.origin
 
 
 def tile(
@@ -108,7 +130,13 @@ def _parameters(parameters: Iterable[ParameterStory]) -> Iterator[RenderableType
         last = story.layers[-1]
         note = "" if story.known else "unknown, without effect"
         rows.append(
-            (story.parameter, old + short_json(last.value), last.origin, f"{last.document} {last.loc}", note)
+            (
+                story.parameter,
+                old + short_json(last.value),
+                _layer_origin(last),
+                _layer_place(last, story.tile.name),
+                note,
+            )
         )
     if rows:
         columns = ("parameter", "value", "from", "at", "")
@@ -121,6 +149,9 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
         yield from section(title, _items(items, names) if items else lines_of(["nothing"]))
         if len(items) > _MOST_ITEMS:
             yield lines_of([f"and {len(items) - _MOST_ITEMS:,} more; --json lists them all"])
+    yield from _deviations(traffic.not_as_asked, names)
+    if traffic.work is not None:
+        yield from section("why it ran or came from the cache", lines_of([_work(traffic.work)]))
     if traffic.answers:
         questions = (
             f"{one.question}{f' of {one.about}' if one.about else ''}: {one.origin}"
@@ -135,6 +166,20 @@ def _traffic(traffic: TrafficStory, names: _Names) -> Iterator[RenderableType]:
     if traffic.status != "completed":
         message = f": {traffic.message}" if traffic.message else ""
         yield from section("status", lines_of([traffic.status.replace("_", " ") + message]))
+
+
+def _deviations(found: Iterable[DeviationStory], names: _Names) -> Iterator[RenderableType]:
+    """Yield what is not as asked: for each parameter both values, the reason, and the place that asks."""
+    lines = []
+    for one in found:
+        place = one.option or f"{one.document} {one.loc}"
+        lines += [f"{names(one.tile)}: {one.values}", f"  {one.why}", f"  {place}"]
+    if lines:
+        yield from section("not as asked", lines_of(lines))
+
+
+def _work(work: WorkStory) -> str:
+    return f"{work.how}, {work.why}"
 
 
 def _items(items: Iterable[ItemStory], names: _Names) -> RenderableType:
@@ -165,22 +210,30 @@ def parameter(story: ParameterStory, template: AgentTemplate) -> Iterator[Render
     subject = f"{names(story.tile)} {story.parameter}"
     value = f" = {short_json(story.value, 400)}" if story.layers else " is not set, and has no default"
     yield Text.assemble((printable(subject), "bold"), printable(value))
-    rows = [
-        (
-            "" if at == len(story.layers) - 1 else "was",
-            layer.origin,
-            short_json(layer.value, 100),
-            f"{layer.document} {layer.loc}" if layer.document else f"of every {story.tile.name}",
-        )
-        for at, layer in enumerate(story.layers)
-    ]
-    if rows:
-        yield from section("where it came from, the last in force", table(("", "from", "value", "at"), rows))
+    if story.layers:
+        title = "every value of it, in order; * marks the one that counts"
+        yield from section(title, Text("\n".join(map(printable, _layers(story)))))
     notes = [] if story.known else ["no such parameter is known: it was kept, and has no effect"]
     notes += [] if story.runs else ["the tile does not run here: the value has no effect"]
     if notes:
         yield Text("")
         yield lines_of(notes)
+
+
+def _layers(story: ParameterStory) -> Iterator[str]:
+    """Yield one line for each value, or two if the value is too long to stand beside its place."""
+    values = [short_json(layer.value, 100) for layer in story.layers]
+    origins = [_layer_origin(layer) for layer in story.layers]
+    width = max((len(value) for value in values if len(value) <= _SHORT_VALUE), default=0)
+    left = max(map(len, origins))
+    for layer, origin, value in zip(story.layers, origins, values, strict=True):
+        mark = "*" if layer.in_force else " "
+        place = _layer_place(layer, story.tile.name)
+        if len(value) <= _SHORT_VALUE:
+            yield f"{mark} {origin:{left}}  {value:{width}}  {place}"
+        else:
+            yield f"{mark} {origin:{left}}  {value}"
+            yield f"  {'':{left}}  {place}"
 
 
 def edge(
@@ -214,7 +267,13 @@ def output(story: OutputStory, mode: str, template: AgentTemplate) -> Iterator[R
     facts = [details for details in _described(made)[:4] if details]
     lines = [", ".join(facts), f"delivered by {names(story.delivered_by)}"]
     yield lines_of([*lines, story.path] if story.path else lines)
+    yield from _deviations(story.not_as_asked, names)
     yield from section("the way back", _way_back(story.steps, names))
+    if story.work:
+        work = [f"{names(one.tile)}: {_work(one)}" for one in story.work]
+        if story.reused:
+            work.append("the file: not rendered again, an equal one was rendered before")
+        yield from section("why it ran or came from the cache", lines_of(work))
     yield from section("seconds of the sources, in order", lines_of(_ranges(made.pieces)))
     if story.inputs:
         yield from section("inputs", lines_of(_inputs(story.inputs, names)))

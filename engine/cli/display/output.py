@@ -9,6 +9,7 @@ import traceback
 from typing import Any, TextIO
 
 from tessera.errors import (
+    NO_FACTS,
     Cancelled,
     ConfigError,
     Fault,
@@ -37,6 +38,9 @@ __all__ = [
     "refuse",
     "warn",
 ]
+
+_FACTS_HINT = "hint: state facts with --facts FILE; '*' in it means every input that it does not name"
+_ASSUME_HINT = "hint: state facts with --facts FILE, or assume speech with --assume"
 
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
@@ -126,17 +130,20 @@ def _code(error: TesseraError) -> int:
 
 
 def _lines(error: TesseraError) -> list[str]:
+    if isinstance(error, QuestionError):
+        return [f"error: {error}", _ASSUME_HINT]
     if not isinstance(error, RequestError):
         return [f"error: {error}"]
+    hints = [_FACTS_HINT] if any(fault.code == NO_FACTS for fault in error.errors) else []
     count = len(error.errors)
     if count == 1 and not error.errors[0].loc:
-        return [f"error: {error.errors[0].message}"]
+        return [f"error: {error.errors[0].message}", *hints]
     where = " and the ".join(dict.fromkeys(fault.document for fault in error.errors))
     lines = [f"error: {count} error{'s' if count > 1 else ''} in the {where}"]
     for fault in error.errors:
         at = f" {fault.loc}" if fault.loc else ""
         lines.append(f"  {fault.document}{at}: {fault.message}")
-    return lines
+    return [*lines, *hints]
 
 
 def _usage(error: Exception) -> tuple[str, str] | None:

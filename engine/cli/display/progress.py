@@ -76,6 +76,10 @@ class EventFormatter:
                 return [f"{self.names[event.by]}: wrote {path}"] if path else []
             case events.OutputFailed():
                 return [f"{self.names[event.by]}: output {event.index + 1} failed: {event.message}"]
+            case events.NodeDeviated():
+                from tessera.record.deviation_record import deviation_text
+
+                return [f"{self.names[event.node]}: warning: {deviation_text(event.deviation)}"]
             case events.NodeLog():
                 if event.message.startswith("Traceback") and not os.environ.get("TESSERA_DEBUG"):
                     return []

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from tessera.analysis.assumed_speech import assumed_speech
 from tessera.analysis.projection import project_levels, project_speech
 from tessera.context import LEVEL_HOP_MS, InputMedia
+from tessera.deviation import Deviation
 from tessera.errors import Cancelled, MediaError, QuestionError, TesseraError, TileError, WorkspaceError
 from tessera.graph.model import Tile
 from tessera.inputs.assets.asset import Asset
@@ -23,6 +24,7 @@ from tessera.media.algebra.item import Video
 from tessera.media.algebra.time import Range, ms, to_ms
 from tessera.record.record import RunRecord
 from tessera.runner.answers.stubs import StubAnswers
+from tessera.text.wording import replace_lone_surrogates
 
 __all__ = ["Answers", "Origin", "TileContext", "never"]
 
@@ -169,7 +171,13 @@ class Answers:
 
 
 class TileContext:
-    """The `Context` of one tile."""
+    """The `Context` of one tile.
+
+    Attributes
+    ----------
+    deviations
+        What the tile has reported with `not_as_asked`, in order, each once.
+    """
 
     def __init__(
         self,
@@ -185,6 +193,7 @@ class TileContext:
         self._tile, self._answers, self._sources = tile, answers, sources
         self._stopped = stopped or answers.cancelled
         self._log, self._progress, self._note, self._stub = log, progress, note, stub
+        self.deviations: tuple[Deviation, ...] = ()
 
     def sources(self) -> Sequence[InputMedia]:
         self._raise_if_cancelled()
@@ -234,6 +243,16 @@ class TileContext:
 
     def asset_name(self, asset_id: str) -> str:
         return self._answers.name(asset_id)
+
+    def not_as_asked(self, parameter: str, made: str, why: str) -> None:
+        for text in (parameter, made, why):
+            if not isinstance(text, str):
+                raise TypeError(f"not_as_asked() needs texts, not {type(text).__name__}")
+        if parameter not in self._tile.type.Params.model_fields:
+            raise ValueError(f"not_as_asked(): {self._tile.name} has no parameter {parameter!r}")
+        found = Deviation(parameter, replace_lone_surrogates(made), replace_lone_surrogates(why))
+        if found not in self.deviations:
+            self.deviations = (*self.deviations, found)
 
     def log(self, message: str) -> None:
         if not isinstance(message, str):

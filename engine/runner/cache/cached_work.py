@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tessera.database.statements import decoding
+from tessera.deviation import Deviation
 from tessera.errors import WorkspaceError
 from tessera.media.algebra.item import Item
 from tessera.store.run_store import RunStore
@@ -30,6 +31,8 @@ class CachedWork:
         The answers that it got, each as (question, subject, analyser).
     logs
         The lines that it logged.
+    deviations
+        Where it did not follow its parameters.
     """
 
     run_id: str
@@ -38,6 +41,7 @@ class CachedWork:
     refs: tuple[tuple[str, int], ...]
     answers: tuple[tuple[str, str, str], ...]
     logs: tuple[str, ...]
+    deviations: tuple[Deviation, ...] = ()
 
     def stale(self, analyser_of: Callable[[str, str], str]) -> str | None:
         """Return the reason why the tile would now make other items, or None if it would make the same.
@@ -61,6 +65,7 @@ class CachedWork:
                 "refs": self.refs,
                 "answers": sorted(self.answers),
                 "logs": self.logs,
+                "deviations": [[one.parameter, one.made, one.why] for one in self.deviations],
             }
         )
 
@@ -77,7 +82,12 @@ def read_cached_work(run_id: str, node: str, text: str) -> CachedWork:
         body = json.loads(text)
         refs = tuple((str(parent), int(index)) for parent, index in body["refs"])
         answers = tuple((str(question), str(about), str(by)) for question, about, by in body["answers"])
-        return CachedWork(run_id, node, int(body["count"]), refs, answers, tuple(map(str, body["logs"])))
+        logs = tuple(map(str, body["logs"]))
+        deviations = tuple(
+            Deviation(str(parameter), str(made), str(why))
+            for parameter, made, why in body.get("deviations", ())  # absent in work of earlier versions
+        )
+        return CachedWork(run_id, node, int(body["count"]), refs, answers, logs, deviations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +104,15 @@ class Hit:
         The answers that it got, each as (question, subject).
     logs
         The lines that it logged.
+    deviations
+        Where it did not follow its parameters.
     """
 
     by: str
     items: tuple[Item, ...]
     answers: tuple[tuple[str, str], ...]
     logs: tuple[str, ...]
+    deviations: tuple[Deviation, ...] = ()
 
 
 class CachedItems:
@@ -148,7 +161,7 @@ class CachedItems:
         answers = tuple((question, about) for question, about, _analyser in cached.answers)
         own = cached.run_id == self._run_id
         by = "this run, before it was resumed" if own else f"run {cached.run_id}"
-        return Hit(by, items, answers, cached.logs)
+        return Hit(by, items, answers, cached.logs, cached.deviations)
 
     def _items_of(self, cached: CachedWork) -> tuple[Item, ...] | None:
         if cached.run_id == self._run_id and cached.node in self._own:

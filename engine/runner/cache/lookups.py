@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tessera.deviation import Deviation
 from tessera.media.algebra.item import Item
 from tessera.runner.cache.cache_key import CacheKey
 from tessera.runner.cache.cached_work import Hit
@@ -53,8 +54,8 @@ class Lookup:
         The reason why it must run, for the record.
     hit
         The work that has arrived for it.
-    answers, logs
-        What it was answered and what it logged while it ran.
+    answers, logs, deviations
+        What it was answered, what it logged, and where it did not follow its parameters while it ran.
     """
 
     node: str
@@ -65,6 +66,7 @@ class Lookup:
     hit: Hit | None = None
     answers: set[tuple[str, str, str]] = field(default_factory=set)
     logs: list[str] = field(default_factory=list)
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def key(self) -> str:

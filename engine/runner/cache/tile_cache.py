@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tessera.analysis.speech import ANALYSER
 from tessera.context import InputMedia
+from tessera.deviation import Deviation
 from tessera.graph.plan import Plan
 from tessera.media.algebra.item import Item
 from tessera.runner.cache.cache_key import CacheKey, cache_key_of, rerun_reason
@@ -161,11 +162,12 @@ class TileCache:
         if lookup is not None:
             lookup.logs.append(message)
 
-    def finish(self, node: str, items: tuple[Item, ...]) -> None:
+    def finish(self, node: str, items: tuple[Item, ...], deviations: tuple[Deviation, ...] = ()) -> None:
         """Queue the finished work of a tile for the cache."""
         lookup = self._lookups.find(LookupState.RUNNING, node)
         if lookup is not None:
             self._items.add_own(node, items)
+            lookup.deviations = deviations
             self._end(lookup, LookupState.DONE)
 
     def release(self, node: str) -> None:
@@ -209,7 +211,9 @@ class TileCache:
             refs = tuple(item.ref for item in lookup.inputs)
             count = self._items.own_count(lookup.node)
             answers, logs = tuple(lookup.answers), tuple(lookup.logs)
-            work[lookup.key] = CachedWork(self._run_id, lookup.node, count, refs, answers, logs)
+            work[lookup.key] = CachedWork(
+                self._run_id, lookup.node, count, refs, answers, logs, lookup.deviations
+            )
             if lookup.cache_key is not None:
                 self._keys_to_save[lookup.node] = lookup.cache_key
         self._tables.save_work(work, connection)

@@ -21,7 +21,7 @@ def messages_of(node: str, hit: Hit) -> Iterator[Message]:
         yield QuestionAnswered(node, question, about, "cached")
     for text in hit.logs:
         yield Logged(node, text)
-    yield Worked(node, hit.items)
+    yield Worked(node, hit.items, hit.deviations)
 
 
 class CachedTiles:
@@ -97,7 +97,7 @@ class CachedTiles:
     def finish(self, message: Worked) -> None:
         """Queue the finished work of a tile for the cache."""
         if self._cache is not None:
-            self._cache.finish(message.key, message.items)
+            self._cache.finish(message.key, message.items, message.deviations)
 
     def release(self, node: str) -> None:
         """Release the claim of a tile that has ended without work to save."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from tessera.errors import QuestionError
 from tessera.media.algebra.item import Item
-from tessera.record.events import Answered, NodeLog, Progress, RunFinished
+from tessera.record.deviation_record import deviation_record
+from tessera.record.events import Answered, NodeDeviated, NodeLog, Progress, RunFinished
 from tessera.record.status import FINAL, NodeStatus, run_status
 from tessera.runner.answers.fault_injection import faults_for, unmatched_faults
 from tessera.runner.cache.cached_work import Hit
@@ -331,6 +332,9 @@ class Coordinator:
         state.items[node] = items
         self.cached_tiles.finish(message)
         state.add_items(state.now(), node, items)
+        for found in message.deviations:
+            deviation = deviation_record(found, job.tile, self.spec.plan.request)
+            state.emit(NodeDeviated(at=state.now(), node=node, deviation=deviation))
         for text in unmatched_faults(self.spec.faults, node, len(items)):
             state.emit(NodeLog(at=self.state.now(), node=node, message=text))
         outputs: list[Item] = self.outputs.claim(node, items, job.inputs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tessera.context import InputMedia
+from tessera.deviation import Deviation
 from tessera.errors import QuestionError
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item
@@ -171,10 +172,11 @@ class Unanswered:
 
 @dataclass(slots=True, eq=False)
 class Worked:
-    """The tile has made its items."""
+    """The tile has made its items. `deviations`: where they are not as its parameters ask."""
 
     key: str
     items: tuple[Item, ...]
+    deviations: tuple[Deviation, ...] = ()
 
 
 # messages about a render

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tessera.context import InputMedia
+from tessera.deviation import Deviation
 from tessera.errors import WorkspaceError
 from tessera.media.algebra.item import Item
 from tessera.runner.workers.delivery import RenderOptions
@@ -75,6 +76,7 @@ class PackedItems:
 
     key: str
     items: Packed
+    deviations: tuple[Deviation, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ def run_job(setup: WorkerSetup, parcel: JobParcel) -> list[Message | PackedItems
     else:
         _render(state, setup, RenderJob(parcel.key, items[0]), stopped, put)
     return [
-        PackedItems(sent.key, pack(sent.items)) if isinstance(sent, Worked) else sent for sent in messages
+        PackedItems(sent.key, pack(sent.items), sent.deviations) if isinstance(sent, Worked) else sent
+        for sent in messages
     ]
 
 
@@ -291,7 +294,7 @@ class RemoteWorkers:
         try:
             for message in future.result():
                 put(
-                    Worked(message.key, unpack(message.items))
+                    Worked(message.key, unpack(message.items), message.deviations)
                     if isinstance(message, PackedItems)
                     else message
                 )

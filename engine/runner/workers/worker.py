@@ -131,7 +131,7 @@ class Worker:
         key = job.key
         put(Started(key))
         try:
-            items = self._with_retries(job, stopped, put, partial(self._run_tile, job, stopped, put))
+            worked = self._with_retries(job, stopped, put, partial(self._run_tile, job, stopped, put))
         except Cancelled:
             put(JobCancelled(key))
         except QuestionError as error:
@@ -143,7 +143,7 @@ class Worker:
             put(Logged(key, traceback.format_exc()))
             put(Failed(key, f"{type(error).__name__}: {error}"))
         else:
-            put(Worked(key, items))
+            put(worked)
 
     def _with_retries(self, job: Job, stopped: Stopped, put: Put, work: Callable[[int], _Made]) -> _Made:
         """Call `work` with the number of the attempt, and retry after transient errors."""
@@ -175,9 +175,9 @@ class Worker:
         fault = fault_at(job.faults, number)
         return fault is not None and fault.fault == "crash" and isinstance(job, RenderJob) and self.live
 
-    def _run_tile(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> tuple[Item, ...]:
+    def _run_tile(self, job: TileJob, stopped: Stopped, put: Put, number: int) -> Worked:
         if job.known_items is not None:
-            return job.known_items
+            return Worked(job.key, job.known_items)
         key, tile, stub = job.key, job.tile, job.stub
         attempt = stub.stub.attempt(number) if stub is not None else None
         if attempt is not None and attempt.fault is not None:
@@ -192,7 +192,8 @@ class Worker:
             attempt.answers if attempt is not None else None,
             stopped,
         )
-        return run_tile(tile, context, job.inputs, max_items=self.max_items, stub=stub, attempt=attempt)
+        items = run_tile(tile, context, job.inputs, max_items=self.max_items, stub=stub, attempt=attempt)
+        return Worked(key, items, context.deviations)
 
     def _pause(self, attempt: int, stopped: Stopped) -> None:
         """Wait before the next attempt, about twice as long each time. A simulation does not wait.

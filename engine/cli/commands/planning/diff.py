@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tessera.cli.commands.runs import record_of
 from tessera.cli.display.output import FAILED, OK, put, put_json, refuse
 from tessera.cli.formats import ReportFormat
-from tessera.cli.options import Unknown, document
+from tessera.cli.options import UnknownTilesName, document
 from tessera.errors import NotFound, WorkspaceError
 from tessera.text.wording import printable
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     from tessera.graph.diff import Comparison, Difference
 
-__all__ = ["diff"]
+__all__ = ["diff", "difference_lines"]
 
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
 _WIDEST = 60
 
 
-def diff(old: str, new: str, workspace: Path | None, unknown: Unknown, form: ReportFormat) -> int:
+def diff(old: str, new: str, workspace: Path | None, unknown: UnknownTilesName, form: ReportFormat) -> int:
     """Compare two documents and return 1 if they differ, else 0."""
     from tessera.graph.diff import diff as compare
 
     if old == new == "-":
         raise refuse("only one of A and B can be '-': there is one stdin")
-    found = compare(_read(old, workspace), _read(new, workspace), unknown_tiles=unknown.value)
+    found = compare(_read(old, workspace), _read(new, workspace), unknown_tiles=unknown)
     if form is ReportFormat.JSON:
         put_json({"a": old, "b": new, **found.to_dict()})
     elif form is ReportFormat.MARKDOWN:
@@ -70,23 +70,28 @@ def _is(ask: Any) -> bool:
 def _lines(found: Comparison, old: str, new: str) -> Iterator[Text]:
     from rich.text import Text
 
-    from tessera.reports.differences import subject
-
     if found:
         kinds = dict.fromkeys(found.kinds)
         yield Text(f"{' and '.join(f'{kind}s' for kind in kinds)} differ: {found.summary()}", style="bold")
         yield Text(f"--- {_called(old)}", style="red")
         yield Text(f"+++ {_called(new)}", style="green")
-        names = _TileNames(found)
-        for one in found.differences:
-            mark, colour = _MARKS[one.change]
-            yield Text.assemble(
-                (f"{mark} {one.section:9} ", colour),
-                printable(subject(one, names, str)),
-                *_values(one, names),
-            )
     else:
         yield Text("no differences")
+    yield from difference_lines(found)
+
+
+def difference_lines(found: Comparison) -> Iterator[Text]:
+    """Yield one line per difference, then the notes."""
+    from rich.text import Text
+
+    from tessera.reports.differences import subject
+
+    names = _TileNames(found)
+    for one in found.differences:
+        mark, colour = _MARKS[one.change]
+        yield Text.assemble(
+            (f"{mark} {one.section:9} ", colour), printable(subject(one, names, str)), *_values(one, names)
+        )
     for note in found.notes:
         yield Text(f"note: {printable(note)}")
 

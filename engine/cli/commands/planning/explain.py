@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.planning.graph import preview_plan
-from tessera.cli.commands.runs import record_of
+from tessera.cli.commands.runs import find_run
 from tessera.cli.display.output import OK, put_json, refuse
 from tessera.cli.options import RequestOptions
 from tessera.cli.request_args import PreparedRequest, prepare
@@ -56,12 +56,19 @@ def _prepare_with_record(
 ) -> tuple[PreparedRequest, dict[str, Any] | None]:
     """Return the agent with its request, and the record of the `--of` run (None: a simulation)."""
     if run is None:
+        if not options.agent:
+            raise refuse("no agent given: pass AGENT, or --of RUN")
         return prepare(options), None
     if states_media(config) or not options.agent_alone:
         raise refuse(
             "--of RUN holds its request: give no REQUEST, --input, --clip, --set, --ignore, --facts or --stub"
         )
-    record = record_of(run, options.workspace)
+    store, run_id = find_run(run, options.workspace)
+    if not options.agent:
+        options = replace(options, agent=store.document(run_id, "agent.json") or "")
+        if not options.agent:
+            raise refuse(f"run {run_id} has no agent kept with it: give AGENT")
+    record = store.record(run_id)
     return replace(prepare(options), request=record["request"]), record
 
 
@@ -105,16 +112,16 @@ def _node(
     node, parameter = _named(prepared.template, text)
     run_plan = preview_plan(prepared, options)
     if parameter is not None:
-        value = explain_parameter(prepared.template, run_plan, node, parameter)
+        value = explain_parameter(prepared.template, run_plan, node, parameter, prepared.places)
         _print(value.to_dict(), lambda: explain_text.parameter(value, prepared.template), as_json=as_json)
         return
-    story = explain_tile(prepared.template, run_plan, node)
+    story = explain_tile(prepared.template, run_plan, node, prepared.places)
     traffic, unknown = None, None
     if story.state == "runs":
         from tessera.explain.output import explain_traffic
 
         record, unknown = media.of(run_plan)
-        traffic = explain_traffic(record, run_plan, node) if record else None
+        traffic = explain_traffic(record, run_plan, node, prepared.places) if record else None
     found = {**story.to_dict(), "traffic": traffic and traffic.to_dict(), "traffic_unknown": unknown}
     _print(found, lambda: explain_text.tile(story, traffic, unknown, prepared.template), as_json=as_json)
 
@@ -127,7 +134,7 @@ def _edge(
 
     source, target = _ends(prepared.template, text)
     run_plan = preview_plan(prepared, options)
-    story = explain_edge(prepared.template, run_plan, source, target)
+    story = explain_edge(prepared.template, run_plan, source, target, prepared.places)
     flow, unknown = None, None
     if story.state != "absent":
         from tessera.drawing.model import flows_of
@@ -143,7 +150,7 @@ def _output(prepared: PreparedRequest, number: int, media: _Media, *, as_json: b
     from tessera.explain.output import explain_output
 
     record = media.needed()
-    story = explain_output(record, number)
+    story = explain_output(record, number, prepared.places)
     found = {"mode": record["mode"], **story.to_dict()}
     _print(found, lambda: explain_text.output(story, record["mode"], prepared.template), as_json=as_json)
 

@@ -51,7 +51,7 @@ def _media_plan(options: RequestOptions, config: SimulateConfig) -> MediaPlan:
     from tessera.explain.media import media_plan
 
     prepared = prepare(options)
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         return media_plan(prepared.template, prepared.request, replace(config, inputs=prepared.inputs))
 
 

@@ -84,5 +84,5 @@ def preview_plan(prepared: PreparedRequest, options: RequestOptions) -> Plan:
         return plan_prepared(prepared, options, store=False)
     from tessera.graph.preview import preview
 
-    with quoting_advice(options):
+    with quoting_advice(options, prepared.places):
         return preview(prepared.template, prepared.request)

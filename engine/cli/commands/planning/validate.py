@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from tessera.cli.formats import ValidateFormat
 from tessera.cli.options import RequestOptions
 from tessera.cli.request_args import PreparedRequest, plan_prepared, prepare
 from tessera.errors import Fault, RequestError
+from tessera.explain.option_places import NO_OPTIONS
 
 if TYPE_CHECKING:
     from tessera.agent import AgentTemplate
@@ -30,8 +31,11 @@ class _Check:
     prepared: PreparedRequest | None = None
     plan: Plan | None = None
 
-    def run(self) -> None:
+    def run(self, *, for_report: bool = False) -> None:
         self.prepared = prepare(self.options)
+        if for_report:
+            # A report needs the place of each fault. It shows no line for what an option put there.
+            self.prepared = replace(self.prepared, places=NO_OPTIONS)
         if not self.options.agent_alone:
             self.plan = plan_prepared(self.prepared, self.options, store=False)
 
@@ -42,7 +46,10 @@ class _Check:
 
     @property
     def warnings(self) -> Sequence[Notice]:
-        return self.template.warnings if self.plan is None else self.plan.warnings
+        """The warnings; each names the option of the command line that it is about, if any."""
+        assert self.prepared is not None
+        found = self.template.warnings if self.plan is None else self.plan.warnings
+        return tuple(map(self.prepared.places.place, found))
 
     def facts(self) -> dict[str, Any]:
         return _agent_summary(self.template) if self.plan is None else _plan_summary(self.plan)
@@ -79,7 +86,7 @@ def validate(options: RequestOptions, form: ValidateFormat) -> int:
 def _report(check: _Check, form: ValidateFormat) -> int:
     faults: Sequence[Fault] = ()
     try:
-        check.run()
+        check.run(for_report=True)
     except RequestError as error:
         faults = error.errors
     report = _findings(check, faults)
