@@ -130,8 +130,11 @@ class ConfigError(TesseraError, ValueError):
     code = "validation_error"
 
     def __init__(self, option: str, value: Any, allowed: str) -> None:
+        from tessera.text.masking import mask_urls
+
         self.option, self.value, self.allowed = option, value, allowed
-        shown = repr(value)
+        # Masked before it is cut: half a URL may end within its password.
+        shown = repr(mask_urls(value))
         shown = shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + "…"
         super().__init__(f"{option} must be {allowed}, not {shown}")
 

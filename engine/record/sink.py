@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tessera.record.events import Event, RunStarted
+from tessera.record.events import Event, NodeChanged, RunFinished, RunStarted
 from tessera.record.record import RunRecord
+from tessera.text.masking import mask_urls, masked_prose
 
 if TYPE_CHECKING:
     from tessera.database.interface import Connection
     from tessera.store.run_store import EventLog
 
 __all__ = ["EventSink"]
+
+
+_MESSAGES = ("message", "why", "question", "about", "error")
+"""The members of events that are sentences: errors and logs of tiles, servers and plug-ins among them."""
+
+
+def _mask_messages(event: Event) -> None:
+    """Mask the URLs in the messages of an event."""
+    for name in _MESSAGES:
+        text = getattr(event, name, None)
+        if isinstance(text, str):
+            setattr(event, name, masked_prose(text))
+    if isinstance(event, NodeChanged) and event.errors:
+        event.errors = tuple(map(masked_prose, event.errors))
+    elif isinstance(event, RunFinished) and event.warnings:
+        event.warnings = tuple(mask_urls(one) for one in event.warnings)
 
 
 class EventSink:
@@ -38,13 +55,14 @@ class EventSink:
         self._uncommitted: list[Event] = []
 
     def emit(self, event: Event) -> None:
-        """Apply an event to the record, and queue it for the next commit.
+        """Apply an event to the record, and queue it for the next commit. URLs in its messages are masked.
 
         Raises
         ------
         ValueError
             If the event is not allowed in the current state of the run.
         """
+        _mask_messages(event)
         if self._record is None:
             assert isinstance(event, RunStarted)
             self._record = RunRecord.begin(event)

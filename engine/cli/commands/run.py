@@ -114,7 +114,7 @@ def plan(options: RequestOptions, *, as_json: bool) -> int:
     """Print the plan of a run. A JSON plan can be run later, so its local inputs are stored."""
     template, run_plan = plan_of(options, store=as_json)
     if as_json:
-        put(run_plan.to_json())
+        put(run_plan.to_json(), secrets=True)
         return OK
     from tessera.cli.display.tables import plan_tables, show
 
