@@ -14,7 +14,7 @@
     │   ├── NotFound        no object in the workspace has this name, or several match it
     │   ├── DamagedError    a stored object differs from what was written
     │   └── TakenError      another process has already written the object
-    ├── PlugInError         a package with tiles cannot be loaded
+    ├── PlugInError         the tiles of Tessera itself cannot be loaded
     └── Cancelled           the run is cancelled during the current operation
 """
 
@@ -189,7 +189,7 @@ class DamagedError(WorkspaceError):
 
 
 class PlugInError(TesseraError):
-    """Raised if a package with tiles cannot be loaded, or if its tiles break the contract."""
+    """Raised if the tiles of Tessera itself cannot be loaded. A plug-in is left out with a warning."""
 
 
 class Cancelled(TesseraError):

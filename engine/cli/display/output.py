@@ -39,6 +39,7 @@ __all__ = [
     "put",
     "put_json",
     "refuse",
+    "show_warning",
     "warn",
 ]
 
@@ -75,6 +76,18 @@ def log(text: str) -> None:
 def warn(message: str) -> None:
     """Write a warning to stderr."""
     log(f"warning: {message}")
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Write a warning of Python to stderr, in place of `warnings.showwarning`."""
+    warn(str(message))
 
 
 def flush() -> None:
