@@ -14,7 +14,7 @@
     │   ├── NotFound        no object in the workspace has this name, or several match it
     │   ├── DamagedError    a stored object differs from what was written
     │   └── TakenError      another process has already written the object
-    ├── PlugInError         a package with tiles cannot be loaded
+    ├── PlugInError         the tiles of Tessera itself cannot be loaded
     └── Cancelled           the run is cancelled during the current operation
 """
 
@@ -134,8 +134,11 @@ class ConfigError(TesseraError, ValueError):
     code = "validation_error"
 
     def __init__(self, option: str, value: Any, allowed: str) -> None:
+        from tessera.text.masking import mask_urls
+
         self.option, self.value, self.allowed = option, value, allowed
-        shown = repr(value)
+        # Masked before it is cut: half a URL may end within its password.
+        shown = repr(mask_urls(value))
         shown = shown if len(shown) <= _LONGEST_VALUE else shown[:_LONGEST_VALUE] + "…"
         super().__init__(f"{option} must be {allowed}, not {shown}")
 
@@ -190,7 +193,7 @@ class DamagedError(WorkspaceError):
 
 
 class PlugInError(TesseraError):
-    """Raised if a package with tiles cannot be loaded, or if its tiles break the contract."""
+    """Raised if the tiles of Tessera itself cannot be loaded. A plug-in is left out with a warning."""
 
 
 class Cancelled(TesseraError):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     # Types only: these modules are one layer up and import this one at run time.
     from tessera.context import Context
     from tessera.media.algebra.item import Item, Value
+    from tessera.plug_ins import PlugInFailure
 
 __all__ = [
     "NOTHING",
@@ -57,7 +58,6 @@ __all__ = [
 
 ID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OURS = uuid.UUID("0d9d5f0c-3c1c-5b0e-9a55-7465737365ff")
-ENTRY_POINTS = "tessera.nodes"
 
 
 def is_id(text: str) -> bool:
@@ -317,6 +317,11 @@ class Catalogue:
         A user's own ids or names from exports → a name or id in this catalogue (`[node_types]` in
         `tessera.toml`). The catalogue's own names take precedence.
 
+    Attributes
+    ----------
+    failures
+        The installed plug-ins that are left out.
+
     Raises
     ------
     TypeError
@@ -336,6 +341,7 @@ class Catalogue:
             for name in (node_type.name, *node_type.aliases):
                 self._by_name.setdefault(name_key(name), node_type)
         self.mapping = dict(mapping or {})
+        self.failures: tuple[PlugInFailure, ...] = ()
         self._mapped = {name_key(theirs): mine for theirs, mine in self.mapping.items()}
 
     def __iter__(self) -> Any:
@@ -370,36 +376,75 @@ class Catalogue:
 
     def with_mapping(self, mapping: Mapping[str, str]) -> Catalogue:
         """Return a copy of this catalogue with a user's mapping of node types added."""
-        return Catalogue(self, {**self.mapping, **mapping})
+        made = Catalogue(self, {**self.mapping, **mapping})
+        made.failures = self.failures
+        return made
+
+    def unknown(self, *wanted: str | None) -> str:
+        """Return why an unknown id or name may be unknown, or an empty string."""
+        from tessera.plug_ins import culprit
+
+        failure = culprit(self.failures, [text for text in wanted if text]) if self.failures else None
+        return f"it is given by {failure.source}, which failed: {failure.reason}" if failure else ""
 
     @staticmethod
     @cache
     def installed() -> Catalogue:
         """Return the catalogue of all node types in the entry-point group `tessera.nodes`.
 
+        A plug-in that cannot be loaded, breaks the contract, or takes an id or a name of an earlier tile is
+        left out: it is one of `failures`, and a `PlugInWarning` is issued. Tessera's own tiles come first.
+
         Raises
         ------
         PlugInError
-            If a package with node types cannot be loaded, or if a type does not fulfil the contract.
+            If the tiles of Tessera itself cannot be loaded.
         """
-        from importlib.metadata import entry_points
+        import warnings
 
         from tessera.errors import PlugInError
+        from tessera.plug_ins import PlugInWarning, failure_of, load_tiles, tile_entries
 
-        types: list[type[NodeType]] = []
-        # Built-in types first: a third-party package cannot take over one of their names.
-        for entry in sorted(
-            entry_points(group=ENTRY_POINTS), key=lambda entry: (entry.name != "tessera", entry.name)
-        ):
+        found, failures = Catalogue(()), []
+        for entry, ours in tile_entries():
+            tiles: list[type[NodeType]] = []
             try:
-                types.extend(entry.load())
-            except Exception as error:  # a plug-in is foreign code
-                what = f"the tiles {entry.name!r} ({entry.value}) cannot be loaded"
-                raise PlugInError(f"{what}: {type(error).__name__}: {error}; try `tessera doctor`") from error
-        try:
-            return Catalogue(types)
-        except (TypeError, ValueError) as error:
-            raise PlugInError(f"the tiles of a plug-in are refused: {error}; try `tessera doctor`") from error
+                tiles = load_tiles(entry)
+                found = found._with_plug_in(tiles, trusted=ours)
+            # A plug-in is foreign code: it may even try to end the process.
+            except BaseException as error:
+                if type(error) is KeyboardInterrupt:  # that of the user
+                    raise
+                failure = failure_of(entry, error, _labels(tiles))
+                if ours:
+                    what = f"the tiles of Tessera cannot be loaded: {failure.reason}; try `tessera doctor`"
+                    raise PlugInError(what) from error
+                failures.append(failure)
+        for failure in failures:
+            warnings.warn(str(failure), PlugInWarning, stacklevel=2)
+        found.failures = tuple(failures)
+        return found
+
+    def _with_plug_in(self, tiles: Sequence[type[NodeType]], *, trusted: bool) -> Catalogue:
+        """Return a copy with the tiles of one more package."""
+        if trusted:
+            return Catalogue((*self, *tiles))
+        for tile in tiles:
+            check_type(tile)
+            for text in (tile.type_id, tile.name, *tile.aliases):
+                earlier = self.find(text)
+                if earlier is not None:
+                    raise ValueError(f"{tile.__qualname__} takes {text!r}, which is the tile {earlier.name}")
+            # Built here rather than by the first agent that uses it: a wrong annotation raises only then.
+            tile.Params.model_rebuild()
+            tile.defaults()
+        return Catalogue((*self, *tiles))
+
+
+def _labels(tiles: Iterable[Any]) -> set[str]:
+    """Return the ids and names of tiles that may be anything, in lower case."""
+    labels = (getattr(tile, name, None) for tile in tiles for name in ("type_id", "name"))
+    return {text.lower() for text in labels if isinstance(text, str)}
 
 
 def check_type(node_type: type[NodeType]) -> None:
@@ -415,6 +460,16 @@ def check_type(node_type: type[NodeType]) -> None:
     missing = [name for name in ("type_id", "name", "category") if not hasattr(node_type, name)]
     if missing:
         raise TypeError(f"{node_type.__qualname__} lacks {', '.join(missing)}")
+    texts = (node_type.type_id, node_type.name, node_type.summary, *node_type.aliases)
+    if not all(isinstance(text, str) for text in texts) or not node_type.name.strip():
+        raise TypeError(f"{node_type.__qualname__}: type_id, name, summary and aliases must be texts")
+    if isinstance(node_type.aliases, str):
+        raise TypeError(f"{node_type.__qualname__}.aliases is a text: not a tuple of texts")
+    kinds = (*node_type.accepts, *(() if node_type.produces is None else (node_type.produces,)))
+    if not all(isinstance(kind, Kind) for kind in kinds):
+        raise TypeError(
+            f"{node_type.__qualname__}: accepts and produces must be members of tessera.node.Kind"
+        )
     if not is_id(node_type.type_id):
         raise TypeError(
             f"{node_type.__qualname__}.type_id is {node_type.type_id!r}: not an 8-4-4-4-12 hex id"
@@ -423,5 +478,5 @@ def check_type(node_type: type[NodeType]) -> None:
         raise TypeError(
             f"{node_type.__qualname__}.category is {node_type.category!r}: not one of {get_args(Category)}"
         )
-    if not issubclass(node_type.Params, BaseModel):
+    if not (isinstance(node_type.Params, type) and issubclass(node_type.Params, BaseModel)):
         raise TypeError(f"{node_type.__qualname__}.Params is not a pydantic model")

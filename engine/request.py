@@ -39,7 +39,9 @@ def _check_url(text: str) -> str:
         parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"must be an http or https URL: {error}") from None
+        # The standard library quotes a bad port, which is a piece of the password if that holds a "/".
+        what = "its port is no number from 0 to 65535" if "ort" in str(error) else "it has no readable host"
+        raise ValueError(f"must be an http or https URL, but {what}") from None
     if parts.scheme.lower() not in ("http", "https"):
         raise ValueError(f"must be an http or https URL, not {parts.scheme or 'one without a scheme'}")
     if not host:

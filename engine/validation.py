@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tessera.errors import Document, Fault, pointer
 from tessera.node import ID_PATTERN
+from tessera.text.masking import mask_urls
 from tessera.text.nearest import comma_list, suggestion
 from tessera.text.wording import has_lone_surrogate
 
@@ -83,12 +84,12 @@ def not_json(value: Any) -> tuple[Path, str] | None:
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """Format a JSON value for a message: on one line, cut at `limit` characters."""
+    """Format a JSON value for a message: on one line, without secrets of URLs, cut at `limit` characters."""
     if isinstance(value, Mapping):
         return "an object"
     if isinstance(value, list | tuple):
         return "an array"
-    text = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
+    text = json.dumps(mask_urls(value), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
     return _cut(text, limit)
 
 
@@ -164,7 +165,7 @@ def _allowed(known: Collection[str]) -> str:
 def _message(errors: Sequence[Mapping[str, Any]], name: str, known: Collection[str], value: Any) -> str:
     first = errors[0]
     if first["type"] == "extra_forbidden":
-        return f"{UNKNOWN_FIELD}{_cut(repr(name))}{suggestion(name, known) or _allowed(known)}"
+        return f"{UNKNOWN_FIELD}{_cut(repr(mask_urls(name)))}{suggestion(name, known) or _allowed(known)}"
     if first["type"] == "missing":
         return f"{first['loc'][-1]!r} is required"
     wanted = list(dict.fromkeys(words for error in errors if (words := _wanted(error))))

@@ -21,6 +21,7 @@ Read the modules in this order:
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
@@ -41,6 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args = list(sys.argv[1:] if argv is None else argv)
     output.prepare_streams()
+    with warnings.catch_warnings():
+        warnings.showwarning = output.show_warning
+        return _run(args)
+
+
+def _run(args: Sequence[str]) -> int:
+    from tessera.cli.display import output
+
     try:
         code = _app(args)(args=args, prog_name="tessera", standalone_mode=False)
         output.flush()

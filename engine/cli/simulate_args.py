@@ -135,6 +135,7 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
     """Reduce an agent and a request as far as a command still exits 0 on them."""
     from tessera.agent import read_json
     from tessera.graph.shrink import shrink as reduce
+    from tessera.text.masking import mask_urls
 
     whole, options = read_json(document(agent), "template"), read_json(document(request) or "{}", "request")
     if not (isinstance(whole, dict) and isinstance(options, dict)):
@@ -150,6 +151,13 @@ def shrink(agent: str, request: str | None, command: str, out: Path, *, as_json:
             paths["request"].write_text(json.dumps(small_request), "utf-8")
             return subprocess.run(line, shell=True, capture_output=True, check=False).returncode == 0
 
+        # The result is shown to others: its URLs are masked, if the problem does not depend on their secrets.
+        masked, masked_options = mask_urls(whole), mask_urls(options)
+        if (masked, masked_options) != (whole, options):
+            if still(masked, masked_options):
+                whole, options = masked, masked_options
+            else:
+                warn("the URLs keep their secrets: without them --while does not hold")
         try:
             small, small_request = reduce(whole, options, still)
         except ValueError:

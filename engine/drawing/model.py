@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from tessera.text.masking import masked_prose
 from tessera.text.wording import count, printable, seconds_of, short_json
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def flows_of(record: Mapping[str, Any]) -> dict[str, Flow]:
 
 def unique_names(tiles: Sequence[DrawnTile]) -> dict[str, str]:
     """Return each tile's name by its id; tiles that share a name are numbered."""
-    names = {tile.id: printable(" ".join(tile.name.split())) for tile in tiles}
+    names = {tile.id: printable(" ".join(masked_prose(tile.name).split())) for tile in tiles}
     total, seen = Counter(names.values()), Counter[str]()
     for node, name in names.items():
         seen[name] += 1

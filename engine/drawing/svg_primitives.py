@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from tessera.drawing.layout import Point, Route, RouteSegment
+from tessera.text.masking import masked_prose
 
 __all__ = ["FONTS", "cut_to", "path_of", "px", "text_at", "width_of", "xml"]
 
@@ -94,7 +95,8 @@ def _character_width(character: str) -> float:
 
 
 def cut_to(text: str, width: float, size: float, *, bold: bool = False) -> str:
-    """Return a text, cut with an ellipsis if it is wider than `width`."""
+    """Return a text without the secrets of URLs, cut with an ellipsis if it is wider than `width`."""
+    text = masked_prose(text)
     if width_of(text, size, bold=bold) <= width:
         return text
     room = width - width_of("…", size, bold=bold)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from tessera.errors import WorkspaceError
+from tessera.errors import Fault, RequestError, WorkspaceError
 from tessera.forecast.bill import Bill, PriceTable, bill_of
 from tessera.forecast.cost import DECLARED, CostModel, calibrate
 from tessera.forecast.credits import apply_patch, credit_patch, refused_work
@@ -161,6 +161,16 @@ def _with_times(record: RunRecord, timetable: Schedule) -> RunRecord:
 
 
 def _instant(micro: int) -> str:
-    """Return the time that is `micro` microseconds after the epoch."""
-    at = datetime.fromisoformat(EPOCH) + timedelta(microseconds=micro)
+    """Return the time that is `micro` microseconds after the epoch.
+
+    Raises
+    ------
+    RequestError
+        If a calendar has no such time: only stated facts can make a run so long.
+    """
+    try:
+        at = datetime.fromisoformat(EPOCH) + timedelta(microseconds=micro)
+    except OverflowError:
+        what = "the simulated run ends after the year 9999: state a shorter duration in the facts"
+        raise RequestError([Fault("", "request", what, "wrong_value")]) from None
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -297,14 +297,17 @@ class _TemplateReader:
         label = name or first_name
         if not self._check_json(label, self.section, index, *type_member(wire)):
             return None
+        lost = self.catalogue.unknown(*ids, *names)
         if self.unknown_tiles == "opaque":
             message = f"node {node_id}: unknown node type {label!r} is opaque here: it passes its inputs on"
+            message += f"; {lost}" if lost else ""
             self.notices.append(Notice("opaque_tile", message, pointer(self.section, index)))
             if first_name not in self.opaque:
                 self.opaque[first_name] = opaque(first_name, name)
             return self.opaque[first_name]
         near = self.catalogue.nearest(name) if name else []
-        hint = f"; nearest: {', '.join(near)}" if near else f"; known: {', '.join(self.catalogue.names())}"
+        known = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(self.catalogue.names())}"
+        hint = f"; {lost or known}"
         message = f"node {node_id}: unknown node type {label!r}{hint}"
         self._fault("unknown_node_type", message, self.section, index, *type_member(wire))
         return None

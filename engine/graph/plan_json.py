@@ -203,7 +203,8 @@ class _PlanReader:
     def _tile(self, index: int, wire: _Tile) -> Tile | None:
         node_type = self._type(wire)
         if node_type is None:
-            message = f"unknown node type {wire.node_type_name!r} {wire.node_type_id}"
+            lost = self.catalogue.unknown(wire.node_type_id, wire.node_type_name)
+            message = f"unknown node type {wire.node_type_name!r} {wire.node_type_id}{lost and f'; {lost}'}"
             self._fault(message, "tiles", index, "node_type_id")
             return None
         # A plan must mean the same in every version: a default that has changed since is a fault.

@@ -76,14 +76,17 @@ def read_facts(source: Any) -> dict[str, MediaFacts]:
             facts = MediaFacts.model_validate(value)
         except ValidationError as error:
             known = tuple(MediaFacts.model_fields)
-            faults += [fault for _path, fault in faults_of(error, value, "request", base=(key,), known=known)]
+            faults += [
+                fault
+                for _path, fault in faults_of(error, value, "request", base=(masked_url(key),), known=known)
+            ]
             continue
         for index, (start, end) in enumerate(facts.speech or ()):
             if not 0 <= start < end:
                 message = (
                     f"a range of speech is [start_ms, end_ms] with 0 ≤ start < end, not [{start}, {end}]"
                 )
-                faults.append(Fault(pointer(key, "speech", index), "request", message))
+                faults.append(Fault(pointer(masked_url(key), "speech", index), "request", message))
         found[masked_url(key).lower()] = facts
     if faults:
         raise RequestError([Fault(f.loc, f.document, f"facts: {f.message}") for f in faults])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from tessera.record.events import Event, ItemMade, NodeChanged, RunStarted
+from tessera.record.events import Event, ItemMade, NodeChanged, RunFinished, RunStarted
 from tessera.record.record import RunRecord
+from tessera.text.masking import mask_urls, masked_prose
 
 if TYPE_CHECKING:
     from tessera.database.interface import Connection
@@ -15,6 +16,22 @@ if TYPE_CHECKING:
     from tessera.store.run_store import EventLog
 
 __all__ = ["EventSink"]
+
+
+_MESSAGES = ("message", "why", "question", "about", "error")
+"""The members of events that are sentences: errors and logs of tiles, servers and plug-ins among them."""
+
+
+def _mask_messages(event: Event) -> None:
+    """Mask the URLs in the messages of an event."""
+    for name in _MESSAGES:
+        text = getattr(event, name, None)
+        if isinstance(text, str):
+            setattr(event, name, masked_prose(text))
+    if isinstance(event, NodeChanged) and event.errors:
+        event.errors = tuple(map(masked_prose, event.errors))
+    elif isinstance(event, RunFinished) and event.warnings:
+        event.warnings = tuple(mask_urls(one) for one in event.warnings)
 
 
 class EventSink:
@@ -41,13 +58,14 @@ class EventSink:
         self._is_observed = on_event is not None or log is not None
 
     def emit(self, event: Event) -> None:
-        """Apply an event to the record, and queue it for the next commit.
+        """Apply an event to the record, and queue it for the next commit. URLs in its messages are masked.
 
         Raises
         ------
         ValueError
             If the event is not allowed in the current state of the run.
         """
+        _mask_messages(event)
         if self._record is None:
             assert isinstance(event, RunStarted)
             self._record = RunRecord.begin(event)
@@ -73,6 +91,8 @@ class EventSink:
                 NodeChanged(at=at, node=node, status=status, message=message, errors=errors, seconds=seconds)
             )
         else:
+            if message is not None:
+                message, errors = masked_prose(message), tuple(map(masked_prose, errors))
             self.record.change_status(node, status, message, errors, seconds)
 
     def add_items(self, at: str, node: str, items: Sequence[Item]) -> None:

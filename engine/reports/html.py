@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from tessera.drawing.svg_primitives import xml
+from tessera.text.masking import masked_prose
 from tessera.text.wording import count, one_line
 
 __all__ = ["ROWS", "bullets", "code", "heading", "page", "picture", "table", "text"]
@@ -26,7 +27,7 @@ _CELL = f"padding: 3px 12px 3px 0; text-align: left; vertical-align: top; border
 def text(value: str, limit: int = 300) -> str:
     """Return text as HTML, on one line and cut at `limit` characters."""
     # Cut before as well: a name may be of any length, and most of it white space.
-    line = one_line(value[: 4 * limit])
+    line = one_line(masked_prose(value)[: 4 * limit])
     return xml(line if len(line) <= limit and len(value) <= 4 * limit else line[: limit - 1] + "…")
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
 
+from tessera.text.masking import masked_prose
 from tessera.text.wording import count, one_line, short_ids
 
 __all__ = ["LIMIT", "ROWS", "Comment", "TileLabels", "code", "mermaid_fits", "plain"]
@@ -56,7 +57,7 @@ def _entity(match: re.Match[str]) -> str:
 
 def _cut(text: str, limit: int) -> str:
     # Cut before as well: a name may be of any length, and most of it white space.
-    line = one_line(text[: 4 * limit])
+    line = one_line(masked_prose(text)[: 4 * limit])
     return line if len(line) <= limit and len(text) <= 4 * limit else line[: limit - 1] + "…"
 
 

@@ -10,7 +10,7 @@ from tessera.graph.plan import Plan
 from tessera.node import derived_id
 from tessera.record.events import RunStarted
 from tessera.record.input_summary import input_record, triggered_by
-from tessera.text.masking import mask_urls
+from tessera.text.masking import mask_urls, masked_text
 
 if TYPE_CHECKING:
     from tessera.inputs.resolve import Resolved
@@ -45,19 +45,20 @@ def simulated_id(plan: Plan) -> str:
 def run_started(identity: RunIdentity, spec: RunSpec, resolved: Resolved) -> RunStarted:
     """Return the first event of a run."""
     plan, run_id = spec.plan, identity.run_id
+    # Masked before the record exists: it is shown, bundled and stored.
     return RunStarted(
         at=identity.at,
         run_id=run_id,
         mode=identity.mode,
-        agent={"id": plan.agent_id, "name": plan.agent_name},
-        nodes=tuple(_nodes(plan, run_id)),
-        inputs=tuple(input_record(media) for media in resolved.inputs),
-        warnings=tuple(notice.to_dict() for notice in (*plan.warnings, *resolved.warnings)),
-        changes=plan.changes.to_dict(),
+        agent=mask_urls({"id": plan.agent_id, "name": plan.agent_name}),
+        nodes=tuple(mask_urls(node) for node in _nodes(plan, run_id)),
+        inputs=tuple(mask_urls(input_record(media)) for media in resolved.inputs),
+        warnings=tuple(mask_urls(notice.to_dict()) for notice in (*plan.warnings, *resolved.warnings)),
+        changes=mask_urls(plan.changes.to_dict()),
         request=mask_urls(plan.request.to_dict()),
         triggered_by=triggered_by(resolved, identity.at),
-        stubs=tuple(spec.stubs),
-        faults=tuple(fault.text for fault in spec.faults),
+        stubs=tuple(map(masked_text, spec.stubs)),
+        faults=tuple(masked_text(fault.text) for fault in spec.faults),
         part=dict(identity.part) if identity.part is not None else None,
     )
 

@@ -67,7 +67,7 @@ def sweep(
         return
     # Spawn, since a fork would copy locks that other threads of the caller hold.
     context = multiprocessing.get_context("spawn")
-    initializer = partial(_init_worker, agent, config)
+    initializer = partial(_init_process, agent, config)
     with ProcessPoolExecutor(count, mp_context=context, initializer=initializer) as pool:
         pending: list[Future[list[dict[str, Any]]]] = []
         for chunk in chunks:
@@ -84,6 +84,15 @@ def _is_request(line: str | Mapping[str, Any]) -> bool:
 
 _worker: dict[str, Any] = {}
 """The state of a worker process: the agent, loaded once, and the options."""
+
+
+def _init_process(agent: Any, config: SimulateConfig) -> None:
+    import warnings
+
+    from tessera.plug_ins import PlugInWarning
+
+    warnings.simplefilter("ignore", PlugInWarning)  # the calling process has shown them
+    _init_worker(agent, config)
 
 
 def _init_worker(agent: Any, config: SimulateConfig) -> None:

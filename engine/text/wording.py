@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
+from tessera.text.masking import mask_urls
+
 __all__ = [
     "bytes_of",
     "count",
@@ -85,8 +87,9 @@ def one_line(text: str) -> str:
 
 
 def short_json(value: Any, limit: int = 40) -> str:
-    """Return a value as JSON on one line, cut at `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    """Return a value as JSON on one line, without the secrets of URLs, cut at `limit` characters."""
+    # Masked before it is cut: half a URL may end within its password.
+    text = json.dumps(mask_urls(value), ensure_ascii=False, default=str)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -108,6 +109,24 @@ def test_killing_a_run_ends_its_ffmpeg(tmp_path: Path, wrapped: bool) -> None:
     until(lambda: not living(ffmpeg), 2)
     record = RunStore(tmp_path / ".tessera").record(RunStore(tmp_path / ".tessera").run_ids()[0])
     assert "interrupted" in record["status_message"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does this on Linux only")
+def test_an_ffmpeg_whose_start_is_cut_short_by_the_death_of_its_parent_ends(tmp_path: Path) -> None:
+    """Processes die at each line of the start, and at times up to 15 ms after its beginning."""
+    mark = str(uuid4())
+    command = [sys.executable, "-m", "tests.support.killed_at_start", mark]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100
+
+    def left() -> list[Path]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                found += [path] if mark.encode() in path.read_bytes() else []
+        return found
+
+    until(lambda: not left(), 2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the encode in /proc")

@@ -75,9 +75,10 @@ def trace(
     from tessera.cli.display.output import OK, put, put_json
     from tessera.files import write_atomically
     from tessera.record.trace import trace_of
+    from tessera.text.masking import mask_urls
 
     store, run_id = find_run(run_name, workspace)
-    made = trace_of(store.events(run_id))
+    made = mask_urls(trace_of(store.events(run_id)))
     write_atomically(out, json.dumps(made, ensure_ascii=False) + "\n")
     spans = sum(one["ph"] == "X" for one in made["traceEvents"])
     details = {"run_id": run_id, "trace": str(out), "spans": spans}

@@ -120,7 +120,7 @@ def plan(options: RequestOptions, *, as_json: bool) -> int:
     prepared = prepare(options)
     run_plan = plan_prepared(prepared, options, store=as_json)
     if as_json:
-        put(run_plan.to_json())
+        put(run_plan.to_json(), secrets=True)
         return OK
     from tessera.cli.display.tables import plan_tables, show
 

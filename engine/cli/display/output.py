@@ -1,4 +1,7 @@
-"""Print results on stdout, logs on stderr, and errors in one format with their exit codes."""
+"""Print results on stdout, logs on stderr, and errors in one format with their exit codes.
+
+Whatever is printed has its URLs masked here, so that no message can show the secret of one.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from tessera.errors import (
     TesseraError,
     WorkspaceError,
 )
+from tessera.text.masking import mask_urls, masked_prose, masked_text
 from tessera.text.wording import printable
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "put",
     "put_json",
     "refuse",
+    "show_warning",
     "warn",
 ]
 
@@ -53,24 +58,40 @@ def prepare_streams() -> None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def put(text: str) -> None:
-    """Write a result to stdout. A closed pipe is no error."""
+def put(text: str, *, secrets: bool = False) -> None:
+    """Write a result to stdout. A closed pipe is no error.
+
+    URLs are masked, unless the result is for a run, which needs their `secrets`.
+    """
+    text = text if secrets else masked_prose(text)
     _write(sys.stdout, text if text.endswith("\n") or not text else text + "\n")
 
 
 def put_json(value: Any) -> None:
     """Write a value to stdout as JSON."""
-    put(json.dumps(value, ensure_ascii=False, indent=1))
+    put(json.dumps(mask_urls(value), ensure_ascii=False, indent=1))
 
 
 def log(text: str) -> None:
     """Write a line to stderr."""
-    _write(sys.stderr, printable(text) + "\n")
+    _write(sys.stderr, masked_prose(printable(text)) + "\n")
 
 
 def warn(message: str) -> None:
     """Write a warning to stderr."""
     log(f"warning: {message}")
+
+
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Write a warning of Python to stderr, in place of `warnings.showwarning`."""
+    warn(str(message))
 
 
 def flush() -> None:
@@ -141,7 +162,7 @@ def _lines(error: TesseraError) -> list[str]:
     where = " and the ".join(dict.fromkeys(fault.document for fault in error.errors))
     lines = [f"error: {count} error{'s' if count > 1 else ''} in the {where}"]
     for fault in error.errors:
-        at = f" {fault.loc}" if fault.loc else ""
+        at = f" {masked_text(fault.loc)}" if fault.loc else ""
         lines.append(f"  {fault.document}{at}: {fault.message}")
     return [*lines, *hints]
 
@@ -168,7 +189,7 @@ def _internal(error: Exception) -> tuple[dict[str, Any], list[str], int]:
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     found = {"detail": f"internal error: {what}", "error": "internal_server_error", "errors": []}
     if os.environ.get("TESSERA_DEBUG"):
-        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(masked_prose("".join(traceback.format_exception(error))))
         hint = "this is a bug in tessera; please report it with the lines above"
     else:
         hint = "this is a bug in tessera; set TESSERA_DEBUG=1 to show the traceback"

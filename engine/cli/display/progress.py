@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tessera.cli.display.output import log
+from tessera.text.masking import masked_prose
 from tessera.text.wording import printable, short_ids
 
 if TYPE_CHECKING:
@@ -156,7 +157,9 @@ class BarWatcher(LineWatcher):
         return self
 
     def write(self, text: str) -> None:
-        self.bars.console.print(printable(text), markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self.bars.console.print(
+            masked_prose(printable(text)), markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
 
     def stop(self) -> None:
         self.bars.stop()

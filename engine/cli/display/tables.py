@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tessera.cli.display.output import put
+from tessera.text.masking import masked_prose
 from tessera.text.wording import count as plural
 from tessera.text.wording import partial_run_text, printable, seconds_of, short_ids, short_json, span_of
 
@@ -55,7 +56,10 @@ def show(parts: Iterable[RenderableType]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """Return a plain table without the columns that are empty in every row."""
-    lines = [[cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row] for row in rows]
+    lines = [
+        [cell if isinstance(cell, Text) else Text(masked_prose(printable(cell))) for cell in row]
+        for row in rows
+    ]
     used = [index for index in range(len(columns)) if any(line[index].plain for line in lines)]
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for index in used:

@@ -21,7 +21,7 @@ from tessera.media.ffmpeg.encode_settings import REPEATABLE
 from tessera.media.probe.image_pixels import pixels_of
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
 from tessera.media.process.process import run_ffmpeg
-from tessera.text.masking import masked_url
+from tessera.text.masking import masked_text, masked_url
 
 if TYPE_CHECKING:
     from tessera.database.interface import Database
@@ -100,7 +100,7 @@ def create_profile(
     _check_form(name, sources)
     stored = _assets_by_id(library, sources)
     masked = {key: masked_url(value) for key, value in sources.items()}
-    profile = Profile(id=str(uuid.uuid4()), name=name.strip(), sources=masked)
+    profile = Profile(id=str(uuid.uuid4()), name=masked_text(name.strip()), sources=masked)
     database = open_database(workspace)
     try:
         _save(database, profile)

@@ -169,19 +169,19 @@ def run_ffmpeg(
 def _started(
     args: Sequence[str], lifeline: ChildGuard, cwd: Path | None, pipes: tuple[int, ...]
 ) -> subprocess.Popen[str]:
+    command = (ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", *args)
     try:
         process = start_group(
-            (ffmpeg_path(), "-hide_banner", "-nostdin", "-nostats", "-progress", "pipe:1", *args),
-            stdin=lifeline.stdin,
-            cwd=cwd,
-            pipes=pipes,
+            lifeline.waiting(command), stdin=lifeline.stdin, cwd=cwd, pipes=(*pipes, *lifeline.pipes)
         )
     except OSError as error:
         raise RenderError(f"ffmpeg could not be started: {error.strerror or error}") from None
     finally:
         for pipe in pipes:
             os.close(pipe)
-    lifeline.tie(process.pid)
+    lifeline.tie(-process.pid)
+    lifeline.release()
+    process.args = command  # what it has become
     return process
 
 

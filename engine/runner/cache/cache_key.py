@@ -21,6 +21,7 @@ from tessera.database.statements import decoding
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item, digest_of
 from tessera.node import derived_id
+from tessera.text.masking import mask_urls
 from tessera.text.wording import short_json
 
 __all__ = ["CACHE_VERSION", "CacheKey", "cache_key_of", "read_cache_key", "rerun_reason"]
@@ -59,7 +60,8 @@ class CacheKey:
         return derived_id(json.dumps(parts, sort_keys=True))
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        """Return the key as JSON, to be compared with a later one: without the secrets of URLs."""
+        return json.dumps({**asdict(self), "params": mask_urls(self.params)})
 
 
 def read_cache_key(text: str) -> CacheKey:
@@ -126,8 +128,9 @@ def rerun_reason(before: CacheKey, now: CacheKey, names: Mapping[str, str]) -> s
         changes.append(f"tile version {before.version} → {now.version}")
     elif before.code != now.code:
         changes.append("the tile's code changed")
-    for name in sorted({*before.params, *now.params}):
-        old, new = before.params.get(name), now.params.get(name)
+    params = mask_urls(now.params)  # as `before` was stored
+    for name in sorted({*before.params, *params}):
+        old, new = before.params.get(name), params.get(name)
         if old != new:
             changes.append(f"parameter {name} {short_json(old)} → {short_json(new)}")
     changes += _changed_inputs(before.inputs, now.inputs, names)

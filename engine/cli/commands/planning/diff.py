@@ -11,6 +11,7 @@ from tessera.cli.display.output import FAILED, OK, put, put_json, refuse
 from tessera.cli.formats import ReportFormat
 from tessera.cli.options import UnknownTilesName, document
 from tessera.errors import NotFound, WorkspaceError
+from tessera.text.masking import masked_prose
 from tessera.text.wording import printable
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def difference_lines(found: Comparison) -> Iterator[Text]:
 
 def _called(argument: str) -> str:
     """Return the name of a document for a heading."""
-    text = printable(" ".join(argument.split()))
+    text = printable(" ".join(masked_prose(argument).split()))
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 

@@ -10,6 +10,7 @@ from tessera.cli.options import RequestOptions
 from tessera.cli.request_args import PreparedRequest, plan_prepared, prepare, quoting_advice
 from tessera.cli.simulate_args import run_simulation, states_media
 from tessera.errors import WorkspaceError
+from tessera.text.masking import masked_prose
 
 if TYPE_CHECKING:
     from tessera.drawing.model import Drawing, Flow
@@ -45,7 +46,7 @@ def graph(
     else:
         run_plan = None if options.agent_alone else preview_plan(prepared, options)
     drawing = draw(prepared.template, run_plan, flows)
-    text = _drawing(drawing, form)
+    text = masked_prose(_drawing(drawing, form))
     if out is not None:
         write_text(out, text)
     if as_json:
