@@ -47,6 +47,7 @@ __all__ = [
     "Made",
     "NodeId",
     "NodeType",
+    "OldNames",
     "Params",
     "derived_id",
     "is_id",
@@ -95,6 +96,27 @@ def ours(default: Any = ..., **constraints: Any) -> Any:
     `default` and `constraints` are those of `pydantic.Field`.
     """
     return Field(default, json_schema_extra={"source": "ours"}, **constraints)
+
+
+@dataclass(frozen=True, slots=True)
+class OldNames:
+    """Marks a parameter some of whose values once had other names: old name → present name.
+
+    Agents with an old name stay readable, with a warning:
+    `Annotated[Literal["top"], OldNames({"upper": "top"})]`.
+    """
+
+    names: Mapping[str, str]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Replace an old name before the value is checked."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_before_validator_function(self.replace, handler(source))
+
+    def replace(self, value: Any) -> Any:
+        """Return the present name of a value."""
+        return self.names.get(value, value) if isinstance(value, str) else value
 
 
 class Params(BaseModel):

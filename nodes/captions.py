@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tessera import node
-from tessera.node import HexColor, ours_id
+from tessera.node import HexColor, OldNames, ours_id
 from tessera.nodes._fields import Finite, Percent
 
 __all__ = ["Captions", "CaptionsWithEmojis", "CinematicCaptions"]
 
 FontWeight = Literal["100", "200", "300", "400", "500", "600", "700", "800", "900"]
-Position = Literal[
-    "auto",
-    "top-left",
-    "top-center",
-    "top-right",
-    "center-left",
-    "center",
-    "center-right",
-    "bottom-left",
-    "bottom-center",
-    "bottom-right",
+Position = Annotated[
+    Literal[
+        "auto",
+        "top-left",
+        "top",
+        "top-right",
+        "left",
+        "center",
+        "right",
+        "bottom-left",
+        "bottom",
+        "bottom-right",
+    ],
+    OldNames(
+        {"top-center": "top", "center-left": "left", "center-right": "right", "bottom-center": "bottom"}
+    ),
 ]
 
 

@@ -61,12 +61,25 @@ class Reframe(node.NodeType):
     summary = "Crops the picture to another aspect ratio and keeps the subject in view."
 
     class Params(node.Params):
-        aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5"] = ours("9:16", description="Width to height")
+        aspect_ratio: Literal["9:16", "1:1", "16:9", "4:5", "auto"] = ours(
+            "9:16", description="Width to height; auto keeps a shape that fits, else takes the nearest"
+        )
         dynamic_zoom: bool = ours(False, description="Move in and out with the subject")
 
     def run(self, ctx: Context, inputs: Sequence[Item], params: Params) -> Iterable[Made]:
-        across, down = params.aspect_ratio.split(":")
-        aspect = Fraction(int(across), int(down))
         for item, video in each_video(inputs):
-            picture, method = reframe(video.picture, aspect)
-            yield Made(video.with_picture(picture), (item,), f"{params.aspect_ratio}: {method}")
+            ratio: str = params.aspect_ratio
+            if ratio == "auto":
+                ratio = _nearest_ratio(video.picture.width, video.picture.height)
+            picture, method = reframe(video.picture, _RATIOS[ratio])
+            nearest = "the nearest to the picture, " if params.aspect_ratio == "auto" else ""
+            yield Made(video.with_picture(picture), (item,), f"{ratio}: {nearest}{method}")
+
+
+_RATIOS = {"9:16": Fraction(9, 16), "4:5": Fraction(4, 5), "1:1": Fraction(1), "16:9": Fraction(16, 9)}
+
+
+def _nearest_ratio(width: int, height: int) -> str:
+    """Return the ratio that crops or pads a picture the least."""
+    shape = Fraction(width, height)
+    return min(_RATIOS, key=lambda name: max(shape / _RATIOS[name], _RATIOS[name] / shape))

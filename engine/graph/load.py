@@ -23,7 +23,7 @@ from tessera.agent import (
 )
 from tessera.errors import Document, Fault, RequestError, pointer
 from tessera.graph.type_members import contradicting_member, empty_id_member, type_member
-from tessera.node import Catalogue, NodeType, opaque
+from tessera.node import Catalogue, NodeType, OldNames, opaque
 from tessera.notice import Notice
 from tessera.validation import UNKNOWN_FIELD, Path, faults_of, not_json
 
@@ -114,6 +114,11 @@ def check_params(
         if name in fields and fields[name].deprecated:
             message = f"{label}: parameter {name!r} is deprecated: {fields[name].deprecation_message}"
             notices.append(Notice("deprecated_parameter", message, pointer(*base, name), document))
+        for old in fields[name].metadata if name in fields else ():
+            if isinstance(old, OldNames) and old.replace(values[name]) != values[name]:
+                now = old.replace(values[name])
+                message = f"{label}: parameter {name!r} is {values[name]!r}, an old name of {now!r}"
+                notices.append(Notice("old_value", message, pointer(*base, name), document))
     found: list[tuple[Path, str, str]] = []
     params: BaseModel | None = None
     # Pydantic accepts NaN and infinity, which the JSON of a plan cannot hold.

@@ -51,7 +51,7 @@ class Plan:
         The agent of the plan; None if the plan was read from JSON. Equality ignores it.
     """
 
-    graph: nx.DiGraph
+    graph: nx.DiGraph[str]
     order: tuple[str, ...]
     inputs: tuple[InputBinding, ...]
     changes: Changes

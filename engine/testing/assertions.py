@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +13,13 @@ from tessera.errors import RequestError
 from tessera.graph.load import UnknownTiles
 from tessera.graph.plan import plan
 from tessera.node import Catalogue
+from tessera.request import RunRequest
 from tessera.testing.notation import edges as edge_specs
 from tessera.testing.notation.names import Names
+from tessera.testing.notation.parser import AgentSource, parse
 from tessera.testing.notation.parser import agent as build_agent
-from tessera.testing.notation.parser import parse
 from tessera.testing.plan_outcome import PlanOutcome
-from tessera.testing.request_builder import Inputs, build_request
+from tessera.testing.request_builder import Inputs, build_request, with_dummy_facts
 from tessera.testing.session import current_session
 from tessera.testing.simulation import SimulationOutcome
 
@@ -35,9 +37,13 @@ _ANY: Any = object()
 _MAX_SUBJECT = 160
 
 
+RequestSource = RunRequest | str | bytes | os.PathLike[str] | Mapping[str, Any]
+"""A request as `plan` takes it."""
+
+
 def assert_plan(
-    agent: Any,
-    request: Any = None,
+    agent: AgentSource,
+    request: RequestSource | None = None,
     *,
     ignore: Iterable[str] = (),
     set: Mapping[str, Any] | None = None,
@@ -320,6 +326,10 @@ class PlanAssertion(PlanOutcome):
         assert self._simulated is not None
         return self._simulated
 
+    def facts(self) -> Any:
+        """Return the facts of the simulation: those of the test, and placeholders for other inputs."""
+        return with_dummy_facts(self.names(), self._simulation().options.get("facts"))
+
     def items(self, counts: Mapping[str, int] | None = None, /, **more: int) -> Self:
         """Assert the number of items that each named tile produces in a simulation.
 
@@ -346,14 +356,55 @@ class PlanAssertion(PlanOutcome):
             raise self._fail(problem)
         return self
 
-    def outputs(self, *expected: int | str | Mapping[str, Any]) -> Self:
-        """Assert the outputs of the run: their number, or each of them in order.
+    def why(self, reasons: Mapping[str, str] | None = None, /, **more: str) -> Self:
+        """Assert that an item of each named tile has a reason that contains this text.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > clips(num_clips=3) > destination").why(clips="rank 1 of 3")
+        """
+        __tracebackhide__ = True
+        problem = self._simulation().why({**(reasons or {}), **more})
+        if problem:
+            raise self._fail(problem)
+        return self
+
+    def credits(self, total: int | float | str) -> Self:
+        """Assert the credits of the whole run, by the default prices, exactly.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > mirror > destination").credits("0.70")
+        """
+        __tracebackhide__ = True
+        problem = self._simulation().credits(total)
+        if problem:
+            raise self._fail(problem)
+        return self
+
+    def makespan(self, at_most: float) -> Self:
+        """Assert the expected duration of the run in seconds, by the default costs and workers.
+
+        Examples
+        --------
+        >>> p = assert_plan("input > mirror > destination").makespan(at_most=120)
+        """
+        __tracebackhide__ = True
+        problem = self._simulation().makespan(at_most)
+        if problem:
+            raise self._fail(problem)
+        return self
+
+    def outputs(self, *expected: int | str | Mapping[str, Any], in_order: bool = True) -> Self:
+        """Assert the outputs of the run: their number, or each of them.
 
         Parameters
         ----------
         expected
             One number; or for each output a tile name or an object of expected facts: `tile`, `seconds`, and
             members of an output such as `width` and `height` (pixels), `kind`, `fps`, `has_audio`.
+        in_order
+            False if the outputs may come in any order.
 
         Examples
         --------
@@ -361,7 +412,7 @@ class PlanAssertion(PlanOutcome):
         >>> p = p.outputs(1).outputs({"seconds": 60, "width": 1920, "height": 1080})
         """
         __tracebackhide__ = True
-        problem = self._simulation().outputs(expected)
+        problem = self._simulation().outputs(expected, in_order=in_order)
         if problem:
             raise self._fail(problem)
         return self

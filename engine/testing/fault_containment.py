@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tessera.graph.plan import Plan
 from tessera.graph.rewrite import reachable
 from tessera.record.record import RunRecord
 from tessera.runner.entry import simulate
+from tessera.testing.request_builder import DUMMY
+
+if TYPE_CHECKING:
+    from tessera.testing.assertions import PlanAssertion
 
 __all__ = ["WAYS", "Violation", "assert_faults_contained", "fault_sweep"]
 
@@ -51,7 +55,11 @@ class Violation:
 
 
 def fault_sweep(
-    plan: Plan, *, facts: Any = None, invariants: Sequence[Invariant] = (), workspace: str | None = None
+    plan: Plan | PlanAssertion,
+    *,
+    facts: Any = None,
+    invariants: Sequence[Invariant] = (),
+    workspace: str | None = None,
 ) -> list[Violation]:
     """Simulate a plan once for each tile and each way of failing, and return the violated rules.
 
@@ -62,9 +70,10 @@ def fault_sweep(
     Parameters
     ----------
     plan
-        The plan to simulate.
+        The plan to simulate, or the assertions on it that `assert_plan` returns.
     facts
-        Facts about the inputs, as for `simulate`; unknown facts are assumed.
+        Facts about the inputs, as for `simulate`. By default those given to `assert_plan`; without any, each
+        input is 60,000 ms of speech, 1920×1080 pixels, 30 frames/s.
     invariants
         Additional checks: functions of (plan, id of the failed tile, record) that return a problem or None.
     workspace
@@ -74,9 +83,14 @@ def fault_sweep(
     --------
     >>> from tessera.testing import assert_plan, fault_sweep
     >>> p = assert_plan("input > mirror > destination")
-    >>> fault_sweep(p.plan, facts={"*": {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": "30"}})
+    >>> fault_sweep(p)
     []
     """
+    if not isinstance(plan, Plan):
+        facts = plan.facts() if facts is None else facts
+        plan = plan.plan
+    if facts is None:
+        facts = {"*": DUMMY}
     reference = simulate(plan, facts=facts, assume=True, workspace=workspace)
     found: list[Violation] = []
     for node in plan.order:
@@ -107,7 +121,11 @@ def _problems(plan: Plan, node: str, way: str, reference: RunRecord, record: Run
 
 
 def assert_faults_contained(
-    plan: Plan, *, facts: Any = None, invariants: Sequence[Invariant] = (), workspace: str | None = None
+    plan: Plan | PlanAssertion,
+    *,
+    facts: Any = None,
+    invariants: Sequence[Invariant] = (),
+    workspace: str | None = None,
 ) -> None:
     """Assert that a fault sweep finds no violation. Parameters as in `fault_sweep`.
 
@@ -119,9 +137,8 @@ def assert_faults_contained(
     Examples
     --------
     >>> from tessera.testing import assert_faults_contained, assert_plan
-    >>> p = assert_plan("input > mirror > destination")
-    >>> facts = {"*": {"duration_ms": 60_000, "width": 1920, "height": 1080, "fps": "30"}}
-    >>> assert_faults_contained(p.plan, facts=facts)
+    >>> assert_faults_contained(assert_plan("input > mirror > destination"))
+    >>> assert_faults_contained(assert_plan("input > mirror > destination").plan)
     """
     found = fault_sweep(plan, facts=facts, invariants=invariants, workspace=workspace)
     assert not found, "faults are not contained:\n" + "\n".join(f"  {violation}" for violation in found)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
 
 from tessera.errors import TesseraError
 from tessera.graph.plan import Plan
 from tessera.record.record import RunRecord
 from tessera.testing.notation.names import Names
 from tessera.testing.request_builder import with_dummy_facts
+
+if TYPE_CHECKING:
+    from tessera.forecast.forecast import Forecast
 
 __all__ = ["SimulationOutcome"]
 
@@ -83,8 +89,48 @@ class SimulationOutcome:
         text = self.names.with_names(errors or reasons)
         return f" ({tile.status.value}: {text})" if errors else f" ({text})" if text else ""
 
-    def outputs(self, expected: Sequence[int | str | Mapping[str, Any]]) -> str | None:
-        """Check the number of outputs, or each output in order."""
+    def why(self, reasons: Mapping[str, str]) -> str | None:
+        """Check that an item of each tile has a reason with this text."""
+        lines = []
+        for name, wanted in reasons.items():
+            node = self.names.id(name)
+            if not any(wanted in str(item["why"]) for item in self._items(node)):
+                lines.append(f"  {name}: no item says {wanted!r}{self._reason(node)}")
+        return "\n".join(["reasons differ:", *lines]) if lines else None
+
+    def credits(self, total: int | float | str) -> str | None:
+        """Check the credits of the bill."""
+        bill = self._forecast.bill
+        if bill.total == Decimal(str(total)):
+            return None
+        lines = (
+            f"  {self.names.name_of.get(line.node, line.name)}, {line.meter}: {line.amount}"
+            for line in bill.lines
+        )
+        return "\n".join([f"expected {total} credits, got {bill.total}:", *lines])
+
+    def makespan(self, at_most: float) -> str | None:
+        """Check the expected duration of the run in seconds."""
+        schedule = self._forecast.schedule.to_dict()
+        if schedule["makespan"] <= at_most:
+            return None
+        path = ", ".join(
+            f"{self.names.name_of[task.node]} {task.duration / 1e6:g} s"
+            for task in self._forecast.schedule.critical_path
+        )
+        return f"expected at most {at_most:g} s, got {schedule['makespan']:g} s; the longest path: {path}"
+
+    @cached_property
+    def _forecast(self) -> Forecast:
+        """The expected duration and cost of the run."""
+        from tessera.forecast.forecast import WORKERS, forecast
+
+        made = forecast(self.plan, self.record, workers=WORKERS).forecast
+        assert made is not None
+        return made
+
+    def outputs(self, expected: Sequence[int | str | Mapping[str, Any]], *, in_order: bool) -> str | None:
+        """Check the number of outputs, or each output."""
         actual = self.record.outputs
         if len(expected) == 1 and isinstance(expected[0], int):
             wanted: list[Mapping[str, Any]] = []
@@ -93,6 +139,9 @@ class SimulationOutcome:
         else:
             wanted = [facts if isinstance(facts, Mapping) else {"tile": str(facts)} for facts in expected]
             found = [self._output(output.raw) for output in actual]
+            if not in_order:
+                actual = [actual[place] for place in _matched(wanted, found)]
+                found = [self._output(output.raw) for output in actual]
             matches = len(found) == len(wanted) and all(
                 not list(_differences(facts, output)) for facts, output in zip(wanted, found, strict=True)
             )
@@ -121,6 +170,24 @@ class SimulationOutcome:
         if raw.get("duration_ms") is not None:
             output["seconds"] = float(Fraction(raw["duration_ms"], 1000))
         return output
+
+
+def _matched(wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the places of the outputs in the order in which most of them meet an expectation."""
+    graph = nx.Graph()
+    sides = [("wanted", place) for place in range(len(wanted))]
+    graph.add_nodes_from([*sides, *(("found", place) for place in range(len(found)))])
+    graph.add_edges_from(
+        (side, ("found", place))
+        for side, facts in zip(sides, wanted, strict=True)
+        for place, output in enumerate(found)
+        if not any(_differences(facts, output))
+    )
+    pairs = nx.bipartite.hopcroft_karp_matching(graph, sides)
+    places = [pairs[side][1] if side in pairs else None for side in sides]
+    rest = iter(sorted(set(range(len(found))) - set(places)))
+    chosen = [place if place is not None else next(rest, None) for place in places]
+    return [place for place in (*chosen, *rest) if place is not None]
 
 
 def _differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[str]:

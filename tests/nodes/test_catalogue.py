@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tessera import nodes
 from tessera.node import NOTHING, REFS, VIDEO, Catalogue, Kind, NodeType, is_id, ours_id
+from tessera.testing import assert_plan, node_id
 
 IDS = {
     "Video Input": "9451e6ff-ac7f-4317-9055-a2f35f641b29",
@@ -327,3 +328,43 @@ def test_nearest_name_comes_first(catalogue: Catalogue, wanted: str, name: str) 
 @every_tile
 def test_only_tiles_with_our_own_parameter_names_are_lenient(tile: type[NodeType]) -> None:
     assert tile.lenient() is (tile.name in {*OURS, *TILDE})
+
+
+@pytest.mark.parametrize(
+    ("old", "now"),
+    [("top-center", "top"), ("bottom-center", "bottom"), ("center-left", "left"), ("center-right", "right")],
+)
+def test_old_names_of_caption_positions_stay_readable_with_a_warning(old: str, now: str) -> None:
+    given = assert_plan(f'input > cinematic_captions(caption_position="{old}") > destination')
+    changed = assert_plan(
+        "input > cinematic_captions > destination", set={"cinematic_captions.caption_position": old}
+    )
+    for p in (given, changed):
+        p.warns("old_value", match=f"{old!r}, an old name of {now!r}")
+        params: Any = p.plan.tile(node_id("cinematic_captions")).params
+        assert params.caption_position == now
+
+
+@pytest.mark.parametrize("position", ["auto", "top-left", "top", "left", "center", "bottom-right"])
+def test_caption_positions_have_the_names_of_the_contract(position: str) -> None:
+    assert_plan(f'input > cinematic_captions(caption_position="{position}") > destination').no_warnings(
+        "old_value"
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((1920, 1080), (1920, 1080)),
+        ((1080, 1920), (1080, 1920)),
+        ((640, 480), (480, 480)),
+        ((1000, 1200), (1000, 1250)),
+        ((2560, 1080), (1920, 1080)),
+    ],
+)
+def test_reframe_auto_keeps_a_shape_that_fits_and_else_takes_the_nearest(
+    size: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    facts = {"*": {"duration_ms": 5_000, "width": size[0], "height": size[1], "fps": "25"}}
+    p = assert_plan('input > reframe(aspect_ratio="auto") > destination', facts=facts)
+    p.outputs({"width": shown[0], "height": shown[1]})

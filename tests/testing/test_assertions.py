@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -274,3 +277,56 @@ def test_a_stub_by_name_sets_the_items_or_the_fault_of_a_tile() -> None:
         assert_plan(a, stubs={"captions": {"fault": "error"}}).items(mirror=1)
     with pytest.raises(NotationError, match="no tile"):
         assert_plan(a, stubs={"watermark": made})
+
+
+# reasons, credits, time and outputs in any order
+
+
+def test_the_reason_of_an_item_is_asserted() -> None:
+    p = assert_plan("input > clips(num_clips=2, target_duration=10) > mirror > destination")
+    p.why(clips="rank 1 of 2").why({"mirror": "left to right"})
+    fails(lambda: p.why(clips="rank 9"), "clips: no item says 'rank 9'", "rank 1 of 2")
+
+
+def test_the_credits_of_a_run_are_asserted_exactly() -> None:
+    p = assert_plan("input > mirror > destination")
+    total = re.search(r"got ([0-9.]+)", fails(lambda: p.credits(-1), "expected -1 credits"))
+    assert total is not None
+    p.credits(total[1]).credits(float(total[1]))
+    fails(lambda: p.credits(float(total[1]) + 1), f"got {total[1]}", "mirror")
+
+
+def test_the_duration_of_a_run_is_asserted() -> None:
+    p = assert_plan("input > mirror > destination")
+    found = re.search(r"got ([0-9.]+) s", fails(lambda: p.makespan(0), "expected at most 0 s", "mirror"))
+    assert found is not None
+    p.makespan(float(found[1])).makespan(at_most=float(found[1]) + 1)
+    fails(lambda: p.makespan(float(found[1]) - 0.01), "the longest path")
+
+
+def test_outputs_are_asserted_in_any_order() -> None:
+    p = assert_plan(
+        'input > {mirror, reframe(aspect_ratio="1:1"), reframe_2(aspect_ratio="9:16")} > destination'
+    )
+    square, tall = {"width": 1080, "height": 1080}, {"tile": "reframe_2"}
+    p.outputs(tall, {"width": 1920}, square, in_order=False)
+    # A loose expectation never takes the output that a strict one needs.
+    p.outputs({"kind": "video"}, square, {"kind": "video"}, in_order=False)
+    fails(lambda: p.outputs(tall, {"width": 1920}, square), "outputs differ")
+    fails(lambda: p.outputs(square, square, tall, in_order=False), "width: expected 1080, got 1920")
+    fails(lambda: p.outputs(square, in_order=False), "expected 1, got 3")
+
+
+@pytest.mark.slow
+def test_types_tell_what_is_no_agent(tmp_path: Path) -> None:
+    (tmp_path / "wrong.py").write_text(
+        "from tessera.testing import agent, assert_plan\n"
+        "assert_plan('input > mirror')\n"
+        "assert_plan({'agent_nodes': []}, {'video_ids': ['a']})\n"
+        "assert_plan(3)  # type: ignore[arg-type]\n"
+        "agent(3)  # type: ignore[arg-type]\n"
+        "assert_plan('input > mirror', 3)  # type: ignore[arg-type]\n"
+    )
+    line = [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", str(tmp_path / "wrong.py")]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

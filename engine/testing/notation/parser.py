@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from tessera.agent import AgentTemplate
 from tessera.errors import RequestError
@@ -43,8 +43,12 @@ class Chains:
     edges: list[tuple[int, int]] = field(default_factory=list)
 
 
+AgentSource = str | bytes | os.PathLike[str] | Mapping[str, Any] | AgentTemplate
+"""The notation, or an exported agent: a path, JSON text or bytes, an object or a loaded agent."""
+
+
 def agent(
-    source: Any,
+    source: AgentSource,
     *,
     name: str | None = None,
     catalogue: Catalogue | None = None,
@@ -117,7 +121,7 @@ def agent(
         raise
 
 
-def is_notation(source: Any) -> bool:
+def is_notation(source: object) -> TypeGuard[str]:
     """Return True if the source is a text of the notation, not a path or JSON."""
     if not isinstance(source, str) or isinstance(source, os.PathLike):
         return False
