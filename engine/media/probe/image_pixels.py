@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tessera.media.probe.bounded_file import BoundedFile
 from tessera.media.probe.svg import is_svg, rasterise
 
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ def pixels_of(path: Path) -> PillowImage:
         return rasterise(path).pixels
     from PIL import Image
 
-    with Image.open(path, formats=IMAGE_FORMATS) as opened:
+    with BoundedFile(path) as file, Image.open(file, formats=IMAGE_FORMATS) as opened:
         return opened.convert("RGBA")

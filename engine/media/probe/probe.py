@@ -18,6 +18,7 @@ from tessera.errors import MediaError
 from tessera.media.algebra.expression import even
 from tessera.media.algebra.time import parse_rate
 from tessera.media.ffmpeg.colors import HDR
+from tessera.media.probe.bounded_file import BoundedFile
 from tessera.media.probe.image_pixels import IMAGE_FORMATS
 from tessera.media.probe.info import PROBE_VERSION, MediaInfo, PictureInfo, SoundInfo, has_guessed_times
 from tessera.media.probe.lengths import with_both_lengths
@@ -206,7 +207,7 @@ def _image(path: Path) -> MediaInfo | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=IMAGE_FORMATS) as image:
+        with BoundedFile(path) as bounded, Image.open(bounded, formats=IMAGE_FORMATS) as image:
             width, height = image.size
             if width * height > _MAX_PIXELS:
                 raise MediaError(f"{path.name} is {width}×{height}: at most {_MAX_PIXELS:,} pixels are read")
