@@ -18,6 +18,7 @@ from tessera.errors import NotFound
 from tessera.inputs.assets.asset import Asset
 from tessera.inputs.assets.library import Library
 from tessera.inputs.recorded_answers import AnswerLog, RecordedAnswers
+from tessera.media.ffmpeg.encode_settings import Quality
 from tessera.node import is_id
 from tessera.store.run_store import RunStore
 
@@ -80,7 +81,7 @@ class Recording(_Value):
 
     outside: AnswerLog
     assets: dict[str, Original]
-    quality: str
+    quality: Quality
 
 
 class ReplaySource(_Value):
@@ -160,7 +161,7 @@ def recording_of(
     }
     files = [(asset.path, originals[asset_id].media) for asset_id, asset in assets.items()]
     quality = store.document(run_id, "quality") or "standard"
-    return Recording(outside=outside, assets=originals, quality=quality), files
+    return Recording.model_validate({"outside": outside, "assets": originals, "quality": quality}), files
 
 
 def stored_asset(asset_id: str, library: Library) -> Asset:

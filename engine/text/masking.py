@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 __all__ = ["mask_secrets", "mask_urls", "masked_prose", "masked_server", "masked_text", "masked_url"]
 
@@ -109,6 +107,8 @@ def masked_url(text: str) -> str:
     """
     if not text.lower().startswith(_WEB):
         return text
+    from urllib.parse import urlsplit, urlunsplit
+
     try:
         parts = urlsplit(text)
         host = parts.netloc.rpartition("@")[2]
@@ -137,6 +137,8 @@ def mask_secrets(message: str, url: str) -> str:
     >>> mask_secrets("bad port 'pw@host'", "postgresql://me:pw@host/runs")
     "bad port '***@host'"
     """
+    from urllib.parse import unquote
+
     rest = url.partition("://")[2]
     _user, _, password = rest.rpartition("@")[0].partition(":")
     query = rest.partition("?")[2]
@@ -153,4 +155,8 @@ def _masked_query(query: str) -> str:
     if not query or _MASK.fullmatch(query):
         return query
     video = next((pair for pair in query.split("&") if _VIDEO_ID.fullmatch(pair)), None)
-    return video or f"masked={hashlib.sha256(query.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    if video is not None:
+        return video
+    import hashlib
+
+    return f"masked={hashlib.sha256(query.encode('utf-8', 'replace')).hexdigest()[:8]}"

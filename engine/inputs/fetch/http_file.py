@@ -297,11 +297,9 @@ def _stream_response(
                 trust_env=False,
                 verify=_tls_context(),
                 timeout=times,
-                follow_redirects=redirects,
-                max_redirects=rules.most_redirects,
                 headers={"Accept-Encoding": "identity", "User-Agent": "tessera"},
             ) as client,
-            client.stream("GET", url, headers=dict(headers)) as response,
+            _followed(client, url, headers, rules.most_redirects if redirects else None) as response,
         ):
             if MARK in response.headers:
                 raise _guard_error(shown, guard)
@@ -322,6 +320,28 @@ def _stream_response(
         raise _guard_error(shown, guard) from None
     except httpx.TransportError as error:
         raise _transport_error(shown, guard, error) from None
+
+
+@contextlib.contextmanager
+def _followed(
+    client: httpx.Client, url: str, headers: Mapping[str, str], most: int | None
+) -> Iterator[httpx.Response]:
+    """Yield the response to a GET after at most so many redirects; None yields the first response.
+
+    httpx itself reads the body of a redirect, which may be endless.
+    """
+    import httpx
+
+    request = client.build_request("GET", url, headers=dict(headers))
+    for _ in range((most or 0) + 1):
+        response = client.send(request, stream=True)
+        following = response.next_request if most is not None else None
+        with contextlib.closing(response):
+            if following is None:
+                yield response
+                return
+        request = following
+    raise httpx.TooManyRedirects(f"more than {most} redirects", request=request)
 
 
 def _guard_error(shown: str, guard: GuardProxy) -> FetchError:

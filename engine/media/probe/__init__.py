@@ -3,6 +3,7 @@
 Modules, in the order in which to read them:
 
 - `info`: the result of a probe.
+- `bounded_file`: files that take no more memory than they have bytes.
 - `probe`: the probe itself, and containers opened safely.
 - `lengths`: picture and sound of different length.
 - `damage`, `cut_files`, `packet_form`: the seconds that are lost of a damaged file, and the signs of it.

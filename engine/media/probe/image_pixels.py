@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tessera.errors import MediaError
+from tessera.media.probe.bounded_file import BoundedFile
 from tessera.media.probe.svg import is_svg, rasterise
 from tessera.settings import settings
 
@@ -52,15 +53,16 @@ def opened_image(path: Path) -> Iterator[PillowImage]:
 
     most = settings().max_image_pixels
     limit = f"at most {most:,} pixels are read (setting `max_image_pixels`)"
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns from a size on that is below our limit, and refuses only what is far above.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path, formats=IMAGE_FORMATS)
-    except Image.DecompressionBombError:
-        raise MediaError(f"{path.name} is too large: {limit}") from None
-    with image:
-        width, height = image.size
-        if width * height > most:
-            raise MediaError(f"{path.name} is {width}×{height}, {width * height:,} pixels: {limit}")
-        yield image
+    with BoundedFile(path) as file:
+        try:
+            with warnings.catch_warnings():
+                # Pillow warns from a size on that is below our limit, and refuses only what is far above.
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                image = Image.open(file, formats=IMAGE_FORMATS)
+        except Image.DecompressionBombError:
+            raise MediaError(f"{path.name} is too large: {limit}") from None
+        with image:
+            width, height = image.size
+            if width * height > most:
+                raise MediaError(f"{path.name} is {width}×{height}, {width * height:,} pixels: {limit}")
+            yield image
