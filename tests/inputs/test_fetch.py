@@ -360,7 +360,7 @@ def test_the_command_fetches_and_says_so(served: Served, tmp_path: Path) -> None
     assert alone.returncode == 2
     (fault,) = json.loads(alone.stdout)["errors"]
     assert "refused: 127.0.0.1 is a private address" in fault["message"]
-    assert fault["loc"] == "/video_url_inputs/0"
+    assert "--input" in fault["message"]
 
 
 def test_errors_show_no_signatures_and_no_traceback(served: Served, tmp_path: Path) -> None:

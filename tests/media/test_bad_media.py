@@ -110,7 +110,7 @@ def test_a_logo_that_is_a_video_or_unknown_is_refused_before_the_run_starts(tmp_
         )
         error = json.loads(done.stdout)
         assert done.returncode == 2
-        assert error["errors"][0]["loc"].endswith("/image_id")
+        assert "--set watermark.image_id" in error["errors"][0]["message"]
         assert "Watermark" in error["detail"]
     assert not list((tmp_path / ".tessera").glob("runs/*"))
 
