@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tessera.cli.commands.runs import find_run
-from tessera.cli.display.output import FAILED, INTERRUPTED, OK, put, put_json, refuse, warn
+from tessera.cli.display.output import FAILED, INTERRUPTED, OK, log, put, put_json, refuse, warn
 from tessera.cli.options import RequestOptions, document
 from tessera.cli.request_args import PreparedRequest, prepare, quoting_advice
 from tessera.explain.option_places import NO_OPTIONS, OptionPlaces
@@ -119,7 +119,8 @@ def sweep(options: RequestOptions, config: SimulateConfig, file: Path) -> int:
         lines = ", ".join(map(str, group["lines"][:8])) + (", …" if len(group["lines"]) > 8 else "")
         made = f"{group['outputs']} output{'' if group['outputs'] == 1 else 's'}, {group['seconds']} s"
         said = group["error"] or " ".join((made, *group["sizes"]))
-        warn(f"{len(group['lines'])} × {group['status']}: {said} (line {lines})")
+        say = log if group["status"] == "completed" else warn
+        say(f"{len(group['lines'])} × {group['status']}: {said} (line {lines})")
     return OK if all(result["status"] == "completed" for result in results) else FAILED
 
 

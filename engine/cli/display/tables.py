@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -23,10 +26,12 @@ from tessera.text.wording import partial_run_text, printable, seconds_of, short_
 if TYPE_CHECKING:
     from tessera.graph.plan import Plan
 
-__all__ = ["plan_tables", "preview_table", "record_tables", "runs_table", "show", "table"]
+__all__ = ["display_width", "plan_tables", "preview_table", "record_tables", "runs_table", "show", "table"]
 
 _PIPE_WIDTH = 4096
 """The width in columns without a terminal: wide enough to cut nothing."""
+_LONG_WORD = 24
+"""The characters from which a word, such as an id or a path, may be broken to fit a table into its width."""
 _COLOURS = {
     "completed": "green",
     "partial_complete": "yellow",
@@ -36,13 +41,23 @@ _COLOURS = {
 }
 
 
+def display_width(otherwise: int = _PIPE_WIDTH) -> int:
+    """Return the width of the display in columns: `COLUMNS` if it is set, else that of the terminal, and
+    without one `otherwise`.
+    """
+    with suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else otherwise
+
+
 def show(parts: Iterable[RenderableType]) -> None:
-    """Print tables on stdout, at the width of the terminal or, without one, at their full width."""
+    """Print tables on stdout, at the width of the display or, without one, at their full width."""
     tty = sys.stdout.isatty()
     text = io.StringIO()
     console = Console(
         file=text,
-        width=shutil.get_terminal_size().columns if tty else _PIPE_WIDTH,
+        width=display_width(),
         force_terminal=tty,
         no_color=not tty or None,
         markup=False,
@@ -50,8 +65,21 @@ def show(parts: Iterable[RenderableType]) -> None:
         emoji=False,
     )
     for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+        for piece in _wrapped(part, console) if isinstance(part, Text) else (part,):
+            console.print(piece, soft_wrap=isinstance(part, Text))
     put("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def _wrapped(text: Text, console: Console) -> Iterator[Text]:
+    """Yield the lines of a text, those that are too long wrapped at words under their own indent."""
+    for line in text.split("\n", allow_blank=True):
+        if line.cell_len <= console.width:
+            yield line
+            continue
+        indent = len(line.plain) - len(line.plain.lstrip())
+        rest = line[indent:].wrap(console, max(console.width - indent - 2, 20))
+        for number, piece in enumerate(rest):
+            yield Text(" " * (indent + (2 if number else 0))) + piece
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
@@ -63,7 +91,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table
     used = [index for index in range(len(columns)) if any(line[index].plain for line in lines)]
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     for index in used:
-        made.add_column(columns[index], overflow="fold")
+        words = (
+            word for text in (columns[index], *(line[index].plain for line in lines)) for word in text.split()
+        )
+        least = max((cell_len(word) for word in words if len(word) <= _LONG_WORD), default=1)
+        made.add_column(columns[index], overflow="fold", min_width=least)
     for line in lines:
         made.add_row(*(line[index] for index in used))
     return made

@@ -98,10 +98,9 @@ _FEW = 8
 
 
 def _width() -> int:
-    import shutil
-    import sys
+    from tessera.cli.display.tables import display_width
 
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
+    return display_width(100)
 
 
 def _tables(record: RunRecord, found: Forecast) -> Iterator[RenderableType]:
@@ -137,13 +136,14 @@ def _times(timed: Schedule) -> str:
 
 def _path(timed: Schedule) -> Iterator[str]:
     from tessera.forecast.schedule import MICRO, clock
-    from tessera.text.wording import count
+    from tessera.text.wording import count, short_ids
 
     path = timed.critical_path
+    short = short_ids(task.node for task in path)
     longest = {id(task) for task in sorted(path, key=lambda task: -task.duration)[:12]}
     shown = [task for task in path if id(task) in longest]
     for task in shown:
-        yield f"{clock(task.duration):>9}  {task.label}  {task.node}"
+        yield f"{clock(task.duration):>9}  {task.label}  {short[task.node]}"
     if len(shown) < len(path):
         yield f"           and {count(len(path) - len(shown), 'shorter step')}"
     total = sum(task.duration for task in path)
