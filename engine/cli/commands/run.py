@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,13 @@ from tessera.cli.display.progress import watcher
 from tessera.cli.executor_args import ExecutorOptions
 from tessera.cli.interrupt import cancel_on_interrupt
 from tessera.cli.options import RequestOptions, document
-from tessera.cli.request_args import plan_prepared, prepare, quoting_advice, recorded_options
+from tessera.cli.request_args import (
+    PreparedRequest,
+    plan_prepared,
+    prepare,
+    quoting_advice,
+    recorded_options,
+)
 from tessera.cli.simulate_args import (
     exit_code,
     print_record,
@@ -26,6 +33,7 @@ from tessera.cli.simulate_args import (
 from tessera.explain.option_places import NO_OPTIONS
 
 if TYPE_CHECKING:
+    from tessera.forecast.schedule import Task
     from tessera.graph.plan import Plan
     from tessera.runner.config import ResumeConfig, RunConfig, SimulateConfig
 
@@ -53,11 +61,33 @@ def run(
         else:
             prepared = prepare(options)
             places = prepared.places
+            config = replace(config, inputs=prepared.inputs)
+            watch.expect(lambda: _expected_tasks(prepared, config))
             with quoting_advice(options, prepared.places):
-                record = run_agent(
-                    prepared.template, prepared.request, replace(config, inputs=prepared.inputs)
-                )
+                record = run_agent(prepared.template, prepared.request, config)
     return print_record(record, as_json=as_json, places=places)
+
+
+def _expected_tasks(prepared: PreparedRequest, config: RunConfig) -> Iterable[Task]:
+    """Return the tasks of a run's expected schedule, or none where its inputs are not known yet."""
+    from tessera import simulate
+    from tessera.errors import TesseraError
+    from tessera.forecast.forecast import WORKERS
+
+    try:
+        record = simulate(
+            prepared.template,
+            prepared.request,
+            inputs=config.inputs,
+            workspace=config.workspace,
+            catalogue=config.catalogue,
+            workers=WORKERS,
+            assume=True,
+        )
+    except TesseraError:
+        # The run itself says what is wrong, or fetches what is missing.
+        return ()
+    return record.forecast.schedule.tasks if record.forecast is not None else ()
 
 
 def with_recorded_agent(options: RequestOptions, config: RunConfig) -> RequestOptions:

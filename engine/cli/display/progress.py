@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tessera.cli.display.output import log
+from tessera.cli.display.work_done import WorkDone
 from tessera.text.masking import masked_prose
 from tessera.text.wording import printable, short_ids
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
+    from tessera.forecast.schedule import Task
     from tessera.record.events import Event
 
 __all__ = ["EventFormatter", "Watcher", "watcher"]
@@ -29,6 +32,9 @@ class Watcher(AbstractContextManager["Watcher"], Protocol):
 
     def __call__(self, event: Event) -> None:
         """Handle an event."""
+
+    def expect(self, tasks: Callable[[], Iterable[Task]]) -> None:
+        """Weigh the work by the tasks of the expected schedule, if the watcher shows how much is done."""
 
     def write(self, text: str) -> None:
         """Write a line without breaking the display."""
@@ -115,6 +121,9 @@ class SilentWatcher:
     def __call__(self, event: Event) -> None:
         pass
 
+    def expect(self, tasks: Callable[[], Iterable[Task]]) -> None:
+        pass
+
     def write(self, text: str) -> None:
         log(text)
 
@@ -142,7 +151,10 @@ class LineWatcher(SilentWatcher):
 
 
 class BarWatcher(LineWatcher):
-    """Shows a bar for the run and one per running tile; the lines scroll above them."""
+    """Shows a bar for the run and one per running tile; the lines scroll above them.
+
+    The bar of a tile that has not said yet how far it is moves without a percentage.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,7 +162,7 @@ class BarWatcher(LineWatcher):
         self.whole: TaskID = self.bars.add_task("reading inputs", total=None)
         self.tasks: dict[str, TaskID] = {}
         self.downloads: dict[str, TaskID] = {}
-        self.ended = 0
+        self.work = WorkDone()
 
     def __enter__(self) -> Self:
         self.bars.start()
@@ -164,27 +176,30 @@ class BarWatcher(LineWatcher):
     def stop(self) -> None:
         self.bars.stop()
 
+    def expect(self, tasks: Callable[[], Iterable[Task]]) -> None:
+        self.work = WorkDone(tasks())
+
     def __call__(self, event: Event) -> None:
         from tessera.record import events
 
         super().__call__(event)
+        self.work(event)
         match event:
             case events.DownloadProgress():
                 self._download(event)
             case events.RunStarted():
-                self.bars.update(self.whole, description="run", total=len(event.nodes))
+                self.bars.update(self.whole, description="run", total=1.0)
             case events.NodeChanged(node=node, status="running"):
                 name, few = printable(self.formatter.names[node]), len(self.tasks) < _MOST_BARS
-                self.tasks[node] = self.bars.add_task(name, total=1.0, visible=few)
-            case events.Progress(node=node, fraction=fraction) if node in self.tasks:
-                self.bars.update(self.tasks[node], completed=fraction)
+                self.tasks[node] = self.bars.add_task(name, total=None, visible=few)
+            case events.Progress(node=node, fraction=fraction) if fraction and node in self.tasks:
+                self.bars.update(self.tasks[node], total=1.0, completed=fraction)
             case events.NodeChanged(node=node, status=status) if status not in ("not_started", "queued"):
-                self.ended += 1
-                self.bars.update(self.whole, completed=self.ended)
                 if node in self.tasks:
                     self.bars.remove_task(self.tasks.pop(node))
                 for task in islice(self.tasks.values(), _MOST_BARS):
                     self.bars.update(task, visible=True)
+        self.bars.update(self.whole, completed=self.work.fraction)
 
     def _download(self, event: Any) -> None:
         from tessera.text.wording import bytes_of
@@ -202,13 +217,22 @@ class BarWatcher(LineWatcher):
 
 def _bars() -> Bars:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )

@@ -181,6 +181,7 @@ def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool)
     for item in record.get("items", ()):
         whys.setdefault(item["agent_node_id"], []).append(item["why"])
     delivered = Counter(output.get("delivered_by") for output in record["outputs"])
+    rendered = {output.get("delivered_by") for output in record["outputs"] if not output.get("reused")}
     rows = []
     for node in record["nodes"]:
         key, seconds = node["original_node_id"], node["seconds"]
@@ -191,17 +192,19 @@ def _tiles(record: Mapping[str, Any], short: Mapping[str, str], simulated: bool)
                 Text(node["status"].replace("_", " "), style=_COLOURS.get(node["status"], "")),
                 str(node["items"]),
                 node["status_message"] or _first(whys.get(key, [])) or _delivered(delivered[key]),
-                _worked(node.get("work")),
+                _worked(node.get("work"), rendered=key in rendered),
                 "" if simulated or seconds is None else f"{seconds:.1f}",
             )
         )
     return table(("tile", "id", "status", "items", "what it did", "work", "seconds"), rows)
 
 
-def _worked(work: Mapping[str, str] | None) -> str:
-    """Return how a tile got its result and, if it ran again, the reason."""
+def _worked(work: Mapping[str, str] | None, *, rendered: bool) -> str:
+    """Return how a tile got its result and, if it ran again, the reason. Its seconds include its renders."""
     if work is None:
         return ""
+    if work["how"] == "cached" and rendered:
+        return "cached, then rendered"
     again = work["how"] == "ran" and work["why"] != "the first time"
     return f"ran, {work['why']}" if again else work["how"]
 
