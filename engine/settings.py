@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tessera.errors import Fault, RequestError, pointer
 from tessera.node import Catalogue
+from tessera.text.checked import toml_document
 from tessera.text.nearest import suggestion
 from tessera.validation import faults_of
 
@@ -64,11 +65,9 @@ def settings() -> Settings:
 # The stamp (time and size) is part of the cache key: an edited file is read again.
 @lru_cache(maxsize=8)
 def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
-    import tomllib
-
     raw: Any = None
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        raw = toml_document(path.read_bytes())
         return Settings.model_validate(raw)
     except ValidationError as error:
         found = [fault for _path, fault in faults_of(error, raw, "template", known=Settings.model_fields)]

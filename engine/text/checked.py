@@ -16,6 +16,7 @@ from typing import Any
 __all__ = [
     "MAX_NUMBER_CHARS",
     "MAX_TOML_BYTES",
+    "TooDeep",
     "exact_number",
     "instant",
     "json_object",
@@ -36,7 +37,11 @@ _NUMBER = re.compile(r"[+-]?(?:\d+/\d+|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE]([+-]?\d{1,
 _LONG_NUMBER = re.compile(r"\d{4301}", re.ASCII)
 """A number that Python does not convert: it has more than 4,300 digits."""
 _MOST = 10**MAX_NUMBER_CHARS
-_DEEP = "it is nested too deeply"
+_DEEP = "nested too deeply"
+
+
+class TooDeep(ValueError):
+    """Raised if a document is nested more deeply than its parser allows."""
 
 
 def whole_number(text: str) -> int:
@@ -96,6 +101,8 @@ def exact_number(value: Any) -> Fraction:
 def json_value(text: str | bytes) -> Any:
     """Parse JSON in UTF-8. Numbers are finite and have at most 4,300 digits.
 
+    The messages of its errors continue "it is …".
+
     Raises
     ------
     ValueError
@@ -109,15 +116,15 @@ def json_value(text: str | bytes) -> Any:
     try:
         whole = text if isinstance(text, str) else text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 text at byte {error.start}") from None
+        raise ValueError(f"not JSON: not UTF-8 text at byte {error.start}") from None
     try:
         return json.loads(whole, parse_constant=_refuse_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise ValueError(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
-        raise ValueError(_DEEP) from None
+        raise TooDeep(_DEEP) from None
     except ValueError as error:
-        raise ValueError(_number_problem(whole) or str(error)) from None
+        raise ValueError(f"not JSON: {_number_problem(whole) or error}") from None
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
@@ -130,7 +137,7 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     """
     found = json_value(text)
     if not isinstance(found, dict):
-        raise ValueError(f"{_kind(found)} is not an object")
+        raise ValueError(f"not an object, but {_kind(found)}")
     return found
 
 
@@ -153,7 +160,7 @@ def toml_document(data: bytes) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise ValueError(_DEEP) from None
+        raise TooDeep(_DEEP) from None
     except tomllib.TOMLDecodeError:
         raise
     except ValueError as error:
@@ -215,7 +222,7 @@ def _finite(text: str) -> float:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON: numbers are finite")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _number_problem(text: str) -> str | None:
