@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from tessera.errors import Document, Fault, RequestError, pointer
 from tessera.input_files import read_document
 from tessera.node import ID_PATTERN, NodeType, is_id
+from tessera.text.checked import TooDeep, json_value
 from tessera.text.json_text import json_text
 from tessera.validation import MAX_DEPTH, faults_of, too_deep
 
@@ -264,10 +265,6 @@ def _error(loc: str, document: Document, message: str, code: str) -> RequestErro
     return RequestError([Fault(loc, document, message, code)])
 
 
-def _reject_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
 def read_json(source: Any, document: Document) -> Any:
     """Return a JSON document from a path, JSON text, bytes, or a parsed value.
 
@@ -302,19 +299,15 @@ _TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 def _parse(data: bytes, document: Document, name: str) -> Any:
     code = "not_json"
     try:
-        value = json.loads(data.decode("utf-8-sig"), parse_constant=_reject_constant)
+        value = json_value(data)
         if rb"\u" in data:
             json.dumps(value, ensure_ascii=False).encode()
-    except json.JSONDecodeError as error:
-        what = f"{name} is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-    except UnicodeDecodeError as error:
-        what = f"{name} is not JSON: not UTF-8 text at byte {error.start}"
     except UnicodeEncodeError:
         what = f"{name} contains an unpaired surrogate escape (\\ud800 to \\udfff)"
-    except RecursionError:
+    except TooDeep:
         what, code = f"{name} is {_TOO_DEEP}", "too_deep"
     except ValueError as error:
-        what = f"{name} is not JSON: {error}"
+        what = f"{name} is {error}"
     else:
         if not too_deep(value):
             return value

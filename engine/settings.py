@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tessera.errors import Fault, RequestError, pointer
 from tessera.input_files import read_document
 from tessera.node import Catalogue
+from tessera.text.checked import toml_document
 from tessera.text.nearest import suggestion
 from tessera.validation import faults_of
 
@@ -70,11 +71,9 @@ def settings() -> Settings:
 # The stamp (time and size) is part of the cache key: an edited file is read again.
 @lru_cache(maxsize=8)
 def _read(path: Path, _stamp: tuple[int, int]) -> Settings:
-    import tomllib
-
     raw: Any = None
     try:
-        raw = tomllib.loads(read_document(path).decode("utf-8"))
+        raw = toml_document(read_document(path))
         return Settings.model_validate(raw)
     except ValidationError as error:
         found = [fault for _path, fault in faults_of(error, raw, "template", known=Settings.model_fields)]

@@ -17,7 +17,17 @@ from tessera.text.wording import has_lone_surrogate
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-__all__ = ["MAX_DEPTH", "UNKNOWN_FIELD", "Known", "Path", "faults_of", "not_json", "shown", "too_deep"]
+__all__ = [
+    "MAX_DEPTH",
+    "UNKNOWN_FIELD",
+    "Known",
+    "Path",
+    "faults_of",
+    "not_json",
+    "problem_of",
+    "shown",
+    "too_deep",
+]
 
 Path = tuple[str | int, ...]
 Known = Callable[[Path], Collection[str]]
@@ -89,6 +99,8 @@ def shown(value: Any, limit: int = 60) -> str:
         return "an object"
     if isinstance(value, list | tuple):
         return "an array"
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "a number of more than 4,300 digits"
     text = json.dumps(mask_urls(value), ensure_ascii=False, default=str).encode("utf-8", "replace").decode()
     return _cut(text, limit)
 
@@ -120,8 +132,14 @@ _WANTED = {
     "string_type": "a string",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number",
     "float_type": "a number",
+    "float_parsing": "a number",
     "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "path_type": "a path",
+    "dataclass_type": "an object",
     "dict_type": "an object",
     "mapping_type": "an object",
     "model_type": "an object",
@@ -171,6 +189,8 @@ def _message(errors: Sequence[Mapping[str, Any]], name: str, known: Collection[s
     wanted = list(dict.fromkeys(words for error in errors if (words := _wanted(error))))
     if wanted:
         return f"must be {' or '.join(wanted)}, not {shown(value)}"
+    if first["type"] == "json_invalid":
+        return f"it is not JSON: {first['ctx']['error']}"
     text: str = first["msg"]
     return text.removeprefix("Value error, ")
 
@@ -215,3 +235,21 @@ def faults_of(
         code = _CODES.get(errors[0]["type"], "wrong_value")
         found.append((path, Fault(pointer(*base, *path), kind, message, code)))
     return found
+
+
+def problem_of(error: ValidationError, document: Any = None) -> str:
+    """Return the first problem in a pydantic error: a JSON pointer and one sentence.
+
+    Parameters
+    ----------
+    document
+        The validated value, or None if pydantic read it from text: pointers then name the branches of unions.
+    """
+    if document is not None:
+        _path, fault = faults_of(error, document, "request")[0]
+        where, message = fault.loc, fault.message
+    else:
+        first = error.errors(include_url=False)[0]
+        where = pointer(*first["loc"])
+        message = _message([first], str(first["loc"][-1]) if first["loc"] else "", (), first.get("input"))
+    return f"{where}: {message}" if where else message

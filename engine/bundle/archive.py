@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 import stat
 import zipfile
@@ -19,6 +18,7 @@ from typing import Any
 from tessera.errors import Cancelled, Fault, RequestError
 from tessera.input_files import check_file
 from tessera.inputs.assets.library import LIMITS
+from tessera.text.checked import json_object
 
 __all__ = ["FORMAT", "Archive"]
 
@@ -118,10 +118,11 @@ class Archive:
             raise ValueError(f"its documents are larger than {_MAX_DOCUMENT_BYTES:,} bytes ({name})")
         with self._zip.open(name) as member:
             # The directory may lie about the size: never unpack more than was counted above.
-            document = json.loads(member.read(size))
-        if not isinstance(document, dict):
-            raise ValueError(f"its document {name} is not a JSON object")
-        return document
+            text = member.read(size)
+        try:
+            return json_object(text)
+        except ValueError as error:
+            raise ValueError(f"its document {name} is {error}") from None
 
     def _check(self) -> None:
         """Check the format, then the name, size and type of every member."""

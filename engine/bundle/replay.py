@@ -25,6 +25,7 @@ from tessera.inputs.assets.asset import asset_id
 from tessera.inputs.assets.library import Library
 from tessera.inputs.recorded_answers import question_label
 from tessera.request import SourceRef
+from tessera.validation import problem_of
 
 __all__ = ["ReplayEnvironment"]
 
@@ -141,9 +142,7 @@ class ReplayEnvironment:
         try:
             recording = Recording.model_validate(raw)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise _error(f"the recording in {self.path} is damaged: {where}: {first['msg']}") from None
+            raise _error(f"the recording in {self.path} is damaged: {problem_of(error, raw)}") from None
         # Check the references now: a missing asset would otherwise fail in the middle of a run.
         answers = recording.outside.answers
         for asset in (*(answer.asset for answer in answers), *recording.outside.renders.values()):

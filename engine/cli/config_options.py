@@ -76,7 +76,7 @@ def _balance(text: str | None, _typed: Mapping[str, Any]) -> Decimal | None:
     except InvalidOperation:
         number = Decimal("NaN")
     if not (number.is_finite() and abs(number) < 10**20 and number.as_tuple().digits):
-        raise refuse(f"--balance {text}: give a number of credits, as in 12.5")
+        raise refuse(f"--balance {text[:40]}: give a number of credits, as in 12.5")
     return number
 
 

@@ -200,14 +200,12 @@ def _node(template: AgentTemplate, name: str, option: str, faults: list[Fault]) 
 
 def _value(text: str) -> Any:
     """Parse a value as JSON; return the text itself if it is not JSON."""
+    from tessera.text.checked import json_value
+
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return json_value(text)
+    except ValueError:
         return text
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 @contextlib.contextmanager

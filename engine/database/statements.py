@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tessera.database.interface import Conflict
 from tessera.errors import WorkspaceError
+from tessera.validation import problem_of
 
 __all__ = ["decoding", "in_condition", "insertion"]
 
@@ -66,8 +67,9 @@ def decoding(what: str) -> Iterator[None]:
         AttributeError,
         AssertionError,
         RecursionError,
+        ArithmeticError,
     ) as error:
         reason = str(error) if isinstance(error, (ValueError, RecursionError)) else repr(error)
         if isinstance(error, ValidationError):
-            reason = error.errors()[0]["msg"]
+            reason = problem_of(error)
         raise WorkspaceError(f"{what} cannot be read: {reason}") from None

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tessera.agent import AgentTemplate, Tile, read_json
 from tessera.errors import Fault, RequestError, TesseraError
 from tessera.request import RunRequest
+from tessera.text.checked import exact_number
 from tessera.text.nearest import suggestion
 from tessera.text.wording import replace_lone_surrogates
 
@@ -50,19 +50,28 @@ def parse_clip(text: str) -> tuple[int | None, int | None]:
     """
     parts = text.split(":")
     if len(parts) != 2 or not any(part.strip() for part in parts):
-        raise ValueError(f"{text!r} is not a clip: use START:END in seconds, as in 1.5:4 or :10")
+        raise ValueError(f"{_cut(text)} is not a clip: use START:END in seconds, as in 1.5:4 or :10")
     return _milliseconds(parts[0], text), _milliseconds(parts[1], text)
 
 
 def _milliseconds(part: str, whole: str) -> int | None:
     if not part.strip():
         return None
-    if not re.fullmatch(r"\d+(\.\d*)?|\.\d+", part.strip()):
-        raise ValueError(f"{whole!r} is not a clip: {part!r} is not a number of seconds")
-    exact = Fraction(part.strip()) * 1000
+    try:
+        # Neither a sign, nor a ratio, nor an exponent.
+        plain = re.fullmatch(r"[\d.]+", part.strip(), re.ASCII)
+        exact = exact_number(part) * 1000 if plain else None
+    except ValueError:
+        exact = None
+    if exact is None:
+        raise ValueError(f"{_cut(whole)} is not a clip: {_cut(part)} is not a number of seconds")
     if exact.denominator != 1:
-        raise ValueError(f"{whole!r}: a clip has a precision of at most one millisecond")
+        raise ValueError(f"{_cut(whole)}: a clip has a precision of at most one millisecond")
     return int(exact)
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
 def find_node(template: AgentTemplate, text: str) -> Tile:

@@ -6,7 +6,6 @@ and `_read`.
 
 from __future__ import annotations
 
-import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tessera.files import write_atomically
 from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.http_file import RetryPolicy, get_text
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
+from tessera.text.checked import json_value
 from tessera.text.masking import masked_url
 
 __all__ = ["LIMIT", "Connection", "Item", "connect", "connection_of", "item_of"]
@@ -150,9 +150,10 @@ def _get_json(connection: Connection, path: str, guard: GuardProxy, rules: Fetch
         except PassingError as error:
             retries.wait(error)
     try:
-        return json.loads(text)
-    except ValueError:
-        raise FetchError(f"{masked_url(connection.url)} does not respond like a Mimir archive") from None
+        return json_value(text)
+    except ValueError as error:
+        shown = masked_url(connection.url)
+        raise FetchError(f"{shown} does not respond like a Mimir archive: the response is {error}") from None
 
 
 def _path(workspace: Path) -> Path:

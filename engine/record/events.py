@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, TypeAdapter
+from pydantic import AfterValidator, Field, PlainSerializer, TypeAdapter
 
 from tessera.record.status import NodeStatus, RunStatus
+from tessera.text.checked import instant
 
 if TYPE_CHECKING:
     from tessera.media.process.process import Process
@@ -57,6 +58,11 @@ def _as_record(item: Any) -> dict[str, Any]:
     return item if isinstance(item, dict) else item_record(item)
 
 
+def _checked_time(text: str) -> str:
+    instant(text)
+    return text
+
+
 # Keyword-only, since subclasses declare required fields after the default of `event`.
 @dataclass(slots=True, kw_only=True)
 class Event:
@@ -68,7 +74,7 @@ class Event:
         The time in ISO 8601 format. In a simulation it is the time of the virtual clock.
     """
 
-    at: str
+    at: Annotated[str, AfterValidator(_checked_time)]
 
 
 @dataclass(slots=True, kw_only=True)

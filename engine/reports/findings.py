@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from urllib.parse import quote
 from tessera.errors import Document, Fault
 from tessera.notice import Notice
 from tessera.reports.positions import Position, locate, syntax_error
+from tessera.text.checked import json_value
 from tessera.text.wording import count
 
 __all__ = [
@@ -94,8 +94,8 @@ class CheckedDocument:
     def parsed(self) -> Any:
         """Return the value of the document, or None if it is not available or no JSON."""
         try:
-            return json.loads(self.data or b"")
-        except (ValueError, RecursionError):
+            return json_value(self.data or b"")
+        except ValueError:
             return None
 
 

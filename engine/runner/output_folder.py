@@ -19,6 +19,7 @@ from tessera.files import finished_entries, named, part_prefix
 from tessera.notice import Notice
 from tessera.record.record import RunRecord
 from tessera.runner.scheduling.run_spec import Closing
+from tessera.text.checked import json_object
 
 __all__ = ["OutputFolder", "Reservation", "holding", "output_folder", "remove_unfinished", "reserving"]
 
@@ -186,7 +187,7 @@ def _lock(path: Path) -> int | None:
 def _holder(lock: Path) -> str:
     """Return the words for the run that holds a lock."""
     try:
-        facts = json.loads(lock.read_text("utf-8"))
+        facts = json_object(lock.read_bytes())
         here = facts["host"] == socket.gethostname()
         place = f"process {facts['pid']}" + ("" if here else f" on {facts['host']}")
         return f"run {facts['run_id']} ({place})"

@@ -26,6 +26,7 @@ from tessera.record.record import RunRecord
 from tessera.runner.answers.stubs import find_tile
 from tessera.runner.config import PlannedConfig, RunConfig, SimulateConfig
 from tessera.store.run_store import RunStore
+from tessera.text.checked import exact_number, json_object
 
 __all__ = ["Part", "from_tile", "only_tile", "part_of_record", "part_of_run", "restored_items", "until_tile"]
 
@@ -120,7 +121,7 @@ def restored_items(
         If the items or their document cannot be read.
     """
     with decoding("the known items of a partial run"):
-        summary = json.loads(text) if text is not None else {"given": []}
+        summary = json_object(text) if text is not None else {"given": []}
         wanted: list[str] = [*summary["given"]]
         of = str(summary["of"]) if wanted else ""
     if not wanted:
@@ -272,9 +273,9 @@ def _value(key: str, entry: Mapping[str, Any]) -> Value:
             return Project(())
         case Kind.AUDIO:
             return Audio(Sound.silence(_seconds(entry)))
-    width, height, rate = even(entry["width"]), even(entry["height"]), Fraction(entry["fps"])
+    width, height, rate = even(entry["width"]), even(entry["height"]), exact_number(entry["fps"])
     ranges = [
-        (piece["source"], Fraction(str(piece["start_ms"])) / 1000, Fraction(str(piece["end_ms"])) / 1000)
+        (piece["source"], exact_number(piece["start_ms"]) / 1000, exact_number(piece["end_ms"]) / 1000)
         for piece in entry["sources"]
     ] or [(key, Fraction(0), _seconds(entry))]
     pictures, sounds = [], []
@@ -289,4 +290,4 @@ def _value(key: str, entry: Mapping[str, Any]) -> Value:
 
 def _seconds(entry: Mapping[str, Any]) -> Fraction:
     exact = entry.get("duration")
-    return exact if isinstance(exact, Fraction) else Fraction(entry["duration_ms"], 1000)
+    return exact if isinstance(exact, Fraction) else exact_number(entry["duration_ms"]) / 1000

@@ -12,7 +12,7 @@ from tessera.graph.plan_json import check_plan
 from tessera.runner.cache.cache_key import read_cache_key
 from tessera.runner.cache.cached_work import read_cached_work
 from tessera.store.run_store import RunStore
-from tessera.text.wording import json_object
+from tessera.text.checked import json_object
 
 __all__ = ["check_stored_plan", "unreadable_rows"]
 

@@ -19,7 +19,7 @@ from tessera.record.record import RunRecord, fold
 from tessera.record.status import RunStatus
 from tessera.store.item_codec import ItemWriter, read_items
 from tessera.store.locks import Locks
-from tessera.text.wording import json_object
+from tessera.text.checked import json_object
 
 if TYPE_CHECKING:
     from tessera.media.algebra.item import Item

@@ -15,7 +15,6 @@ __all__ = [
     "count",
     "file_names",
     "has_lone_surrogate",
-    "json_object",
     "one_line",
     "partial_run_text",
     "printable",
@@ -33,23 +32,6 @@ _UNWRITABLE = "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """Characters that XML 1.0 forbids, lone surrogates (not encodable in UTF-8) among them."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MIN_ID_LENGTH = 8
-
-
-def json_object(text: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object.
-
-    Raises
-    ------
-    ValueError
-        If the text is not JSON, is nested too deeply, or holds another type than an object.
-    """
-    try:
-        found = json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{short_json(found)} is not an object")
-    return found
 
 
 def printable(text: str) -> str:

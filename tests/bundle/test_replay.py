@@ -344,7 +344,45 @@ def _flip(data: bytearray) -> None:
     data[1000] ^= 1
 
 
+def _set_duration(recording: dict[str, Any], duration: Any) -> None:
+    recording["outside"]["answers"] = [
+        {"form": "video_url", "question": "q", "key": "k", "name": "n", "asset": "a", "duration": duration}
+    ]
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "a division by zero": (
+        {"recording": lambda raw: _set_duration(raw, "1/0")},
+        "is damaged: /outside/answers/0/duration: 1/0 is not a number: it divides by zero",
+    ),
+    "an object as a number": (
+        {"recording": lambda raw: _set_duration(raw, {})},
+        "is damaged: /outside/answers/0/duration: an object is not a number",
+    ),
+    "an endless exponent": (
+        {"recording": lambda raw: _set_duration(raw, "1e999999999")},
+        "/outside/answers/0/duration: '1e999999999' is not a number",
+    ),
+    "a text as a size": (
+        {"recording": lambda raw: _first(raw).update(size="many")},
+        '/size: must be a whole number, not "many"',
+    ),
+    "a number of 5,000 digits": (
+        {"drop": "agent", "add": ("agent.json", b'{"x": ' + b"9" * 5000 + b"}")},
+        "agent.json is not JSON: the number at line 1 has more than 4,300 digits",
+    ),
+    "a number that is infinite": (
+        {"drop": "agent", "add": ("agent.json", b'{"x": 1e999}')},
+        "agent.json is not JSON: the number '1e999' is out of range",
+    ),
+    "a document that is nested too deeply": (
+        {"drop": "agent", "add": ("agent.json", b"[" * 200_000)},
+        "agent.json is nested too deeply",
+    ),
+    "a document that is an array": (
+        {"drop": "agent", "add": ("agent.json", b"[1]")},
+        "agent.json is not an object, but an array",
+    ),
     "no recording": ({"drop": "recording"}, "contains no recording: `tessera run --record FILE` and"),
     "no media": ({"drop": "media"}, "is damaged: it lacks media/"),
     "a bit of the media": ({"media": _flip}, "is damaged: its member media/"),

@@ -21,22 +21,7 @@ def bench() -> Iterator[Workbench]:
         yield made
 
 
-OPEN = {
-    "documents/5535915d3e7b": "an object as `duration` of facts",
-    "documents/1fe88741c651": "a width of 401 digits in facts",
-    "documents/971fd14fbe93": "a negative `duration` in facts",
-    "servers/dc694b5fb562": "a Content-Range with 5,000 digits",
-}
-"""Kept inputs whose faults are known and not mended yet."""
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=OPEN[name], strict=True) if name in OPEN else ())
-        for name in sorted(f"{path.parent.name}/{path.name}" for path in KEPT.glob("*/*"))
-    ],
-)
+@pytest.mark.parametrize("name", sorted(f"{path.parent.name}/{path.name}" for path in KEPT.glob("*/*")))
 def test_an_input_that_failed_once_fails_no_more(name: str, bench: Workbench) -> None:
     found = bench.outcome(name.partition("/")[0], (KEPT / name).read_bytes())
     assert not found.fault, found.said

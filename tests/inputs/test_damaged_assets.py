@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -14,12 +15,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tessera import RequestError, RunRecord, run
 from tessera.cli import main
 from tessera.errors import DamagedError, WorkspaceError
+from tessera.inputs.assets.asset import parse_asset_json
 from tessera.inputs.assets.library import Library
 from tessera.store.store_check import check
 from tessera.testing import agent
@@ -44,6 +47,14 @@ def writes(text: bytes) -> Callable[[Path], None]:
     return lambda asset: (asset / "asset.json").write_bytes(text) and None
 
 
+def rewrite(asset: Path, member: str, value: Any) -> None:
+    """Change a fact of the picture in `asset.json`."""
+    file = asset / "asset.json"
+    facts = json.loads(file.read_text())
+    facts["info"]["picture"][member] = value
+    file.write_text(json.dumps(facts))
+
+
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "a changed byte": flip,
     "cut short": cut,
@@ -54,6 +65,10 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "[1]": writes(b"[1]"),
     "no JSON": writes(b"no JSON"),
     "no text": writes(b"\xff\xfe"),
+    "a division by zero": lambda asset: rewrite(asset, "duration", "1/0"),
+    "an object as a number": lambda asset: rewrite(asset, "rate", {}),
+    "an infinite size": lambda asset: (asset / "asset.json").write_text('{"size": 1e999}') and None,
+    "5,000 digits": lambda asset: (asset / "asset.json").write_text('{"size": ' + "9" * 5000 + "}") and None,
     "deep": writes(b"[" * 200_000),
 }
 
@@ -261,3 +276,21 @@ def test_malformed_asset_facts_are_reported_and_break_nothing_here_or_in_the_sha
     assert found is not None
     assert digest(found.path) == asset.sha256
     assert check(tmp_path / "one").problems == []
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "says"),
+    [
+        ("duration", "1/0", "/info/picture/duration: 1/0 is not a number: it divides by zero"),
+        ("rate", {}, "/info/picture/rate: an object is not a number"),
+        ("width", "wide", '/info/picture/width: must be a whole number, not "wide"'),
+        ("frames", None, "/info/picture/frames: must be a whole number, not null"),
+    ],
+)
+def test_a_damaged_description_is_reported_in_plain_words(
+    member: str, value: Any, says: str, tmp_path: Path
+) -> None:
+    asset = Library(tmp_path).add(SILENT)
+    rewrite(asset.path.parent, member, value)
+    with pytest.raises(ValueError, match=f"^{re.escape(says)}"):
+        parse_asset_json((asset.path.parent / "asset.json").read_bytes(), asset.id)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tessera import QuestionError, RequestError, RunRecord, run, simulate
+from tessera.cli import main
 from tests.parity.test_fixtures import AGENTS, CASES, _inputs
 from tests.support.media import FIXTURES, MEDIA
 
@@ -26,6 +27,27 @@ TALK = {
 MUTE = {URL: {key: value for key, value in TALK[URL].items() if key != "speech"}}
 SINGLE = AGENTS / "single.json"
 REQUEST = {"video_urls": [URL]}
+
+
+NUMBERS = ("duration", "fps", "duration_ms", "width", "sample_rate", "speech", "levels_dbfs")
+NO_NUMBERS = (
+    *('"0/0"', '"1/0"', "{}", "1e999", "NaN", "9" * 5000, "9" * 4000, '"1e999999999"', "-1", "true"),
+    *("[[1, {}]]", "[" * 5000 + "]" * 5000),
+)
+
+
+@pytest.mark.parametrize("member", NUMBERS)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=range(len(NO_NUMBERS)))
+def test_a_stated_fact_that_is_no_number_is_refused_in_short_words(
+    member: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = tmp_path / "facts.json"
+    facts.write_text(f'{{"{URL}": {{"{member}": {value}}}}}')
+    assert main(["simulate", str(SINGLE), "--input", URL, "--facts", str(facts)]) == 2
+    told = capsys.readouterr().err
+    assert len(told) < 500
+    assert "error" in told
+    assert not any(words in told for words in ("internal error", "Input should", "Traceback", "set_int_max"))
 
 
 def _comparable(record: RunRecord) -> dict[str, Any]:

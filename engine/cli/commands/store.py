@@ -129,11 +129,15 @@ def size_of(text: str) -> int:
         If the text is not a size.
     """
     from tessera.cli.display.output import refuse
+    from tessera.text.checked import exact_number
 
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
     if found is None:
         raise refuse(f"--keep {text!r} is not a size: use a number and B, KB, MB, GB or TB, e.g. 10GB")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    try:
+        return int(exact_number(found[1]) * _UNITS[found[2].upper()])
+    except ValueError as error:
+        raise refuse(f"--keep: {error}") from None
 
 
 def shown_size(size: int) -> str:

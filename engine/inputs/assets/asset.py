@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tessera.errors import DamagedError, WorkspaceError
 from tessera.files import write_atomically
 from tessera.media.probe.info import MediaInfo
-from tessera.text.wording import json_object
+from tessera.text.checked import json_object
+from tessera.validation import problem_of
 
 __all__ = [
     "FACTS",
@@ -121,10 +122,13 @@ def parse_asset_json(text: str | bytes, expected_id: str) -> Asset:
         If the text is invalid or describes another asset.
     """
     try:
-        asset = Asset.model_validate(json_object(text))
+        raw = json_object(text)
+    except ValueError as error:
+        raise ValueError(f"it is {error}") from None
+    try:
+        asset = Asset.model_validate(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(problem_of(error, raw)) from None
     if not expected_id == asset.id == asset_id(asset.sha256):
         raise ValueError("it belongs to another asset")
     for file in (asset.path, asset.thumbnail or asset.path):

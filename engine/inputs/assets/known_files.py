@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tessera.files import write_atomically
-from tessera.text.wording import json_object
+from tessera.text.checked import json_object
 
 __all__ = ["FileState", "KnownFile", "KnownFiles", "state_of"]
 

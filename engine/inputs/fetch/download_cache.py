@@ -6,12 +6,12 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tessera.files import write_atomically
+from tessera.text.checked import json_object
 
 __all__ = ["Download", "DownloadCache", "key_of"]
 
@@ -63,7 +63,7 @@ class DownloadCache:
         if self._folder is None or version is None:
             return None
         try:
-            raw: Any = json.loads(self._path(self._folder, key).read_text("utf-8"))
+            raw = json_object(self._path(self._folder, key).read_bytes())
             found = Download.model_validate(raw)
         except (OSError, ValueError, ValidationError):
             return None

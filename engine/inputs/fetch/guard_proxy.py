@@ -194,7 +194,11 @@ class GuardProxy:
     def _relay(self, client: socket.socket, upstream: socket.socket, *, rewrite: bool) -> None:
         """Relay bytes in both directions until the upstream ends or neither side sends for too long."""
         if rewrite:
-            head, rest = _read_head(upstream)
+            try:
+                head, rest = _read_head(upstream)
+            except ValueError as error:
+                self.close(f"its server sends no valid HTTP: {error}")
+                return
             self.received += len(head) + len(rest)
             client.sendall(_with_connection_close(head) + rest)
         buffer = memoryview(bytearray(_CHUNK))

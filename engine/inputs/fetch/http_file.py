@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +14,18 @@ from urllib.parse import unquote, urlsplit
 
 from tessera.inputs.fetch.content_coding import codings_of, decoded
 from tessera.inputs.fetch.guard_proxy import MARK, GuardProxy
+from tessera.inputs.fetch.http_headers import (
+    content_range,
+    redirect_check,
+    retry_after_s,
+    validator,
+    whole_size,
+)
 from tessera.inputs.fetch.media_length import declared_length
 from tessera.inputs.fetch.rules import FetchError, FetchRules, PassingError
 from tessera.inputs.fetch.sniff import Head, content_kind
 from tessera.media.algebra.time import to_ms
-from tessera.text.masking import masked_url
+from tessera.text.masking import masked_text, masked_url
 
 if TYPE_CHECKING:
     import ssl
@@ -31,6 +36,9 @@ __all__ = ["HttpInfo", "fetch_file", "get_text", "inspect_file", "name_of"]
 
 _INSPECT_BYTES = 64 * 1024
 _TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
+_CUT_OFF = ("Server disconnected", "peer closed connection")
+"""The beginnings of httpx's messages about a response that ends early: alone among its protocol errors, these
+may pass."""
 _ADVICE = {
     401: "it needs a sign-in: give a signed URL, or the file itself",
     403: "access denied: a signed URL may have expired; make a new one",
@@ -103,8 +111,10 @@ def inspect_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpInfo:
     PassingError
         If a later attempt may succeed.
     """
+    shown = masked_url(url)
     with _stream_response(url, guard, rules, {"Range": f"bytes=0-{_INSPECT_BYTES - 1}"}) as response:
-        size = _whole_size(response)
+        size = whole_size(response, shown)
+        _check_start(response, shown, 0)
         head = b""
         if response.status_code != 416:
             for chunk in _body(response, url, rules.most_bytes, partial=response.status_code == 206):
@@ -112,7 +122,6 @@ def inspect_file(url: str, guard: GuardProxy, rules: FetchRules) -> HttpInfo:
                 if len(head) >= _INSPECT_BYTES:
                     break
     found = content_kind(head[:_INSPECT_BYTES])
-    shown = masked_url(url)
     _check_size(shown, size, rules)
     if found == "empty":
         raise FetchError(f"{shown} is empty (0 bytes)")
@@ -138,10 +147,10 @@ def _with_version(info: HttpInfo, response: httpx.Response) -> HttpInfo:
 
     A compressed body states its own size and ranges, not those of the file.
     """
-    etag, modified = _strong_etag(response.headers.get("etag")), response.headers.get("last-modified")
+    etag, modified = validator(response.headers.get("etag")), validator(response.headers.get("last-modified"))
     if _codings(response):
         return replace(info, size=None, ranges=False, etag=etag, modified=modified)
-    return replace(info, size=_whole_size(response), etag=etag, modified=modified)
+    return replace(info, size=whole_size(response, masked_url(info.url)), etag=etag, modified=modified)
 
 
 def _codings(response: httpx.Response) -> tuple[str, ...]:
@@ -254,20 +263,26 @@ class _ResumableDownload:
         if resuming and stamp:
             headers = {"Range": f"bytes={self.received}-", "If-Range": stamp}
         with _stream_response(self.info.url, self.guard, self.rules, headers) as response:
-            if response.status_code == 416 and _whole_size(response) == self.received:
+            shown = masked_url(self.info.url)
+            if response.status_code == 416 and whole_size(response, shown) == self.received:
                 return  # the file ends here, whatever length the server stated before
-            continues = response.status_code == 206 and _range_start(response) == self.received
+            stated = content_range(response, shown) if response.status_code == 206 else None
+            continues = stated is not None and stated.first == self.received
             # A range of a compressed body does not continue the file.
             if not (resuming and continues and not _codings(response)):
                 self.received, self.digest = 0, hashlib.sha256()
                 if response.status_code != 200:
-                    shown = masked_url(self.info.url)
-                    raise PassingError(f"{shown} sent another range than requested")
+                    # A range was asked for only if this resumes: the next request asks for the whole file.
+                    kind = PassingError if resuming else FetchError
+                    raise kind(f"{shown} sent another range than requested")
                 self.info = _with_version(self.info, response)
-            _check_size(masked_url(self.info.url), _whole_size(response), self.rules)
+            size = whole_size(response, shown)
+            _check_size(shown, size, self.rules)
             with self.target.open("r+b" if self.received else "wb") as file:
                 file.seek(self.received)
                 self._read(response, file)
+            if stated is not None and size is not None and self.received < size:
+                raise PassingError(f"{shown} sent {self.received:,} of {size:,} bytes")
 
     def _read(self, response: httpx.Response, file: Any) -> None:
         most = self.rules.most_bytes
@@ -298,6 +313,7 @@ def _stream_response(
                 verify=_tls_context(),
                 timeout=times,
                 headers={"Accept-Encoding": "identity", "User-Agent": "tessera"},
+                event_hooks={"response": [redirect_check(shown)] if redirects else []},
             ) as client,
             _followed(client, url, headers, rules.most_redirects if redirects else None) as response,
         ):
@@ -353,10 +369,14 @@ def _guard_error(shown: str, guard: GuardProxy) -> FetchError:
 
 
 def _transport_error(shown: str, guard: GuardProxy, error: httpx.TransportError) -> FetchError:
-    """Return the error for a broken connection."""
+    """Return the error for a broken connection, which may pass, or for an invalid response."""
+    import httpx
+
     if guard.close_reason is not None:
         return FetchError(f"{shown}: {guard.close_reason}")
     words = _error_text(error) or type(error).__name__
+    if isinstance(error, httpx.RemoteProtocolError) and not words.startswith(_CUT_OFF):
+        return FetchError(f"{shown}: the response of its server is not valid HTTP: {words}")
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return FetchError(f"{shown}: the certificate of its server cannot be trusted: {words}")
     return PassingError(f"{shown}: the connection broke: {words}")
@@ -367,51 +387,28 @@ def _check_size(shown: str, size: int | None, rules: FetchRules) -> None:
         raise FetchError(f"{shown} has {size:,} bytes; at most {rules.most_bytes:,} are allowed")
 
 
+def _check_start(response: httpx.Response, shown: str, first: int) -> None:
+    """Refuse a 206 whose range begins elsewhere than requested."""
+    stated = content_range(response, shown) if response.status_code == 206 else None
+    if stated is not None and stated.first != first:
+        raise FetchError(f"{shown} sent another range than requested: it begins at byte {stated.first}")
+
+
 def _error_text(error: Exception) -> str:
     """Return the text of an error with its URLs masked: httpx may repeat them."""
-    return re.sub(r"https?://\S+", lambda found: masked_url(found[0]), " ".join(str(error).split()))
+    return masked_text(" ".join(str(error).split()))
 
 
 def _check_status(response: httpx.Response, shown: str) -> None:
     status = response.status_code
-    if status in (200, 206) or (status == 416 and _whole_size(response) is not None):
+    if status in (200, 206) or (status == 416 and whole_size(response, shown) is not None):
         return
     advice = _ADVICE.get(status)
     reason = f"{shown}: the server answered {status} {response.reason_phrase}".rstrip()
     report = f"{reason}: {advice}" if advice else reason
     if status in _TRANSIENT_STATUS:
-        raise PassingError(report, _retry_after_s(response.headers.get("retry-after")))
+        raise PassingError(report, retry_after_s(response.headers.get("retry-after")))
     raise FetchError(report)
-
-
-def _retry_after_s(text: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, given as a number or as a date."""
-    if not text:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    with contextlib.suppress(ValueError, TypeError):
-        return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    return None
-
-
-def _whole_size(response: httpx.Response) -> int | None:
-    """Return the size of the whole file that a response states."""
-    if response.status_code in (206, 416):
-        total = response.headers.get("content-range", "").rpartition("/")[2].strip()
-        return int(total) if total.isdecimal() else None
-    length = response.headers.get("content-length", "")
-    return int(length) if length.isdecimal() else None
-
-
-def _range_start(response: httpx.Response) -> int | None:
-    found = re.match(r"\s*bytes\s+(\d+)-", response.headers.get("content-range", ""), re.I)
-    return int(found[1]) if found else None
-
-
-def _strong_etag(etag: str | None) -> str | None:
-    """Return a strong ETag; a weak one does not identify bytes and must not be used to resume."""
-    return etag if etag and not etag.startswith("W/") else None
 
 
 @cache

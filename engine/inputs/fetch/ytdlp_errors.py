@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tessera.inputs.fetch.guard_proxy import GuardProxy
 from tessera.inputs.fetch.rules import FetchError, PassingError
-from tessera.text.masking import masked_url
+from tessera.text.masking import masked_text
 from tessera.text.wording import one_line
 
 __all__ = ["error_for"]
@@ -116,5 +116,4 @@ def _text(error: BaseException) -> str:
     text = str(error).removeprefix("ERROR: ")
     text = re.split(r"; please report this issue|\(caused by|\. Use --|\. See +https?:", text)[0]
     text = re.sub(r"^\[[^\]]+\] (?:[^ :]+: )?", "", text)
-    text = re.sub(r"https?://\S+", lambda found: masked_url(found[0]), text)
-    return one_line(text).rstrip(".") or type(error).__name__
+    return one_line(masked_text(text)).rstrip(".") or type(error).__name__

@@ -18,6 +18,7 @@ from tessera.media.algebra.time import Range, to_ms
 from tessera.media.ffmpeg.encode_settings import REPEATABLE
 from tessera.media.probe.probe import DEMUXERS, PROTOCOLS
 from tessera.media.process.process import ffmpeg_path
+from tessera.text.checked import exact_number
 from tessera.text.masking import masked_url
 
 __all__ = ["About", "SiteInfo", "fetch_video", "inspect_site"]
@@ -153,6 +154,7 @@ def fetch_video(
 def _inspection_from_info(url: str, info: Mapping[str, Any]) -> SiteInfo:
     formats = info.get("requested_formats") or [info]
     sizes = [one.get("filesize") or one.get("filesize_approx") for one in formats]
+    known = [size for size in map(_positive, sizes) if size is not None]
     day = info.get("upload_date")
     about = About(
         site=str(info.get("extractor_key") or info.get("extractor")),
@@ -163,16 +165,26 @@ def _inspection_from_info(url: str, info: Mapping[str, Any]) -> SiteInfo:
         channel_id=info.get("channel_id") or info.get("uploader_id"),
         uploaded=f"{day[:4]}-{day[4:6]}-{day[6:]}" if isinstance(day, str) and len(day) == 8 else None,
     )
-    length = info.get("duration")
-    duration = Fraction(str(length)) if isinstance(length, int | float) and length > 0 else None
+    duration = _positive(info.get("duration"))
     return SiteInfo(
         url,
         about,
         duration,
-        sum(int(size) for size in sizes) if all(sizes) else None,
+        int(sum(known)) if len(known) == len(sizes) else None,
         duration is not None and all(one.get("protocol") in _RANGE_PROTOCOLS for one in formats),
         info,
     )
+
+
+def _positive(value: Any) -> Fraction | None:
+    """Return a number of a site's page as a fraction, or None if it is not one, or not above 0."""
+    if not isinstance(value, int | float):
+        return None
+    try:
+        number = exact_number(value)
+    except ValueError:
+        return None
+    return number if number > 0 else None
 
 
 def _downloaded_file(result: Mapping[str, Any] | None, shown: str) -> Path:

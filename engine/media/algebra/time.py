@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from tessera.text.checked import exact_number
+
 __all__ = ["Range", "ms", "parse_rate", "rate_text", "seconds_text", "to_ms", "total"]
 
 Range = tuple[Fraction, Fraction]
@@ -38,11 +40,11 @@ def parse_rate(text: str | int | float | Fraction) -> Fraction:
         If the value is not a positive number below 1,000,000.
     """
     try:
-        rate = Fraction(str(text)) if isinstance(text, float) else Fraction(text)
-    except (ZeroDivisionError, ValueError, TypeError):
-        raise ValueError(f"{text!r} is not a rate: give a number or a fraction such as 30000/1001") from None
+        rate = exact_number(text)
+    except ValueError as error:
+        raise ValueError(f"not a rate: {error}") from None
     if not 0 < rate < 1_000_000:
-        raise ValueError(f"{text!r} is not a rate: it must be more than 0")
+        raise ValueError(f"{str(text)!r} is not a rate: it must be more than 0 and below 1,000,000")
     if rate.denominator != 1 and rate.denominator != 1001:
         nominal = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
         if nominal and abs(nominal / rate - 1) < Fraction(2, 10_000):

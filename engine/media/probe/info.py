@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
+from tessera.text.checked import exact_number
+
 __all__ = ["PROBE_VERSION", "Exact", "MediaInfo", "PictureInfo", "SoundInfo", "has_guessed_times"]
 
-Exact = Annotated[Fraction, BeforeValidator(lambda value: Fraction(value)), PlainSerializer(str)]
+Exact = Annotated[Fraction, BeforeValidator(exact_number), PlainSerializer(str)]
 """An exact number; in JSON, a string such as `"30000/1001"`."""
 
 

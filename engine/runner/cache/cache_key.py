@@ -21,6 +21,7 @@ from tessera.database.statements import decoding
 from tessera.graph.model import Tile
 from tessera.media.algebra.item import Item, digest_of
 from tessera.node import derived_id
+from tessera.text.checked import json_object
 from tessera.text.masking import mask_urls
 from tessera.text.wording import short_json
 
@@ -73,7 +74,7 @@ def read_cache_key(text: str) -> CacheKey:
         If the text is not a cache key.
     """
     with decoding("the cache key of a tile"):
-        found = CacheKey(**json.loads(text))
+        found = CacheKey(**json_object(text))
         if not isinstance(found.params, dict) or not isinstance(found.inputs, dict):
             raise ValueError("parameters and inputs must be objects")
         return found

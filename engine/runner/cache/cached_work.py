@@ -11,6 +11,7 @@ from tessera.deviation import Deviation
 from tessera.errors import WorkspaceError
 from tessera.media.algebra.item import Item
 from tessera.store.run_store import RunStore
+from tessera.text.checked import json_object
 
 __all__ = ["CachedItems", "CachedWork", "Hit", "read_cached_work"]
 
@@ -79,7 +80,7 @@ def read_cached_work(run_id: str, node: str, text: str) -> CachedWork:
         If the text is not such work.
     """
     with decoding(f"the work of {node} in run {run_id}"):
-        body = json.loads(text)
+        body = json_object(text)
         refs = tuple((str(parent), int(index)) for parent, index in body["refs"])
         answers = tuple((str(question), str(about), str(by)) for question, about, by in body["answers"])
         logs = tuple(map(str, body["logs"]))

@@ -25,6 +25,7 @@ from tessera.media.ffmpeg.encode_settings import COMPILER_VERSION, EncodeSetting
 from tessera.media.process.process import ffmpeg_path, ffmpeg_version
 from tessera.node import NodeType, derived_id
 from tessera.store.run_store import RunStore
+from tessera.text.checked import json_object
 
 __all__ = ["CachedRender", "RenderCache"]
 
@@ -75,7 +76,7 @@ class RenderCache:
         stat = path.stat()
         stamp = [str(path), stat.st_size, stat.st_mtime_ns]
         with suppress(OSError, ValueError, KeyError, TypeError):
-            cached = json.loads(note.read_text("utf-8"))
+            cached = json_object(note.read_bytes())
             if cached["stamp"] == stamp:
                 return str(cached["version"])
         version = ffmpeg_version()
