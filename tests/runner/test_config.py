@@ -60,7 +60,7 @@ def test_one_path_or_fault_is_a_list_of_one() -> None:
         ({"render_timeout_s": float("nan")}, "render_timeout_s must be a number of seconds above 0, not nan"),
         ({"render_timeout_s": "5"}, "render_timeout_s must be a number of seconds above 0, not '5'"),
         ({"stubs": ["Clips"]}, "stubs must be a mapping from tiles to stubs, not ['Clips']"),
-        ({"faults": [3]}, "faults must be a list of texts such as 'Clips=error', not (3,)"),
+        ({"faults": [3]}, "faults must be a list of texts such as 'Clips=error', not [3]"),
         ({"until": 3}, "until must be the id or the name of a tile, not 3"),
         ({"out": 3}, "out must be a path, not 3"),
         ({"on_event": "print"}, "on_event must be a function, not 'print'"),
