@@ -24,6 +24,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tessera.text.wording import printable
+
 __all__ = [
     "NO_FACTS",
     "Cancelled",
@@ -89,6 +91,10 @@ class TesseraError(Exception):
     """Base of every exception that Tessera raises on purpose. It is not raised itself."""
 
     code = "internal_server_error"
+
+    def __str__(self) -> str:
+        """Return the message without control characters: it may quote a file, a URL or a server."""
+        return printable(super().__str__())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the error as the JSON object of the contract, section 1."""

@@ -18,6 +18,7 @@ __all__ = [
     "one_line",
     "partial_run_text",
     "printable",
+    "printable_json",
     "replace_lone_surrogates",
     "seconds_of",
     "short_ids",
@@ -37,6 +38,15 @@ _MIN_ID_LENGTH = 8
 def printable(text: str) -> str:
     """Replace control characters, so that a file name or message cannot send commands to a terminal."""
     return re.sub(_CONTROL, "�", text)
+
+
+def printable_json(text: str) -> str:
+    r"""Escape the control characters of JSON text, which JSON allows in strings from U+007F on.
+
+    >>> printable_json('["a\u202eb"]')
+    '["a\\u202eb"]'
+    """
+    return re.sub(_CONTROL, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def has_lone_surrogate(text: str) -> bool:

@@ -25,7 +25,7 @@ from tessera.errors import (
     WorkspaceError,
 )
 from tessera.text.masking import mask_urls, masked_prose, masked_text
-from tessera.text.wording import printable
+from tessera.text.wording import printable, printable_json
 
 __all__ = [
     "FAILED",
@@ -58,12 +58,15 @@ def prepare_streams() -> None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def put(text: str, *, secrets: bool = False) -> None:
+def put(text: str, *, secrets: bool = False, styled: bool = False) -> None:
     """Write a result to stdout. A closed pipe is no error.
 
-    URLs are masked, unless the result is for a run, which needs their `secrets`.
+    URLs are masked, unless the result is for a run, which needs their `secrets`. Control characters are
+    escaped in JSON and replaced elsewhere, unless the text is `styled`: its colours are control sequences.
     """
     text = text if secrets else masked_prose(text)
+    if not styled:
+        text = printable_json(text) if text[:1] in ("{", "[") else printable(text)
     _write(sys.stdout, text if text.endswith("\n") or not text else text + "\n")
 
 

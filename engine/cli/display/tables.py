@@ -67,7 +67,7 @@ def show(parts: Iterable[RenderableType]) -> None:
     for part in parts:
         for piece in _wrapped(part, console) if isinstance(part, Text) else (part,):
             console.print(piece, soft_wrap=isinstance(part, Text))
-    put("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+    put("\n".join(line.rstrip() for line in text.getvalue().split("\n")), styled=tty)
 
 
 def _wrapped(text: Text, console: Console) -> Iterator[Text]:
