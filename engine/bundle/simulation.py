@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tessera.bundle.bundle import read_bundle
+from tessera.bundle.bundle import Bundle, read_bundle
+from tessera.errors import RequestError
+from tessera.graph.plan import plan
+from tessera.notice import Notice
 from tessera.record.record import RunRecord
 from tessera.runner.entry import simulate
 
@@ -14,6 +20,8 @@ __all__ = ["replay"]
 
 def replay(path: Path) -> RunRecord:
     """Simulate the run of a bundle, using only its contents.
+
+    The recorded plan is simulated. If the agent beside it gives another one, the record has a warning.
 
     Raises
     ------
@@ -29,10 +37,40 @@ def replay(path: Path) -> RunRecord:
     # A workspace that does not exist: nothing but the bundle can answer.
     with tempfile.TemporaryDirectory(prefix="tessera-replay-") as folder:
         return simulate(
-            bundle.plan,
+            replace(bundle.plan, warnings=(*bundle.plan.warnings, *_differences(bundle, path))),
             facts=bundle.facts,
             since=since,
             only=only,
             of=bundle.record if since or only else None,
             workspace=Path(folder) / "none",
         )
+
+
+_DECIDED = ("order", "tiles", "edges", "inputs")
+"""The members of a plan that decide what a run does."""
+_PLACES = frozenset({"index", "loc"})
+
+
+def _differences(bundle: Bundle, path: Path) -> Iterator[Notice]:
+    """Yield a warning if the agent of a bundle does not give its plan."""
+    agent, recorded = bundle.documents.get("agent.json"), bundle.plan.to_dict()
+    if agent is None or bundle.record.get("part"):
+        # The plan of a partial run has only some of the agent's tiles.
+        return
+    try:
+        given = plan(agent, recorded["request"], unknown_tiles="opaque").to_dict()
+    except RequestError as error:
+        yield Notice("other_plan", f"the agent in {path} gives no plan any more: {error}", "/agent.json")
+        return
+    differing = [name for name in _DECIDED if _placeless(given[name]) != _placeless(recorded[name])]
+    if differing:
+        what = " and ".join([", ".join(differing[:-1]), differing[-1]] if differing[1:] else differing)
+        message = f"the agent in {path} gives another plan than the one that ran: its {what} differ"
+        yield Notice("other_plan", f"{message}; the plan that ran is simulated", "/agent.json")
+
+
+def _placeless(value: Any) -> Any:
+    """Return a member of a plan without places in documents."""
+    if isinstance(value, dict):
+        return {name: _placeless(part) for name, part in value.items() if name not in _PLACES}
+    return [_placeless(part) for part in value] if isinstance(value, list) else value

@@ -61,6 +61,7 @@ RULES: Mapping[str, str] = {
     "needless_override": "A parameter is overridden with its present value.",
     "unknown_parameter": "A parameter is kept but has no effect.",
     "deprecated_parameter": "A parameter is deprecated.",
+    "other_plan": "The agent in a bundle does not give the plan beside it.",
     "old_value": "A parameter has an old name of one of its values.",
     "opaque_tile": "A node of an unknown type passes its inputs on.",
     "too_many_findings": "The report leaves out further findings.",

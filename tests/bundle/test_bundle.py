@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tessera import RequestError, run
+from tessera import RequestError, load_agent, run
 from tessera.bundle.bundle import read_bundle, write_bundle
 from tessera.bundle.simulation import replay
 from tessera.media.probe.probe import probe
@@ -43,6 +45,53 @@ def test_a_replay_equals_the_run_except_for_times_ids_and_files(tmp_path: Path) 
         output.duration_ms for output in made.outputs
     ]
     assert read_bundle(tmp_path / "run.zip").record["run_id"] == made.run_id
+
+
+def rewritten(path: Path, name: str, change: Callable[[Any], None]) -> None:
+    """Change one document of a bundle."""
+    with zipfile.ZipFile(path) as archive:
+        texts = {entry: archive.read(entry) for entry in archive.namelist()}
+    document = json.loads(texts[name])
+    change(document)
+    with zipfile.ZipFile(path, "w") as archive:
+        for entry, text in texts.items():
+            archive.writestr(entry, json.dumps(document) if entry == name else text)
+
+
+@pytest.mark.parametrize(
+    ("options", "agent"),
+    [
+        ({}, "single"),
+        ({"request": {"update_params": {"<mirror>": {"vertical_flip": True}}}}, "diamond"),
+        ({"request": {"ignore_nodes": ["<mirror>"]}}, "diamond"),
+    ],
+)
+def test_a_replay_says_if_the_agent_does_not_give_the_plan(
+    options: dict[str, Any], agent: str, tmp_path: Path
+) -> None:
+    template = load_agent(FIXTURES / "agents" / f"{agent}.json")
+    mirror = next((tile.id for tile in template if tile.name == "Mirror"), "")
+    request = json.loads(json.dumps(options.get("request", {})).replace("<mirror>", mirror))
+    made = run(template, request, inputs=[str(MEDIA / "silent.mp4")], workspace=tmp_path / "ws")
+    file = tmp_path / "run.zip"
+    write_bundle(RunStore(tmp_path / "ws"), made.run_id, file)
+    assert not [one for one in replay(file).warnings if one["code"] == "other_plan"]
+
+    def drop_a_connection(document: Any) -> None:
+        document["connections"].pop()
+
+    rewritten(file, "agent.json", drop_a_connection)
+    result = replay(file)
+    (warning,) = [one for one in result.warnings if one["code"] == "other_plan"]
+    assert "the plan that ran is simulated" in warning["message"]
+    assert len(result.outputs) == len(made.outputs)
+
+    def break_it(document: Any) -> None:
+        document["agent_nodes"].clear()
+
+    rewritten(file, "agent.json", break_it)
+    (warning,) = [one for one in replay(file).warnings if one["code"] == "other_plan"]
+    assert "gives no plan any more" in warning["message"]
 
 
 def test_drafts_of_inputs_and_outputs_can_be_included(tmp_path: Path) -> None:
