@@ -18,7 +18,7 @@ def pictures_in(
     """Yield the number of each picture that the ranges show, and its time on their joined timeline.
 
     `times` are the times of all pictures, from the first one on. Ranges that touch are one. A range within a
-    picture shows it if that picture is long, also by a constant low rate.
+    picture shows it if that picture is long enough by the rule of law 3, or by a constant low rate.
     """
     assert info.picture is not None
     interval = info.picture.still_after * info.picture.time_base
@@ -30,7 +30,7 @@ def pictures_in(
         first, last = bisect_left(times, start), bisect_left(times, end)
         following = times[first] if first < len(times) else info.duration
         is_slow = info.picture.rate < 5 and not info.picture.variable
-        within = first == last and (is_slow or following - times[first - 1] > interval)
+        within = first == last and is_slow
         if first and (within or following - start > interval):
             yield first - 1, at
         yield from ((number, at + times[number] - start) for number in range(first, last))

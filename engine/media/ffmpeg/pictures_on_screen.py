@@ -1,8 +1,8 @@
 """The pictures on screen where ranges start (law 3).
 
-A range that starts within a long picture, and whose own first picture appears much later or not at all, shows
-the long one from its beginning. Which pictures are long is known of each source, and follows for cuts and
-joins. A range that lies within a picture of a source with a constant low rate shows that picture too.
+A range that starts within a long picture, and whose own first picture appears much later, shows the long one
+from its beginning. Which pictures are long is known of each source, and follows for cuts and joins. A range
+that lies within a picture of a source with a constant low rate shows that picture too.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _LOW_RATE = 5
 
 
 class Still(NamedTuple):
-    """A long picture that appears at `start`, in seconds. The next one appears at `after`.
+    """A long picture that appears at `start`, in seconds.
 
     A range that starts after `start` shows it from its beginning if it starts before `until`, since the next
-    picture is far enough then, or if it ends by `after`, since it has no other.
+    picture is far enough then, or if it ends by `alone_until`, since it has no other.
     """
 
     start: Fraction
     until: Fraction
-    after: Fraction
+    alone_until: Fraction
 
 
 Stills = Sequence[Still]
@@ -45,10 +45,10 @@ Stills = Sequence[Still]
 def stills_of_source(info: PictureInfo) -> Stills:
     """Return the long pictures of a source, on the timeline that starts with its first picture."""
     base, zero, least = info.time_base, info.start, info.still_after
-    long = [
-        Still((time - zero) * base, (after - zero - least) * base, (after - zero) * base)
-        for time, after in info.stills
-    ]
+    long = []
+    for time, after in info.stills:
+        until = (after - zero - least) * base
+        long.append(Still((time - zero) * base, until, until))
     if info.variable or info.rate >= _LOW_RATE:
         return long
     return list(merge(long, _usual_pictures(info, long), key=lambda still: still.start))
@@ -56,12 +56,12 @@ def stills_of_source(info: PictureInfo) -> Stills:
 
 def _usual_pictures(info: PictureInfo, long: Stills) -> Iterator[Still]:
     """Yield the other pictures of a constant low rate: a range shows one only if it has none of its own."""
-    tick = info.time_base
+    tick, least = info.time_base, info.still_after * info.time_base
     times = [round(number / info.rate / tick) * tick for number in range(ceil(info.duration * info.rate) + 1)]
     for time, after in pairwise(times):
         place = bisect_right(long, time, key=lambda still: still.start) - 1
         # Where pictures are missing, the one before them stays.
-        if place < 0 or time + tick >= long[place].after:
+        if place < 0 or time + tick >= long[place].until + least:
             # The first picture is rounded to ticks too, so another can be one earlier than this.
             start = max(time - tick, Fraction(0))
             yield Still(start, start, after)
@@ -72,7 +72,7 @@ def held_time(stills: Stills, start: Fraction, end: Fraction) -> Fraction:
     start if it shows that one first, or `start` itself.
     """
     place = bisect_left(stills, start, key=lambda still: still.start) - 1
-    if place >= 0 and (start < stills[place].until or end <= stills[place].after):
+    if place >= 0 and (start < stills[place].until or end <= stills[place].alone_until):
         return stills[place].start
     return start
 
@@ -111,7 +111,7 @@ class PicturesOnScreen:
             for still in stills[first:]:
                 if still.start >= end:
                     break
-                low, until, after = max(still.start, start), min(still.until, end), min(still.after, end)
-                if low < after:
-                    yield Still(low - start + at, until - start + at, after - start + at)
+                low, high = max(still.start, start), min(still.until, end)
+                if low < high:
+                    yield Still(low - start + at, high - start + at, high - start + at)
             at += end - start
