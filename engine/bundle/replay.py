@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tessera.bundle.archive import Archive
+from tessera.bundle.plan_check import other_plan
 from tessera.bundle.recording import (
     ANSWERS,
     REPLAYED,
@@ -24,6 +25,7 @@ from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.asset import asset_id
 from tessera.inputs.assets.library import Library
 from tessera.inputs.recorded_answers import question_label
+from tessera.notice import Notice
 from tessera.request import SourceRef
 from tessera.validation import problem_of
 
@@ -65,6 +67,7 @@ class ReplayEnvironment:
             self._agent, self._plan = archive.document("agent.json"), archive.document("plan.json")
         self.quality = self._recording.quality
         self._used: dict[str, Original] = {}
+        self._is_repetition = False
         self._recorded = answers_from(self._recording.outside, library, path)
         self.recorder = AnswerRecorder(lambda: self._recorded, self._recorded.render)
 
@@ -87,6 +90,7 @@ class ReplayEnvironment:
             If the recorded agent or request is missing or invalid.
         """
         plan = self._plan or {}
+        self._is_repetition = agent is None and request is None and not inputs
         if agent is None and self._agent is None and request is None and not inputs:
             return Plan.from_dict(plan), None
         if agent is None:
@@ -96,6 +100,12 @@ class ReplayEnvironment:
         if request is None and not inputs and not isinstance(agent, Plan):
             request = plan.get("request")
         return agent, request
+
+    def notices(self, plan: Plan) -> tuple[Notice, ...]:
+        """Return a warning if the recorded agent and request give another plan than the one that ran."""
+        if not self._is_repetition or self._plan is None or self._agent is None:
+            return ()
+        return other_plan(self.path, plan.to_dict(), self._plan, "the plan of the agent is run")
 
     def unpack(self, plan: Plan) -> None:
         """Copy the media that a plan needs into the library.

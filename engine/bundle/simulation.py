@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tessera.bundle.bundle import Bundle, read_bundle
+from tessera.bundle.plan_check import other_plan
 from tessera.errors import RequestError
 from tessera.graph.plan import plan
 from tessera.notice import Notice
@@ -46,11 +46,6 @@ def replay(path: Path) -> RunRecord:
         )
 
 
-_DECIDED = ("order", "tiles", "edges", "inputs")
-"""The members of a plan that decide what a run does."""
-_PLACES = frozenset({"index", "loc"})
-
-
 def _differences(bundle: Bundle, path: Path) -> Iterator[Notice]:
     """Yield a warning if the agent of a bundle does not give its plan."""
     agent, recorded = bundle.documents.get("agent.json"), bundle.plan.to_dict()
@@ -62,15 +57,4 @@ def _differences(bundle: Bundle, path: Path) -> Iterator[Notice]:
     except RequestError as error:
         yield Notice("other_plan", f"the agent in {path} gives no plan any more: {error}", "/agent.json")
         return
-    differing = [name for name in _DECIDED if _placeless(given[name]) != _placeless(recorded[name])]
-    if differing:
-        what = " and ".join([", ".join(differing[:-1]), differing[-1]] if differing[1:] else differing)
-        message = f"the agent in {path} gives another plan than the one that ran: its {what} differ"
-        yield Notice("other_plan", f"{message}; the plan that ran is simulated", "/agent.json")
-
-
-def _placeless(value: Any) -> Any:
-    """Return a member of a plan without places in documents."""
-    if isinstance(value, dict):
-        return {name: _placeless(part) for name, part in value.items() if name not in _PLACES}
-    return [_placeless(part) for part in value] if isinstance(value, list) else value
+    yield from other_plan(path, given, recorded, "the plan that ran is simulated")

@@ -165,7 +165,7 @@ def _run(agent: Any, request: Any, config: RunConfig, store: RunStore, folder: R
     check_assets(part.plan, library, stubs)
     out, notices = folder.open()
     resolved = resolve_inputs(part.plan, library, renders=world.recorder.render, fetcher=world.recorder)
-    resolved = replace(resolved, warnings=(*resolved.warnings, *notices))
+    resolved = replace(resolved, warnings=(*resolved.warnings, *notices, *world.notices(part.plan)))
     spec = RunSpec(part.plan, by_node(resolved.inputs), stubs, part.known_items, faults)
     options = RenderOptions(out, quality, config.render_timeout_s, fresh=not config.cache)
     execution = Execution(library, store, resolved, max_items, options, config)

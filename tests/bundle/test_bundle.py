@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tessera.bundle.simulation import replay
 from tessera.media.probe.probe import probe
 from tessera.store.run_store import RunStore
 from tessera.text.masking import mask_urls
+from tests.support.bundles import rewritten
 from tests.support.media import FIXTURES, MEDIA
 
 
@@ -45,17 +45,6 @@ def test_a_replay_equals_the_run_except_for_times_ids_and_files(tmp_path: Path) 
         output.duration_ms for output in made.outputs
     ]
     assert read_bundle(tmp_path / "run.zip").record["run_id"] == made.run_id
-
-
-def rewritten(path: Path, name: str, change: Callable[[Any], None]) -> None:
-    """Change one document of a bundle."""
-    with zipfile.ZipFile(path) as archive:
-        texts = {entry: archive.read(entry) for entry in archive.namelist()}
-    document = json.loads(texts[name])
-    change(document)
-    with zipfile.ZipFile(path, "w") as archive:
-        for entry, text in texts.items():
-            archive.writestr(entry, json.dumps(document) if entry == name else text)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tessera.testing import agent, node_id
 from tests.inputs.test_fetch import AGENT, ONE_SECOND, RULES, left_in, tessera
 from tests.inputs.test_mimir import connected
 from tests.inputs.test_ytdlp_site import FILM
+from tests.support.bundles import rewritten
 from tests.support.media import MEDIA
 from tests.support.servers import serving
 
@@ -126,6 +127,22 @@ def test_a_signed_url_is_replayed_without_a_network_and_its_signature_is_not_sto
     assert f"signed_url {served.url}/good.mp4?masked=" in said
     assert f"is not in the recording {file}, which contains signed_url {served.url}/good.mp4?masked=" in said
     assert "s3cret" not in said
+
+
+def test_a_run_from_a_recording_whose_agent_gives_another_plan_says_so(file: Path, tmp_path: Path) -> None:
+    codes = [one["code"] for one in run(replay=file, workspace=tmp_path / "ws").warnings]
+    assert "other_plan" not in codes
+
+    def flip(document: Any) -> None:
+        document["agent_nodes"][1]["params_used"] = {"vertical_flip": True}
+
+    rewritten(file, "agent.json", flip)
+    (warning,) = [
+        one for one in run(replay=file, workspace=tmp_path / "ws").warnings if one["code"] == "other_plan"
+    ]
+    assert warning["message"].endswith("its tiles differ; the plan of the agent is run")
+    given = run(agent("input > mirror"), replay=file, workspace=tmp_path / "ws")
+    assert "other_plan" not in [one["code"] for one in given.warnings]
 
 
 def test_only_the_fetched_parts_of_a_site_video_are_replayed(

@@ -11,6 +11,7 @@ from tessera.database.statements import decoding
 from tessera.graph.plan import Plan
 from tessera.inputs.answer_recorder import AnswerRecorder
 from tessera.inputs.assets.library import Library
+from tessera.notice import Notice
 from tessera.record.events import DownloadProgress, now
 from tessera.store.run_store import RunStore
 
@@ -91,6 +92,10 @@ class LiveEnvironment:
     def agent_and_request(self, agent: Any, request: Any, *, inputs: bool) -> tuple[Any, Any]:
         """Return the agent and the request unchanged."""
         return agent, request
+
+    def notices(self, plan: Plan) -> tuple[Notice, ...]:
+        """Return no warnings: no other plan is known."""
+        return ()
 
     def unpack(self, plan: Plan) -> None:
         """Do nothing, since live inputs are fetched later."""
